@@ -1,0 +1,61 @@
+"""The closed lists of words that the ledger, the API, the metrics and the admin share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """Where a notification stands."""
+
+    ACCEPTED = "accepted"  # in the outbox: durable, not yet published
+    QUEUED = "queued"
+    SENDING = "sending"
+    WAITING = "waiting"
+    SENT = "sent"
+    HELD = "held"
+    DEAD = "dead"
+    EXPIRED = "expired"
+    SUPPRESSED = "suppressed"  # reserved
+    CANCELLED = "cancelled"  # reserved
+
+
+class Reason(StrEnum):
+    """Why a notification is waiting."""
+
+    RETRY = "retry"
+    THROTTLED = "throttled"
+    OUTAGE = "outage"
+    PARKED = "parked"
+    UNCERTAIN = "uncertain"
+    HANDED_BACK = "handed-back"
+    REPLAY = "replay"
+
+
+class Cause(StrEnum):
+    """Why an attempt failed, or why a notification is dead."""
+
+    INVALID_RECEIVER = "invalid-receiver"
+    UNKNOWN_RECEIVER = "unknown-receiver"
+    REJECTED_CONTENT = "rejected-content"
+    OPTED_OUT = "opted-out"
+    THROTTLED = "throttled"
+    CREDENTIALS = "credentials"
+    PROVIDER_ERROR = "provider-error"
+    PROVIDER_OUTAGE = "provider-outage"
+    CONNECTION = "connection"
+    TIMEOUT = "timeout"
+    OUTCOME_UNKNOWN = "outcome-unknown"
+    LEASE_EXPIRED = "lease-expired"
+    UNDECODABLE = "undecodable"
+    REFUSED_BY_DATABASE = "refused-by-database"
+    BUG = "bug"
+
+
+class Outcome(StrEnum):
+    """How an attempt ended, as its row in the ledger says."""
+
+    TRANSIENT = "transient"
+    PERMANENT = "permanent"
+    THROTTLED = "throttled"
+    UNCERTAIN = "uncertain"

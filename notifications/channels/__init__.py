@@ -1,0 +1,139 @@
+"""What a channel is, the error it raises, and where the registered ones are found.
+
+A channel is one file of this package and one line in `settings.CHANNELS`. It knows what a receiver looks
+like, how to hand a notification to its provider, and what each of the provider's answers means; nobody else
+classifies answers.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import cache
+from typing import ClassVar, Protocol, Self
+from uuid import UUID
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from notifications.causes import Cause, Outcome
+
+
+class Outgoing(Protocol):
+    """What a channel reads of a claimed notification."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def receiver(self) -> str: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def html(self) -> str: ...
+
+
+class SendError(Exception):
+    """A send that did not simply succeed. Transient unless it says otherwise.
+
+    `permanent`: trying again cannot help. `retry_after`: seconds the provider asked us to wait; with cause
+    `throttled` it spends no retry. `uncertain`: the request was handed over and its answer never came.
+    `detail` is for support staff: never a secret, never a receiver.
+    """
+
+    def __init__(
+        self,
+        cause: Cause,
+        detail: str = "",
+        *,
+        permanent: bool = False,
+        retry_after: float | None = None,
+        uncertain: bool = False,
+    ) -> None:
+        super().__init__(f"{cause}: {detail}")
+        self.cause = cause
+        self.detail = detail
+        self.permanent = permanent
+        self.retry_after = retry_after
+        self.uncertain = uncertain
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.uncertain:
+            return Outcome.UNCERTAIN
+        if self.permanent:
+            return Outcome.PERMANENT
+        return Outcome.THROTTLED if self.cause is Cause.THROTTLED else Outcome.TRANSIENT
+
+
+class Channel(ABC):
+    """Rules for receivers (class methods, no I/O, no credentials) and the sending (an instance)."""
+
+    name: ClassVar[str]
+    max_message: ClassVar[str]  # what the 400 says, such as "1,600 characters"
+    takes_subject: ClassVar[bool] = False
+    takes_html: ClassVar[bool] = False
+
+    provider: str  # names who delivers, such as "smtp" or "twilio": the breaker and the ledger keep it
+
+    @classmethod
+    @abstractmethod
+    def from_settings(cls) -> Self:
+        """A channel ready to send. ImproperlyConfigured, with a sentence that names the missing variable."""
+
+    @classmethod
+    @abstractmethod
+    def receiver_problem(cls, receiver: str) -> str | None:
+        """Why this cannot be a receiver of the channel, as a sentence for the 400, or None."""
+
+    @classmethod
+    @abstractmethod
+    def canonical(cls, receiver: str) -> str:
+        """The one spelling of a valid receiver by which equal receivers are known (E.164, lower-cased domain)."""
+
+    @classmethod
+    @abstractmethod
+    def too_long(cls, text: str) -> bool:
+        """Whether a message (or html) is over the channel's limit."""
+
+    @classmethod
+    @abstractmethod
+    def mask(cls, receiver: str) -> str:
+        """The receiver as lists may show it."""
+
+    @abstractmethod
+    def send(self, notification: Outgoing) -> str:
+        """Hand over; the provider's message id ("" where it gives none). Raises SendError; called by many threads."""
+
+    def close(self) -> None:
+        """Close the calling thread's connections."""
+
+
+@cache
+def channel_class(name: str) -> type[Channel]:
+    """The registered channel class of that name; KeyError where there is none."""
+    found: type[Channel] = import_string(settings.CHANNELS[name])
+    return found
+
+
+def channel_names() -> list[str]:
+    return list(settings.CHANNELS)
+
+
+def channel_choices() -> list[tuple[str, str]]:
+    """Django's choices, as a callable so that a new channel needs no migration."""
+    return [(name, name) for name in settings.CHANNELS]
+
+
+def open_channel(name: str) -> Channel:
+    """The channel ready to send, or the sandbox where it has no credentials and the sandbox is allowed."""
+    from django.core.exceptions import ImproperlyConfigured
+
+    from notifications.channels.sandbox import Sandbox
+
+    try:
+        return channel_class(name).from_settings()
+    except ImproperlyConfigured:
+        if not settings.SANDBOX_ALLOWED:
+            raise
+        return Sandbox(name)

@@ -1,0 +1,255 @@
+"""The ledger and its small neighbours. What changes many rows at once is in ledger.py."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar, Self
+from uuid import UUID
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from notifications.causes import Cause, Outcome, Reason, Status
+from notifications.channels import channel_choices, channel_class
+from notifications.message import first_id_at
+
+
+def status_choices() -> list[tuple[str, str]]:
+    return [(status.value, status.value) for status in Status]
+
+
+def reason_choices() -> list[tuple[str, str]]:
+    return [(reason.value, reason.value) for reason in Reason]
+
+
+def cause_choices() -> list[tuple[str, str]]:
+    return [(cause.value, cause.value) for cause in Cause]
+
+
+def outcome_choices() -> list[tuple[str, str]]:
+    return [(outcome.value, outcome.value) for outcome in Outcome]
+
+
+class NotificationQuerySet(models.QuerySet["Notification"]):
+    def since(self, moment: datetime) -> Self:
+        """Accepted at `moment` or later. Ids are UUIDv7, so the primary key answers it."""
+        return self.filter(id__gte=first_id_at(moment))
+
+    def until(self, moment: datetime) -> Self:
+        """Accepted before `moment`."""
+        return self.filter(id__lt=first_id_at(moment))
+
+    def try_now(self) -> int:
+        """Make waiting rows due now; how many that were. The scheduler does the rest."""
+        return self.filter(status=Status.WAITING).update(due_at=Now())
+
+
+class Notification(models.Model):
+    """One row of the ledger: a notification and where it stands.
+
+    `claims` is the fence: it grows with every claim and never shrinks. `attempts` counts the retries spent in
+    this `generation`; a replay starts the next one. A lease (`owner`, `lease_until`) says who works on the row.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)  # UUIDv7; its time is accepted_at
+    client = models.CharField(max_length=100)
+    reference = models.CharField(max_length=255, default="", blank=True, help_text="The caller's own id.")
+    channel = models.CharField(max_length=32, choices=channel_choices)
+    receiver = models.CharField(max_length=1024)
+    receiver_hash = models.CharField(max_length=32)
+    subject = models.CharField(max_length=255, default="", blank=True)
+    message = models.TextField()
+    html = models.TextField(default="", blank=True)
+    user = models.CharField(max_length=150, default="", blank=True)
+    category = models.CharField(max_length=100, default="default")
+    priority = models.CharField(max_length=16, default="transactional")
+    status = models.CharField(max_length=16, choices=status_choices)
+    reason = models.CharField(max_length=16, choices=reason_choices, default="", blank=True)
+    generation = models.IntegerField(default=0)
+    claims = models.IntegerField(default=0)
+    attempts = models.IntegerField(default=0)
+    uncertain_count = models.IntegerField(default=0)
+    due_at = models.DateTimeField(null=True, blank=True)
+    deferred_since = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    owner = models.CharField(max_length=32, null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    handed_at = models.DateTimeField(null=True, blank=True)
+    provider = models.CharField(max_length=64, default="", blank=True)
+    provider_message_id = models.CharField(max_length=255, default="", blank=True)
+    last_cause = models.CharField(max_length=32, choices=cause_choices, default="", blank=True)
+    last_error = models.CharField(max_length=1000, default="", blank=True)
+    topic = models.CharField(max_length=249, default="", blank=True)
+    partition = models.IntegerField(null=True, blank=True)
+    offset = models.BigIntegerField(null=True, blank=True)
+    trace_id = models.CharField(max_length=32, default="", blank=True)
+    accepted_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True, blank=True)
+
+    objects = NotificationQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        # Each index costs a write about 8 µs, so all but one are partial. None has a predicate that claim or
+        # settle repeat: the planner would walk it instead of using the primary key (docs/performance.md).
+        indexes: ClassVar = [
+            models.Index(fields=["receiver_hash", "id"], name="ledger_receiver"),
+            models.Index(fields=["user", "id"], name="ledger_user", condition=~Q(user="")),
+            models.Index(fields=["reference", "id"], name="ledger_reference", condition=~Q(reference="")),
+            models.Index(fields=["due_at"], name="ledger_due", condition=Q(due_at__isnull=False)),
+            models.Index(fields=["lease_until"], name="ledger_lease", condition=Q(lease_until__isnull=False)),
+            models.Index(fields=["deferred_since"], name="ledger_deferred", condition=Q(deferred_since__isnull=False)),
+            models.Index(
+                fields=["channel", "priority", "id"],
+                name="ledger_queue",
+                condition=Q(status=Status.QUEUED, owner__isnull=True),
+            ),
+            models.Index(
+                fields=["status", "id"],
+                name="ledger_rare_status",
+                condition=Q(status__in=[Status.ACCEPTED, Status.WAITING, Status.HELD, Status.DEAD, Status.EXPIRED]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+    @property
+    def masked_receiver(self) -> str:
+        """The receiver as lists may show it; a channel that is no longer registered shows nothing of it."""
+        try:
+            return channel_class(self.channel).mask(self.receiver)
+        except KeyError:
+            return "…"
+
+
+class Attempt(models.Model):
+    """An attempt that did not simply send. `number` is the notification's `claims` at that time."""
+
+    # No constraint in the database: an attempt is written in the transaction that updated its notification.
+    notification = models.ForeignKey(
+        Notification, on_delete=models.CASCADE, related_name="attempt_rows", db_constraint=False
+    )
+    generation = models.IntegerField()
+    number = models.IntegerField()
+    at = models.DateTimeField()
+    outcome = models.CharField(max_length=16, choices=outcome_choices)
+    cause = models.CharField(max_length=32, choices=cause_choices)
+    error = models.CharField(max_length=1000, default="", blank=True)  # the provider's answer, cleaned and cut
+    milliseconds = models.IntegerField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["number"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["notification", "number"], name="attempt_once_for_each_claim")
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of {self.notification_id}"
+
+
+class Category(models.Model):
+    """What the caller says a notification is about, and what to do when a send's outcome is unknown."""
+
+    class OnUncertain(models.TextChoices):
+        RESEND = "resend", "resend: try again, a duplicate is possible"
+        HOLD = "hold", "hold: a person decides"
+
+    name = models.CharField(max_length=100, unique=True)
+    on_uncertain = models.CharField(max_length=16, choices=OnUncertain, default=OnUncertain.RESEND)
+
+    class Meta:
+        verbose_name_plural = "categories"
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class IdempotencyKey(models.Model):
+    """A client's own key for one request, committed before the request is published."""
+
+    client = models.CharField(max_length=100)
+    key = models.CharField(max_length=255)
+    notification_id = models.UUIDField()
+    body_hash = models.CharField(max_length=64)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["client", "key"], name="idempotency_key_once_for_each_client")
+        ]
+        indexes: ClassVar = [models.Index(fields=["notification_id"], name="idempotency_notification")]
+
+    def __str__(self) -> str:
+        return f"idempotency key of {self.notification_id}"
+
+
+class SandboxMessage(models.Model):
+    """What the sandbox would have sent."""
+
+    notification_id = models.UUIDField(db_index=True)
+    channel = models.CharField(max_length=32, choices=channel_choices)
+    receiver = models.CharField(max_length=1024)
+    subject = models.CharField(max_length=255, default="", blank=True)
+    message = models.TextField()
+    html = models.TextField(default="", blank=True)
+    sent_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.channel} {self.notification_id}"
+
+
+class WorkerHeartbeat(models.Model):
+    """A sender or scheduler that is alive says so here every few seconds."""
+
+    worker = models.CharField(max_length=100, unique=True)  # host:pid
+    kind = models.CharField(max_length=16)  # sender, scheduler
+    channels = models.CharField(max_length=255, default="", blank=True)
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering: ClassVar = ["-seen_at"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.worker}"
+
+
+class BreakerEvent(models.Model):
+    """A circuit breaker opened or closed in one worker."""
+
+    worker = models.CharField(max_length=100)
+    channel = models.CharField(max_length=32)
+    provider = models.CharField(max_length=64)
+    state = models.CharField(max_length=16)  # open, closed
+    cause = models.CharField(max_length=32, default="", blank=True)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.channel}/{self.provider} {self.state}"
+
+
+class StaffAction(models.Model):
+    """Who did what in the admin, and when. Nobody can change or delete it there."""
+
+    actor = models.CharField(max_length=150)
+    action = models.CharField(max_length=32)  # replay, discard, repair, try-now, revoke …
+    target = models.CharField(max_length=100)  # such as "dead letter 17"
+    notification_id: models.UUIDField[UUID | None, UUID | None] = models.UUIDField(null=True, blank=True, db_index=True)
+    note = models.CharField(max_length=1000, default="", blank=True)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.actor}: {self.action} {self.target}"

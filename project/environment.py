@@ -1,0 +1,137 @@
+"""Reads the environment: typed, once, and loud. A bad value ends the process with one sentence."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+T = TypeVar("T")
+
+env = environ.Env()
+
+
+def refuse(name: str, reason: str) -> NoReturn:
+    """End the process, naming the variable; settings are read before anything could handle an error."""
+    sys.exit(f"{name} {reason}")
+
+
+def _read(name: str, reader: Callable[[], T], expected: str) -> T:
+    try:
+        return reader()
+    except (ValueError, TypeError, KeyError, AttributeError, ImproperlyConfigured):
+        refuse(name, f"must be {expected}; it is not.")
+
+
+def text(name: str, default: str = "") -> str:
+    """The value as it stands, or `default` where it is unset."""
+    return str(env.str(name, default=default))
+
+
+def boolean(name: str, *, default: bool) -> bool:
+    """`true/false`, `1/0`, `yes/no`, `on/off`, in any case; anything else is refused."""
+    words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    raw = os.environ.get(name, "").strip().lower()
+    return _read(name, lambda: words[raw] if raw else default, "true or false")
+
+
+def whole(name: str, default: int, *, at_least: int = 0, at_most: int = 10_000_000) -> int:
+    """A whole number within bounds."""
+    value: int = _read(name, lambda: env.int(name, default=default), "a whole number")
+    if not at_least <= value <= at_most:
+        refuse(name, f"must be from {at_least} to {at_most}; it is {value}.")
+    return value
+
+
+def seconds(name: str, default: float, *, at_least: float = 0.0) -> float:
+    """A finite number of seconds."""
+    value: float = _read(name, lambda: env.float(name, default=default), "a number of seconds")
+    if not at_least <= value <= 10_000_000:
+        refuse(name, f"must be a number of seconds of at least {at_least:g}; it is {value:g}.")
+    return value
+
+
+def words(name: str, default: list[str]) -> list[str]:
+    """A comma-separated list."""
+    return [word.strip() for word in env.list(name, default=default) if word.strip()]
+
+
+def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
+    """One of `allowed`."""
+    value = text(name, default)
+    if value not in allowed:
+        refuse(name, f"must be one of {', '.join(allowed)}; it is {value!r}.")
+    return value
+
+
+def retry_schedule(name: str, default: str) -> tuple[float, ...]:
+    """Seconds before each retry; as many retries as numbers."""
+    raw = text(name, default)
+    steps = _read(name, lambda: tuple(float(step) for step in raw.split(",")), "seconds separated by commas")
+    if not all(0 <= step <= 10_000_000 for step in steps):
+        refuse(name, "must hold numbers of seconds that are not negative.")
+    return steps
+
+
+def prefixes(name: str, default: str) -> list[str]:
+    """URL prefixes: https, or http on loopback (for tests), each with a path that ends in a slash."""
+    found = words(name, [default])
+    for prefix in found:
+        url = urlsplit(prefix)
+        loopback = url.scheme == "http" and url.hostname in {"127.0.0.1", "localhost", "::1"}
+        if not (url.scheme == "https" or loopback) or not url.hostname or not url.path.endswith("/"):
+            refuse(name, f"must hold https URLs that end in a slash (http only on loopback); {prefix!r} is not one.")
+    return found
+
+
+def database(name: str, default: str) -> dict[str, Any]:
+    """Django's database settings from a URL of PostgreSQL or SQLite."""
+    config: dict[str, Any] = _read(name, lambda: env.db_url(name, default=default), "a postgres:// or sqlite:/// URL")
+    engines = {"django.db.backends.postgresql": "postgresql", "django.db.backends.sqlite3": "sqlite"}
+    if config.get("ENGINE") not in engines:
+        refuse(name, "must be a postgres:// or sqlite:/// URL.")
+    if engines[config["ENGINE"]] == "sqlite":
+        options = {"timeout": 20, "transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode=WAL"}
+        return config | {"OPTIONS": options, "CONN_MAX_AGE": None}
+    options = {"connect_timeout": 5} | config.get("OPTIONS", {})
+    return config | {"OPTIONS": options, "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
+
+
+def email_url(name: str) -> dict[str, Any]:
+    """Django's EMAIL_* settings from a URL such as smtp+tls://user:password@host:587; {} where it is unset."""
+    if not text(name):
+        return {}
+    config = _read(name, lambda: env.email_url(name), "an e-mail URL such as smtp+tls://user:password@host:587")
+    return {key: value for key, value in config.items() if key.startswith("EMAIL_")}
+
+
+def prefixed(prefix: str) -> dict[str, str]:
+    """All variables that begin with `prefix`, without it."""
+    return {key.removeprefix(prefix): value for key, value in os.environ.items() if key.startswith(prefix)}
+
+
+def kept_secret(path: Path) -> str:
+    """A secret made on first use and kept in a file only its owner can read: for the embedded default."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(48))
+    except FileExistsError:
+        pass
+    return path.read_text()
+
+
+def topic_prefix(name: str, default: str) -> str:
+    """What Kafka allows in a topic's name."""
+    value = text(name, default)
+    if not re.fullmatch(r"[a-zA-Z0-9._-]{0,200}", value):
+        refuse(name, "may hold letters, digits, dots, underscores and hyphens only.")
+    return value

@@ -1,0 +1,142 @@
+"""Every setting of the product, read from the environment once. Names and meanings: docs/reference.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from project import environment as env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = Path(env.text("VAR_DIR", str(BASE_DIR / "var"))).resolve()
+
+# The embedded default: no database, no broker. Everything that eases a first try hangs on this one fact.
+EMBEDDED = not env.text("DATABASE_URL") and not env.text("KAFKA_BOOTSTRAP_SERVERS")
+
+DEBUG = env.boolean("DEBUG", default=False)
+SECRET_KEY = env.text("SECRET_KEY")
+if not SECRET_KEY:
+    if not EMBEDDED:
+        env.refuse("SECRET_KEY", "must be set: a long random string that all processes share.")
+    SECRET_KEY = env.kept_secret(VAR_DIR / "secret_key")
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", [])
+TIME_ZONE = env.text("TIME_ZONE", "UTC")
+USE_TZ = True
+
+VAR_DIR.mkdir(parents=True, exist_ok=True)
+DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'notifications.sqlite3'}")}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Kafka; without servers the ledger itself is the queue.
+KAFKA_BOOTSTRAP_SERVERS = env.text("KAFKA_BOOTSTRAP_SERVERS")
+KAFKA_SECURITY_PROTOCOL = env.choice(
+    "KAFKA_SECURITY_PROTOCOL", "PLAINTEXT", ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+)
+KAFKA_SASL_MECHANISM = env.choice("KAFKA_SASL_MECHANISM", "SCRAM-SHA-512", ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"))
+KAFKA_USERNAME = env.text("KAFKA_USERNAME")
+KAFKA_PASSWORD = env.text("KAFKA_PASSWORD")
+KAFKA_CA_FILE = env.text("KAFKA_CA_FILE")
+TOPIC_PREFIX = env.topic_prefix("TOPIC_PREFIX", "notifications.")
+
+# Channels: one line for each; docs/channels.md says how to add one.
+CHANNELS = {
+    "EMAIL": "notifications.channels.email.Email",
+    "SLACK": "notifications.channels.slack.Slack",
+    "SMS": "notifications.channels.sms.Sms",
+}
+SANDBOX_ALLOWED = EMBEDDED
+globals().update(env.email_url("EMAIL_URL"))
+EMAIL_CONFIGURED = bool(env.text("EMAIL_URL") or env.text("EMAIL_BACKEND"))
+if env.text("EMAIL_BACKEND"):
+    EMAIL_BACKEND = env.text("EMAIL_BACKEND")
+ANYMAIL = env.prefixed("ANYMAIL_")
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "notifications@localhost")
+EMAIL_SUBJECT = env.text("EMAIL_SUBJECT", "Notification")
+SLACK_WEBHOOK_PREFIXES = env.prefixes("SLACK_WEBHOOK_PREFIXES", "https://hooks.slack.com/services/")
+SLACK_BOT_TOKEN = env.text("SLACK_BOT_TOKEN")
+SLACK_BASE_URL = env.text("SLACK_BASE_URL", "https://slack.com/api/")
+TWILIO_ACCOUNT_SID = env.text("TWILIO_ACCOUNT_SID")
+TWILIO_AUTH_TOKEN = env.text("TWILIO_AUTH_TOKEN")
+TWILIO_FROM = env.text("TWILIO_FROM")
+TWILIO_BASE_URL = env.text("TWILIO_BASE_URL", "https://api.twilio.com")
+
+# Delivery.
+RETRY_SCHEDULE = env.retry_schedule("RETRY_SCHEDULE", "2,4,8,15,30" if EMBEDDED else "30,120,600,1800,7200")
+OUTAGE_PATIENCE = env.seconds("OUTAGE_PATIENCE", 86_400)
+LEASE_SECONDS = env.seconds("LEASE_SECONDS", 60, at_least=1)
+SEND_TIMEOUT_SECONDS = env.seconds("SEND_TIMEOUT_SECONDS", 20, at_least=0.1)
+if SEND_TIMEOUT_SECONDS > LEASE_SECONDS / 2:
+    env.refuse("SEND_TIMEOUT_SECONDS", f"must be at most half of LEASE_SECONDS ({LEASE_SECONDS:g}).")
+SENDER_THREADS = env.whole("SENDER_THREADS", 64, at_least=1, at_most=1024)
+METRICS_PORT = env.whole("METRICS_PORT", 0, at_most=65_535)
+
+API_KEYS_REQUIRED = env.boolean("API_KEYS_REQUIRED", default=not EMBEDDED)
+if not API_KEYS_REQUIRED and not EMBEDDED:
+    env.refuse("API_KEYS_REQUIRED", "can be false only without DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS.")
+
+# Django.
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.forms",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "anymail",
+    "users",
+    "notifications",
+    "dlq",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "project.urls"
+WSGI_APPLICATION = "project.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTH_USER_MODEL = "users.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LANGUAGE_CODE = "en-us"
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = EMBEDDED or DEBUG
+APPEND_SLASH = False
+
+# Behind a TLS-terminating proxy; the embedded default speaks plain HTTP on loopback.
+SECURE_PROXY_SSL_HEADER = None if EMBEDDED else ("HTTP_X_FORWARDED_PROTO", "https")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not EMBEDDED
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+}
