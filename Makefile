@@ -1,0 +1,62 @@
+# On a fresh machine with Python >= 3.11 and make, each of these is enough on its own.
+#   make run     serve on http://127.0.0.1:8020 (PORT= and VAR_DIR= move it)
+#   make test    every test this machine can run
+#   make lint    style, types, imports, migrations, deployment files
+
+PYTHON ?= python3
+BIN := .venv/bin
+SHELL := /bin/sh
+
+.PHONY: setup setup-dev run test lint bench faults soak clean
+
+setup: .venv/.requirements
+
+setup-dev: .venv/.requirements-dev
+
+run: setup
+	@exec $(BIN)/python -m project.local
+
+test: setup-dev
+	@exec $(BIN)/python -m tests.run
+
+lint: setup-dev
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy .
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python -m tests.deploy.lint
+
+# bench, faults and soak need PostgreSQL and Java; docs/testing.md says how long each takes.
+bench: setup-dev
+	@exec $(BIN)/python -m benchmarks
+
+faults: setup-dev
+	@exec $(BIN)/python -m pytest tests/faults
+
+soak: setup-dev
+	@exec $(BIN)/python -m tests.faults.soak
+
+# A stamp file for each requirements file: pip runs again only where that changed.
+.venv/.requirements: requirements.txt | .venv/bin/pip
+	@echo "Installing requirements.txt ..."
+	@$(BIN)/python -m pip install --quiet -r requirements.txt
+	@touch $@
+
+.venv/.requirements-dev: requirements-dev.txt .venv/.requirements
+	@echo "Installing requirements-dev.txt ..."
+	@$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	@touch $@
+
+.venv/bin/pip:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "There is no $(PYTHON). On Debian: apt-get install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed; $(PYTHON) is older. Another one: make setup PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot make virtual environments. On Debian: apt-get install python3-venv" >&2; exit 1; }
+	@rm -rf .venv
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
+
+clean:
+	rm -rf .venv .kafka staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
