@@ -13,9 +13,12 @@ from typing import ClassVar, Protocol, Self
 from uuid import UUID
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from notifications.causes import Cause, Outcome
+
+SANDBOX = "notifications.channels.sandbox.Sandbox"
 
 
 class Outgoing(Protocol):
@@ -127,13 +130,10 @@ def channel_choices() -> list[tuple[str, str]]:
 
 def open_channel(name: str) -> Channel:
     """The channel ready to send, or the sandbox where it has no credentials and the sandbox is allowed."""
-    from django.core.exceptions import ImproperlyConfigured
-
-    from notifications.channels.sandbox import Sandbox
-
     try:
         return channel_class(name).from_settings()
     except ImproperlyConfigured:
         if not settings.SANDBOX_ALLOWED:
             raise
-        return Sandbox(name)
+        sandbox: Channel = import_string(SANDBOX).of(name)
+        return sandbox

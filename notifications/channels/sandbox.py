@@ -1,0 +1,89 @@
+"""The sandbox: keeps what a channel without credentials would have sent, and fails on request.
+
+It is the default of the embedded mode; docs/channels.md lists its magic receivers.
+"""
+
+from __future__ import annotations
+
+import re
+from threading import Lock
+from typing import Self
+
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+
+from notifications.causes import Cause
+from notifications.channels import Channel, Outgoing, SendError, channel_class
+
+# The last word of a Slack webhook's path, a Slack id after its first letter, or a local part at sandbox.test.
+WORD = re.compile(r"(?:[CGDUW]|.*/|)([a-z]+)(?:\+[^@]*)?(?:@sandbox\.test)?", re.IGNORECASE)
+NUMBERS = {
+    "+15005550001": "permanent",
+    "+15005550004": "optedout",
+    "+15005550020": "credentials",
+    "+15005550029": "throttled",
+    "+15005550050": "transient",
+    "+15005550054": "uncertain",
+}
+RETRY_AFTER = 5.0
+
+# SQLite lets one write at a time and makes the others poll for their turn: here they queue instead, so that
+# many sending threads cannot starve the sender's own statements.
+_one_writer = Lock()
+
+
+class Sandbox(Channel):
+    """The sending half of a channel whose rules are those of the registered one: `Sandbox.of("EMAIL")`."""
+
+    provider = "sandbox"
+
+    @staticmethod
+    def of(name: str) -> Channel:
+        """The sandbox of the channel called `name`; KeyError where there is none."""
+        rules = channel_class(name)
+        kind: type[Channel] = type(f"Sandbox{rules.__name__}", (Sandbox, rules), {"__init__": object.__init__})
+        return kind()
+
+    @classmethod
+    def from_settings(cls) -> Self:
+        raise ImproperlyConfigured("The sandbox is opened by Sandbox.of(name).")
+
+    def send(self, notification: Outgoing) -> str:
+        failure = magic(notification.receiver)
+        if failure:
+            raise failure
+        with _one_writer:
+            row = apps.get_model("notifications", "SandboxMessage").objects.create(
+                notification_id=notification.id,
+                channel=self.name,
+                receiver=notification.receiver,
+                subject=notification.subject,
+                message=notification.message,
+                html=notification.html,
+            )
+        return f"sandbox-{row.pk}"
+
+    def close(self) -> None:
+        connections.close_all()
+
+
+def magic(receiver: str) -> SendError | None:
+    """How this receiver asks the sandbox to fail, or None."""
+    word = NUMBERS.get(receiver)
+    if word is None and (found := WORD.fullmatch(receiver)):
+        word = found[1].lower()
+    match word:
+        case "transient":
+            return SendError(Cause.PROVIDER_ERROR, "The sandbox was asked for a transient failure.")
+        case "permanent":
+            return SendError(Cause.UNKNOWN_RECEIVER, "The sandbox was asked for a permanent failure.", permanent=True)
+        case "optedout":
+            return SendError(Cause.OPTED_OUT, "The sandbox was asked for a refusal.", permanent=True)
+        case "throttled":
+            return SendError(Cause.THROTTLED, "The sandbox was asked to throttle.", retry_after=RETRY_AFTER)
+        case "credentials":
+            return SendError(Cause.CREDENTIALS, "The sandbox was asked to refuse the credentials.")
+        case "uncertain":
+            return SendError(Cause.TIMEOUT, "The sandbox was asked for a timeout after the hand-over.", uncertain=True)
+    return None

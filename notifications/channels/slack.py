@@ -1,0 +1,119 @@
+"""Slack: by incoming webhook, or by chat.postMessage with a bot token.
+
+A webhook URL is a credential, and a request to an address of the caller's choice: it is compared with the
+allowed prefixes after parsing, at intake and again before sending, and never shown.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import ClassVar, NamedTuple, Self
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from notifications.channels import Channel, Outgoing
+
+ID = re.compile(r"[CGDUW][A-Z0-9]{8,20}")  # a conversation or a user
+# No percent sign, so no encoded dots; no user, query, fragment, backslash or white space either.
+URL = re.compile(r"[A-Za-z]+://[A-Za-z0-9.:\[\]-]+/[A-Za-z0-9._~/-]+")
+PORTS = {"https": 443, "http": 80}
+
+
+class Webhook(NamedTuple):
+    """A parsed URL, so that spellings of the same place are equal."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port == PORTS.get(self.scheme) else f":{self.port}"
+        return f"{self.scheme}://{host}{port}{self.path}"
+
+
+class Slack(Channel):
+    """Posts to a webhook, or as a bot to a conversation or a user."""
+
+    name: ClassVar[str] = "SLACK"
+    max_message: ClassVar[str] = "4,000 characters"
+    provider = "slack"
+
+    @classmethod
+    def from_settings(cls) -> Self:
+        raise ImproperlyConfigured("not ready")
+
+    @classmethod
+    def receiver_problem(cls, receiver: str) -> str | None:
+        if ID.fullmatch(receiver) or allowed_webhook(receiver):
+            return None
+        return (
+            "Must be one incoming webhook URL that begins with "
+            f"{' or '.join(settings.SLACK_WEBHOOK_PREFIXES)}, or the id of a channel or user such as C024BE91L."
+        )
+
+    @classmethod
+    def canonical(cls, receiver: str) -> str:
+        webhook = _parse(receiver)
+        return webhook.url if webhook else receiver
+
+    @classmethod
+    def too_long(cls, text: str) -> bool:
+        return len(text) > 4_000
+
+    @classmethod
+    def mask(cls, receiver: str) -> str:
+        """An id in part; of a webhook the prefix and the workspace, never what makes it a credential."""
+        if ID.fullmatch(receiver):
+            return f"{receiver[0]}…{receiver[-3:]}"
+        webhook = allowed_webhook(receiver)
+        if webhook is None:
+            return "…"
+        prefix = next(prefix for prefix in _allowed() if _within(webhook, prefix))
+        workspace, more, _ = webhook.path[len(prefix.path) :].partition("/")
+        return f"{prefix.url}{workspace + '/' if more else ''}…"
+
+    def send(self, notification: Outgoing) -> str:
+        raise NotImplementedError
+
+
+def allowed_webhook(receiver: str) -> Webhook | None:
+    """The parsed webhook, or None for whatever is not a URL under one of the allowed prefixes."""
+    webhook = _parse(receiver)
+    if webhook and any(_within(webhook, prefix) for prefix in _allowed()):
+        return webhook
+    return None
+
+
+def _parse(text: str) -> Webhook | None:
+    if not URL.fullmatch(text):
+        return None
+    try:
+        url = urlsplit(text)
+        port = url.port or PORTS.get(url.scheme, 0)
+    except ValueError:
+        return None
+    if not url.hostname or {"", ".", ".."} & set(url.path[1:].removesuffix("/").split("/")):
+        return None
+    return Webhook(url.scheme, url.hostname, port, url.path)
+
+
+def _within(webhook: Webhook, prefix: Webhook) -> bool:
+    return webhook[:3] == prefix[:3] and webhook.path.startswith(prefix.path) and webhook.path[-1] != "/"
+
+
+def _allowed() -> tuple[Webhook, ...]:
+    return _parse_prefixes(tuple(settings.SLACK_WEBHOOK_PREFIXES))
+
+
+@cache
+def _parse_prefixes(prefixes: tuple[str, ...]) -> tuple[Webhook, ...]:
+    parsed = (urlsplit(prefix) for prefix in prefixes)
+    return tuple(
+        Webhook(url.scheme, url.hostname or "", url.port or PORTS.get(url.scheme, 0), url.path) for url in parsed
+    )
