@@ -167,6 +167,11 @@ class Category(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @classmethod
+    def held(cls) -> frozenset[str]:
+        """Names of the categories in which a person decides about unknown outcomes."""
+        return frozenset(cls.objects.filter(on_uncertain=cls.OnUncertain.HOLD).values_list("name", flat=True))
+
 
 class IdempotencyKey(models.Model):
     """A client's own key for one request, committed before the request is published."""
@@ -243,7 +248,7 @@ class StaffAction(models.Model):
 
     actor = models.CharField(max_length=150)
     action = models.CharField(max_length=32)  # replay, discard, repair, try-now, revoke …
-    target = models.CharField(max_length=100)  # such as "dead letter 17"
+    target = models.CharField(max_length=100, db_index=True)  # such as "dead letter 17"
     notification_id: models.UUIDField[UUID | None, UUID | None] = models.UUIDField(null=True, blank=True, db_index=True)
     note = models.CharField(max_length=1000, default="", blank=True)
     at = models.DateTimeField(default=timezone.now)

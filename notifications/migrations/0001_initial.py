@@ -65,7 +65,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('actor', models.CharField(max_length=150)),
                 ('action', models.CharField(max_length=32)),
-                ('target', models.CharField(max_length=100)),
+                ('target', models.CharField(db_index=True, max_length=100)),
                 ('notification_id', models.UUIDField(blank=True, db_index=True, null=True)),
                 ('note', models.CharField(blank=True, default='', max_length=1000)),
                 ('at', models.DateTimeField(default=django.utils.timezone.now)),
