@@ -1,0 +1,91 @@
+"""What every test may ask for: the real PostgreSQL and Kafka, a platform of real processes, the database.
+
+A test that touches the database is marked by itself: with django_db, or by a fixture that opens it. `make test`
+runs it twice, on SQLite and on PostgreSQL, except where it is marked `sqlite` or `postgresql`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from tests.platform import Platform
+from tests.services import shared
+from tests.services.shared import SharedKafka, SharedPostgres
+
+OPENS_DATABASE = {"db", "transactional_db", "django_db_setup", "admin_client", "admin_user", "live_server"}
+owns_run = pytest.StashKey[bool]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.stash[owns_run] = shared.open_run()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if config.stash.get(owns_run, False):
+        shared.close_run()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what touches the database; leave out what is meant for another database than this run's."""
+    on_postgresql = settings.DATABASES["default"]["ENGINE"].endswith("postgresql")
+    other = "sqlite" if on_postgresql else "postgresql"
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if item.get_closest_marker("django_db") or fixtures & OPENS_DATABASE:
+            item.add_marker(pytest.mark.database)
+    left_out = [item for item in items if item.get_closest_marker(other)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker(other)]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure shows what the platform's processes said."""
+    report = yield
+    if report.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            if isinstance(value, Platform):
+                report.sections.extend(value.logs())
+    return report
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    tmp_path_factory: pytest.TempPathFactory, django_db_modify_db_settings_parallel_suffix: None
+) -> None:
+    """SQLite's test database is a file: in memory it has other locks than the embedded default."""
+    database = settings.DATABASES["default"]
+    if database["ENGINE"].endswith("sqlite3"):
+        database["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> SharedPostgres:
+    """The test run's PostgreSQL. To stop it, start your own: tests.services.postgres.Postgres."""
+    return shared.shared_postgres()
+
+
+@pytest.fixture(scope="session")
+def kafka() -> SharedKafka:
+    """The test run's broker. To stop it, start your own: tests.services.kafka.Kafka."""
+    return shared.shared_kafka()
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[Platform]:
+    """The platform of `make run`: SQLite, embedded queue, sandbox; nothing is started yet."""
+    with Platform.embedded(tmp_path) as platform:
+        yield platform
+
+
+@pytest.fixture
+def platform(tmp_path: Path, postgres: SharedPostgres, kafka: SharedKafka) -> Iterator[Platform]:
+    """The platform on PostgreSQL and Kafka, with a database and topics of its own; nothing is started yet."""
+    with Platform.on_services(tmp_path, postgres, kafka) as platform:
+        yield platform

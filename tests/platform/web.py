@@ -1,0 +1,34 @@
+"""The few lines of an HTTP client that tests need; what came back is kept as it came."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from dataclasses import dataclass
+from typing import Any
+
+TIMEOUT = 30
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: bytes
+    headers: dict[str, str]  # lower-case names
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def request(
+    port: int, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+) -> Answer:
+    """Ask 127.0.0.1. OSError or HTTPException where no whole answer comes."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+    try:
+        connection.request(method, path, body=body, headers=headers or {})
+        response = connection.getresponse()
+        names = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, response.read(), names)
+    finally:
+        connection.close()

@@ -1,0 +1,52 @@
+"""Kafka's jars, fetched once by Maven into .kafka/ and kept there."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from tests.services.process import ROOT
+
+POM = Path(__file__).with_name("pom.xml")
+CACHE = ROOT / ".kafka"
+
+
+def missing_program() -> str | None:
+    """What a test run lacks for a Kafka broker, or None."""
+    if shutil.which("java") is None:
+        return "Java (Kafka)"
+    return None if shutil.which("mvn") or _directory().exists() else "Maven (Kafka)"
+
+
+@cache
+def class_path() -> str:
+    """Java's class path of the broker and its tools."""
+    directory = _directory()
+    CACHE.mkdir(exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not directory.exists():
+            _fetch(directory)
+    return f"{directory}/*"
+
+
+def _directory() -> Path:
+    """Another one for other versions."""
+    return CACHE / f"lib-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
+
+
+def _fetch(directory: Path) -> None:
+    """Into a directory beside it first, so that a broken download leaves nothing that looks whole."""
+    incomplete = directory.with_suffix(".incomplete")
+    shutil.rmtree(incomplete, ignore_errors=True)
+    command = ["mvn", "--batch-mode", "--quiet", "-f", str(POM), "dependency:copy-dependencies"]
+    done = subprocess.run(
+        [*command, f"-DoutputDirectory={incomplete}"], capture_output=True, text=True, timeout=600, check=False
+    )
+    if done.returncode:
+        raise AssertionError(f"Maven could not fetch Kafka's jars:\n{done.stdout}{done.stderr}")
+    incomplete.rename(directory)
