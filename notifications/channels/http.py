@@ -1,0 +1,248 @@
+"""A lean HTTP transport for the channels: one open connection per thread and host, one deadline per request.
+
+It also says what an HTTP status means where a provider's own code does not say more.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import select
+import socket
+import ssl
+import threading
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.client import HTTPException, HTTPResponse
+from time import monotonic
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import SplitResult, urlsplit
+
+import msgspec
+
+from notifications.causes import Cause
+from notifications.channels import SendError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+CONNECT_SECONDS = 5.0
+IDLE_SECONDS = 30.0  # an older connection may have been dropped on the way without a word
+MAX_ANSWER = 65_536
+MAX_RETRY_AFTER = 86_400.0
+MAX_SHOWN = 300
+ADDRESS_LIKE = re.compile(r"[^\s<>\"']+@[^\s<>\"']+")
+
+
+class Answer(NamedTuple):
+    """A provider's answer; a body that broke off is cut short, its status still counts."""
+
+    status: int
+    headers: dict[str, str]  # names in lower case
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode(errors="replace")
+
+    def json(self) -> dict[str, object]:
+        """The body as a JSON object; {} where it is something else."""
+        try:
+            said = msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return {}
+        return said if isinstance(said, dict) else {}
+
+
+class Http:
+    """POSTs with a total timeout in seconds; follows no redirects."""
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._tls = ssl.create_default_context()
+        self._mine = threading.local()
+
+    def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+        """The answer, whatever its status. Raises SendError: a failure is uncertain once all was handed over."""
+        deadline = monotonic() + self._timeout
+        target = urlsplit(url)
+        connection = self._hand_over(target, _request(target, body, headers), deadline)
+        try:
+            return connection.answer(deadline)
+        except TimeoutError:
+            raise SendError(Cause.TIMEOUT, "No answer in time.", uncertain=True) from None
+        except (OSError, HTTPException) as error:
+            detail = f"The connection broke before an answer came ({type(error).__name__})."
+            raise SendError(Cause.OUTCOME_UNKNOWN, detail, uncertain=True) from None
+
+    def close(self) -> None:
+        for connection in self._connections().values():
+            connection.close()
+        self._connections().clear()
+
+    def _hand_over(self, target: SplitResult, request: bytes, deadline: float) -> _Connection:
+        """The connection that took the whole request. One that the server closed while idle is opened anew."""
+        connections = self._connections()
+        origin = target.scheme + target.netloc
+        connection = connections.pop(origin, None)
+        if connection and connection.usable:
+            try:
+                connection.write(request, deadline)
+            except OSError:  # not all of it went out, so nobody can have acted on it
+                connection.close()
+            else:
+                connections[origin] = connection
+                return connection
+        try:
+            connection = _Connection(target, self._tls, deadline)
+            connection.write(request, deadline)
+        except OSError as error:
+            raise SendError(Cause.CONNECTION, f"No connection: {error.strerror or type(error).__name__}.") from None
+        connections[origin] = connection
+        return connection
+
+    def _connections(self) -> dict[str, _Connection]:
+        if not hasattr(self._mine, "connections"):
+            self._mine.connections = {}
+        found: dict[str, _Connection] = self._mine.connections
+        return found
+
+
+class _Connection:
+    """One connection, used by one thread for one request at a time."""
+
+    def __init__(self, target: SplitResult, tls: ssl.SSLContext, deadline: float) -> None:
+        port = target.port or (443 if target.scheme == "https" else 80)
+        seconds = min(CONNECT_SECONDS, _left(deadline))
+        self._socket = socket.create_connection((target.hostname or "", port), timeout=seconds)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if target.scheme == "https":
+            self._socket = tls.wrap_socket(self._socket, server_hostname=target.hostname)
+        self._open = True
+        self._used = monotonic()
+
+    @property
+    def usable(self) -> bool:
+        return self._open and monotonic() - self._used < IDLE_SECONDS and not hung_up(self._socket)
+
+    def write(self, request: bytes, deadline: float) -> None:
+        self._socket.settimeout(_left(deadline))
+        self._socket.sendall(request)
+
+    def answer(self, deadline: float) -> Answer:
+        """Reads one answer; the connection stays open only after a complete one that allows it."""
+        response = _Response(self._socket, deadline)
+        complete = False
+        try:
+            response.begin()
+            body, complete = response.read_some(MAX_ANSWER)
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status, headers, body)
+        finally:
+            response.close()
+            self._used = monotonic()
+            if not complete or response.will_close:
+                self.close()
+
+    def close(self) -> None:
+        self._open = False
+        self._socket.close()
+
+
+class _Response(HTTPResponse):
+    """A response all of whose reads share one deadline, so that a trickle cannot hold the thread."""
+
+    def __init__(self, connected: socket.socket, deadline: float) -> None:
+        super().__init__(connected, method="POST")
+        self.fp.close()
+        self.fp = io.BufferedReader(_Reader(connected, deadline))
+
+    def read_some(self, limit: int) -> tuple[bytes, bool]:
+        """The body up to `limit` bytes, and whether that was all of it."""
+        try:
+            return self.read(limit), self.isclosed()
+        except (OSError, HTTPException):
+            return b"", False
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, connected: socket.socket, deadline: float) -> None:
+        self._socket = connected
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        self._socket.settimeout(_left(self._deadline))
+        return self._socket.recv_into(buffer)
+
+
+def refusal(status: int, detail: str, retry_after: float | None = None) -> SendError:
+    """What an HTTP status that is not a success says by itself."""
+    match status:
+        case 429:
+            return SendError(Cause.THROTTLED, detail, retry_after=retry_after)
+        case 401 | 403 | 407:
+            # Not permanent: it is the account that is refused, not this notification.
+            return SendError(Cause.CREDENTIALS, detail)
+        case 504:  # the gateway handed it on and lost the answer
+            return SendError(Cause.TIMEOUT, detail, uncertain=True)
+        case 400 | 413 | 422:
+            return SendError(Cause.REJECTED_CONTENT, detail, permanent=True)
+        case 408 | 425:
+            return SendError(Cause.PROVIDER_ERROR, detail, retry_after=retry_after)
+    return SendError(Cause.PROVIDER_ERROR, detail, permanent=status < 500, retry_after=retry_after)
+
+
+def retry_after(value: str | None) -> float | None:
+    """Seconds to wait out of a Retry-After header: a number, or an HTTP date. None where it cannot be read."""
+    if not value:
+        return None
+    value = value.strip()
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value):
+        return min(float(value), MAX_RETRY_AFTER)
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, TypeError):
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return min(max((moment - datetime.now(UTC)).total_seconds(), 0.0), MAX_RETRY_AFTER)
+
+
+def shown(text: str, *secrets: str) -> str:
+    """A provider's words as staff may read them: cut, without the receiver or anything like an address."""
+    for secret in filter(None, secrets):
+        text = re.sub(re.escape(secret), "…", text, flags=re.IGNORECASE)
+    return ADDRESS_LIKE.sub("…", text)[:MAX_SHOWN]
+
+
+def basic(user: str, password: str) -> str:
+    """The Authorization header of HTTP's basic scheme."""
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+def hung_up(connected: socket.socket) -> bool:
+    """Whether an idle connection has something to read: its end, or words nobody asked for."""
+    poll = select.poll()
+    try:
+        poll.register(connected, select.POLLIN)
+    except ValueError:  # closed by us
+        return True
+    return bool(poll.poll(0))
+
+
+def _left(deadline: float) -> float:
+    seconds = deadline - monotonic()
+    if seconds <= 0:
+        raise TimeoutError
+    return seconds
+
+
+def _request(target: SplitResult, body: bytes, headers: dict[str, str]) -> bytes:
+    lines = [f"POST {target.path or '/'} HTTP/1.1", f"Host: {target.netloc}", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if any("\r" in line or "\n" in line for line in lines):
+        raise ValueError("A header must not contain a line break.")
+    return "\r\n".join([*lines, "\r\n"]).encode("latin-1") + body
