@@ -54,6 +54,7 @@ DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "notifications@localhost")
 EMAIL_SUBJECT = env.text("EMAIL_SUBJECT", "Notification")
 SLACK_WEBHOOK_PREFIXES = env.prefixes("SLACK_WEBHOOK_PREFIXES", "https://hooks.slack.com/services/")
 SLACK_BOT_TOKEN = env.text("SLACK_BOT_TOKEN")
+SLACK_CONFIGURED = bool(SLACK_BOT_TOKEN or env.text("SLACK_WEBHOOK_PREFIXES"))
 SLACK_BASE_URL = env.text("SLACK_BASE_URL", "https://slack.com/api/")
 TWILIO_ACCOUNT_SID = env.text("TWILIO_ACCOUNT_SID")
 TWILIO_AUTH_TOKEN = env.text("TWILIO_AUTH_TOKEN")
@@ -96,8 +97,9 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "notifications.api.middleware.StraightToTheView",
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -139,4 +141,39 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["users.api.authentication.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["users.api.authentication.HasScope"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "notifications.api.negotiation.First",
+    "DEFAULT_METADATA_CLASS": "notifications.api.negotiation.AllowOnly",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "notifications.api.errors.handle",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Notifications",
+    "VERSION": "1.0.0",
+    "DESCRIPTION": (
+        'E-mail, Slack and SMS. Errors are `{"field": ["why"]}` or `{"detail": "why", "code": "…"}`; '
+        "times are RFC 3339 in UTC."
+    ),
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "Status": "notifications.models.status_choices",
+        "Reason": "notifications.models.reason_choices",
+        "Cause": "notifications.models.cause_choices",
+        "Outcome": "notifications.models.outcome_choices",
+        "AcceptedStatus": ["accepted"],
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "notifications.api.openapi.refuse_unknown_fields",
+    ],
 }

@@ -1,0 +1,119 @@
+"""Every error as JSON, in the shape of Django REST framework: by field, or `detail` with a `code`."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import msgspec
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views import defaults
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from notifications.intake import Unavailable
+from notifications.message import Invalid
+from users.api.authentication import CHALLENGE
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER = 5  # seconds, where nothing better is known
+
+Answer = tuple[int, dict[str, Any], dict[str, str]]  # status, body, headers
+
+encode = msgspec.json.Encoder().encode
+
+
+class TooLargeBody(exceptions.APIException):
+    status_code = 413
+    default_code = "too_large"
+
+
+class WrongMediaType(exceptions.APIException):
+    status_code = 415
+    default_code = "unsupported_media_type"
+
+
+class LengthRequired(exceptions.APIException):
+    status_code = 411
+    default_code = "length_required"
+
+
+def answer_to(error: Exception) -> Answer:
+    """What the caller is told about an error; what nobody expected is logged and is a 500."""
+    if isinstance(error, Invalid):
+        return 400, error.errors, {}
+    if isinstance(error, exceptions.APIException):
+        return _api_exception(error)
+    if isinstance(error, Unavailable):
+        why = "Neither the broker nor the database could take it. Some may be sent nevertheless; repeat with keys."
+        return _detail(503, "unavailable", why, {"Retry-After": str(error.retry_after)})
+    if isinstance(error, (OperationalError, InterfaceError)):
+        log.warning("The database does not answer: %s", error)
+        why = "The database does not answer. Try again."
+        return _detail(503, "unavailable", why, {"Retry-After": str(RETRY_AFTER)})
+    if isinstance(error, Http404):
+        return _detail(404, "not_found", "Not found.")
+    if isinstance(error, PermissionDenied):
+        return _detail(403, "permission_denied", "Permission denied.")
+    if isinstance(error, SuspiciousOperation):
+        return _detail(400, "bad_request", "The request cannot be read.")
+    log.error("An error nobody expected", exc_info=error)
+    return _detail(500, "error", "A server error occurred.")
+
+
+def handle(error: Exception, _context: dict[str, Any]) -> Response:
+    """Django REST framework's EXCEPTION_HANDLER."""
+    status, body, headers = answer_to(error)
+    return Response(body, status=status, headers=headers)
+
+
+def json_response(status: int, body: Any, headers: dict[str, str] | None = None) -> HttpResponse:
+    return HttpResponse(encode(body), status=status, content_type="application/json", headers=headers)
+
+
+def refusal(error: Exception) -> HttpResponse:
+    """The answer to an error outside of Django REST framework's dispatch."""
+    return json_response(*answer_to(error))
+
+
+def _api_exception(error: exceptions.APIException) -> Answer:
+    headers = {}
+    if error.status_code == 401:
+        headers["WWW-Authenticate"] = CHALLENGE
+    wait = getattr(error, "wait", None)
+    if wait is not None:
+        headers["Retry-After"] = str(wait)
+    if isinstance(error.detail, dict):
+        return error.status_code, dict(error.detail), headers
+    return _detail(error.status_code, str(error.get_codes()), str(error.detail), headers)
+
+
+def _detail(status: int, code: str, why: str, headers: dict[str, str] | None = None) -> Answer:
+    return status, {"detail": why, "code": code}, headers or {}
+
+
+def _is_admin(request: HttpRequest) -> bool:
+    return request.path_info.startswith("/admin/")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return defaults.bad_request(request, exception) if _is_admin(request) else refusal(SuspiciousOperation())
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return defaults.permission_denied(request, exception) if _is_admin(request) else refusal(PermissionDenied())
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    if _is_admin(request) and exception is not None:
+        return defaults.page_not_found(request, exception)
+    return refusal(Http404())
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    if _is_admin(request):
+        return defaults.server_error(request)
+    return json_response(*_detail(500, "error", "A server error occurred."))

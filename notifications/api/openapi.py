@@ -1,0 +1,141 @@
+"""What the OpenAPI description says of each call: parameters, answers and examples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+
+from notifications.api import schemas
+from notifications.causes import Status
+from notifications.channels import channel_names
+
+ID = "019a3c5e-7b1f-7cc2-9d0e-3f5a6b7c8d9e"
+EMAIL = {"type": "EMAIL", "message": "Hello World", "receiver": "test@gmail.com"}
+LETTER = {
+    "type": "EMAIL",
+    "receiver": "test@gmail.com",
+    "subject": "Your order",
+    "message": "It is on its way.",
+    "html": "<p>It is on its way.</p>",
+    "category": "orders",
+    "reference": "order-4711",
+    "expires_at": "2099-01-31T12:00:00Z",
+}
+TO_USER = {"user": "ann", "message": "Hello Ann"}
+
+REASONS = {
+    400: ("The request is refused; nothing was stored.", {"receiver": ["This field is required."]}),
+    401: ("No API key, or an unknown one.", {"detail": "The API key is unknown.", "code": "authentication_failed"}),
+    403: ("The API key lacks the scope.", {"detail": "The API key lacks the scope.", "code": "permission_denied"}),
+    404: ("There is no such thing.", {"detail": "Not found.", "code": "not_found"}),
+    409: ("The idempotency key was used with another body.", {"idempotency_key": ["Was used with another body."]}),
+    411: ("The server needs a Content-Length.", {"detail": "A length is needed.", "code": "length_required"}),
+    413: ("The body or a record is too large.", {"detail": "The body is over 6 MiB.", "code": "too_large"}),
+    415: ("Not JSON.", {"detail": "Must be application/json.", "code": "unsupported_media_type"}),
+    503: ("Try again, after Retry-After.", {"detail": "The database does not answer.", "code": "unavailable"}),
+}
+COMMON = (401, 403, 503)
+BODY = (400, 411, 413, 415)
+
+
+def refusals(*statuses: int) -> dict[int, OpenApiResponse]:
+    """The error answers of a call that needs an API key."""
+    return {
+        status: OpenApiResponse(
+            schemas.Errors,
+            description=REASONS[status][0],
+            examples=[OpenApiExample(REASONS[status][0], value=REASONS[status][1])],
+        )
+        for status in sorted({*statuses, *COMMON})
+    }
+
+
+def filter_parameter(name: str, description: str, **schema: Any) -> OpenApiParameter:
+    return OpenApiParameter(name, type={"type": "string", "minLength": 1, **schema}, description=description)
+
+
+LOCATION = OpenApiParameter(
+    "Location", OpenApiTypes.STR, OpenApiParameter.HEADER, response=[202], description="Where its status is."
+)
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+    OpenApiParameter.HEADER,
+    description="Repeating a request with the same key and body gives the same id and sends once.",
+)
+
+SUBMIT_ONE: dict[str, Any] = {
+    "operation_id": "submit_notification",
+    "tags": ["notifications"],
+    "summary": "Send a notification",
+    "description": "Answers 202 once the notification is durable. Scope `send`.",
+    "parameters": [IDEMPOTENCY_KEY, LOCATION],
+    "request": schemas.Submission,
+    "responses": {202: schemas.Accepted, **refusals(*BODY, 409)},
+    "examples": [
+        OpenApiExample("E-mail", value=EMAIL, request_only=True),
+        OpenApiExample("With everything", value=LETTER, request_only=True),
+        OpenApiExample("To a user's first device", value=TO_USER, request_only=True),
+        OpenApiExample("Accepted", value={"id": ID, "status": "accepted"}, response_only=True, status_codes=["202"]),
+    ],
+}
+SUBMIT_BATCH: dict[str, Any] = {
+    "operation_id": "submit_notifications",
+    "tags": ["notifications"],
+    "summary": "Send up to 5,000 notifications",
+    "description": (
+        "All are accepted, or none. After a 503 nothing is promised, yet some may be sent: repeat with an "
+        "`idempotency_key` in each item. At most 5 MiB. Scope `send`."
+    ),
+    "request": schemas.Batch,
+    "responses": {202: schemas.AcceptedBatch, **refusals(*BODY, 409)},
+    "examples": [
+        OpenApiExample(
+            "Two",
+            value={"notifications": [EMAIL, {**TO_USER, "idempotency_key": "order-4711/ann"}]},
+            request_only=True,
+        ),
+        OpenApiExample(
+            "Both accepted",
+            value={"notifications": [{"id": ID, "status": "accepted"}, {"id": ID[:-1] + "f", "status": "accepted"}]},
+            response_only=True,
+            status_codes=["202"],
+        ),
+    ],
+}
+READ_ONE: dict[str, Any] = {
+    "operation_id": "read_notification",
+    "tags": ["notifications"],
+    "summary": "Where a notification stands",
+    "description": (
+        "A client sees what was sent with keys of its own client name. 404 with code `not_yet_known`: one that was "
+        "accepted appears when a sender claims it; one sent with an idempotency key is known at once. Scope `read`."
+    ),
+    "parameters": [OpenApiParameter("id", OpenApiTypes.UUID, OpenApiParameter.PATH)],
+    "responses": {200: schemas.NotificationDetail, **refusals(404)},
+}
+LIST: dict[str, Any] = {
+    "operation_id": "list_notifications",
+    "tags": ["notifications"],
+    "summary": "The notifications of this client, newest first",
+    "description": "Filters are exact and all must hold. Scope `read`.",
+    "parameters": [
+        filter_parameter("receiver", "As it was given; equal receivers in another spelling match too."),
+        filter_parameter("user", "The main application's id of the user.", maxLength=150),
+        filter_parameter("reference", "The caller's own id.", maxLength=255),
+        filter_parameter("status", "Where it stands.", enum=[status.value for status in Status]),
+        filter_parameter("type", "The channel.", enum=channel_names()),
+        filter_parameter("since", "Accepted at this time or later.", format="date-time"),
+        filter_parameter("until", "Accepted before this time.", format="date-time"),
+    ],
+    "responses": {200: schemas.NotificationRow(many=True), **refusals(400)},
+}
+
+
+def refuse_unknown_fields(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """drf-spectacular's hook: requests take no other fields than those described."""
+    for name in ("SubmissionRequest", "BatchItemRequest", "BatchRequest", "UserEntryRequest", "DeviceShapeRequest"):
+        result["components"]["schemas"][name]["additionalProperties"] = False
+    return result

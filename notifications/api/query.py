@@ -1,0 +1,115 @@
+"""Query parameters: read strictly, because a filter that is silently dropped shows everybody everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+
+import msgspec
+from rest_framework.request import Request
+
+from notifications.causes import Status
+from notifications.channels import channel_class, channel_names
+from notifications.message import LENGTHS, Errors, Invalid, Moment, receiver_hash
+from notifications.models import NotificationQuerySet
+
+MAX_VALUE = 1_024
+
+
+def read_query(request: Request, allowed: Iterable[str]) -> dict[str, str]:
+    """The query parameters, each given once. Raises Invalid, naming those that are not `allowed` or unreadable."""
+    errors: Errors = {}
+    query: dict[str, str] = {}
+    for name, values in request.query_params.lists():
+        problem = "Unknown parameter." if name not in allowed else _value_problem(values)
+        if problem:
+            errors[name[:100]] = [problem]
+        else:
+            query[name] = str(values[0])
+    if errors:
+        raise Invalid(errors)
+    return query
+
+
+def apply_filters(rows: NotificationQuerySet, query: dict[str, str]) -> NotificationQuerySet:
+    """The rows that every filter in the query lets through. Raises Invalid."""
+    errors: Errors = {}
+    for name, value in query.items():
+        try:
+            rows = FILTERS[name](rows, value)
+        except ValueError as why:
+            errors[name] = [str(why)]
+    if errors:
+        raise Invalid(errors)
+    return rows
+
+
+def _value_problem(values: Sequence[object]) -> str | None:
+    value = str(values[0])
+    if len(values) > 1:
+        return "Must be given once."
+    if not value:
+        return "Must not be empty."
+    if len(value) > MAX_VALUE:
+        return f"Must have at most {MAX_VALUE:,} characters."
+    if "\x00" in value or "\ufffd" in value:  # Django puts the latter in place of what is no UTF-8
+        return "Must be UTF-8 without NUL."
+    return None
+
+
+def _by_receiver(rows: NotificationQuerySet, value: str) -> NotificationQuerySet:
+    """Exact, by the index on the hash; on every channel that knows such receivers."""
+    if value.startswith(" "):
+        raise ValueError("Must not begin with a space; a + is written %2B.")
+    channels = [name for name in channel_names() if channel_class(name).receiver_problem(value) is None]
+    return rows.filter(receiver_hash__in=[receiver_hash(name, value) for name in channels])
+
+
+def _by_text(field: str) -> Callable[[NotificationQuerySet, str], NotificationQuerySet]:
+    def matching(rows: NotificationQuerySet, value: str) -> NotificationQuerySet:
+        if len(value) > LENGTHS[field]:
+            raise ValueError(f"Must have at most {LENGTHS[field]} characters.")
+        return rows.filter(**{field: value})
+
+    return matching
+
+
+def _by_status(rows: NotificationQuerySet, value: str) -> NotificationQuerySet:
+    return rows.filter(status=_one_of(value, list(Status)))
+
+
+def _by_type(rows: NotificationQuerySet, value: str) -> NotificationQuerySet:
+    return rows.filter(channel=_one_of(value, channel_names()))
+
+
+def _since(rows: NotificationQuerySet, value: str) -> NotificationQuerySet:
+    return rows.since(_moment(value))
+
+
+def _until(rows: NotificationQuerySet, value: str) -> NotificationQuerySet:
+    return rows.until(_moment(value))
+
+
+def _one_of(value: str, allowed: Iterable[str]) -> str:
+    if value not in allowed:
+        raise ValueError(f"Must be one of {', '.join(allowed)}.")
+    return value
+
+
+def _moment(value: str) -> datetime:
+    try:
+        moment: datetime = msgspec.convert(value, Moment)
+    except msgspec.ValidationError:
+        raise ValueError("Must be a time such as 2030-01-31T12:00:00Z, with its zone (a + is written %2B).") from None
+    return moment
+
+
+FILTERS: dict[str, Callable[[NotificationQuerySet, str], NotificationQuerySet]] = {
+    "receiver": _by_receiver,
+    "user": _by_text("user"),
+    "reference": _by_text("reference"),
+    "status": _by_status,
+    "type": _by_type,
+    "since": _since,
+    "until": _until,
+}

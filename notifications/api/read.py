@@ -1,0 +1,71 @@
+"""GET: where notifications stand. A client sees those it sent, and no others."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.http import Http404
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import NotFound
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from notifications.api import openapi, schemas
+from notifications.api.paging import PARAMETERS, UUID_TEXT, NewestFirst
+from notifications.api.query import FILTERS, apply_filters, read_query
+from notifications.api.submit import SubmitBatch
+from notifications.causes import Status
+from notifications.message import time_of
+from notifications.models import IdempotencyKey, Notification, NotificationQuerySet
+from users.api.authentication import caller_of
+
+
+class NotYetKnown(NotFound):
+    default_code = "not_yet_known"
+    default_detail = (
+        "The ledger has no such notification. One that was just accepted appears when a sender claims it; "
+        "one sent with an idempotency key is known at once."
+    )
+
+
+class ReadOne(APIView):
+    """GET /notification/<id>."""
+
+    scopes: ClassVar = {"GET": "read"}
+
+    @extend_schema(**openapi.READ_ONE)
+    def get(self, request: Request, id: str) -> Response:
+        if not UUID_TEXT.fullmatch(id) or (known := UUID(id)).version != 7:
+            raise Http404
+        mine = Notification.objects.filter(client=caller_of(request).client)
+        found = mine.filter(id=known).first() or _accepted_with_key(known, caller_of(request).client)
+        return Response(schemas.NotificationDetail(found).data)
+
+
+class ListOrSubmit(SubmitBatch, ListAPIView[Notification]):
+    """GET /notifications; its POST is SubmitBatch's."""
+
+    scopes: ClassVar = {"GET": "read", "POST": "send"}
+    filters: ClassVar = tuple(FILTERS)
+    queryset = Notification.objects.none()
+    serializer_class = schemas.NotificationRow
+    pagination_class = NewestFirst
+
+    def get_queryset(self) -> NotificationQuerySet:
+        query = read_query(self.request, {*FILTERS, *PARAMETERS})
+        mine = Notification.objects.filter(client=caller_of(self.request).client)
+        return apply_filters(mine, {name: value for name, value in query.items() if name in FILTERS})
+
+    @extend_schema(**openapi.LIST)
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return self.list(request, *args, **kwargs)
+
+
+def _accepted_with_key(id: UUID, client: str) -> Notification:
+    """A row in the ledger's shape, of what was accepted with an idempotency key and not claimed yet."""
+    if not IdempotencyKey.objects.filter(notification_id=id, client=client).exists():
+        raise NotYetKnown
+    return Notification(id=id, client=client, status=Status.ACCEPTED, accepted_at=time_of(id))

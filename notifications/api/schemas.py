@@ -1,0 +1,141 @@
+"""The shapes that go in (for the OpenAPI description; message.py reads them) and out."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any, ClassVar
+
+from django.db.models import Model
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from notifications.causes import Cause, Outcome, Reason, Status
+from notifications.channels import channel_choices
+from notifications.message import LENGTHS, MAX_BATCH, PRIORITIES
+from notifications.models import Attempt, Notification
+
+SHOWN_ATTEMPTS = 100  # the latest; an outage of a day may leave more
+
+
+class UtcField(serializers.DateTimeField):
+    """RFC 3339 in UTC, whatever zone the admin shows."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(default_timezone=UTC, **kwargs)
+
+
+class Errors(serializers.Serializer[Any]):
+    """Either by field (`{"field": ["why"]}`, in a batch `{"notifications": {"3": {"receiver": ["why"]}}}`), or this."""
+
+    detail = serializers.CharField(required=False)
+    code = serializers.CharField(required=False)
+
+
+class Submission(serializers.Serializer[Any]):
+    """A notification to send: to a `receiver` on a channel (`type`), or to a `user`, on one of their devices."""
+
+    type = serializers.ChoiceField(choices=channel_choices(), required=False)
+    receiver = serializers.CharField(required=False, max_length=LENGTHS["receiver"])
+    user = serializers.CharField(
+        required=False, max_length=LENGTHS["user"], help_text="The main application's id; instead of receiver."
+    )
+    message = serializers.CharField(help_text="EMAIL ≤ 256 KiB, SLACK ≤ 4,000 characters, SMS ≤ 1,600 characters.")
+    subject = serializers.CharField(
+        required=False, allow_blank=True, max_length=LENGTHS["subject"], help_text="EMAIL only."
+    )
+    html = serializers.CharField(
+        required=False, allow_blank=True, help_text="EMAIL only: the alternative to message, ≤ 256 KiB."
+    )
+    category = serializers.CharField(required=False, max_length=LENGTHS["category"])
+    priority = serializers.ChoiceField(choices=PRIORITIES, required=False)
+    expires_at = serializers.DateTimeField(required=False, allow_null=True, help_text="Not sent after this time.")
+    reference = serializers.CharField(
+        required=False, allow_blank=True, max_length=LENGTHS["reference"], help_text="Your own id."
+    )
+
+
+class BatchItem(Submission):
+    """A notification of a batch."""
+
+    idempotency_key = serializers.CharField(required=False, max_length=255)
+
+
+class Batch(serializers.Serializer[Any]):
+    """All of these are accepted, or none."""
+
+    notifications = serializers.ListField(child=BatchItem(), min_length=1, max_length=MAX_BATCH)
+
+
+class Accepted(serializers.Serializer[Any]):
+    """It is durable; its id shows what becomes of it."""
+
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=[Status.ACCEPTED.value])
+
+
+class AcceptedBatch(serializers.Serializer[Any]):
+    """In the order of the request."""
+
+    notifications = Accepted(many=True)
+
+
+class AttemptRow(serializers.ModelSerializer[Attempt]):
+    """An attempt that did not simply send."""
+
+    outcome = serializers.ChoiceField(choices=[outcome.value for outcome in Outcome])
+    cause = serializers.ChoiceField(choices=[cause.value for cause in Cause])
+    at = UtcField()
+
+    class Meta:
+        model = Attempt
+        fields: ClassVar = ["generation", "number", "at", "outcome", "cause", "error", "milliseconds"]
+        read_only_fields = fields
+
+
+class NotificationRow(serializers.ModelSerializer[Notification]):
+    """Where a notification stands. Empty texts and nulls say that there is nothing to say."""
+
+    type = serializers.ChoiceField(choices=channel_choices(), source="channel", allow_null=True)
+    status = serializers.ChoiceField(choices=[status.value for status in Status])
+    reason = serializers.ChoiceField(choices=[reason.value for reason in Reason], allow_blank=True)
+    receiver = serializers.SerializerMethodField()
+    attempts_spent = serializers.IntegerField(source="attempts", help_text="Retries spent since the last replay.")
+    due_at = UtcField(allow_null=True, help_text="When a waiting notification is tried next.")
+    accepted_at = UtcField()
+    expires_at = UtcField(allow_null=True)
+    settled_at = UtcField(allow_null=True)
+    last_cause = serializers.ChoiceField(choices=[cause.value for cause in Cause], allow_blank=True)
+
+    class Meta:
+        model: ClassVar[type[Model]] = Notification
+        fields: ClassVar = [
+            "id", "type", "status", "reason", "receiver", "user", "reference", "category", "priority",
+            "generation", "attempts_spent", "uncertain_count", "due_at", "last_cause", "last_error",
+            "provider", "provider_message_id", "accepted_at", "expires_at", "settled_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+    @extend_schema_field(serializers.CharField())
+    def get_receiver(self, row: Notification) -> str:
+        """As it was given; a webhook's URL is a credential and masked."""
+        return row.masked_receiver if "://" in row.receiver else row.receiver
+
+    def to_representation(self, instance: Notification) -> dict[str, Any]:
+        shown: dict[str, Any] = super().to_representation(instance)
+        shown["type"] = shown["type"] or None
+        return shown
+
+
+class NotificationDetail(NotificationRow):
+    """Where a notification stands, with the attempts that did not simply send."""
+
+    attempts = serializers.SerializerMethodField()
+
+    class Meta(NotificationRow.Meta):
+        fields: ClassVar = [*NotificationRow.Meta.fields, "attempts"]
+
+    @extend_schema_field(AttemptRow(many=True))
+    def get_attempts(self, row: Notification) -> Any:
+        """The latest 100, the oldest first."""
+        latest = list(row.attempt_rows.order_by("-number")[:SHOWN_ATTEMPTS])
+        return AttemptRow(latest[::-1], many=True).data

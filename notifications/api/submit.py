@@ -1,0 +1,107 @@
+"""POST: notifications come in. Key, media type, length, bytes to drafts, `intake.accept`; nothing else.
+
+Django REST framework's dispatch, negotiation and rendering would cost as much again as the whole of this
+(docs/performance.md), so a POST goes past them; every other method takes its way.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.http import HttpRequest, HttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.views import APIView
+
+from notifications.api import openapi
+from notifications.api.body import MAX_BATCH_BODY, MAX_BODY, read_body
+from notifications.api.errors import json_response, refusal
+from notifications.intake import Conflict, Refused, TooLarge, accept
+from notifications.message import Invalid, read_batch, read_request
+from users.api.authentication import identify, require
+from users.api.keys import Caller
+
+KEY_HEADER = "Idempotency-Key"
+
+
+class LeanPost(APIView):
+    """A view whose POST is answered by `submit`; what it raises becomes the answer."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if request.method != "POST":
+            return super().dispatch(request, *args, **kwargs)
+        try:
+            caller = identify(request)
+            require(caller, "send")
+            return self.submit(request, caller)
+        except Exception as error:
+            return refusal(error)
+
+    def submit(self, request: HttpRequest, caller: Caller) -> HttpResponse:
+        raise NotImplementedError
+
+    @staticmethod
+    def traceparent(request: HttpRequest) -> str:
+        """The caller's trace; what is not well-formed is dropped where records are made."""
+        return str(request.META.get("HTTP_TRACEPARENT", ""))
+
+
+class SubmitOne(LeanPost):
+    """POST /notification."""
+
+    scopes: ClassVar = {"POST": "send"}
+
+    @extend_schema(**openapi.SUBMIT_ONE)
+    def post(self, request: HttpRequest) -> HttpResponse:
+        return self.submit(request, identify(request))
+
+    def submit(self, request: HttpRequest, caller: Caller) -> HttpResponse:
+        key = read_key(request)
+        draft = read_request(read_body(request, MAX_BODY))
+        try:
+            (new,) = accept([draft], client=caller.client, keys=[key], traceparent=self.traceparent(request))
+        except Refused as refused:
+            return json_response(status_of(refused), refused.errors[0])
+        return HttpResponse(
+            b'{"id":"%s","status":"accepted"}' % str(new).encode(),
+            status=202,
+            content_type="application/json",
+            headers={"Location": f"/notification/{new}"},
+        )
+
+
+class SubmitBatch(LeanPost):
+    """POST /notifications."""
+
+    @extend_schema(**openapi.SUBMIT_BATCH)
+    def post(self, request: HttpRequest) -> HttpResponse:
+        return self.submit(request, identify(request))
+
+    def submit(self, request: HttpRequest, caller: Caller) -> HttpResponse:
+        if "HTTP_IDEMPOTENCY_KEY" in request.META:
+            raise Invalid({KEY_HEADER: ["A batch takes no such header: give each item its own idempotency_key."]})
+        drafts = read_batch(read_body(request, MAX_BATCH_BODY))
+        keys = [draft.key for draft in drafts]
+        try:
+            ids = accept(drafts, client=caller.client, keys=keys, traceparent=self.traceparent(request))
+        except Refused as refused:
+            by_position = {str(position): errors for position, errors in sorted(refused.errors.items())}
+            return json_response(status_of(refused), {"notifications": by_position})
+        return json_response(202, {"notifications": [{"id": new, "status": "accepted"} for new in ids]})
+
+
+def read_key(request: HttpRequest) -> str | None:
+    """The Idempotency-Key header, if there is one. Raises Invalid."""
+    key: str | None = request.META.get("HTTP_IDEMPOTENCY_KEY")
+    if key is None:
+        return None
+    if not 1 <= len(key) <= 255 or not key.strip():
+        raise Invalid({KEY_HEADER: ["Must have 1 to 255 characters, not all of them blank."]})
+    if not key.isascii() or not key.isprintable():
+        raise Invalid({KEY_HEADER: ["Must hold printable ASCII characters only."]})
+    return key
+
+
+def status_of(refused: Refused) -> int:
+    if isinstance(refused, Conflict):
+        return 409
+    return 413 if isinstance(refused, TooLarge) else 400

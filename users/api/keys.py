@@ -1,0 +1,144 @@
+"""API keys as a web process knows them: the whole small table in memory, read again when it grows old."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from django.db import Error as DatabaseProblem
+from django.db.models import Q
+from django.db.models.signals import post_delete, post_save
+from django.utils import timezone
+
+from users.models import SCOPES, ApiKey
+
+log = logging.getLogger(__name__)
+
+FRESH_SECONDS = 60.0  # a revoked key is refused after this at the latest, while the database answers
+MISS_SECONDS = 1.0  # unknown keys make us read the table again, no more often than this
+RETRY_SECONDS = 5.0  # after a failed read
+NOTE_SECONDS = 60.0  # `last_used_at` is no more exact than this
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: the client's name, and what it may do."""
+
+    client: str
+    scopes: frozenset[str]
+    is_authenticated: ClassVar[bool] = True  # what Django REST framework asks of a user
+
+
+LOCAL = Caller("local", frozenset(SCOPES))
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    digest: str
+    caller: Caller
+    expires_at: float | None  # seconds since the epoch
+
+
+class KeyRing:
+    """Answers whose key this is without asking the database for each request.
+
+    The table is read as a whole, so a flood of wrong keys costs one read a second and no memory. While the
+    database is down, keys read before stay good until they expire.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._known: dict[str, _Known] = {}
+        self._noted: dict[str, float] = {}
+        self._read_at = self._failed_at = float("-inf")
+        self._lock = threading.Lock()
+
+    def caller_of(self, key: str) -> Caller | None:
+        """The caller with this key; None if it is wrong, revoked or expired.
+
+        Raises Django's database error where the key is not known here and the database cannot be asked.
+        """
+        prefix = key[4:16]
+        if not key.startswith("ntf_") or not key.isascii() or len(key) > 200:
+            return None
+        known = self._find(prefix)
+        if known is None or not hmac.compare_digest(known.digest, ApiKey.digest_of(key)):
+            return None
+        if known.expires_at is not None and known.expires_at <= time.time():
+            return None
+        self._note_use(prefix)
+        return known.caller
+
+    def forget(self, **_: Any) -> None:
+        """Read the table again before the next answer."""
+        self._read_at = self._failed_at = float("-inf")
+
+    def _find(self, prefix: str) -> _Known | None:
+        try:
+            self._refresh(FRESH_SECONDS)
+            if prefix not in self._known:
+                self._refresh(MISS_SECONDS)
+        except DatabaseProblem:
+            if prefix not in self._known:
+                raise
+        return self._known.get(prefix)
+
+    def _refresh(self, older_than: float) -> None:
+        if self._clock() - self._read_at < older_than:
+            return
+        # While the database is known to be down nobody queues behind the one who asks it.
+        if not self._lock.acquire(blocking=not self._is_down()):
+            raise DatabaseProblem("The database is being asked by another thread.")
+        try:
+            now = self._clock()
+            if now - self._read_at < older_than:
+                return
+            if now - self._failed_at < RETRY_SECONDS:
+                raise DatabaseProblem("The database did not answer a moment ago.")
+            self._read(now)
+        finally:
+            self._lock.release()
+
+    def _read(self, now: float) -> None:
+        try:
+            rows = list(ApiKey.objects.filter(revoked_at=None))
+        except DatabaseProblem as error:
+            self._failed_at = now
+            log.warning("API keys cannot be read; those known stay good: %s", error)
+            raise
+        self._known = {row.prefix: _known(row) for row in rows}
+        self._noted = {prefix: at for prefix, at in self._noted.items() if prefix in self._known}
+        self._read_at, self._failed_at = now, float("-inf")
+
+    def _is_down(self) -> bool:
+        return self._failed_at > self._read_at
+
+    def _note_use(self, prefix: str) -> None:
+        """Keep `last_used_at`, roughly and without ever failing a request."""
+        now = self._clock()
+        if now - self._noted.get(prefix, float("-inf")) < NOTE_SECONDS or self._is_down():
+            return
+        self._noted[prefix] = now
+        moment = timezone.now()
+        stale = Q(last_used_at=None) | Q(last_used_at__lt=moment - timedelta(seconds=NOTE_SECONDS))
+        try:
+            ApiKey.objects.filter(stale, prefix=prefix).update(last_used_at=moment)
+        except DatabaseProblem as error:
+            log.warning("The last use of API key %s was not noted: %s", prefix, error)
+
+
+def _known(row: ApiKey) -> _Known:
+    expires_at = row.expires_at.timestamp() if row.expires_at else None
+    return _Known(row.digest, Caller(row.client, frozenset(row.scopes)), expires_at)
+
+
+ring = KeyRing()
+# A key made or deleted in this process (the admin) counts at once; other processes learn of it as above.
+post_save.connect(ring.forget, sender=ApiKey)
+post_delete.connect(ring.forget, sender=ApiKey)
