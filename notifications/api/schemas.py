@@ -44,7 +44,7 @@ class Submission(serializers.Serializer[Any]):
         required=False, allow_blank=True, max_length=LENGTHS["subject"], help_text="EMAIL only."
     )
     html = serializers.CharField(
-        required=False, allow_blank=True, help_text="EMAIL only: the alternative to message, ≤ 256 KiB."
+        required=False, allow_blank=True, help_text="EMAIL only: instead of message where shown, ≤ 256 KiB."
     )
     category = serializers.CharField(required=False, max_length=LENGTHS["category"])
     priority = serializers.ChoiceField(choices=PRIORITIES, required=False)
