@@ -1,7 +1,153 @@
-"""What happens to dead letters when the ledger settles rows."""
+"""What happens to dead letters when the ledger settles rows, and their events on the way to Kafka.
+
+All but the publishing runs inside the ledger's own transactions, a constant number of statements a batch.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from django.conf import settings
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from dlq.models import DeadLetter, DeadLetterEvent
+from notifications import ledger, scheduler
+from notifications.broker import Broker, Outbound
+from notifications.causes import Status
+from notifications.ledger import FinalRow, Unclaimable
+from notifications.message import dlq_topic
+from notifications.sql import as_json, dialect, fetch
+
+State = DeadLetter.State
+PUBLISH_AT_ONCE = 1000
+
+Place = tuple[str, int | None, int | None]  # topic, partition, offset
+
+_LETTER_COLUMNS = {
+    "id": "uuid",
+    **dict.fromkeys(("channel", "cause", "error", "topic"), "text"),
+    "attempts": "integer",
+    "partition": "integer",
+    "offset": "bigint",
+}
+
 
 def register() -> None:
-    """Hook into the ledger."""
+    """Hook into the ledger and the scheduler."""
+    ledger.on_final.append(follow)
+    ledger.on_unclaimable.append(keep_unreadable)
+    if settings.KAFKA_BOOTSTRAP_SERVERS:
+        scheduler.chores.append(publish_events)
+
+
+def follow(rows: Sequence[FinalRow]) -> None:
+    """Open, resolve or reopen the letters of rows that came to an end."""
+    stopped = [row for row in rows if row.status in (Status.DEAD, Status.HELD)]
+    if stopped:
+        _open(stopped)
+    if sent := [row.id for row in rows if row.status == Status.SENT]:
+        DeadLetter.objects.filter(notification_id__in=sent).update(state=State.RESOLVED, changed_at=Now())
+    if others := [row.id for row in rows if row.status not in (Status.DEAD, Status.HELD, Status.SENT)]:
+        replaying = DeadLetter.objects.filter(notification_id__in=others, state=State.REPLAYING)
+        replaying.update(state=State.OPEN, changed_at=Now())
+
+
+def keep_unreadable(records: Sequence[Unclaimable]) -> None:
+    """A letter with the raw bytes for each record that cannot become a row; once for each place in Kafka."""
+    letters: dict[Place, DeadLetter] = {
+        (record.topic, record.partition, record.offset): DeadLetter(
+            channel=record.channel,
+            cause=record.cause,
+            error=record.error,
+            raw=record.value,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+        )
+        for record in records
+    }
+    for place in _known(letters):
+        letters.pop(place, None)
+    DeadLetter.objects.bulk_create(letters.values(), ignore_conflicts=True)
+    DeadLetterEvent.objects.bulk_create(
+        DeadLetterEvent(event="dead", channel=letter.channel, cause=letter.cause, error=letter.error)
+        for letter in letters.values()
+    )
+
+
+def publish_events(broker: Broker) -> None:
+    """Tell the dlq topic what it has not been told yet."""
+    events = list(_unpublished()[:PUBLISH_AT_ONCE])
+    records = [
+        Outbound(dlq_topic(), str(event.notification_id or ""), _event_record(event), "dlq", "") for event in events
+    ]
+    durable = broker.publish(records) if records else []
+    told = [event.pk for event, fine in zip(events, durable, strict=True) if fine]
+    if told:
+        DeadLetterEvent.objects.filter(pk__in=told).update(published_at=Now())
+
+
+def _open(rows: Sequence[FinalRow]) -> None:
+    d = dialect()
+    said = [
+        {
+            "id": row.id.hex,
+            "channel": row.channel,
+            "cause": row.cause,
+            "error": row.error,
+            "topic": row.topic,
+            "attempts": row.attempts,
+            "partition": row.partition,
+            "offset": row.offset,
+        }
+        for row in rows
+    ]
+    fetch(
+        "INSERT INTO dlq_deadletter AS letter (notification_id, state, channel, cause, error, attempts, topic,"
+        ' "partition", "offset", deaths, discard_reason, died_at, changed_at)'
+        f" SELECT r.id, '{State.OPEN}', r.channel, r.cause, r.error, r.attempts, r.topic, r.\"partition\","
+        f" r.\"offset\", 1, '', {d.now}, {d.now} FROM {d.rows(_LETTER_COLUMNS)} WHERE true"
+        f" ON CONFLICT (notification_id) DO UPDATE SET state = '{State.OPEN}', cause = excluded.cause,"
+        " error = excluded.error, attempts = excluded.attempts, deaths = letter.deaths + 1,"
+        " died_at = excluded.died_at, changed_at = excluded.changed_at",
+        [as_json(said)],
+    )
+    DeadLetterEvent.objects.bulk_create(
+        DeadLetterEvent(
+            event="dead",
+            notification_id=row.id,
+            channel=row.channel,
+            cause=row.cause,
+            error=row.error,
+            attempts=row.attempts,
+        )
+        for row in rows
+    )
+
+
+def _known(places: Iterable[Place]) -> list[Place]:
+    topics, _, offsets = zip(*places, strict=True)
+    there = DeadLetter.objects.filter(notification=None, topic__in=set(topics), offset__in=offsets)
+    return list(there.values_list("topic", "partition", "offset"))
+
+
+def _unpublished() -> QuerySet[DeadLetterEvent]:
+    return DeadLetterEvent.objects.filter(published_at=None).order_by("id")
+
+
+def _event_record(event: DeadLetterEvent) -> bytes:
+    """The value of a record on the dlq topic."""
+    return msgspec.json.encode(
+        {
+            "v": 1,
+            "event": event.event,
+            "id": event.notification_id,
+            "channel": event.channel,
+            "cause": event.cause,
+            "error": event.error,
+            "attempts": event.attempts,
+            "at": event.at,
+        }
+    )

@@ -113,11 +113,16 @@ class _Batch(msgspec.Struct, forbid_unknown_fields=True):
     notifications: list[msgspec.Raw]
 
 
+class _OnlyId(msgspec.Struct):
+    id: UUID
+
+
 _encode = msgspec.json.Encoder().encode
 _decode_draft = msgspec.json.Decoder(Draft).decode
 _decode_item = msgspec.json.Decoder(BatchDraft).decode
 _decode_batch = msgspec.json.Decoder(_Batch).decode
 _decode_message = msgspec.json.Decoder(Message).decode
+_decode_id = msgspec.json.Decoder(_OnlyId).decode
 _decode_anything = msgspec.json.Decoder().decode
 
 D = TypeVar("D", bound=Draft)
@@ -163,6 +168,14 @@ def from_record(value: bytes | None) -> Message:
         if moment and not 2000 <= moment.year <= 9000:
             raise Unreadable("A time is out of range.")
     return message
+
+
+def id_in(value: bytes) -> UUID | None:
+    """The id in a record that may otherwise be unreadable."""
+    try:
+        return _decode_id(value).id
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def new_message(draft: Draft, *, client: str, channel: str, receiver: str, id: UUID | None = None) -> Message:
@@ -213,6 +226,15 @@ def topic_of(channel: str, priority: str) -> str:
     return f"{settings.TOPIC_PREFIX}{channel.lower()}{'.bulk' if priority == 'bulk' else ''}"
 
 
+def all_topics() -> list[str]:
+    """Every topic there must be, the dead letters' included."""
+    return [topic_of(name, priority) for name in channel_names() for priority in PRIORITIES] + [dlq_topic()]
+
+
+def dlq_topic() -> str:
+    return f"{settings.TOPIC_PREFIX}dlq"
+
+
 def _read_draft(body: Any, decode: Callable[[Any], D], kind: type[D]) -> tuple[D | None, Errors]:
     try:
         draft = decode(body)
@@ -233,15 +255,7 @@ def _draft_problems(draft: Draft) -> Iterator[tuple[str, str]]:
         yield "idempotency_key", "Must have 1 to 255 characters."
     if draft.key and "\x00" in draft.key:
         yield "idempotency_key", "Must not contain NUL."
-    if draft.user is not UNSET:
-        if draft.receiver is not UNSET:
-            yield "receiver", "Must not be given together with user."
-        if not 1 <= len(draft.user) <= LENGTHS["user"]:
-            yield "user", f"Must have 1 to {LENGTHS['user']} characters."
-    elif draft.receiver is UNSET:
-        yield "receiver", "This field is required, or user instead of it."
-    elif draft.type is UNSET:
-        yield "type", "This field is required."
+    yield from _address_problems(draft)
     yield from _problems(
         draft,
         None if draft.type is UNSET else draft.type,
@@ -255,14 +269,30 @@ def _draft_problems(draft: Draft) -> Iterator[tuple[str, str]]:
             yield "html", f"{draft.type} takes no html."
 
 
-def _problems(said: Draft | Message, channel: str | None, receiver: str | None) -> Iterator[tuple[str, str]]:
-    """What any door refuses: lengths, characters, receivers. Yields (field, why)."""
+def _address_problems(draft: Draft) -> Iterator[tuple[str, str]]:
+    if draft.user is not UNSET:
+        if draft.receiver is not UNSET:
+            yield "receiver", "Must not be given together with user."
+        if not 1 <= len(draft.user) <= LENGTHS["user"]:
+            yield "user", f"Must have 1 to {LENGTHS['user']} characters."
+    elif draft.receiver is UNSET:
+        yield "receiver", "This field is required, or user instead of it."
+    elif draft.type is UNSET:
+        yield "type", "This field is required."
+
+
+def _text_problems(said: Draft | Message) -> Iterator[tuple[str, str]]:
     for field in ("receiver", "subject", "message", "html", "user", "client", "reference", "category"):
         value = getattr(said, field, "") or ""
         if "\x00" in value:
             yield field, "Must not contain NUL."
         if len(value) > LENGTHS.get(field, len(value)):
             yield field, f"Must have at most {LENGTHS[field]:,} characters."
+
+
+def _problems(said: Draft | Message, channel: str | None, receiver: str | None) -> Iterator[tuple[str, str]]:
+    """What any door refuses: lengths, characters, receivers. Yields (field, why)."""
+    yield from _text_problems(said)
     if LINE_BREAK.search(said.subject):
         yield "subject", "Must not contain a line break."
     if not said.message.strip():

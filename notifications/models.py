@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 from uuid import UUID
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Count, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -40,6 +40,20 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
     def until(self, moment: datetime) -> Self:
         """Accepted before `moment`."""
         return self.filter(id__lt=first_id_at(moment))
+
+    def outbox(self) -> Self:
+        """Accepted while Kafka did not answer, and not yet published."""
+        return self.filter(status=Status.ACCEPTED)
+
+    def waiting_by_reason(self) -> dict[str, int]:
+        """How many rows wait, for every reason there is."""
+        found = self.filter(status=Status.WAITING).values_list("reason").annotate(rows=Count("id")).order_by()
+        return {reason.value: 0 for reason in Reason} | dict(found)
+
+    def overdue_seconds(self) -> float:
+        """For how long the most overdue row has been due; 0.0 where none is."""
+        oldest = self.filter(due_at__lt=Now()).order_by("due_at").values_list("due_at", Now()).first()
+        return (oldest[1] - oldest[0]).total_seconds() if oldest else 0.0
 
     def try_now(self) -> int:
         """Make waiting rows due now; how many that were. The scheduler does the rest."""

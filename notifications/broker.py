@@ -1,0 +1,112 @@
+"""What carries the work: four verbs, with two rooms behind them (Kafka, and the ledger itself).
+
+`publish` makes records durable, `poll` reads them, `commit` says they need not be read again, `close` leaves.
+Pausing is polling for nothing: a consumer that is asked for no records keeps its place and its fetched ones.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from notifications.message import Message
+
+TRACEPARENT = re.compile(r"\A00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """A record to publish. `origin`: intake, outbox, retry or replay. `message` is what `value` encodes, if one."""
+
+    topic: str
+    key: str
+    value: bytes
+    origin: str
+    traceparent: str
+    message: Message | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as it was read."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes | None
+    traceparent: str
+
+
+class Consumer(Protocol):
+    """Reads one topic in its group. One thread owns it."""
+
+    def poll(self, limit: int, timeout: float) -> list[Record]:
+        """Up to `limit` records, waiting up to `timeout` seconds for the first; with limit 0, none, yet alive."""
+
+    def commit(self, records: Sequence[Record]) -> None:
+        """These, and all before them in their partitions, need not be read again. Does not wait."""
+
+    def close(self) -> None:
+        """Leave the group."""
+
+
+class Broker(Protocol):
+    def publish(self, records: Sequence[Outbound]) -> list[bool]:
+        """Publish and wait for the acknowledgements; for each record, whether it is durable."""
+
+    def consumer(self, channel: str, priority: str) -> Consumer:
+        """A new member of the topic's group."""
+
+    def problem(self) -> str | None:
+        """Why publishing would fail now, or None."""
+
+    def warnings(self) -> list[str]:
+        """What an operator should mend about the topics, as sentences; also when nobody answers."""
+
+    def create_topics(self, partitions: int, replication_factor: int) -> list[str]:
+        """Make and grow topics; what was done, as lines. Raises ConnectionError."""
+
+
+def open_broker() -> Broker:
+    """This process's broker: Kafka where its servers are set, else the ledger as a queue."""
+    return _broker_of(os.getpid())  # a forked child must not use its parent's producer: it loses messages silently
+
+
+@cache
+def _broker_of(_pid: int) -> Broker:
+    room = "kafka.KafkaBroker" if settings.KAFKA_BOOTSTRAP_SERVERS else "embedded.EmbeddedBroker"
+    broker: Broker = import_string(f"notifications.{room}")()
+    return broker
+
+
+def outbound(
+    message: Message, *, origin: str, traceparent: str = "", trace_id: str = "", value: bytes = b""
+) -> Outbound:
+    """A message's record. Without a traceparent it continues `trace_id`, or starts a trace."""
+    if not TRACEPARENT.match(traceparent):
+        traceparent = f"00-{trace_id or os.urandom(16).hex()}-{os.urandom(8).hex()}-00"
+    return Outbound(
+        topic=message.topic,
+        key=message.receiver_hash,
+        value=value or message.to_record(),
+        origin=origin,
+        traceparent=traceparent,
+        message=message,
+    )
+
+
+def trace_id_of(traceparent: str) -> str:
+    """The 32 hex digits of a W3C traceparent, or "" where it is not one."""
+    found = TRACEPARENT.match(traceparent)
+    return found.group(1) if found else ""
+
+
+class LogLost(Exception):
+    """Records were deleted before they were read; the text names the range. Going on would hide it."""

@@ -1,0 +1,258 @@
+"""One channel in a sender: its consumers, its threads, its breaker. No channel waits for another's provider."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, close_old_connections
+
+from notifications import ledger, metrics, retry
+from notifications.breaker import Breaker
+from notifications.broker import Broker, Consumer, LogLost, Record, trace_id_of
+from notifications.causes import Cause, Reason
+from notifications.channels import Channel, SendError
+from notifications.ledger import LONGEST_ERROR, Claimed, Incoming, Unclaimable, clean
+from notifications.message import Unreadable, from_record, id_in
+from notifications.parking import Parking
+from notifications.pool import PRIORITIES, Pool
+from notifications.retry import Verdict
+from notifications.settlement import Settlement
+from notifications.settler import Settler
+
+logger = logging.getLogger(__name__)
+
+POLL = 0.5  # seconds
+BATCH = 500
+CLAIM_AHEAD = 512  # rows of one priority claimed and not yet taken by a thread, at most
+LONGEST_PAUSE = 5.0  # seconds between two tries to claim while the database is away
+
+
+class Delivery:
+    """Poll, claim, commit, send, and hand the result to the settler: in this order, for one channel."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        *,
+        broker: Broker,
+        settler: Settler,
+        threads: int,
+        on_breaker: Callable[[str, str, bool, Cause | None], None],
+        on_fatal: Callable[[str], None],
+    ) -> None:
+        self.channel = channel
+        self.name = channel.name
+        self._broker = broker
+        self._settler = settler
+        self._on_fatal = on_fatal
+        self.breaker = Breaker(on_change=lambda is_open, cause: on_breaker(self.name, channel.provider, is_open, cause))
+        self._parking = Parking()
+        self._pool = Pool(threads, self._send, name=self.name, on_exit=channel.close)
+        self._pace = _Pace()
+        self.held_categories: frozenset[str] = frozenset()
+        self.failures = 0  # claims in a row that the database did not take
+        self._stopping = threading.Event()
+        self._consumers = [
+            threading.Thread(target=self._consume, args=(priority,), name=f"{self.name}-{priority}", daemon=True)
+            for priority in PRIORITIES
+        ]
+
+    def start(self) -> None:
+        metrics.in_flight.labels(self.name).set_function(self._pool.in_flight)
+        metrics.ready.labels(self.name).set_function(lambda: sum(map(self._pool.waiting, PRIORITIES)))
+        self._pool.start()
+        for thread in self._consumers:
+            thread.start()
+
+    def stop(self, deadline: float) -> None:
+        """Read and take nothing more, put back what no thread has taken, wait for the sends under way."""
+        self._stopping.set()
+        for row in self._pool.stop():
+            self._put_back(row, Reason.HANDED_BACK)
+        for thread in self._consumers:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self._pool.join(deadline)
+
+    def _consume(self, priority: str) -> None:
+        consumer = self._broker.consumer(self.name, priority)
+        try:
+            while not self._stopping.is_set():
+                self._round(consumer, priority)
+        except _Stopped:
+            pass
+        except LogLost as lost:
+            self._on_fatal(f"Records were lost before they were read: {lost}.")
+        except Exception:
+            logger.exception("the consumer of %s %s failed", self.name, priority)
+            self._on_fatal(f"The consumer of {self.name} {priority} failed.")
+        finally:
+            consumer.close()
+
+    def _round(self, consumer: Consumer, priority: str) -> None:
+        room = self._room(priority)
+        records = consumer.poll(room, POLL if room else 0)
+        if records:
+            claimed = self._claim(records, consumer)
+            consumer.commit(records)
+            self._queue(claimed)
+        elif not room:
+            self._pool.wait_for_room(priority, self._claim_ahead() // 2, POLL)
+
+    def _room(self, priority: str) -> int:
+        """How many records to claim now: none rather than a few, for a claim costs the same for many."""
+        ahead = self._claim_ahead()
+        waiting = self._pool.waiting(priority)
+        room = ahead - waiting if waiting <= ahead // 2 else 0
+        allowed = self.breaker.room()
+        if allowed <= 0:
+            self._stopping.wait(min(POLL, 0.1))
+        return min(room, max(allowed, 0), BATCH)
+
+    def _claim_ahead(self) -> int:
+        """Enough rows to keep the threads busy while the next are claimed, and no more: they may wait long."""
+        return min(max(2 * self._pool.threads, int(self._pace.rate() / 2)), CLAIM_AHEAD)
+
+    def _claim(self, records: Sequence[Record], consumer: Consumer) -> list[Claimed]:
+        """Claim with one token until the database answers; its lost answer is no second claim."""
+        batch, unreadable = _read(records)
+        owner, pause = uuid.uuid4().hex, 0.1
+        while True:
+            began = time.monotonic()
+            try:
+                claimed = ledger.claim(batch, owner=owner, lease=settings.LEASE_SECONDS, unreadable=unreadable)
+            except (DatabaseError, InterfaceError) as error:
+                self.failures += 1
+                logger.warning("the ledger cannot be reached, %s waits: %s", self.name, type(error).__name__)
+                close_old_connections()
+                if self._stopping.wait(pause):
+                    raise _Stopped from None
+                consumer.poll(0, 0)
+                pause = min(2 * pause, LONGEST_PAUSE)
+                continue
+            self.failures = 0
+            self._settler.hold(claimed, began)
+            _count_claims(self.name, batch, claimed, unreadable)
+            return claimed
+
+    def _queue(self, claimed: list[Claimed]) -> None:
+        if self._stopping.is_set():
+            for row in claimed:
+                self._put_back(row, Reason.HANDED_BACK)
+            return
+        send, park = self._parking.split(claimed, self._pool.lane_length)
+        for row, due_in in park:
+            self._put_back(row, Reason.PARKED, due_in)
+        self._pool.add(send)
+
+    def _send(self, row: Claimed) -> None:
+        """One row: check, hand over, and say how it ended."""
+        ticket = self.breaker.admit()
+        if not ticket:
+            self._put_back(row, Reason.OUTAGE, retry.OUTAGE_PAUSE)
+            return
+        if not self._may_go(row):
+            self.breaker.withdraw(ticket)
+            return
+        if row.claims == 1:
+            metrics.accept_to_provider.labels(self.name).observe(max(0.0, time.time() - row.accepted_at))
+        began = time.monotonic()
+        verdict, cause = self._hand_over(row)
+        seconds = time.monotonic() - began
+        self.breaker.record(ticket, row.receiver_hash, cause)
+        self._settler.settle(Settlement(row, verdict, self.channel.provider, int(seconds * 1000)))
+        self._pace.add()
+        if self._pool.lane_length(row.priority, row.receiver_hash) > 1:
+            self._parking.observe(row.receiver_hash, seconds)
+        metrics.send_seconds.labels(self.name).observe(seconds)
+        metrics.attempts.labels(self.name, verdict.outcome or "sent").inc()
+
+    def _may_go(self, row: Claimed) -> bool:
+        """The last look before the hand-over: the expiry, the lease, and the note a `hold` category needs."""
+        if self._settler.has_expired(row):
+            self._settler.settle(Settlement(row, retry.expired()))
+            return False
+        held = row.category in self.held_categories
+        if (held and not self._settler.note_hand_over(row)) or not self._settler.may_hand_over(row):
+            self._put_back(row, Reason.HANDED_BACK)
+            return False
+        return True
+
+    def _hand_over(self, row: Claimed) -> tuple[Verdict, Cause | None]:
+        try:
+            return retry.sent(self.channel.send(row)), None
+        except SendError as error:
+            failure = error
+        except Exception as error:
+            logger.exception("the channel %s raised what it does not declare", self.name)
+            failure = SendError(Cause.BUG, f"{type(error).__name__} in our code.")
+        hold = row.category in self.held_categories
+        verdict = retry.failed(failure, attempts=row.attempts, hold=hold, schedule=settings.RETRY_SCHEDULE)
+        return verdict, failure.cause
+
+    def _put_back(self, row: Claimed, reason: Reason, due_in: float = 0.0) -> None:
+        metrics.put_back.labels(self.name, reason).inc()
+        self._settler.settle(Settlement(row, retry.put_back(reason, due_in)))
+
+
+class _Stopped(Exception):
+    """The sender stops while it waits for the database: nothing was claimed."""
+
+
+class _Pace:
+    """Sends a second, over the last full quarters of a second."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._since = time.monotonic()
+        self._rate = 0.0
+
+    def add(self) -> None:
+        self._count += 1  # threads may lose one to another: a measure, not a ledger
+
+    def rate(self) -> float:
+        now = time.monotonic()
+        if now - self._since >= 0.25:
+            self._rate = self._count / (now - self._since)
+            self._count, self._since = 0, now
+        return self._rate
+
+
+def _read(records: Sequence[Record]) -> tuple[list[Incoming], list[Unclaimable]]:
+    batch: list[Incoming] = []
+    unreadable: list[Unclaimable] = []
+    for record in records:
+        try:
+            batch.append(_incoming(record))
+        except Unreadable as error:
+            unreadable.append(_unclaimable(record, str(error)))
+    return batch, unreadable
+
+
+def _incoming(record: Record) -> Incoming:
+    message = from_record(record.value)
+    if message.topic != record.topic:
+        raise Unreadable(f"It belongs to the topic {message.topic}.")
+    trace_id = trace_id_of(record.traceparent)
+    return Incoming(message, record.topic, record.partition, record.offset, trace_id, record.value or b"")
+
+
+def _unclaimable(record: Record, why: str) -> Unclaimable:
+    value = record.value or b""
+    place = (record.topic, record.partition, record.offset)
+    return Unclaimable(Cause.UNDECODABLE, clean(why, LONGEST_ERROR), "", *place, value, id_in(value))
+
+
+def _count_claims(
+    channel: str, batch: Sequence[Incoming], claimed: Sequence[Claimed], unreadable: Sequence[Unclaimable]
+) -> None:
+    for row in claimed[:1]:
+        metrics.claimed.labels(channel, row.priority).inc(len(claimed))
+    if len(batch) > len(claimed):
+        metrics.duplicates.labels(channel).inc(len(batch) - len(claimed))
+    for record in unreadable:
+        metrics.unclaimable.labels(record.cause).inc()

@@ -1,0 +1,324 @@
+"""Kafka: the only module that imports confluent_kafka. Measured facts behind the settings: docs/adr/."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, ResourceType
+from django.conf import settings
+
+from notifications import metrics
+from notifications.broker import LogLost, Outbound, Record
+from notifications.message import all_topics, topic_of
+
+logger = logging.getLogger(__name__)
+
+ACK_TIMEOUT = 4.0  # seconds; the delivery timeout of 2.5 s fires at about 3
+PROBE_EVERY = 0.5  # seconds between two looks at a Kafka that did not answer
+STASH = 500  # records fetched and not yet asked for; above it fetching pauses
+PAUSE_AT_LEAST = 1.0  # seconds; each pause throws the prefetched records away
+
+PRODUCER = {
+    "acks": "all",
+    "enable.idempotence": True,
+    "linger.ms": 2,
+    "delivery.timeout.ms": 2500,
+    "compression.type": "lz4",
+}
+CONSUMER = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    # With on_assign below: a new group starts at the beginning, and a gap left by retention is never jumped.
+    "auto.offset.reset": "error",
+    "session.timeout.ms": 30_000,
+    "max.poll.interval.ms": 300_000,
+    "queued.max.messages.kbytes": 8192,
+}
+
+
+def connection_settings() -> dict[str, Any]:
+    """librdkafka's settings for reaching the brokers, TLS and SASL included."""
+    found: dict[str, Any] = {
+        "bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS,
+        "security.protocol": settings.KAFKA_SECURITY_PROTOCOL,
+        "client.id": "notifications",
+        "reconnect.backoff.max.ms": 1000,
+    }
+    if settings.KAFKA_SECURITY_PROTOCOL.startswith("SASL"):
+        found |= {
+            "sasl.mechanism": settings.KAFKA_SASL_MECHANISM,
+            "sasl.username": settings.KAFKA_USERNAME,
+            "sasl.password": settings.KAFKA_PASSWORD,
+        }
+    if settings.KAFKA_CA_FILE:
+        found["ssl.ca.location"] = settings.KAFKA_CA_FILE
+    return found
+
+
+class KafkaBroker:
+    """One producer for the process, made on first use, with one thread that serves its delivery reports."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._producer: Producer | None = None
+        self._down: set[str] = set()  # topics that did not acknowledge; while any, nobody waits for Kafka
+
+    def publish(self, records: Sequence[Outbound]) -> list[bool]:
+        if self._down:
+            return [False] * len(records)
+        acks = _Acks(len(records))
+        producer = self._open()
+        for position, record in enumerate(records):
+            headers: list[tuple[str, str | bytes | None]] = [
+                ("origin", record.origin),
+                ("traceparent", record.traceparent),
+            ]
+            try:
+                producer.produce(
+                    record.topic, record.value, record.key, headers=headers, on_delivery=partial(acks.report, position)
+                )
+            except (BufferError, KafkaException) as error:
+                logger.warning("Kafka's producer refused a record: %s", error)
+                acks.give_up(position)
+        durable = acks.wait(ACK_TIMEOUT)
+        if not all(durable):
+            self._trip({record.topic for record, fine in zip(records, durable, strict=True) if not fine})
+        return durable
+
+    def consumer(self, channel: str, priority: str) -> KafkaConsumer:
+        return KafkaConsumer(topic_of(channel, priority))
+
+    def problem(self) -> str | None:
+        if self._down:
+            return "Kafka does not acknowledge; accepting through the outbox."
+        try:
+            self._open().list_topics(timeout=2)
+        except KafkaException:
+            return "Kafka cannot be reached; accepting through the outbox."
+        return None
+
+    def warnings(self) -> list[str]:
+        try:
+            return _topic_warnings(AdminClient(connection_settings()))
+        except KafkaException as error:
+            return [f"Kafka cannot be reached ({error.args[0].name()}); waiting for it."]
+
+    def create_topics(self, partitions: int, replication_factor: int) -> list[str]:
+        try:
+            return _create_topics(AdminClient(connection_settings()), partitions, replication_factor)
+        except KafkaException as error:
+            raise ConnectionError(f"Kafka refused: {error.args[0].str()}.") from error
+
+    def _open(self) -> Producer:
+        if self._producer is None:
+            with self._lock:
+                if self._producer is None:
+                    producer = Producer(connection_settings() | PRODUCER, logger=logger)
+                    threading.Thread(target=_serve, args=(producer,), name="kafka-acks", daemon=True).start()
+                    self._producer = producer
+        return self._producer
+
+    def _trip(self, topics: set[str]) -> None:
+        """Stop waiting for Kafka: at three seconds each, a few threads would wait away the intake."""
+        with self._lock:
+            first = not self._down
+            self._down |= topics
+        if first:
+            logger.error("Kafka did not acknowledge; going through the outbox until it answers again")
+            metrics.kafka_up.set(0)
+            threading.Thread(target=self._probe, name="kafka-probe", daemon=True).start()
+
+    def _probe(self) -> None:
+        while True:
+            time.sleep(PROBE_EVERY)
+            try:
+                known = [self._open().list_topics(topic, timeout=2).topics[topic] for topic in sorted(self._down)]
+            except KafkaException:
+                continue
+            if all(topic.error is None and topic.partitions for topic in known):
+                break
+        logger.warning("Kafka answers again")
+        metrics.kafka_up.set(1)
+        with self._lock:
+            self._down = set()
+
+
+def _serve(producer: Producer) -> None:
+    while True:
+        producer.poll(0.1)
+
+
+class _Acks:
+    """The delivery reports of one publish."""
+
+    def __init__(self, count: int) -> None:
+        self._durable = [False] * count
+        self._missing = count
+        self._lock = threading.Lock()
+        self._all = threading.Event()
+
+    def report(self, position: int, error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            logger.warning("Kafka did not take a record: %s", error.name())
+        self._durable[position] = error is None
+        self.give_up(position)
+
+    def give_up(self, _position: int) -> None:
+        with self._lock:
+            self._missing -= 1
+            if not self._missing:
+                self._all.set()
+
+    def wait(self, timeout: float) -> list[bool]:
+        if self._durable:
+            self._all.wait(timeout)
+        return list(self._durable)
+
+
+class KafkaConsumer:
+    """A member of `<topic>.senders`. What was fetched and not yet asked for is kept in a small stash."""
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+        self._stash: deque[Record] = deque()
+        self._paused_at: float | None = None
+        own = {"group.id": f"{topic}.senders", "on_commit": _count_commit}
+        self._consumer = Consumer(connection_settings() | CONSUMER | own, logger=logger)
+        self._consumer.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
+
+    def poll(self, limit: int, timeout: float) -> list[Record]:
+        # The first record by poll, the rest without waiting: consume(n, t) alone would wait the whole t.
+        wait = 0.0 if self._stash or not limit else timeout
+        first = self._consumer.poll(wait)
+        if first is not None:
+            self._keep([first])
+            if limit > len(self._stash):
+                self._keep(self._consumer.consume(limit - len(self._stash), 0))
+        self._balance_stash()
+        return [self._stash.popleft() for _ in range(min(limit, len(self._stash)))]
+
+    def commit(self, records: Sequence[Record]) -> None:
+        ends: dict[tuple[str, int], int] = {}
+        for record in records:
+            place = (record.topic, record.partition)
+            ends[place] = max(ends.get(place, 0), record.offset + 1)
+        try:
+            self._consumer.commit(offsets=[TopicPartition(*place, end) for place, end in ends.items()])
+        except KafkaException as error:  # a stale member: whoever has the partition now will commit
+            metrics.commit_failures.inc()
+            logger.warning("could not commit on %s: %s", self.topic, error)
+
+    def close(self) -> None:
+        self._stash.clear()
+        self._consumer.close()
+
+    def _keep(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            if error := message.error():
+                self._complain(message, error)
+                continue
+            headers = dict(message.headers() or [])
+            traceparent = headers.get("traceparent") or b""
+            self._stash.append(
+                Record(
+                    message.topic() or self.topic,
+                    message.partition() or 0,
+                    message.offset() or 0,
+                    message.value(),
+                    traceparent.decode(errors="replace") if isinstance(traceparent, bytes) else traceparent,
+                )
+            )
+
+    def _complain(self, message: Message, error: KafkaError) -> None:
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:
+            raise LogLost(self._lost_range(message))
+        logger.warning("Kafka, reading %s: %s", self.topic, error.name())
+
+    def _lost_range(self, message: Message) -> str:
+        place = TopicPartition(self.topic, message.partition() or 0)
+        try:
+            first, end = self._consumer.get_watermark_offsets(place, timeout=5)
+            committed = self._consumer.committed([place], timeout=5)[0].offset
+        except KafkaException as error:
+            return f"{self.topic} partition {place.partition}: the committed offset is gone ({error})"
+        lost = (
+            f"offsets {committed} to {first - 1}" if committed < first else f"offset {committed}, beyond the end {end}"
+        )
+        return f"{self.topic} partition {place.partition}: {lost} can no longer be read"
+
+    def _balance_stash(self) -> None:
+        """Pause fetching while the stash is full, resume when it is low, and never flutter."""
+        full, low = len(self._stash) >= STASH, len(self._stash) < STASH // 4
+        if full and self._paused_at is None:
+            self._consumer.pause(self._consumer.assignment())
+            self._paused_at = time.monotonic()
+        elif low and self._paused_at is not None and time.monotonic() - self._paused_at >= PAUSE_AT_LEAST:
+            self._consumer.resume(self._consumer.assignment())
+            self._paused_at = None
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        known = consumer.committed(partitions, timeout=30)
+        for partition in known:
+            if partition.offset < 0:
+                partition.offset = OFFSET_BEGINNING
+        consumer.assign(known)
+        if self._paused_at is not None:
+            consumer.pause(known)
+
+    def _revoked(self, _consumer: Consumer, _partitions: list[TopicPartition]) -> None:
+        # Unclaimed and uncommitted: the next owner reads them. Claimed ones need no partition any more.
+        self._stash.clear()
+
+
+def _count_commit(error: KafkaError | None, _partitions: list[TopicPartition]) -> None:
+    if error is not None:
+        metrics.commit_failures.inc()
+
+
+def _create_topics(admin: AdminClient, partitions: int, replication_factor: int) -> list[str]:
+    known = admin.list_topics(timeout=10).topics
+    config = {"min.insync.replicas": "2"} if replication_factor >= 3 else {}
+    done = []
+    for topic in all_topics():
+        count = len(known[topic].partitions) if topic in known else 0
+        if not count:
+            new = NewTopic(topic, num_partitions=partitions, replication_factor=replication_factor, config=config)
+            admin.create_topics([new])[topic].result(30)
+            done.append(f"{topic}: created with {partitions} partitions, {replication_factor} replicas")
+        elif count < partitions:
+            admin.create_partitions([NewPartitions(topic, partitions)])[topic].result(30)
+            done.append(f"{topic}: grown from {count} to {partitions} partitions")
+        else:
+            done.append(f"{topic}: has {count} partitions")
+    return done
+
+
+def _topic_warnings(admin: AdminClient) -> list[str]:
+    known = admin.list_topics(timeout=5).topics
+    missing = [topic for topic in all_topics() if topic not in known]
+    found = [f"The topics {', '.join(missing)} are missing: run manage.py create_topics."] if missing else []
+    there = [topic for topic in all_topics() if topic in known]
+    thin = [t for t in there if any(len(p.replicas) < 3 for p in known[t].partitions.values())]
+    if thin:
+        found.append(f"Fewer than 3 replicas, so that a lost broker can lose what was accepted: {', '.join(thin)}.")
+    resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in there]
+    configs = {r.name: f.result(10) for r, f in admin.describe_configs(resources).items()} if resources else {}
+    lax = [topic for topic, config in configs.items() if int(config["min.insync.replicas"].value or 1) < 2]
+    if lax:
+        found.append(f"min.insync.replicas is below 2: {', '.join(lax)}.")
+    return found

@@ -1,0 +1,41 @@
+"""What Prometheus reads. Counts are of this process; the scheduler sets the gauges of the whole ledger."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+accepted = Counter("notifications_accepted", "Notifications answered 202", ["channel"])
+published = Counter("notifications_published", "Records acknowledged by the broker", ["origin"])
+outboxed = Counter("notifications_outboxed", "Notifications accepted through the outbox")
+kafka_up = Gauge("notifications_kafka_up", "1 while Kafka acknowledges, 0 while the outbox takes over")
+kafka_up.set(1)
+commit_failures = Counter("notifications_commit_failures", "Offset commits that Kafka refused")
+
+claimed = Counter("notifications_claimed", "Rows claimed", ["channel", "priority"])
+duplicates = Counter("notifications_duplicate_records", "Records whose row was not to be claimed", ["channel"])
+unclaimable = Counter("notifications_unclaimable_records", "Records that became dead letters", ["cause"])
+attempts = Counter("notifications_attempts", "Sends by outcome", ["channel", "outcome"])
+dead = Counter("notifications_dead", "Notifications that died", ["channel", "cause"])
+put_back = Counter("notifications_put_back", "Claimed rows put back unsent", ["channel", "reason"])
+stale_settlements = Counter("notifications_stale_settlements", "Results whose row had moved on, so changed nothing")
+in_flight = Gauge("notifications_in_flight", "Sends handed over and not answered", ["channel"])
+ready = Gauge("notifications_ready", "Claimed rows waiting for a thread", ["channel"])
+unsettled = Gauge("notifications_unsettled", "Claimed rows without a settlement in the ledger")
+breaker_open = Gauge("notifications_breaker_open", "1 while the circuit breaker is open", ["channel", "provider"])
+accept_to_provider = Histogram(
+    "notifications_accept_to_provider_seconds",
+    "From accepted to handed over, first attempts",
+    ["channel"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
+)
+send_seconds = Histogram(
+    "notifications_send_seconds",
+    "The provider's answer time",
+    ["channel"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30),
+)
+
+outbox_depth = Gauge("notifications_outbox_depth", "Rows in the outbox")
+waiting = Gauge("notifications_waiting", "Rows waiting", ["reason"])
+oldest_due = Gauge("notifications_oldest_due_seconds", "How long the most overdue waiting row is due")
+open_letters = Gauge("notifications_open_dead_letters", "Open dead letters", ["cause"])

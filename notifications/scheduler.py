@@ -1,0 +1,129 @@
+"""The scheduler: brings back to their topics the rows that are due, in the outbox, or left behind.
+
+Any number run at once. Each round takes rows under a short lease (committed), publishes them, and ends the
+lease of those acknowledged: the only order in which a crash between any two steps loses nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from notifications import due, metrics
+from notifications.broker import Broker, open_broker, outbound
+from notifications.models import Notification, WorkerHeartbeat
+
+logger = logging.getLogger(__name__)
+
+BATCH = 1000
+IDLE = 0.2  # seconds between two rounds that found little
+SWEEP_EVERY = 1.0
+CHORES_EVERY = 5.0
+MEASURE_EVERY = 15.0
+LONGEST_PAUSE = 2.0
+LONGEST_SILENCE = 60.0  # of heartbeats, after which a worker's row is removed
+
+# What other parts of the product want done every few seconds; each gets the broker.
+chores: list[Callable[[Broker], None]] = []
+
+
+class Scheduler:
+    """`run` until `stop`. Repeats whatever the database refuses."""
+
+    def __init__(self, broker: Broker | None = None) -> None:
+        self._broker = broker or open_broker()
+        self._owner = f"scheduler-{os.urandom(10).hex()}"
+        self._stopping = threading.Event()
+        self._sweep_at = 0.0
+        self._chores_at = 0.0
+        self._measure_at = 0.0
+        self._trusted_from = time.monotonic() + settings.LEASE_SECONDS
+        self._started_at = timezone.now()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def run(self) -> None:
+        pause = IDLE
+        while not self._stopping.is_set():
+            close_old_connections()
+            try:
+                taken = self.round()
+                pause = 0.0 if taken >= BATCH else IDLE
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning("the ledger cannot be reached: %s", type(error).__name__)
+                # Nobody could renew a lease meanwhile, so none may be swept until all had the time to.
+                self._trusted_from = time.monotonic() + settings.LEASE_SECONDS
+                pause = min(2 * pause + IDLE, LONGEST_PAUSE)
+            self._stopping.wait(pause)
+        close_old_connections()
+
+    def round(self) -> int:
+        """One look at everything; how many rows went back to their topics."""
+        due.expire(BATCH)
+        taken = due.take_due(self._owner, BATCH)
+        if taken:
+            self._publish(taken)
+        self._sweep()
+        self._do_chores()
+        return len(taken)
+
+    def _publish(self, taken: Sequence[due.Taken]) -> None:
+        records = [outbound(row.message, origin=row.origin, trace_id=row.trace_id) for row in taken]
+        durable = self._broker.publish(records)
+        acknowledged = [row for row, fine in zip(taken, durable, strict=True) if fine]
+        if acknowledged:
+            due.mark_published(self._owner, [row.message.id for row in acknowledged])
+            for origin, count in Counter(row.origin for row in acknowledged).items():
+                metrics.published.labels(origin).inc(count)
+        if len(acknowledged) < len(taken):
+            self._stopping.wait(IDLE)  # their lease passes, and they are taken again
+
+    def _sweep(self) -> None:
+        now = time.monotonic()
+        if now < self._sweep_at:
+            return
+        self._sweep_at = now + SWEEP_EVERY
+        due.give_up(settings.OUTAGE_PATIENCE, BATCH)
+        if now >= self._trusted_from and (swept := due.sweep(settings.RETRY_SCHEDULE, BATCH)):
+            logger.warning("%d leases passed unsettled: their senders died or were stopped", swept)
+
+    def _do_chores(self) -> None:
+        now = time.monotonic()
+        if now < self._chores_at:
+            return
+        self._chores_at = now + CHORES_EVERY
+        beat("scheduler", self._started_at)
+        if now >= self._measure_at:
+            self._measure_at = now + MEASURE_EVERY
+            _measure()
+        for chore in chores:
+            chore(self._broker)
+
+
+def beat(kind: str, started_at: datetime, channels: str = "") -> None:
+    """Say that this worker is alive, and forget those long silent."""
+    worker = f"{socket.gethostname()}:{os.getpid()}:{kind}"
+    WorkerHeartbeat.objects.update_or_create(
+        worker=worker, defaults={"kind": kind, "channels": channels, "started_at": started_at, "seen_at": Now()}
+    )
+    WorkerHeartbeat.objects.filter(seen_at__lt=Now() - timedelta(seconds=LONGEST_SILENCE)).delete()
+
+
+def _measure() -> None:
+    """The gauges of the whole ledger; each is one look at a partial index."""
+    for reason, count in Notification.objects.waiting_by_reason().items():
+        metrics.waiting.labels(reason).set(count)
+    metrics.outbox_depth.set(Notification.objects.outbox().count())
+    metrics.oldest_due.set(Notification.objects.overdue_seconds())

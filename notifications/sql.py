@@ -1,0 +1,119 @@
+"""The fragments of SQL in which PostgreSQL and SQLite differ, and the one way rows travel into a statement.
+
+Many rows go in as one JSON parameter that the statement unpacks: on PostgreSQL this costs a third of
+`unnest` or `VALUES`. Times are computed by the database, so that a worker's wrong clock moves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+from django.db import DataError, IntegrityError, OperationalError, connection
+
+T = TypeVar("T")
+
+# What a database answers to a row it cannot hold; ValueError is psycopg2's word for NUL.
+REFUSALS = (DataError, IntegrityError, ValueError, OverflowError)
+
+_DEADLOCK = ("40P01", "40001")
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """Fragments; `{}` takes an expression. Column types in `rows` are PostgreSQL's."""
+
+    now: str
+    later: str  # now plus {} seconds; NULL for NULL
+    seconds_until: str  # from now until {}, as a float; NULL for NULL
+    skip_locked: str
+    qualified_returning: bool
+    unpack: Callable[[Mapping[str, str]], str]
+
+    def rows(self, columns: Mapping[str, str]) -> str:
+        """A FROM item `r` with these columns (name → type), unpacked from one JSON parameter."""
+        return self.unpack(columns)
+
+    def returning(self, *columns: str) -> str:
+        """RETURNING of the table aliased `n`; SQLite knows no alias there, PostgreSQL needs it."""
+        prefix = "n." if self.qualified_returning else ""
+        return "RETURNING " + ", ".join(prefix + column for column in columns)
+
+    def returning_seconds_until(self, column: str) -> str:
+        return self.seconds_until.format(f"n.{column}" if self.qualified_returning else column)
+
+
+def _unpack_postgresql(columns: Mapping[str, str]) -> str:
+    fields = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
+    return f"jsonb_to_recordset(%s::jsonb) AS r({fields})"
+
+
+def _unpack_sqlite(columns: Mapping[str, str]) -> str:
+    fields = ", ".join(f"value ->> '{name}' AS \"{name}\"" for name in columns)
+    return f"(SELECT {fields} FROM json_each(%s)) AS r"
+
+
+POSTGRESQL = Dialect(
+    now="statement_timestamp()",
+    later="(statement_timestamp() + ({}) * interval '1 second')",
+    seconds_until="extract(epoch FROM {} - statement_timestamp())::float8",
+    skip_locked="FOR UPDATE SKIP LOCKED",
+    qualified_returning=True,
+    unpack=_unpack_postgresql,
+)
+# Django stores times on SQLite as UTC text. Its file has one writer at a time, so there is nothing to skip.
+SQLITE = Dialect(
+    now="strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
+    later="strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', round({}, 3) || ' seconds')",
+    seconds_until="((julianday({}) - julianday('now')) * 86400.0)",
+    skip_locked="",
+    qualified_returning=False,
+    unpack=_unpack_sqlite,
+)
+
+
+def dialect() -> Dialect:
+    return {"postgresql": POSTGRESQL, "sqlite": SQLITE}[connection.vendor]
+
+
+def as_json(rows: Sequence[Any]) -> str:
+    """The one parameter for `Dialect.rows`: msgspec structs or dicts."""
+    return _encode(rows).decode()
+
+
+def as_time(moment: datetime | None) -> str | None:
+    """A time as both databases read it in a session of time zone UTC, which Django's sessions are."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f") if moment else None
+
+
+def as_uuid(value: UUID | str) -> UUID:
+    """An id as it came out of a raw statement: SQLite gives Django's hex."""
+    return value if isinstance(value, UUID) else UUID(value)
+
+
+def from_time(value: datetime | str | None) -> datetime | None:
+    """A time as it came out of a raw statement: SQLite gives text."""
+    return datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value
+
+
+def fetch(statement: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+    """Run one statement; the rows it returns."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, list(parameters))
+        return cursor.fetchall() if cursor.description else []
+
+
+def repeated(work: Callable[[], T], *, times: int = 5) -> T:
+    """`work`, again when it lost a deadlock or a serialisation conflict; it must be one whole transaction."""
+    for _ in range(times - 1):
+        try:
+            return work()
+        except OperationalError as error:
+            if getattr(error.__cause__, "pgcode", None) not in _DEADLOCK:
+                raise
+    return work()
