@@ -1,0 +1,138 @@
+"""An SMTP server, with and without AUTH and STARTTLS."""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import logging
+import ssl
+from email.message import EmailMessage
+from email.policy import default
+from typing import Any, cast
+
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from tests.fakes.fake import Behaviour, Fake, serve
+
+logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd logs every command
+
+
+class SmtpFake(Fake):
+    """Receivers are addresses. With a `login` AUTH is required; with `tls` it is STARTTLS, or TLS at once."""
+
+    def __init__(self, *, login: tuple[str, str] | None = None, tls_at_once: bool = False, **given: Any) -> None:
+        super().__init__(**given)
+        self.login = login
+        self.tls_at_once = tls_at_once
+        self.mails: list[bytes] = []
+
+    @property
+    def url(self) -> str:
+        """As EMAIL_URL takes it."""
+        scheme = "smtp" if not self.tls else "smtp+ssl" if self.tls_at_once else "smtp+tls"
+        user = f"{self.login[0]}:{self.login[1]}@" if self.login else ""
+        return f"{scheme}://{user}127.0.0.1:{self.port}"
+
+    @property
+    def listening_tls(self) -> ssl.SSLContext | None:
+        return self.tls if self.tls_at_once else None
+
+    def parsed(self) -> list[EmailMessage]:
+        """The mails accepted, in order."""
+        return [email.message_from_bytes(mail, policy=default) for mail in self.mails]
+
+    def protocol(self) -> asyncio.Protocol:
+        starttls = self.tls if not self.tls_at_once else None
+        return _Connection(
+            _Handler(self),
+            fake=self,
+            enable_SMTPUTF8=False,
+            tls_context=starttls,
+            require_starttls=starttls is not None,
+            auth_required=self.login is not None,
+            auth_require_tls=False,
+            authenticator=self._authenticate,
+            ident="fake",
+            hostname="fake.test",
+            loop=self._loop,
+        )
+
+    def _authenticate(self, *given: object) -> AuthResult:
+        data = cast("LoginPassword", given[-1])
+        return AuthResult(success=(data.login.decode(), data.password.decode()) == self.login, handled=False)
+
+
+class _Connection(SMTP):
+    def __init__(self, handler: _Handler, *, fake: SmtpFake, **given: Any) -> None:
+        super().__init__(handler, **given)
+        self._fake = fake
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._fake.opened(transport)
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._fake.closed(self.transport)
+        super().connection_lost(error)
+
+
+class _Handler:
+    """Answers as the fake was told, at the phase it was told; what is scripted for a receiver is looked up at RCPT."""
+
+    def __init__(self, fake: SmtpFake) -> None:
+        self._fake = fake
+        self._now = Behaviour()
+
+    async def mail(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        self._now = self._fake.behaviour_of(address)
+        return await self._at("mail", server) or "250 2.1.0 Ok"
+
+    async def rcpt(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+        self._now = self._fake.behaviour(address)
+        envelope.rcpt_tos.append(address)
+        return await self._at("rcpt", server) or "250 2.1.5 Ok"
+
+    async def dot(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        reply = await self._at("dot", server)
+        if reply:
+            return reply
+        mail = cast("bytes", envelope.content)
+        parsed = email.message_from_bytes(mail, policy=default)
+        self._fake.mails.append(mail)
+        self._fake.accept(envelope.rcpt_tos[0], text_of(parsed), parsed["Message-ID"].strip("<>").partition("@")[0])
+        if self._now.drop:
+            _cut(server)
+        return "250 2.0.0 Ok: queued as FAKE"
+
+    async def _at(self, phase: str, server: SMTP) -> str:
+        """The scripted reply, if this is the phase for it."""
+        if self._now.phase != phase:
+            return ""
+        await asyncio.sleep(self._now.delay)
+        if self._now.hang:
+            await asyncio.Event().wait()
+        if self._now.drop and phase != "dot":
+            _cut(server)
+        return self._now.reply
+
+
+for hook in ("mail", "rcpt", "dot"):
+    name = "DATA" if hook == "dot" else hook.upper()
+    setattr(_Handler, f"handle_{name}", getattr(_Handler, hook))  # the names aiosmtpd calls
+
+
+def _cut(server: SMTP) -> None:
+    if server.transport:
+        cast("asyncio.Transport", server.transport).abort()
+
+
+def text_of(mail: Any) -> str:
+    """The plain text part, as it was given to the channel (mail ends lines, and itself, with a line break)."""
+    text: str = mail.get_body(("plain",)).get_content()
+    return text.replace("\r\n", "\n").removesuffix("\n")
+
+
+if __name__ == "__main__":
+    serve(SmtpFake)
