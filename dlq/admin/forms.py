@@ -1,0 +1,77 @@
+"""The forms of the verbs that need more than a confirmation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+
+from dlq.models import DeadLetter
+from dlq.repair import raw_text
+from notifications.admin.unfold import Textarea, TextInput
+from notifications.channels import channel_class
+from notifications.models import Notification
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(
+        max_length=1000,
+        widget=Textarea({"rows": 3}),
+        label="Why is it discarded?",
+        help_text="Kept with the letter, under your name.",
+    )
+
+
+class RepairForm(forms.Form):
+    """What of a notification can be corrected; the rules are the intake's, not the form's."""
+
+    generation = forms.IntegerField(widget=forms.HiddenInput)
+    receiver = forms.CharField(strip=False, required=False, widget=TextInput)
+    subject = forms.CharField(strip=False, required=False, widget=TextInput)
+    message = forms.CharField(strip=False, required=False, widget=Textarea({"rows": 8}))
+    html = forms.CharField(strip=False, required=False, widget=Textarea({"rows": 8}), label="HTML")
+
+    def __init__(self, notification: Notification, data: Any = None) -> None:
+        names = ("receiver", "subject", "message", "html", "generation")
+        super().__init__(data, initial={name: getattr(notification, name) for name in names})
+        self._notification = notification
+        takes = channel_class(notification.channel)
+        if not takes.takes_subject:
+            del self.fields["subject"]
+        if not takes.takes_html:
+            del self.fields["html"]
+
+    def changes(self) -> dict[str, str]:
+        """The texts as typed. Browsers post line breaks as CR LF, which is no change."""
+        said = {name: text for name, text in self.cleaned_data.items() if name != "generation"}
+        return {name: _line_breaks_as_in(getattr(self._notification, name), text) for name, text in said.items()}
+
+
+class RawForm(forms.Form):
+    """The record of an unreadable letter, as text to be corrected."""
+
+    text = forms.CharField(
+        strip=False,
+        widget=Textarea({"rows": 14, "spellcheck": "false", "class": "desk-mono"}),
+        label="The record, corrected",
+        help_text='JSON: a request such as {"type": "EMAIL", "receiver": "…", "message": "…"}, or a whole record.',
+    )
+
+    def __init__(self, letter: DeadLetter, data: Any = None) -> None:
+        super().__init__(data, initial={"text": raw_text(letter)})
+
+
+def add_errors(form: forms.Form, errors: Mapping[str, Any]) -> None:
+    """Show the intake's complaints at their fields, or above the form."""
+    for name, found in errors.items():
+        sentences = [found] if isinstance(found, str) else found
+        for sentence in sentences if name != "code" else ():
+            if name in form.fields:
+                form.add_error(name, sentence)
+            else:
+                form.add_error(None, sentence if name == "detail" else f"{name}: {sentence}")
+
+
+def _line_breaks_as_in(old: str, new: str) -> str:
+    return new if "\r\n" in old else new.replace("\r\n", "\n")

@@ -1,0 +1,175 @@
+"""The list of dead letters and the ways from it into case files and verbs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+from dlq.admin import case_file, verbs
+from dlq.admin.repairs import repair_page
+from dlq.models import DeadLetter
+from notifications.admin.base import Context, ReadOnlyAdmin, column, ids_of, is_list, time_column
+from notifications.admin.filters import TimeRange, WordFilter, word_filter
+from notifications.admin.search import MOST_MATCHES, notification_matches
+from notifications.channels import channel_choices
+from notifications.models import cause_choices
+from notifications.staff import MOST_AT_ONCE
+
+STATE_LABELS = {"open": "danger", "replaying": "info", "resolved": "success"}
+LONGEST_NUMBER = 18  # digits of a bigint that surely fits
+
+
+class StateFilter(WordFilter):
+    """Open letters unless another state is asked for, or something is searched."""
+
+    title = "state"
+    parameter_name = "state"
+    field = "state"
+    all_option = None
+
+    @staticmethod
+    def words() -> list[tuple[str, str]]:
+        closed = [(value, label) for value, label in DeadLetter.State.choices if value != "open"]
+        return [("", "Open"), *closed, ("all", "All")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        state = self.value() or ("all" if request.GET.get("q", "").strip() else "open")
+        if state == "all":
+            return queryset
+        return queryset.filter(state=state) if state in DeadLetter.State.values else queryset.none()
+
+
+def _number(term: str) -> int | None:
+    digits = term.strip().removeprefix("#")
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= LONGEST_NUMBER else None
+
+
+def _error(letter: DeadLetter) -> str:
+    return letter.error if len(letter.error) <= 90 else f"{letter.error[:90]}…"
+
+
+number = column("letter", lambda letter: f"#{letter.pk}")
+state = column("state", lambda letter: letter.state, labels=STATE_LABELS)
+receiver = column("receiver", lambda row: row.notification.masked_receiver if row.notification else "not readable")
+error = column("error", _error)
+
+
+@admin.register(DeadLetter)
+class DeadLetterAdmin(ReadOnlyAdmin[DeadLetter]):
+    list_display = (
+        *(number, time_column("died_at", "died"), "channel", receiver),
+        *("cause", error, "attempts", state),
+    )
+    list_display_links = (number,)
+    list_select_related = ("notification",)
+    list_filter = (
+        StateFilter,
+        word_filter("channel", channel_choices),
+        word_filter("cause", cause_choices),
+        ("died_at", TimeRange),
+    )
+    list_before_template = "dlq/list_before.html"
+    search_fields = ("id",)
+    search_help_text = "Exact receiver, user, reference, id or letter number"
+    ordering = ("-id",)
+    sortable_by = ()
+    actions = ("replay_selected", "discard_selected")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
+        """Lists leave out what can be big: the record's bytes and the texts."""
+        queryset = super().get_queryset(request)
+        return queryset.defer("raw", "notification__message", "notification__html") if is_list(request) else queryset
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if not search_term.strip():
+            return queryset, False
+        matches = [*notification_matches(search_term, "notification__")]
+        if letter_id := _number(search_term):
+            matches.append(Q(pk=letter_id))
+        found: set[int] = set()
+        for match in matches:
+            newest = DeadLetter.objects.filter(match).order_by("-id")
+            found.update(newest.values_list("pk", flat=True)[:MOST_MATCHES])
+        return queryset.filter(pk__in=found), False
+
+    def get_urls(self) -> list[URLPattern]:
+        guard = self.admin_site.admin_view
+        return [
+            path("verb/<str:name>/", guard(self.verb_view), name="dlq_deadletter_verb"),
+            path("matching/<str:name>/", guard(self.matching_view), name="dlq_deadletter_matching"),
+            path("<int:letter_id>/repair/", guard(self.repair_view), name="dlq_deadletter_repair"),
+            *super().get_urls(),
+        ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Context | None = None) -> HttpResponse:
+        more = {"may_act": self.has_act_permission(request), "query": request.GET.urlencode()}
+        return super().changelist_view(request, {**more, **(extra_context or {})})
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Context | None = None
+    ) -> HttpResponse:
+        """The case file. Whatever changes a letter is a page of its own."""
+        letter_id = _number(object_id)
+        if request.method == "POST" or not self.has_view_permission(request):
+            raise PermissionDenied
+        letter = DeadLetter.objects.select_related("notification").filter(pk=letter_id).first() if letter_id else None
+        if letter is None:
+            messages.warning(request, f"There is no dead letter {object_id}.")
+            return HttpResponseRedirect(reverse(verbs.LIST))
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": f"Dead letter {letter.pk}",
+            **case_file.context(letter, may_act=self.has_act_permission(request)),
+        }
+        return TemplateResponse(request, "dlq/case_file.html", context)
+
+    def verb_view(self, request: HttpRequest, name: str) -> HttpResponse:
+        self._guard(request, name)
+        ids = ids_of(request, _number)
+        if request.method == "POST":
+            return verbs.perform(self, request, name, ids)
+        return verbs.ask(self, request, name, ids)
+
+    def matching_view(self, request: HttpRequest, name: str) -> HttpResponse:
+        """Asks about all open letters that match the list's filters, the oldest first, up to the most at once."""
+        self._guard(request, name)
+        if request.method == "POST":
+            raise PermissionDenied
+        matching = self.get_changelist_instance(request).get_queryset(request).filter(state=DeadLetter.State.OPEN)
+        if name != "discard":
+            matching = matching.filter(notification__isnull=False)
+        ids = list(matching.order_by("id").values_list("pk", flat=True)[: MOST_AT_ONCE + 1])
+        more = f"More match: these are the oldest {MOST_AT_ONCE:,}. Come back for the others."
+        note = more if len(ids) > MOST_AT_ONCE else "These are all open letters that match your filters."
+        return verbs.ask(self, request, name, ids[:MOST_AT_ONCE], back=request.GET.urlencode(), note=note)
+
+    def repair_view(self, request: HttpRequest, letter_id: int) -> HttpResponse:
+        self._guard(request)
+        return repair_page(self, request, letter_id)
+
+    @admin.action(description="Replay the selected", permissions=["act"])
+    def replay_selected(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> HttpResponse:
+        return self._ask_selected(request, "replay", queryset)
+
+    @admin.action(description="Discard the selected", permissions=["act"])
+    def discard_selected(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> HttpResponse:
+        return self._ask_selected(request, "discard", queryset)
+
+    def _ask_selected(self, request: HttpRequest, name: str, queryset: QuerySet[DeadLetter]) -> HttpResponse:
+        ids = list(queryset.order_by("id").values_list("pk", flat=True)[: MOST_AT_ONCE + 1])
+        return verbs.ask(self, request, name, ids, back=request.GET.urlencode())
+
+    def _guard(self, request: HttpRequest, verb: str = "replay") -> None:
+        if verb not in verbs.VERBS:
+            raise Http404
+        if not self.has_act_permission(request):
+            raise PermissionDenied

@@ -1,0 +1,90 @@
+"""What each cause means to support staff, and what they can do about it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from notifications.causes import Cause
+
+
+class Explanation(NamedTuple):
+    """`why` ends the question "why did it die?"; `what_to_do` is the next step."""
+
+    why: str
+    what_to_do: str
+
+
+EXPLANATIONS: dict[Cause, Explanation] = {
+    Cause.INVALID_RECEIVER: Explanation(
+        "The provider says that this is not an address at all.",
+        "Correct the receiver and replay. If the main application sent it wrongly, correct it there too.",
+    ),
+    Cause.UNKNOWN_RECEIVER: Explanation(
+        "The address is well formed, but the provider knows nobody there: a closed mailbox, a removed Slack "
+        "channel or webhook, a number out of service.",
+        "Ask for the current address, correct the receiver and replay; or discard.",
+    ),
+    Cause.REJECTED_CONTENT: Explanation(
+        "The provider refused the text itself: too long for it, a forbidden format, or taken for spam.",
+        "Read the provider's answer, correct the text and replay.",
+    ),
+    Cause.OPTED_OUT: Explanation(
+        "The receiver told the provider not to be contacted any more.",
+        "Respect that: discard, and reach the person another way. A replay is refused until they opt in again.",
+    ),
+    Cause.THROTTLED: Explanation(
+        "The provider kept asking us to slow down until no time was left.",
+        "Wait until the rate has fallen, then replay. If it keeps happening, ask the provider for a higher limit.",
+    ),
+    Cause.CREDENTIALS: Explanation(
+        "The provider refused our own account: a wrong, expired or withdrawn password, token or key.",
+        "Tell whoever runs the senders to renew the credentials. Then replay everything with this cause at once.",
+    ),
+    Cause.PROVIDER_ERROR: Explanation(
+        "The provider answered with an error of its own at every attempt.",
+        "Look at the provider's status page. Replay when it works again.",
+    ),
+    Cause.PROVIDER_OUTAGE: Explanation(
+        "The provider was out of order for longer than we keep waiting.",
+        "Replay everything with this cause when the provider is back; discard what is out of date by then.",
+    ),
+    Cause.CONNECTION: Explanation(
+        "We could not reach the provider at any attempt: no connection, no name, or a broken TLS handshake.",
+        "Have the network, the firewall and the provider's address checked, then replay.",
+    ),
+    Cause.TIMEOUT: Explanation(
+        "The provider did not answer in time at any attempt.",
+        "Look at the provider's status page, then replay. The receiver may have got a copy already.",
+    ),
+    Cause.OUTCOME_UNKNOWN: Explanation(
+        "It was handed to the provider, but the answer was lost. It may have arrived, or not.",
+        "Find out with the provider or the receiver. If it arrived, mark it as sent; if not, replay. "
+        "A replay of one that arrived is a duplicate.",
+    ),
+    Cause.LEASE_EXPIRED: Explanation(
+        "The sender that worked on it stopped in the middle, so nobody knows whether it went out.",
+        "Find out whether it arrived. If it did, mark it as sent or discard; if not, replay.",
+    ),
+    Cause.UNDECODABLE: Explanation(
+        "The record in Kafka could not be read as a notification: something else than our intake wrote it, or a "
+        "newer version did.",
+        "Correct the text below and send it as a new notification, or discard it. Then find who writes such records.",
+    ),
+    Cause.REFUSED_BY_DATABASE: Explanation(
+        "The record could be read, but the database could not hold it: a forbidden character or a value out of range.",
+        "Correct the value that the error names and send it as a new notification, or discard it.",
+    ),
+    Cause.BUG: Explanation(
+        "Our own code failed while sending this. It is not the receiver's fault, nor the provider's.",
+        "Pass the error and the trace id on to the developers. Replay once it is mended.",
+    ),
+}
+UNKNOWN = Explanation("The cause is not one we know.", "Read the provider's answer below, then replay or discard.")
+
+
+def explain(cause: str) -> Explanation:
+    """The explanation of a cause as the database holds it."""
+    try:
+        return EXPLANATIONS[Cause(cause)]
+    except ValueError:
+        return UNKNOWN

@@ -1,0 +1,144 @@
+"""API keys: issued once, never edited, revoked for good."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+
+from notifications.admin.base import Context, ReadOnlyAdmin, column, confirmation, time_column
+from notifications.admin.unfold import CheckboxSelectMultiple, TextInput
+from notifications.staff import one_at_a_time, record
+from users.models import SCOPES, ApiKey
+
+LIST = "admin:users_apikey_changelist"
+STATE_LABELS = {"usable": "success", "expired": "warning", "revoked": "danger"}
+
+
+def state_of(key: ApiKey) -> str:
+    if key.revoked_at:
+        return "revoked"
+    return "expired" if key.expires_at and key.expires_at <= timezone.now() else "usable"
+
+
+state = column("state", state_of, labels=STATE_LABELS)
+scopes = column("scopes", lambda key: ", ".join(key.scopes))
+prefix = column("begins with", lambda key: f"ntf_{key.prefix}…")
+last_used = time_column("last_used_at", "last used")
+expires = time_column("expires_at", "expires")
+created = time_column("created_at", "created")
+revoked = time_column("revoked_at", "revoked")
+
+
+class NewKeyForm(forms.Form):
+    name = forms.CharField(max_length=100, widget=TextInput, help_text="Where it is used, such as: shop, production.")
+    client = forms.CharField(
+        max_length=100,
+        widget=TextInput,
+        help_text="The name that rotating keys of one application share. Idempotency keys are per client.",
+    )
+    scopes = forms.MultipleChoiceField(choices=[(scope, scope) for scope in SCOPES], widget=CheckboxSelectMultiple)
+    expires_at = forms.DateTimeField(
+        required=False, label="Expires", widget=TextInput({"type": "datetime-local"}), help_text="Empty: never."
+    )
+
+    def clean_expires_at(self) -> Any:
+        moment = self.cleaned_data["expires_at"]
+        if moment and moment <= timezone.now():
+            raise forms.ValidationError("Must be in the future.")
+        return moment
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
+    list_display = ("client", "name", prefix, scopes, last_used, expires, state)
+    list_display_links = ("name",)
+    ordering = ("client", "name")
+    sortable_by = ()
+    change_form_outer_before_template = "users/api_key_verbs.html"
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        return ("client", "name", prefix, scopes, state, created, last_used, expires, revoked)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        return self.get_fields(request, obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("users.add_apikey")
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.revoke_view)
+        return [path("<int:key_id>/revoke/", view, name="users_apikey_revoke"), *super().get_urls()]
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Context | None = None) -> HttpResponse:
+        """The one page that ever shows a key's plaintext is the answer to the form."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = NewKeyForm(request.POST if request.method == "POST" else None)
+        if request.method == "POST" and form.is_valid():
+            return self._issue(request, form.cleaned_data)
+        return confirmation(
+            self,
+            request,
+            title="New API key",
+            sentences=["The key is shown once, on the next page. Only a hash of it is kept."],
+            form=form,
+            button="Make the key",
+            hidden={},
+            cancel=reverse(LIST),
+        )
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Context | None = None
+    ) -> HttpResponse:
+        more = {"may_act": self.has_act_permission(request)}
+        return super().change_view(request, object_id, form_url, {**more, **(extra_context or {})})
+
+    def revoke_view(self, request: HttpRequest, key_id: int) -> HttpResponse:
+        """GET asks, POST does."""
+        if not self.has_act_permission(request):
+            raise PermissionDenied
+        key = ApiKey.objects.filter(pk=key_id).first()
+        if key is None or key.revoked_at:
+            messages.warning(request, "There is no such API key to revoke.")
+            return HttpResponseRedirect(reverse(LIST))
+        if request.method == "POST":
+            return self._revoke(request, key)
+        return confirmation(
+            self,
+            request,
+            title="Revoke this API key?",
+            sentences=["Whoever uses it is refused from then on, everywhere within a minute. It cannot be undone."],
+            facts=[("Client", key.client), ("Name", key.name), ("Begins with", f"ntf_{key.prefix}…")],
+            button="Revoke",
+            danger=True,
+            hidden={},
+            cancel=reverse("admin:users_apikey_change", args=[key.pk]),
+        )
+
+    def _issue(self, request: HttpRequest, said: dict[str, Any]) -> HttpResponse:
+        with one_at_a_time():
+            row, plaintext = ApiKey.issue(**said)
+            record(request.user.get_username(), "issue", [(f"API key {row.prefix}", None)])
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "The new API key",
+            "row": row,
+            "plaintext": plaintext,
+        }
+        return TemplateResponse(request, "users/api_key_issued.html", context, headers={"Cache-Control": "no-store"})
+
+    def _revoke(self, request: HttpRequest, key: ApiKey) -> HttpResponse:
+        with one_at_a_time():
+            key.revoke()
+            record(request.user.get_username(), "revoke", [(f"API key {key.prefix}", None)])
+        messages.success(request, f"Revoked: {key.name} of {key.client}.")
+        return HttpResponseRedirect(reverse(LIST))
