@@ -177,3 +177,17 @@ SPECTACULAR_SETTINGS = {
         "notifications.api.openapi.refuse_unknown_fields",
     ],
 }
+
+# The admin's frame (django-unfold); its pages are in notifications/admin, dlq/admin and users/admin.py.
+UNFOLD = {
+    "SITE_TITLE": "Notifications",
+    "SITE_HEADER": "Notifications",
+    "SITE_SUBHEADER": "Support desk",
+    "SITE_SYMBOL": "notifications",
+    "SITE_URL": None,
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "dlq.admin.dashboard.dashboard",
+    "STYLES": ["notifications.admin.base.stylesheet"],
+    "SIDEBAR": {"navigation": "dlq.admin.navigation.navigation"},
+}
