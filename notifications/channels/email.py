@@ -162,7 +162,11 @@ class OverBackend:
             self._backend().send_messages([message])
         except AnymailError as error:
             raise _anymail_refusal(error, mail) from None
-        return str(getattr(getattr(message, "anymail_status", None), "message_id", None) or "")
+        status = getattr(message, "anymail_status", None)
+        response = getattr(status, "esp_response", None)
+        if getattr(response, "status_code", 200) >= 300:  # anymail passed on a refusal whose words it did not know
+            raise _refused(response, mail)
+        return str(getattr(status, "message_id", None) or "")
 
     def close(self) -> None:
         backend = getattr(self._mine, "backend", None)
@@ -235,10 +239,15 @@ def _anymail_refusal(error: AnymailError, mail: Mail) -> SendError:
         return SendError(Cause.BUG, type(error).__name__, permanent=True)
     if error.response is None:
         return _unanswered(error.__cause__ or error)
-    detail = shown(f"{error.status_code} {error.response.text}", mail.receiver)
-    if 200 <= error.status_code < 300:
+    return _refused(error.response, mail)
+
+
+def _refused(response: Any, mail: Mail) -> SendError:
+    """What a provider's HTTP answer means that anymail did not take for a success."""
+    detail = shown(f"{response.status_code} {response.text}", mail.receiver)
+    if 200 <= response.status_code < 300:
         return SendError(Cause.OUTCOME_UNKNOWN, detail, uncertain=True)
-    return refusal(error.status_code, detail, retry_after(error.response.headers.get("Retry-After")))
+    return refusal(response.status_code, detail, retry_after(response.headers.get("Retry-After")))
 
 
 def _unanswered(error: BaseException) -> SendError:

@@ -11,6 +11,11 @@ from tests.fakes.fake import Behaviour, serve
 from tests.fakes.web import Request, Sent, WebFake
 
 TOKEN = "fake"
+WORDS: dict[str | int, str] = {  # django-anymail reads these
+    "300": "Invalid 'To' address: '{receiver}'.",
+    "406": "You tried to send to a recipient that has been marked as inactive.\nFound inactive addresses: {receiver}.\n"
+    "Inactive recipients are ones that have generated a hard bounce or a spam complaint.",
+}
 
 
 class PostmarkFake(WebFake):
@@ -40,8 +45,9 @@ class PostmarkFake(WebFake):
             }
         )
 
-    def bad(self, behaviour: Behaviour) -> str:
-        return json.dumps({"ErrorCode": int(behaviour.code or 0), "Message": "What went wrong, in words"})
+    def bad(self, behaviour: Behaviour, receiver: str) -> str:
+        words = WORDS.get(behaviour.code, "What went wrong, in words").format(receiver=receiver)
+        return json.dumps({"ErrorCode": int(behaviour.code or 0), "Message": words})
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ class SlackFake(WebFake):
         message = {"type": "message", "subtype": "bot_message", "text": sent.text, "ts": ts, "bot_id": "B19LU7CSY"}
         return 200, json.dumps({"ok": True, "channel": sent.receiver, "ts": ts, "message": message})
 
-    def bad(self, behaviour: Behaviour) -> str:
+    def bad(self, behaviour: Behaviour, receiver: str) -> str:
         """The Web API refuses with a 200 (or 429) and JSON; a webhook with a status and a word."""
         if behaviour.status == 200:
             return json.dumps({"ok": False, "error": behaviour.code})

@@ -60,11 +60,11 @@ class TwilioFake(WebFake):
             }
         )
 
-    def bad(self, behaviour: Behaviour) -> str:
+    def bad(self, behaviour: Behaviour, receiver: str) -> str:
         return json.dumps(
             {
                 "code": behaviour.code or None,
-                "message": "What went wrong, in words",
+                "message": f"What went wrong with {receiver}, in words",
                 "more_info": f"https://www.twilio.com/docs/errors/{behaviour.code}",
                 "status": behaviour.status,
             }

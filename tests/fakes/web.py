@@ -57,7 +57,7 @@ class WebFake(Fake):
         """Status and body for what is accepted."""
 
     @abstractmethod
-    def bad(self, behaviour: Behaviour) -> str:
+    def bad(self, behaviour: Behaviour, receiver: str) -> str:
         """The body that goes with a refusal."""
 
     def protocol(self) -> asyncio.Protocol:
@@ -105,7 +105,8 @@ class _Connection(asyncio.Protocol):
         if behaviour.hang:
             return
         if behaviour.status or isinstance(sent, Behaviour):
-            body = self._fake.bad(behaviour) if behaviour.body is None else behaviour.body
+            receiver = "" if isinstance(sent, Behaviour) else sent.receiver
+            body = self._fake.bad(behaviour, receiver) if behaviour.body is None else behaviour.body
             self._write(behaviour.status, body, behaviour.headers)
             return
         self._fake.accept(sent.receiver, sent.text, sent.id)
