@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Protocol
 
@@ -44,6 +45,23 @@ class Record:
     traceparent: str
 
 
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """A record as the log holds it. `committed`: its group need not read it again."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes
+    origin: str  # "" for a record that is not ours
+    committed: bool
+
+
+class Log(Protocol):
+    def read(self) -> Iterator[list[LogRecord]]:
+        """All records there are now, in batches; `committed` as it was when the log was opened."""
+
+
 class Consumer(Protocol):
     """Reads one topic in its group. One thread owns it."""
 
@@ -69,6 +87,9 @@ class Broker(Protocol):
 
     def warnings(self) -> list[str]:
         """What an operator should mend about the topics, as sentences; also when nobody answers."""
+
+    def log(self, since: datetime | None) -> Log | None:
+        """The published records beside their groups, or None where the ledger is the log. Raises ConnectionError."""
 
     def create_topics(self, partitions: int, replication_factor: int) -> list[str]:
         """Make and grow topics; what was done, as lines. Raises ConnectionError."""

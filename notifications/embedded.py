@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from datetime import datetime
 
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
@@ -38,6 +39,9 @@ class EmbeddedBroker:
 
     def warnings(self) -> list[str]:
         return []
+
+    def log(self, since: datetime | None) -> None:
+        return None
 
     def create_topics(self, partitions: int, replication_factor: int) -> list[str]:
         return ["KAFKA_BOOTSTRAP_SERVERS is not set: the ledger is the queue and needs no topics."]

@@ -1,4 +1,4 @@
-"""Kafka: the only module that imports confluent_kafka. Measured facts behind the settings: docs/adr/."""
+"""Kafka as the broker. Only this module and kafka_topics.py import confluent_kafka; why so set: docs/adr/."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -19,12 +20,12 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, ResourceType
 from django.conf import settings
 
 from notifications import metrics
 from notifications.broker import LogLost, Outbound, Record
-from notifications.message import all_topics, topic_of
+from notifications.kafka_topics import KafkaLog, create_topics, topic_warnings
+from notifications.message import topic_of
 
 logger = logging.getLogger(__name__)
 
@@ -114,13 +115,16 @@ class KafkaBroker:
 
     def warnings(self) -> list[str]:
         try:
-            return _topic_warnings(AdminClient(connection_settings()))
+            return topic_warnings(connection_settings())
         except KafkaException as error:
             return [f"Kafka cannot be reached ({error.args[0].name()}); waiting for it."]
 
+    def log(self, since: datetime | None) -> KafkaLog:
+        return KafkaLog(connection_settings(), since)
+
     def create_topics(self, partitions: int, replication_factor: int) -> list[str]:
         try:
-            return _create_topics(AdminClient(connection_settings()), partitions, replication_factor)
+            return create_topics(connection_settings(), partitions, replication_factor)
         except KafkaException as error:
             raise ConnectionError(f"Kafka refused: {error.args[0].str()}.") from error
 
@@ -288,37 +292,3 @@ class KafkaConsumer:
 def _count_commit(error: KafkaError | None, _partitions: list[TopicPartition]) -> None:
     if error is not None:
         metrics.commit_failures.inc()
-
-
-def _create_topics(admin: AdminClient, partitions: int, replication_factor: int) -> list[str]:
-    known = admin.list_topics(timeout=10).topics
-    config = {"min.insync.replicas": "2"} if replication_factor >= 3 else {}
-    done = []
-    for topic in all_topics():
-        count = len(known[topic].partitions) if topic in known else 0
-        if not count:
-            new = NewTopic(topic, num_partitions=partitions, replication_factor=replication_factor, config=config)
-            admin.create_topics([new])[topic].result(30)
-            done.append(f"{topic}: created with {partitions} partitions, {replication_factor} replicas")
-        elif count < partitions:
-            admin.create_partitions([NewPartitions(topic, partitions)])[topic].result(30)
-            done.append(f"{topic}: grown from {count} to {partitions} partitions")
-        else:
-            done.append(f"{topic}: has {count} partitions")
-    return done
-
-
-def _topic_warnings(admin: AdminClient) -> list[str]:
-    known = admin.list_topics(timeout=5).topics
-    missing = [topic for topic in all_topics() if topic not in known]
-    found = [f"The topics {', '.join(missing)} are missing: run manage.py create_topics."] if missing else []
-    there = [topic for topic in all_topics() if topic in known]
-    thin = [t for t in there if any(len(p.replicas) < 3 for p in known[t].partitions.values())]
-    if thin:
-        found.append(f"Fewer than 3 replicas, so that a lost broker can lose what was accepted: {', '.join(thin)}.")
-    resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in there]
-    configs = {r.name: f.result(10) for r, f in admin.describe_configs(resources).items()} if resources else {}
-    lax = [topic for topic, config in configs.items() if int(config["min.insync.replicas"].value or 1) < 2]
-    if lax:
-        found.append(f"min.insync.replicas is below 2: {', '.join(lax)}.")
-    return found

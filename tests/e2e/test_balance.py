@@ -1,0 +1,52 @@
+"""`manage.py balance` finds what was done to the books by hand."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from confluent_kafka import Producer
+
+from tests.e2e.providers import Providers
+from tests.platform import Platform
+from tests.services.process import ROOT
+
+
+def balance(platform: Platform) -> tuple[int, str]:
+    command = [sys.executable, "manage.py", "balance"]
+    done = subprocess.run(command, env=platform.environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_balance_finds_deleted_rows_turned_statuses_and_foreign_records(
+    connected: Platform, providers: Providers
+) -> None:
+    connected.start_web()
+    connected.start_sender()
+    ids = [connected.send(providers.receiver("SMS", n), channel="SMS", message=str(n)) for n in range(5)]
+    connected.wait_for(sent=5)
+    connected.stop_all()
+    waiting = connected.start_web()
+    unclaimed = connected.send(providers.receiver("SMS", 9), channel="SMS", message="9")
+    assert waiting.running
+    code, output = balance(connected)
+    assert (code, "It balances." in output) == (0, True), output
+    assert "unclaimed            1" in output
+
+    table = "notifications_notification"
+    connected.sql(f"DELETE FROM {table} WHERE id = '{ids[0]}'")
+    connected.sql(f"UPDATE {table} SET status = 'queued' WHERE id = '{ids[1]}'")
+    connected.sql(f"UPDATE {table} SET status = 'waiting' WHERE id = '{ids[2]}'")
+    connected.sql(f"UPDATE {table} SET status = 'dead' WHERE id = '{ids[3]}'")
+    producer = Producer({"bootstrap.servers": connected.environment["KAFKA_BOOTSTRAP_SERVERS"]})
+    producer.produce(f"{connected.environment['TOPIC_PREFIX']}email", b"{}")
+    assert producer.flush(10) == 0
+
+    code, output = balance(connected)
+    assert code == 1
+    for id in ids[:4]:
+        assert f"off: {id}" in output
+    assert ids[4] not in output
+    assert unclaimed not in output
+    assert "email[" in output
+    assert "foreign record" in output
