@@ -81,7 +81,15 @@ def _bind_problem(port: int) -> str | None:
 
 def _web_command(port: int) -> list[str]:
     granian = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port)]
-    return [*granian, "--no-ws", "--log-level", "error", "--blocking-threads", str(WEB_THREADS), "project.wsgi:application"]
+    return [
+        *granian,
+        "--no-ws",
+        "--log-level",
+        "error",
+        "--blocking-threads",
+        str(WEB_THREADS),
+        "project.wsgi:application",
+    ]
 
 
 def _answers(port: int) -> bool:

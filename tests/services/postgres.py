@@ -17,7 +17,8 @@ from tests.services.process import Process, free_ports
 from tests.services.waiting import wait_until
 
 ROLE = "notifications"  # owns its databases, is no superuser; pytest-django has it create test databases
-SPEED = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "300"}
+# A crash of the server loses nothing with these; only a crash of the machine would.
+SPEED = {"fsync": "off", "full_page_writes": "off", "max_connections": "300"}
 
 
 def find(program: str) -> str | None:

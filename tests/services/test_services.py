@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -67,21 +66,24 @@ def test_kafka_takes_tls_and_scram_alone_on_its_second_listener(kafka: SharedKaf
 
 def test_services_end_with_the_test_run(tmp_path: Path, postgres: SharedPostgres) -> None:
     """Also where it was killed."""
-    script = "import time; from tests.services import shared; shared.open_run(); shared.shared_postgres(); print(1)"
+    script = """
+import os, time
+from tests.services import shared
+shared.open_run()
+port = shared.shared_postgres().port
+print(os.environ[shared.DIRECTORY], port, "started", flush=True)
+time.sleep(600)
+"""
     environment = {name: value for name, value in os.environ.items() if name not in (shared.DIRECTORY, shared.RUN)}
-    with Process(
-        "run",
-        [sys.executable, "-c", f"{script}; time.sleep(600)"],
-        log=tmp_path / "log",
-        env=environment | {"TMPDIR": str(tmp_path)},
-    ) as run:
-        found = wait_until(lambda: list(tmp_path.glob("ntf-services-*/postgres.json")), what="the service is there")
-        port = json.loads(found[0].read_text())["service"]["port"]
-        assert _sql(f"postgres://postgres@127.0.0.1:{port}/postgres", "SELECT 1") == [(1,)]
+    with Process("run", [sys.executable, "-c", script], log=tmp_path / "log", env=environment) as run:
+        wait_until(lambda: "started" in run.output, what="the service is there")
+        directory, port, _ = run.output.split()
+        url = f"postgres://postgres@127.0.0.1:{port}/postgres"
+        assert _sql(url, "SELECT 1") == [(1,)]
         run.kill()
-        wait_until(lambda: not found[0].parent.exists(), what="the keeper removed its directory")
+        wait_until(lambda: not Path(directory).exists(), what="the keeper removed its directory")
     with pytest.raises(psycopg2.OperationalError):
-        _sql(f"postgres://postgres@127.0.0.1:{port}/postgres", "SELECT 1")
+        _sql(url, "SELECT 1")
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("true", "failed"), ("", "skipped")])
