@@ -21,6 +21,7 @@ from notifications.channels import channel_class, channel_names
 
 MAX_BATCH = 5_000
 MAX_RECORD_BYTES = 900_000
+LAST_YEAR = 9000  # of an expiry: near 9999 a change of zone overflows
 
 Errors = dict[str, list[str]]
 Priority = Literal["transactional", "bulk"]
@@ -165,7 +166,7 @@ def from_record(value: bytes | None) -> Message:
     for field, why in _problems(message, message.channel, message.receiver):
         raise Unreadable(f"{field}: {why}")
     for moment in (message.accepted_at, message.expires_at):
-        if moment and not 2000 <= moment.year <= 9000:
+        if moment and not 2000 <= moment.year <= LAST_YEAR:
             raise Unreadable("A time is out of range.")
     return message
 
@@ -255,6 +256,8 @@ def _draft_problems(draft: Draft) -> Iterator[tuple[str, str]]:
         yield "idempotency_key", "Must have 1 to 255 characters."
     if draft.key and "\x00" in draft.key:
         yield "idempotency_key", "Must not contain NUL."
+    if draft.expires_at and draft.expires_at.year > LAST_YEAR:
+        yield "expires_at", f"Must not be after the year {LAST_YEAR}."
     yield from _address_problems(draft)
     yield from _problems(
         draft,

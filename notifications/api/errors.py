@@ -11,7 +11,6 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views import defaults
 from rest_framework import exceptions
-from rest_framework.response import Response
 
 from notifications.intake import Unavailable
 from notifications.message import Invalid
@@ -64,19 +63,18 @@ def answer_to(error: Exception) -> Answer:
     return _detail(500, "error", "A server error occurred.")
 
 
-def handle(error: Exception, _context: dict[str, Any]) -> Response:
-    """Django REST framework's EXCEPTION_HANDLER."""
-    status, body, headers = answer_to(error)
-    return Response(body, status=status, headers=headers)
-
-
 def json_response(status: int, body: Any, headers: dict[str, str] | None = None) -> HttpResponse:
     return HttpResponse(encode(body), status=status, content_type="application/json", headers=headers)
 
 
 def refusal(error: Exception) -> HttpResponse:
-    """The answer to an error outside of Django REST framework's dispatch."""
+    """The answer to an error, whatever its view would have rendered."""
     return json_response(*answer_to(error))
+
+
+def handle(error: Exception, _context: dict[str, Any]) -> HttpResponse:
+    """Django REST framework's EXCEPTION_HANDLER."""
+    return refusal(error)
 
 
 def _api_exception(error: exceptions.APIException) -> Answer:

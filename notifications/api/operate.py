@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.http import HttpResponse
+from drf_spectacular.renderers import OpenApiJsonRenderer2
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -36,6 +38,9 @@ class Schema(SpectacularJSONAPIView):
     """GET /schema: OpenAPI 3 as JSON, for any API key or a signed-in member of staff."""
 
     authentication_classes = (StaffOrApiKey,)
+
+    def get_renderers(self) -> list[BaseRenderer]:
+        return [OpenApiJsonRenderer2()]  # application/json
 
 
 class Docs(SpectacularSwaggerView):
