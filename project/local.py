@@ -23,7 +23,7 @@ from django.db import DatabaseError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from project import environment as env
-from project.supervisor import TICK, Child, Signals, say, supervise
+from project.supervisor import GRACE, TICK, Child, Signals, say, supervise
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
@@ -42,7 +42,7 @@ def main() -> None:
     call_command("collectstatic", verbosity=0, interactive=False)
     announcement = _prepare_embedded(port, settings.VAR_DIR) if settings.EMBEDDED else _say_what_is_missing(port)
     connections.close_all()
-    children = [Child("web", _web_command(port)), Child("sender", [sys.executable, "manage.py", "run_sender"])]
+    children = [Child("web", _web_command(port)), Child("sender", _sender_command())]
     supervise(children, signals, _Announcer(port, announcement).announce_once)
 
 
@@ -90,6 +90,11 @@ def _web_command(port: int) -> list[str]:
         str(WEB_THREADS),
         "project.wsgi:application",
     ]
+
+
+def _sender_command() -> list[str]:
+    """It drains a second less than the supervisor waits."""
+    return [sys.executable, "manage.py", "run_sender", "--drain", f"{GRACE - 1:g}"]
 
 
 def _answers(port: int) -> bool:

@@ -134,6 +134,8 @@ APPEND_SLASH = False
 # Behind a TLS-terminating proxy; the embedded default speaks plain HTTP on loopback.
 SECURE_PROXY_SSL_HEADER = None if EMBEDDED else ("HTTP_X_FORWARDED_PROTO", "https")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not EMBEDDED
+# That proxy also redirects to HTTPS and sets HSTS; health checks and callers inside speak plain HTTP to us.
+SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
 
 LOGGING = {
     "version": 1,
@@ -191,3 +193,4 @@ UNFOLD = {
     "STYLES": ["notifications.admin.base.stylesheet"],
     "SIDEBAR": {"navigation": "dlq.admin.navigation.navigation"},
 }
+LOGIN_REDIRECT_URL = "admin:index"
