@@ -29,8 +29,7 @@ class Api:
         """`body`: bytes as they are, anything else as JSON. Headers are named like `Idempotency_Key`."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        answer: HttpResponse = self.client.generic(method, path, raw, content_type, headers=self.headers | named)
-        return answer
+        return _as_is(self.client.generic(method, path, raw, content_type, headers=self.headers | named))
 
     def post(self, path: str, body: object, **headers: str) -> HttpResponse:
         return self.request("POST", path, body, **headers)
@@ -42,8 +41,12 @@ class Api:
         return self.request("DELETE", path)
 
     def get(self, path: str, **query: str) -> HttpResponse:
-        answer: HttpResponse = self.client.get(path, query, headers=self.headers)
-        return answer
+        return _as_is(self.client.get(path, query, headers=self.headers))
+
+
+def _as_is(answer: Any) -> HttpResponse:
+    assert isinstance(answer, HttpResponse)
+    return answer
 
 
 def said(answer: HttpResponse) -> Any:

@@ -125,12 +125,12 @@ def _device_problems(device: object) -> Iterator[tuple[str, list[str]]]:
         if name not in device:
             yield name, ["This field is required."]
     channel, address = device.get("type"), device.get("address")
-    if channel is not None and channel not in channel_names():
+    known = channel in channel_names()
+    if "type" in device and not known:
         yield "type", [f"Must be one of {', '.join(channel_names())}."]
-        return
-    if address is not None:
+    if "address" in device:
         problem = _text_problem(address, LENGTHS["receiver"])
-        if not problem and channel is not None:
-            problem = channel_class(channel).receiver_problem(address)
+        if not problem and known:
+            problem = channel_class(str(channel)).receiver_problem(str(address))
         if problem:
             yield "address", [problem]
