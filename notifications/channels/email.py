@@ -163,10 +163,12 @@ class OverBackend:
         except AnymailError as error:
             raise _anymail_refusal(error, mail) from None
         status = getattr(message, "anymail_status", None)
-        response = getattr(status, "esp_response", None)
-        if getattr(response, "status_code", 200) >= 300:  # anymail passed on a refusal whose words it did not know
-            raise _refused(response, mail)
-        return str(getattr(status, "message_id", None) or "")
+        if status is None:
+            return ""
+        failure = _unsaid_refusal(status, mail)
+        if failure:
+            raise failure
+        return str(status.message_id or "")
 
     def close(self) -> None:
         backend = getattr(self._mine, "backend", None)
@@ -240,6 +242,17 @@ def _anymail_refusal(error: AnymailError, mail: Mail) -> SendError:
     if error.response is None:
         return _unanswered(error.__cause__ or error)
     return _refused(error.response, mail)
+
+
+def _unsaid_refusal(status: Any, mail: Mail) -> SendError | None:
+    """What anymail let pass because it did not understand the answer."""
+    if getattr(status.esp_response, "status_code", 200) >= 300:
+        return _refused(status.esp_response, mail)
+    if status.status == {"failed"}:
+        return SendError(Cause.PROVIDER_ERROR, "The provider says: failed.")
+    if status.status == {"unknown"} and not status.message_id:
+        return SendError(Cause.OUTCOME_UNKNOWN, "The provider's answer cannot be read.", uncertain=True)
+    return None
 
 
 def _refused(response: Any, mail: Mail) -> SendError:

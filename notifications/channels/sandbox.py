@@ -16,8 +16,9 @@ from django.db import connections
 from notifications.causes import Cause
 from notifications.channels import Channel, Outgoing, SendError, channel_class
 
-# The last word of a Slack webhook's path, a Slack id after its first letter, or a local part at sandbox.test.
-WORD = re.compile(r"(?:[CGDUW]|.*/|)([a-z]+)(?:\+[^@]*)?(?:@sandbox\.test)?", re.IGNORECASE)
+WORDS = "transient|permanent|optedout|throttled|uncertain|credentials"
+# The end of a Slack webhook's path, a Slack id after its first letter, or a local part at sandbox.test.
+WORD = re.compile(rf"(?:[CGDUW]|.*/|)({WORDS})(?:(?:\+[^@]*)?@sandbox\.test)?", re.IGNORECASE)
 NUMBERS = {
     "+15005550001": "permanent",
     "+15005550004": "optedout",

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+import ssl
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID, uuid4
+
+import trustme
 
 PAGE = (Path(__file__).parents[2] / "docs" / "channels.md").read_text()
 
@@ -40,6 +44,15 @@ class Line:
     def retry_after(self) -> str:
         found = re.search(r"Retry-After: (.*)", self.answer)
         return found[1] if found else ""
+
+
+def tls_pair(authority: trustme.CA) -> tuple[ssl.SSLContext, str]:
+    """A server's context for 127.0.0.1, and a file with the authority's certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with tempfile.NamedTemporaryFile(suffix=".pem", delete=False) as file:
+        file.write(authority.cert_pem.bytes())
+    return context, file.name
 
 
 def table(heading: str) -> list[list[str]]:

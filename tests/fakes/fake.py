@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import Any, Self, TextIO, cast
 
 EVERYBODY = "*"
 
@@ -61,7 +61,7 @@ class Fake(ABC):
         self._log: TextIO | None = None
         self._behaviours: dict[str, Behaviour] = {}
         self._changed = threading.Condition()
-        self._transports: set[asyncio.BaseTransport] = set()
+        self._open: dict[asyncio.Protocol, asyncio.BaseTransport] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True, name=type(self).__name__)
 
@@ -116,13 +116,13 @@ class Fake(ABC):
             self.accepted.append(entry)
             self._changed.notify_all()
 
-    def opened(self, transport: asyncio.BaseTransport) -> None:
-        self.connections += 1
-        self._transports.add(transport)
+    def opened(self, protocol: asyncio.Protocol, transport: asyncio.BaseTransport) -> None:
+        """A connection, or the same one again after STARTTLS."""
+        self.connections += protocol not in self._open
+        self._open[protocol] = transport
 
-    def closed(self, transport: asyncio.BaseTransport | None) -> None:
-        if transport:
-            self._transports.discard(transport)
+    def closed(self, protocol: asyncio.Protocol) -> None:
+        self._open.pop(protocol, None)
 
     @abstractmethod
     def protocol(self) -> asyncio.Protocol:
@@ -170,9 +170,12 @@ class Fake(ABC):
         await asyncio.sleep(0)
 
     async def _close_all(self) -> None:
-        for transport in list(self._transports):
-            transport.close()
-        while self._transports:
+        for transport in list(self._open.values()):
+            if self.tls:  # a TLS goodbye would wait for an answer that an idle client does not give
+                cast("asyncio.Transport", transport).abort()
+            else:
+                transport.close()
+        while self._open:
             await asyncio.sleep(0.001)
 
 
@@ -183,10 +186,12 @@ def serve(kind: Callable[..., Fake]) -> None:
     parser.add_argument("--log", type=Path, help="append what is accepted, as JSON lines")
     parser.add_argument("--answer", action="append", default=[], metavar='RECEIVER={"status": 500}')
     given = parser.parse_args()
+    ends = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before there are threads: they inherit it
     with kind(port=given.port, log=given.log) as fake:
         for line in given.answer:
             receiver, _, behaviour = line.partition("={")
             fake.answer(receiver, **json.loads("{" + behaviour))
         sys.stdout.write(fake.url + "\n")
         sys.stdout.flush()
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        signal.sigwait(ends)

@@ -14,7 +14,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from tests.fakes.fake import Behaviour, Fake, serve
 
-logging.getLogger("mail.log").setLevel(logging.WARNING)  # aiosmtpd logs every command
+logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd logs every command
 
 
 class SmtpFake(Fake):
@@ -49,7 +49,6 @@ class SmtpFake(Fake):
             enable_SMTPUTF8=False,
             tls_context=starttls,
             require_starttls=starttls is not None,
-            auth_required=self.login is not None,
             auth_require_tls=False,
             authenticator=self._authenticate,
             ident="fake",
@@ -68,11 +67,11 @@ class _Connection(SMTP):
         self._fake = fake
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._fake.opened(transport)
+        self._fake.opened(self, transport)
         super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._fake.closed(self.transport)
+        self._fake.closed(self)
         super().connection_lost(error)
 
 
@@ -84,6 +83,8 @@ class _Handler:
         self._now = Behaviour()
 
     async def mail(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+        if self._fake.login and not session.authenticated:
+            return "530 5.7.0 Authentication required"
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         self._now = self._fake.behaviour_of(address)

@@ -38,11 +38,12 @@ class Sent:
 
 
 class WebFake(Fake):
-    """A provider with an HTTP API. `requests` holds every request, in order."""
+    """A provider with an HTTP API. `requests` holds every request in order, `answers` each JSON object answered."""
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
         self.requests: list[Request] = []
+        self.answers: list[dict[str, Any]] = []
 
     @property
     def url(self) -> str:
@@ -72,10 +73,10 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._fake.opened(transport)
+        self._fake.opened(self, transport)
 
     def connection_lost(self, _: Exception | None) -> None:
-        self._fake.closed(self._transport)
+        self._fake.closed(self)
         self._transport = None
 
     def data_received(self, data: bytes) -> None:
@@ -120,6 +121,8 @@ class _Connection(asyncio.Protocol):
     def _write(self, status: int, body: str, headers: tuple[tuple[str, str], ...]) -> None:
         if not self._transport:
             return
+        if body[:1] == "{":
+            self._fake.answers.append(json.loads(body))
         data = body.encode()
         kind = "application/json" if body[:1] == "{" else "text/plain"
         lines = [f"HTTP/1.1 {status} -", f"Content-Type: {kind}", f"Content-Length: {len(data)}"]

@@ -1,0 +1,226 @@
+"""The HTTP transport: connections, deadlines, and what is certain when something breaks."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+import trustme
+
+from notifications.causes import Cause, Outcome
+from notifications.channels import SendError
+from notifications.channels.http import Answer, Http, retry_after, shown
+from tests.channels.parts import tls_pair
+from tests.fakes.slack import SlackFake
+
+
+def post(http: Http, fake: SlackFake) -> Answer:
+    return http.post(fake.webhook("T1/B1/x"), b'{"text": "Hi"}', {"Content-Type": "application/json"})
+
+
+def refused(http: Http, url: str) -> SendError:
+    with pytest.raises(SendError) as caught:
+        http.post(url, b"{}", {})
+    return caught.value
+
+
+@contextmanager
+def raw_server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
+    """A server that reads one request on each connection and then does what `talk` does."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connected, _ = listening.accept()
+            except OSError:
+                return
+            with connected:
+                connected.recv(65_536)
+                talk(connected)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join(10)
+
+
+def test_a_connection_is_reused() -> None:
+    with SlackFake() as slack:
+        http = Http(5)
+        for _ in range(5):
+            assert post(http, slack).status == 200
+        assert slack.connections == 1
+
+
+def test_each_thread_has_its_own_connection() -> None:
+    with SlackFake() as slack:
+        http = Http(5)
+        here = threading.Barrier(3)
+
+        def work() -> None:
+            post(http, slack)
+            here.wait(10)
+
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+        assert len(slack.accepted) == slack.connections == 3
+
+
+def test_a_connection_closed_while_idle_is_no_failure() -> None:
+    with SlackFake() as slack:
+        http = Http(5)
+        for _ in range(3):
+            assert post(http, slack).status == 200
+            slack.hang_up()
+        assert len(slack.accepted) == slack.connections == 3
+
+
+def test_a_cut_connection_is_not_used_again_and_nothing_is_sent_twice() -> None:
+    with SlackFake() as slack:
+        http = Http(5)
+        post(http, slack)
+        slack.answer(drop=True, times=1)
+        with pytest.raises(SendError) as caught:
+            post(http, slack)
+        assert caught.value.outcome is Outcome.UNCERTAIN
+        assert len(slack.accepted) == 2  # not repeated by itself
+        assert post(http, slack).status == 200
+        assert len(slack.accepted) == 3
+
+
+def test_close_ends_the_connection_and_the_next_send_opens_one() -> None:
+    with SlackFake() as slack:
+        http = Http(5)
+        post(http, slack)
+        http.close()
+        post(http, slack)
+        assert slack.connections == 2
+
+
+def test_a_trickle_does_not_outlive_the_deadline() -> None:
+    stop = threading.Event()
+
+    def trickle(connected: socket.socket) -> None:
+        connected.sendall(b"HTTP/1.1 200 OK\r\n")
+        while not stop.wait(0.05):
+            try:
+                connected.sendall(b"X-More: 1\r\n")
+            except OSError:
+                return
+
+    with raw_server(trickle) as url:
+        error = refused(Http(0.5), url)
+        stop.set()
+    assert (error.cause, error.uncertain) == (Cause.TIMEOUT, True)
+
+
+def test_what_is_not_http_leaves_the_outcome_unknown() -> None:
+    with raw_server(lambda connected: connected.sendall(b"SSH-2.0-nonsense\r\n\r\n")) as url:
+        error = refused(Http(5), url)
+    assert (error.cause, error.uncertain) == (Cause.OUTCOME_UNKNOWN, True)
+
+
+def test_a_body_that_breaks_off_keeps_its_status() -> None:
+    with raw_server(lambda connected: connected.sendall(b"HTTP/1.1 500 -\r\nContent-Length: 9\r\n\r\nshort")) as url:
+        assert Http(5).post(url, b"{}", {}).status == 500
+
+
+def test_an_endless_body_is_cut() -> None:
+    flood = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1_000_000
+
+    def talk(connected: socket.socket) -> None:
+        try:
+            connected.sendall(flood)
+        except OSError:
+            return
+
+    with raw_server(talk) as url:
+        http = Http(5)
+        answer = http.post(url, b"{}", {})
+        assert (answer.status, len(answer.body)) == (200, 65_536)
+        assert http.post(url, b"{}", {}).status == 200  # on a new connection
+
+
+def test_a_chunked_body_is_read() -> None:
+    chunked = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{"a"\r\n5\r\n: 1} \r\n0\r\n\r\n'
+    with raw_server(lambda connected: connected.sendall(chunked)) as url:
+        assert Http(5).post(url, b"{}", {}).json() == {"a": 1}
+
+
+def test_a_redirect_is_not_followed() -> None:
+    with SlackFake() as slack:
+        slack.answer(status=307, headers=(("Location", slack.webhook("other")),))
+        assert post(Http(5), slack).status == 307
+        assert slack.asked == 1
+
+
+def test_a_certificate_nobody_vouches_for_is_refused_and_nothing_handed_over() -> None:
+    server, _ = tls_pair(trustme.CA())
+    with SlackFake(tls=server) as slack:
+        error = refused(Http(5), slack.webhook("x"))
+        assert (error.cause, error.outcome) == (Cause.CONNECTION, Outcome.TRANSIENT)
+        assert slack.requests == []
+
+
+def test_tls_with_a_trusted_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
+    server, trusted = tls_pair(trustme.CA())
+    monkeypatch.setenv("SSL_CERT_FILE", trusted)
+    with SlackFake(tls=server) as slack:
+        http = Http(5)
+        assert [post(http, slack).status for _ in range(3)] == [200, 200, 200]
+        assert slack.connections == 1
+
+
+def test_a_name_that_does_not_resolve_is_transient() -> None:
+    error = refused(Http(5), "http://no-such-host.invalid/")
+    assert (error.cause, error.outcome) == (Cause.CONNECTION, Outcome.TRANSIENT)
+
+
+def test_a_line_break_cannot_become_a_header() -> None:
+    with pytest.raises(ValueError, match="line break"):
+        Http(5).post("http://127.0.0.1:1/", b"", {"Authorization": "Bearer x\r\nX-Evil: 1"})
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        ("0", 0.0),
+        (" 1.5 ", 1.5),
+        ("999999999", 86_400.0),
+        ("", None),
+        (None, None),
+        ("soon", None),
+        ("-1", None),
+    ],
+)
+def test_retry_after_in_seconds(value: str | None, seconds: float | None) -> None:
+    assert retry_after(value) == seconds
+
+
+def test_retry_after_as_a_date() -> None:
+    moment = datetime.now(UTC) + timedelta(seconds=100)
+    wait = retry_after(format_datetime(moment, usegmt=True))
+    assert wait is not None
+    assert 0 < wait <= 100
+    assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
+    assert retry_after("Wed, 99 Oct 2015 07:28:00 GMT") is None
+
+
+def test_staff_see_no_receiver_in_a_providers_words() -> None:
+    assert shown("<Bob@Example.com>: unknown; ask admin@example.com", "bob@example.com") == "<…>: unknown; ask …"
+    assert shown("number +14155550123 is bad", "+14155550123") == "number … is bad"
+    assert len(shown("x" * 10_000)) == 300
