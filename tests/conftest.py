@@ -49,9 +49,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """A failure shows what the platform's processes said."""
     report = yield
     if report.failed:
-        for value in getattr(item, "funcargs", {}).values():
-            if isinstance(value, Platform):
-                report.sections.extend(value.logs())
+        platforms = {
+            id(value): value for value in getattr(item, "funcargs", {}).values() if isinstance(value, Platform)
+        }
+        for platform in platforms.values():
+            report.sections.extend(platform.logs())
     return report
 
 

@@ -1,0 +1,130 @@
+"""What is shipped: the linters agree, and every command of image and manifests starts, without a container engine."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.deploy.lint import complaints
+from tests.platform import Platform, wait_until
+from tests.platform.web import request
+from tests.services.process import ROOT, free_ports
+
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+
+
+def manifests() -> list[dict[str, Any]]:
+    files = sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))
+    return [part for file in files for part in yaml.safe_load_all(file.read_text())]
+
+
+def pods() -> Iterator[tuple[str, dict[str, Any]]]:
+    for manifest in manifests():
+        if manifest["kind"] in ("Deployment", "Job"):
+            yield manifest["metadata"]["name"], manifest["spec"]["template"]["spec"]
+
+
+def shipped_commands() -> list[list[str]]:
+    """Each different command of compose.yaml and the manifests, with compose's defaults filled in."""
+    found = [service["command"] for service in COMPOSE["services"].values() if "command" in service]
+    for _, pod in pods():
+        found += [each["command"] for each in pod.get("initContainers", []) + pod["containers"] if "command" in each]
+    plain = [[re.sub(r"\$\{\w+:-(.*)\}", r"\1", word) for word in command] for command in found]
+    return [list(command) for command in sorted({tuple(command) for command in plain})]
+
+
+def image_command() -> list[str]:
+    commands = re.findall(r"^CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
+    return [str(word) for word in json.loads(commands[-1])]
+
+
+@pytest.fixture
+def image(platform: Platform) -> Platform:
+    """The platform with the image's PATH, prepared, and credentials that are never used."""
+    platform.prepare()
+    platform.environment |= {
+        "PATH": f"{Path(sys.executable).parent}:{platform.environment['PATH']}",
+        "EMAIL_URL": "smtp://127.0.0.1:1",
+        "SLACK_BOT_TOKEN": "xoxb-none",
+        "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+        "TWILIO_AUTH_TOKEN": "none",
+        "TWILIO_FROM": "+15005550006",
+    }
+    return platform
+
+
+def test_the_linters_agree() -> None:
+    assert complaints() == []
+
+
+def test_the_image_serves_the_web(image: Platform) -> None:
+    (port,) = free_ports(1)
+    at_test = {"0.0.0.0": "127.0.0.1", "8020": str(port)}
+    assert set(at_test) <= set(image_command())
+    web = image.start("web", [at_test.get(word, word) for word in image_command()])
+    image.ports.append(port)
+    wait_until(lambda: image._answers(web, port), deadline=60, what="the web answers")
+    assert request(port, "GET", "/health/live").status == 200
+    wait_until(lambda: "Started worker-2" in web.output, what="both workers have started")
+    image.stop_all()
+
+
+@pytest.mark.parametrize("command", shipped_commands(), ids=" ".join)
+def test_each_shipped_command_runs(image: Platform, command: list[str]) -> None:
+    (port,) = free_ports(1)
+    at_test = {"9100": str(port), "3": "1"}  # one broker here
+    process = image.start("shipped", [at_test.get(word, word) for word in command])
+    if "run_sender" in command or "run_scheduler" in command:
+        has_beaten = "SELECT 1 FROM notifications_workerheartbeat"
+        wait_until(lambda: image.sql(has_beaten) or not process.running, deadline=60, what="the worker shows itself")
+        assert process.running, process.output
+        process.terminate()
+    assert process.wait(60) == 0, process.output
+
+
+def test_the_image_holds_all_the_code_and_no_tests() -> None:
+    _, *stages = DOCKERFILE.split("\nFROM ")
+    assert len(stages) == 2
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    for package in ("project", "users", "notifications", "dlq"):
+        assert f"COPY {package}/ {package}/" in stages[0]
+        assert f"!{package}" in ignored
+    assert "requirements-dev" not in DOCKERFILE
+    assert "\nUSER 10001\n" in stages[1]
+
+
+@pytest.mark.parametrize(("name", "pod"), list(pods()), ids=[name for name, _ in pods()])
+def test_every_pod_is_confined(name: str, pod: dict[str, Any]) -> None:
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    for container in pod.get("initContainers", []) + pod["containers"]:
+        context = container["securityContext"]
+        assert context["readOnlyRootFilesystem"] is True
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert {"requests", "limits"} <= set(container["resources"])
+
+
+def test_senders_may_drain_before_they_are_killed() -> None:
+    """The drain at SIGTERM is the send timeout (20 s) and 5 s."""
+    graces = {name: pod["terminationGracePeriodSeconds"] for name, pod in pods() if "sender" in name}
+    assert len(graces) == 3
+    assert all(grace > 25 for grace in graces.values())
+    assert int(COMPOSE["services"]["sender"]["stop_grace_period"].removesuffix("s")) > 25
+
+
+def test_selectors_find_their_pods() -> None:
+    labels = [each["spec"]["template"]["metadata"]["labels"] for each in manifests() if each["kind"] == "Deployment"]
+    selectors = [
+        each["spec"]["selector"].get("matchLabels", each["spec"]["selector"])
+        for each in manifests()
+        if each["kind"] in ("Deployment", "Service", "PodDisruptionBudget")
+    ]
+    assert all(selector in labels for selector in selectors)
