@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Protocol
 
+import msgspec
 from django.conf import settings
 from django.utils.module_loading import import_string
 
@@ -22,8 +22,7 @@ from notifications.message import Message
 TRACEPARENT = re.compile(r"\A00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Outbound:
+class Outbound(msgspec.Struct, frozen=True, gc=False):
     """A record to publish. `origin`: intake, outbox, retry or replay. `message` is what `value` encodes, if one."""
 
     topic: str
@@ -34,8 +33,7 @@ class Outbound:
     message: Message | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """A record as it was read."""
 
     topic: str
@@ -45,8 +43,7 @@ class Record:
     traceparent: str
 
 
-@dataclass(frozen=True, slots=True)
-class LogRecord:
+class LogRecord(msgspec.Struct, frozen=True, gc=False):
     """A record as the log holds it. `committed`: its group need not read it again."""
 
     topic: str

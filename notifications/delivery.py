@@ -54,6 +54,8 @@ class Delivery:
         self._parking = Parking()
         self._pool = Pool(threads, self._send, name=self.name, on_exit=channel.close)
         self._pace = _Pace()
+        self._send_seconds = metrics.send_seconds.labels(self.name)
+        self._accept_to_provider = metrics.accept_to_provider.labels(self.name)
         self.held_categories: frozenset[str] = frozenset()
         self.failures = 0  # claims in a row that the database did not take
         self._stopping = threading.Event()
@@ -140,14 +142,11 @@ class Delivery:
             return claimed
 
     def _queue(self, claimed: list[Claimed]) -> None:
-        if self._stopping.is_set():
-            for row in claimed:
-                self._put_back(row, Reason.HANDED_BACK)
-            return
         send, park = self._parking.split(claimed, self._pool.lane_length)
         for row, due_in in park:
             self._put_back(row, Reason.PARKED, due_in)
-        self._pool.add(send)
+        for row in self._pool.add(send):  # it stopped while these were claimed
+            self._put_back(row, Reason.HANDED_BACK)
 
     def _send(self, row: Claimed) -> None:
         """One row: check, hand over, and say how it ended."""
@@ -159,22 +158,21 @@ class Delivery:
             self.breaker.withdraw(ticket)
             return
         if row.claims == 1:
-            metrics.accept_to_provider.labels(self.name).observe(max(0.0, time.time() - row.accepted_at))
+            self._accept_to_provider.observe(max(0.0, time.time() - row.accepted_at))
         began = time.monotonic()
         verdict, cause = self._hand_over(row)
         seconds = time.monotonic() - began
         self.breaker.record(ticket, row.receiver_hash, cause)
-        self._settler.settle(Settlement(row, verdict, self.channel.provider, int(seconds * 1000)))
+        self._settler.settle(Settlement(row, verdict, self.name, self.channel.provider, int(seconds * 1000)))
         self._pace.add()
         if self._pool.lane_length(row.priority, row.receiver_hash) > 1:
             self._parking.observe(row.receiver_hash, seconds)
-        metrics.send_seconds.labels(self.name).observe(seconds)
-        metrics.attempts.labels(self.name, verdict.outcome or "sent").inc()
+        self._send_seconds.observe(seconds)
 
     def _may_go(self, row: Claimed) -> bool:
         """The last look before the hand-over: the expiry, the lease, and the note a `hold` category needs."""
         if self._settler.has_expired(row):
-            self._settler.settle(Settlement(row, retry.expired()))
+            self._settler.settle(Settlement(row, retry.expired(), self.name))
             return False
         held = row.category in self.held_categories
         if (held and not self._settler.note_hand_over(row)) or not self._settler.may_hand_over(row):
@@ -196,7 +194,7 @@ class Delivery:
 
     def _put_back(self, row: Claimed, reason: Reason, due_in: float = 0.0) -> None:
         metrics.put_back.labels(self.name, reason).inc()
-        self._settler.settle(Settlement(row, retry.put_back(reason, due_in)))
+        self._settler.settle(Settlement(row, retry.put_back(reason, due_in), self.name))
 
 
 class _Stopped(Exception):

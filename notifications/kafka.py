@@ -213,8 +213,9 @@ class KafkaConsumer:
             self._keep([first])
             if limit > len(self._stash):
                 self._keep(self._consumer.consume(limit - len(self._stash), 0))
+        taken = [self._stash.popleft() for _ in range(min(limit, len(self._stash)))]
         self._balance_stash()
-        return [self._stash.popleft() for _ in range(min(limit, len(self._stash)))]
+        return taken
 
     def commit(self, records: Sequence[Record]) -> None:
         ends: dict[tuple[str, int], int] = {}

@@ -7,7 +7,6 @@ itself is refused for never leaves here: the batch is bisected and the culprit s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
@@ -22,8 +21,7 @@ TABLE = "notifications_notification"
 LONGEST_ERROR = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(msgspec.Struct, frozen=True, gc=False):
     """A readable record, as the claim takes it."""
 
     message: Message
@@ -34,8 +32,7 @@ class Incoming:
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Unclaimable:
+class Unclaimable(msgspec.Struct, frozen=True):
     """A record that cannot become a row: not readable, or refused by the database."""
 
     cause: Cause
@@ -48,8 +45,7 @@ class Unclaimable:
     id: UUID | None = None  # of the notification, where at least that could be read
 
 
-@dataclass(frozen=True, slots=True)
-class Fence:
+class Fence(msgspec.Struct, frozen=True, gc=False):
     """Names one claim of one row. Whatever settles must match it; a newer claim or replay makes it stale."""
 
     id: UUID
@@ -57,8 +53,7 @@ class Fence:
     claims: int
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed(Fence):
+class Claimed(Fence, frozen=True, gc=False):
     """A row this process may send until its lease passes: what the database returned, not what the record said."""
 
     channel: str
@@ -76,8 +71,7 @@ class Claimed(Fence):
     owner: str
 
 
-@dataclass(frozen=True, slots=True)
-class FinalRow:
+class FinalRow(msgspec.Struct, frozen=True, gc=False):
     """A row that reached an end, for the hooks."""
 
     id: UUID
@@ -301,7 +295,7 @@ def _new_row(
 
 def clean(text: str, longest: int) -> str:
     """Provider's text as a column can hold it: no NUL, no lone surrogate, cut."""
-    return text[:longest].replace("\x00", "").encode(errors="replace").decode()
+    return text[:longest].replace("\x00", "").encode(errors="replace").decode() if text else ""
 
 
 def _refused(incoming: Incoming, error: Exception) -> Unclaimable:

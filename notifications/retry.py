@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from notifications.causes import Cause, Outcome, Reason, Status
 from notifications.channels import SendError
@@ -16,8 +17,7 @@ OUTAGE_PAUSE = 15.0  # seconds until a notification that met an outage is looked
 Deferral = Literal["begin", "keep", "end"]  # of the time since which a notification was put off, unspent
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """How one attempt is settled. `due_in` is in seconds; an `outcome` means that the ledger gets an Attempt row."""
 
     status: Status

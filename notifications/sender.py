@@ -111,7 +111,7 @@ class Sender:
             error = SendError(Cause.OUTCOME_UNKNOWN, "The sender stopped before the provider answered.", uncertain=True)
             hold = any(row.category in delivery.held_categories for delivery in self._deliveries)
             verdict = retry.failed(error, attempts=row.attempts, hold=hold, schedule=settings.RETRY_SCHEDULE)
-            self._settler.settle(Settlement(row, verdict))
+            self._settler.settle(Settlement(row, verdict, row.channel))
         if not self._settler.stop(deadline):
             logger.error("results could not be written; the leases of %d rows will pass", self._settler.unsettled())
         if self._scheduling.is_alive():

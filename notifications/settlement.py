@@ -6,7 +6,6 @@ Like ledger.py: what the database cannot be reached for is raised, what it refus
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -30,10 +29,10 @@ from notifications.retry import Verdict
 from notifications.sql import as_json, as_uuid, dialect, fetch, repeated
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(msgspec.Struct, frozen=True, gc=False):
     fence: Fence
     verdict: Verdict
+    channel: str = ""
     provider: str = ""
     milliseconds: int | None = None
 
@@ -55,6 +54,14 @@ class _Result(msgspec.Struct):
     attempt_cause: str | None = None
     error: str | None = None
     milliseconds: int | None = None
+
+
+class _Sent(msgspec.Struct):
+    id: str
+    generation: int
+    claims: int
+    provider: str
+    provider_message_id: str
 
 
 _FENCE_COLUMNS = {"id": "uuid", "generation": "integer", "claims": "integer"}
@@ -89,29 +96,42 @@ def _settle_around_culprits(settlements: list[Settlement]) -> set[UUID]:
 def _settle(results: list[_Result]) -> list[UUID]:
     sent = [result for result in results if result.status == Status.SENT]
     rest = [result for result in results if result.status != Status.SENT]
-    final = _settle_sent(sent) if sent else []
-    ends = [row for row in final if row.cause]  # only what failed once can have a dead letter
+    ids = _settle_sent(sent) if sent else []
     if rest:
         settled = _settle_rest(rest)
-        ids = {row.id for row in settled}
-        _insert_attempts([result for result in rest if result.outcome and UUID(result.id) in ids])
-        ends += [row for row in settled if row.status != Status.WAITING]
-        final += settled
-    tell_final(ends)
-    return [row.id for row in final]
+        rest_ids = {row.id for row in settled}
+        _insert_attempts([result for result in rest if result.outcome and UUID(result.id) in rest_ids])
+        tell_final([row for row in settled if row.status != Status.WAITING])
+        ids += rest_ids
+    return ids
 
 
-def _settle_sent(results: list[_Result]) -> list[FinalRow]:
+def _settle_sent(results: list[_Result]) -> list[UUID]:
+    """The many: no row comes back but its last cause, for only what failed once can have a dead letter."""
     d = dialect()
-    rows = fetch(
+    said = as_json([_Sent(r.id, r.generation, r.claims, r.provider, r.provider_message_id) for r in results])
+    causes = fetch(
         f"UPDATE {TABLE} AS n SET status = '{Status.SENT}', reason = '', due_at = NULL, deferred_since = NULL,"
         f" owner = NULL, lease_until = NULL, settled_at = {d.now},"
         f" provider = r.provider, provider_message_id = r.provider_message_id"
         f" FROM {d.rows(_SENT_COLUMNS)} WHERE {_FENCE} AND n.status IN ({_SETTLES_SENT})"
-        f" {d.returning(*FINAL_COLUMNS)}",
-        [as_json(results)],
+        f" {d.returning('last_cause')}",
+        [said],
     )
-    return [final_row(row) for row in rows]
+    simply = len(causes) == len(results) and not any(cause for (cause,) in causes)
+    return [UUID(result.id) for result in results] if simply else _look_after_sent(said)
+
+
+def _look_after_sent(said: str) -> list[UUID]:
+    """Which rows are sent by these claims, and the hooks for those that had failed before."""
+    d = dialect()
+    columns = ", ".join(f"n.{column}" for column in FINAL_COLUMNS)
+    statement = (
+        f"SELECT {columns} FROM {TABLE} AS n JOIN {d.rows(_SENT_COLUMNS)} ON {_FENCE} WHERE n.status = '{Status.SENT}'"
+    )
+    rows = [final_row(row) for row in fetch(statement, [said])]
+    tell_final([row for row in rows if row.cause])
+    return [row.id for row in rows]
 
 
 def _settle_rest(results: list[_Result]) -> list[FinalRow]:

@@ -175,11 +175,16 @@ def _count(settled: list[Settlement], *, stale: int) -> None:
     if stale:
         metrics.stale_settlements.inc(stale)
         logger.warning("%d results came too late: their rows had moved on", stale)
-    deaths = Counter(
-        (settlement.fence.channel, str(settlement.verdict.cause))
-        for settlement in settled
-        if settlement.verdict.status == Status.DEAD and isinstance(settlement.fence, Claimed)
-    )
+    outcomes: Counter[tuple[str, str]] = Counter()
+    deaths: Counter[tuple[str, str]] = Counter()
+    for settlement in settled:
+        verdict, channel = settlement.verdict, settlement.channel
+        if verdict.status == Status.SENT or verdict.outcome:
+            outcomes[channel, verdict.outcome or "sent"] += 1
+        if verdict.status == Status.DEAD:
+            deaths[channel, str(verdict.cause)] += 1
+    for (channel, outcome), count in outcomes.items():
+        metrics.attempts.labels(channel, outcome).inc(count)
     for (channel, cause), count in deaths.items():
         metrics.dead.labels(channel, cause).inc(count)
 

@@ -88,7 +88,7 @@ def as_json(rows: Sequence[Any]) -> str:
 
 def as_time(moment: datetime | None) -> str | None:
     """A time as both databases read it in a session of time zone UTC, which Django's sessions are."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f") if moment else None
+    return moment.astimezone(UTC).isoformat(" ", "microseconds")[:26] if moment else None
 
 
 def as_uuid(value: UUID | str) -> UUID:
