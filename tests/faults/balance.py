@@ -1,0 +1,52 @@
+"""The books: what was accepted against the ledger, and the ledger against what the providers took."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from tests.platform import Platform
+
+KNOWN = {"accepted", "queued", "sending", "waiting", "sent", "dead", "held", "expired"}
+
+
+@dataclass(frozen=True)
+class Result:
+    messages: int
+    lost: int
+    duplicated: int
+
+
+def balance(
+    platform: Platform, accepted: Mapping[str, str], took: Counter[str], *, duplicates: int, maybe: int = 0
+) -> Result:
+    """AssertionError, naming what is off, where something accepted is missing or sent twice without a mark.
+
+    `accepted` maps ids to texts, each notification with its own; `took` counts the texts at the providers. At
+    most `duplicates` copies too many are allowed, each on a row that the ledger marks as uncertain; and at most
+    `maybe` rows that nobody was promised.
+    """
+    ledger = {
+        str(UUID(str(row["id"]))): row
+        for row in platform.sql("SELECT id, message, status, uncertain_count FROM notifications_notification")
+    }
+    missing = [f"{id} ({text})" for id, text in accepted.items() if id not in ledger]
+    missing += [
+        f"{id} is {row['status']}" for id, row in ledger.items() if row["status"] == "sent" and not took[row["message"]]
+    ]
+    assert not missing, f"lost: {missing}"
+
+    unknown = {row["status"] for row in ledger.values()} - KNOWN
+    assert not unknown, f"states nobody knows: {unknown}"
+    unpromised = set(ledger) - set(accepted)
+    assert len(unpromised) <= maybe, f"in the ledger, yet never accepted: {unpromised}"
+    strangers = set(took) - {row["message"] for row in ledger.values()}
+    assert not strangers, f"taken by a provider, yet unknown to the ledger: {strangers}"
+
+    copies = {id: took[row["message"]] - 1 for id, row in ledger.items() if took[row["message"]] > 1}
+    unmarked = [f"{id}: {ledger[id]}" for id, extra in copies.items() if extra > ledger[id]["uncertain_count"]]
+    assert not unmarked, f"sent more often than the ledger knows: {unmarked}"
+    assert sum(copies.values()) <= duplicates, f"{sum(copies.values())} duplicates, at most {duplicates} may be"
+    return Result(messages=len(accepted), lost=0, duplicated=sum(copies.values()))
