@@ -7,6 +7,7 @@ served, so that the order in which they were accepted holds.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -31,6 +32,7 @@ class Parking:
         self._clock = clock
         self._last_due: dict[LaneKey, float] = {}
         self._pace: dict[str, float] = {}
+        self._lock = threading.Lock()  # a channel's two consumers park at once
 
     def observe(self, receiver_hash: str, seconds: float) -> None:
         """How long a send to a receiver with a queue took."""
@@ -43,6 +45,12 @@ class Parking:
         self, rows: Iterable[Claimed], in_memory: Callable[[str, str], int]
     ) -> tuple[list[Claimed], list[tuple[Claimed, float]]]:
         """(rows to send, [(row to park, seconds until it is due)]), each in order."""
+        with self._lock:
+            return self._split(rows, in_memory)
+
+    def _split(
+        self, rows: Iterable[Claimed], in_memory: Callable[[str, str], int]
+    ) -> tuple[list[Claimed], list[tuple[Claimed, float]]]:
         now = self._clock()
         self._forget(now)
         added: Counter[LaneKey] = Counter()
