@@ -319,7 +319,7 @@ def _problems(said: Draft | Message, channel: str | None, receiver: str | None) 
 
 WRONG_TYPE = {
     "Expected `str`": "Must be a string.",
-    "Expected `datetime`": "Must be a time such as 2030-01-31T12:00:00Z, with its zone.",
+    "Expected `datetime": "Must be a time such as 2030-01-31T12:00:00Z, with its zone.",
     "Invalid RFC3339": "Must be a time such as 2030-01-31T12:00:00Z, with its zone.",
     "Invalid enum value": f"Must be one of {', '.join(PRIORITIES)}.",
 }
