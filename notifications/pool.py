@@ -54,9 +54,11 @@ class Pool:
         for thread in self._threads:
             thread.start()
 
-    def add(self, rows: Iterable[Claimed]) -> None:
-        """Queue rows, each behind what is there of its receiver."""
+    def add(self, rows: Iterable[Claimed]) -> list[Claimed]:
+        """Queue rows, each behind what is there of its receiver; those not taken, which after `stop` is all."""
         with self._work:
+            if self._stopped:
+                return list(rows)
             for row in rows:
                 key = (row.priority, row.receiver_hash)
                 lane = self._lanes.get(key)
@@ -67,6 +69,7 @@ class Pool:
                     lane.append(row)
                 self._waiting[row.priority] += 1
             self._work.notify(min(self._idle, sum(map(len, self._ready.values()))))
+            return []
 
     def lane_length(self, priority: str, receiver_hash: str) -> int:
         """Rows of that receiver in memory, the one being sent included."""
