@@ -1,0 +1,7 @@
+from __future__ import annotations
+
+from hypothesis import settings
+
+# No deadline: the machine is shared. No example database: it would be a directory in the checkout.
+settings.register_profile("here", deadline=None, database=None, max_examples=200)
+settings.load_profile("here")

@@ -1,0 +1,166 @@
+"""What the engine's tests are made of: messages, records, rows of the ledger, a channel that answers as told."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import uuid_utils.compat
+
+from notifications import ledger
+from notifications.causes import Status
+from notifications.channels import Outgoing
+from notifications.channels.email import Email
+from notifications.ledger import TABLE, Claimed, Incoming
+from notifications.message import Message, time_of
+from notifications.models import Notification
+from notifications.sql import dialect, fetch
+
+OFFSETS = itertools.count()
+LEASE = 60.0
+
+
+def message(**fields: Any) -> Message:
+    """A valid message; `fields` as they are given, valid or not."""
+    id = fields.get("id") or uuid_utils.compat.uuid7()
+    said: dict[str, Any] = {
+        "id": id,
+        "channel": "EMAIL",
+        "receiver": "ann@example.com",
+        "message": "Hello World",
+        "client": "shop",
+        "accepted_at": time_of(id) if isinstance(id, UUID) else datetime.now(UTC),
+    }
+    return Message(**(said | fields))
+
+
+def incoming(said: Message, **fields: Any) -> Incoming:
+    """The record of a message, at a place of its own."""
+    place: dict[str, Any] = {
+        "topic": said.topic,
+        "partition": 1,
+        "offset": next(OFFSETS),
+        "trace_id": "ab" * 16,
+        "value": b"raw",
+    }
+    return Incoming(said, **(place | fields))
+
+
+def claim(*said: Message, owner: str = "batch-1", lease: float = LEASE) -> list[Claimed]:
+    return ledger.claim([incoming(one) for one in said], owner=owner, lease=lease)
+
+
+def claim_one(said: Message | None = None, owner: str = "batch-1", lease: float = LEASE) -> Claimed:
+    (claimed,) = claim(said or message(), owner=owner, lease=lease)
+    return claimed
+
+
+def row(status: Status = Status.QUEUED, **fields: Any) -> Notification:
+    """A row of the ledger, as whatever came before might have left it."""
+    said = message(**{name: fields.pop(name) for name in Message.__struct_fields__ if name in fields})
+    columns = {name: getattr(said, name) for name in Message.__struct_fields__ if name != "v"}
+    created = Notification.objects.create(**columns, receiver_hash=said.receiver_hash, status=status, **fields)
+    return read(created.id)
+
+
+def read(id: UUID) -> Notification:
+    return Notification.objects.get(id=id)
+
+
+def message_of(found: Notification) -> Message:
+    """The record that the scheduler would publish of a row."""
+    return Message(**{name: getattr(found, name) for name in Message.__struct_fields__ if name != "v"})
+
+
+def seconds_until(column: str, id: UUID) -> float | None:
+    """From now, by the database's clock."""
+    until = dialect().seconds_until.format(column)
+    ((seconds,),) = fetch(f"SELECT {until} FROM {TABLE} WHERE id = %s", [_native(id)])
+    return None if seconds is None else float(seconds)
+
+
+def ago(seconds: float) -> datetime:
+    """A time in the past by this machine's clock, which is the database's too."""
+    return datetime.now(UTC) - timedelta(seconds=seconds)
+
+
+def in_threads(*work: Callable[[], Any]) -> list[Any]:
+    """Run all at once; their results, in order. What one raises is raised here."""
+    results: list[Any] = [None] * len(work)
+    errors: list[BaseException] = []
+
+    def run(position: int) -> None:
+        from django.db import connections
+
+        try:
+            results[position] = work[position]()
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(position,), daemon=True) for position in range(len(work))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive(), "a thread hangs"
+    if errors:
+        raise errors[0]
+    return results
+
+
+class Scripted(Email):
+    """EMAIL with a provider that does what `answer` says: return an id, raise, or wait."""
+
+    provider = "scripted"
+
+    def __init__(self, answer: Callable[[Outgoing], str] = lambda _: "provider-id") -> None:
+        self.answer = answer
+        self.handed: list[UUID] = []
+
+    def send(self, notification: Outgoing) -> str:
+        self.handed.append(notification.id)
+        return self.answer(notification)
+
+    def close(self) -> None:
+        from django.db import connections
+
+        connections.close_all()
+
+
+def claimed(number: int = 0, receiver_hash: str = "r", **fields: Any) -> Claimed:
+    """A claimed row that is in no database, for what only carries rows about."""
+    said: dict[str, Any] = {
+        "id": UUID(int=number),
+        "generation": 0,
+        "claims": 1,
+        "channel": "EMAIL",
+        "receiver": "ann@example.com",
+        "receiver_hash": receiver_hash,
+        "subject": "",
+        "message": "Hello",
+        "html": "",
+        "category": "default",
+        "priority": "transactional",
+        "attempts": 0,
+        "reason": "",
+        "expires_in": None,
+        "accepted_at": 0.0,
+        "owner": "batch-1",
+    }
+    return Claimed(**(said | fields))
+
+
+def ids(rows: Sequence[Any]) -> list[UUID]:
+    return [one.id for one in rows]
+
+
+def _native(id: UUID) -> Any:
+    from django.db import connection
+
+    return Notification._meta.pk.get_db_prep_value(id, connection)

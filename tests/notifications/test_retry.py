@@ -1,0 +1,138 @@
+"""What becomes of a notification after an attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifications import retry
+from notifications.causes import Cause, Outcome, Reason, Status
+from notifications.channels import SendError
+from notifications.retry import JITTER, LONGEST_WAIT, Verdict
+
+seconds = st.floats(0, 80_000, allow_nan=False)
+schedules = st.lists(seconds, min_size=1, max_size=8).map(tuple)
+transient_causes = st.sampled_from([Cause.PROVIDER_ERROR, Cause.CONNECTION, Cause.TIMEOUT, Cause.BUG])
+FIVE = (30.0, 120.0, 600.0, 1800.0, 7200.0)
+
+
+def fail(error: SendError, attempts: int = 0, *, hold: bool = False, schedule: Sequence[float] = FIVE) -> Verdict:
+    return retry.failed(error, attempts=attempts, hold=hold, schedule=schedule)
+
+
+@given(schedules, st.data())
+def test_a_retry_is_never_early_and_its_jitter_is_bounded(schedule: tuple[float, ...], data: st.DataObject) -> None:
+    attempts = data.draw(st.integers(0, len(schedule) - 1))
+    verdict = fail(SendError(data.draw(transient_causes)), attempts, schedule=schedule)
+    assert verdict.status is Status.WAITING
+    assert verdict.reason is Reason.RETRY
+    assert verdict.due_in is not None
+    step = schedule[attempts]
+    assert step <= verdict.due_in <= min(step * (1 + JITTER), LONGEST_WAIT)
+
+
+@given(schedules, st.floats(0, 200_000), st.booleans())
+def test_a_retry_is_never_before_the_providers_retry_after(
+    schedule: tuple[float, ...], after: float, throttled: bool
+) -> None:
+    cause = Cause.THROTTLED if throttled else Cause.PROVIDER_ERROR
+    verdict = fail(SendError(cause, retry_after=after), schedule=schedule)
+    assert verdict.due_in is not None
+    assert min(after, LONGEST_WAIT) <= verdict.due_in <= LONGEST_WAIT
+    if not throttled:
+        assert verdict.due_in >= schedule[0]
+
+
+@given(schedules, transient_causes)
+def test_dead_exactly_when_every_retry_is_spent(schedule: tuple[float, ...], cause: Cause) -> None:
+    spent = tries = 0
+    while (verdict := fail(SendError(cause), spent, schedule=schedule)).status is Status.WAITING:
+        assert verdict.spent
+        spent, tries = spent + 1, tries + 1
+    assert tries == len(schedule)  # the first try and as many retries as steps, so one try more than retries
+    assert verdict.status is Status.DEAD
+    assert verdict.spent
+    assert (verdict.cause, verdict.outcome, verdict.due_in) == (cause, Outcome.TRANSIENT, None)
+
+
+@given(st.integers(0, 50), st.booleans(), st.sampled_from([None, 0.0, 7.0, 1e9]))
+def test_throttled_and_credentials_spend_nothing_however_often(attempts: int, hold: bool, after: float | None) -> None:
+    throttled = fail(SendError(Cause.THROTTLED, retry_after=after), attempts, hold=hold)
+    refused = fail(SendError(Cause.CREDENTIALS), attempts, hold=hold)
+    for verdict, reason in ((throttled, Reason.THROTTLED), (refused, Reason.OUTAGE)):
+        assert (verdict.status, verdict.reason, verdict.spent) == (Status.WAITING, reason, False)
+        assert verdict.deferral == "begin"
+        assert verdict.outcome is not None
+    assert throttled.outcome is Outcome.THROTTLED
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_putting_back_spends_nothing_and_writes_no_attempt(reason: Reason) -> None:
+    verdict = retry.put_back(reason, 3.0)
+    assert (verdict.status, verdict.reason, verdict.due_in) == (Status.WAITING, reason, 3.0)
+    assert not verdict.spent
+    assert verdict.outcome is None
+    assert verdict.deferral == ("begin" if reason is Reason.OUTAGE else "keep")
+
+
+@given(st.integers(0, 10), st.sampled_from(list(Cause)), st.booleans())
+def test_a_permanent_failure_is_dead_at_once(attempts: int, cause: Cause, hold: bool) -> None:
+    verdict = fail(SendError(cause, "said", permanent=True), attempts, hold=hold)
+    assert (verdict.status, verdict.cause, verdict.outcome) == (Status.DEAD, cause, Outcome.PERMANENT)
+    assert verdict.error == "said"
+    assert verdict.due_in is None
+
+
+@given(schedules, st.data())
+def test_an_unknown_outcome_is_resent_and_at_last_dead_as_unknown(
+    schedule: tuple[float, ...], data: st.DataObject
+) -> None:
+    attempts = data.draw(st.integers(0, len(schedule)))
+    verdict = fail(SendError(Cause.TIMEOUT, uncertain=True), attempts, schedule=schedule)
+    assert verdict.spent
+    assert verdict.outcome is Outcome.UNCERTAIN
+    assert verdict.attempt_cause is Cause.TIMEOUT
+    if attempts < len(schedule):
+        assert (verdict.status, verdict.reason) == (Status.WAITING, Reason.UNCERTAIN)
+        assert verdict.due_in is not None
+        assert schedule[attempts] <= verdict.due_in
+    else:
+        assert (verdict.status, verdict.cause) == (Status.DEAD, Cause.OUTCOME_UNKNOWN)
+
+
+@given(st.integers(0, 10))
+def test_an_unknown_outcome_is_held_where_the_category_says_so(attempts: int) -> None:
+    verdict = fail(SendError(Cause.TIMEOUT, uncertain=True), attempts, hold=True)
+    assert (verdict.status, verdict.cause) == (Status.HELD, Cause.OUTCOME_UNKNOWN)
+    assert verdict.due_in is None
+    assert verdict.outcome is Outcome.UNCERTAIN
+
+
+@pytest.mark.parametrize(
+    ("hold", "handed", "status", "reason", "spent"),
+    [
+        (False, False, Status.WAITING, Reason.UNCERTAIN, True),
+        (False, True, Status.WAITING, Reason.UNCERTAIN, True),
+        (True, True, Status.HELD, "", True),
+        (True, False, Status.WAITING, Reason.HANDED_BACK, False),
+    ],
+)
+def test_a_passed_lease(*, hold: bool, handed: bool, status: Status, reason: str, spent: bool) -> None:
+    verdict = retry.lease_expired(attempts=0, hold=hold, handed=handed, schedule=FIVE)
+    assert (verdict.status, verdict.reason, verdict.spent) == (status, reason, spent)
+    assert verdict.attempt_cause is Cause.LEASE_EXPIRED
+    assert verdict.outcome is Outcome.UNCERTAIN
+
+
+def test_without_a_schedule_the_first_failure_is_the_last() -> None:
+    assert fail(SendError(Cause.CONNECTION), schedule=()).status is Status.DEAD
+    assert retry.delay((), 0) == 0.0
+    assert 5.0 <= retry.delay((1.0, 5.0), 9) <= 5.5
+
+
+def test_sent_and_expired_end_the_way() -> None:
+    assert retry.sent("x1") == Verdict(Status.SENT, provider_message_id="x1")
+    assert retry.expired() == Verdict(Status.EXPIRED)
