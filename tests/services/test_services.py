@@ -50,7 +50,7 @@ def test_kafka_keeps_topics_over_a_kill(kafka: SharedKafka) -> None:
 
 def test_kafka_takes_tls_and_scram_alone_on_its_second_listener(kafka: SharedKafka) -> None:
     settings = kafka.sasl_environment
-    client = {
+    client: dict[str, str | int | float | bool] = {
         "bootstrap.servers": settings["KAFKA_BOOTSTRAP_SERVERS"],
         "security.protocol": settings["KAFKA_SECURITY_PROTOCOL"],
         "sasl.mechanism": settings["KAFKA_SASL_MECHANISM"],
