@@ -38,6 +38,8 @@ def read_body(request: HttpRequest, limit: int = MAX_BODY) -> bytes:
             raise TooLargeBody(f"The body is over {limit // 1024 // 1024} MiB.")
     except (UnreadablePostError, OSError) as error:
         raise ParseError("The body ended early.") from error
+    if declared and len(body) != int(declared):
+        raise ParseError("The body ended early.")
     return body
 
 

@@ -70,10 +70,8 @@ def put(username: str, entry: Entry) -> tuple[User, bool]:
 
     The user's row is locked first, so that two calls for one user follow each other.
     """
-    new = {"name": entry.name, "password": make_password(None)}
-    made, created = User.objects.get_or_create(username=username, defaults=new)
-    user = people().select_for_update().filter(pk=made.pk).first()
-    if user is None:
+    user, created = _locked(username, {"name": entry.name, "password": make_password(None)})
+    if user.is_staff or user.is_superuser:
         raise Http404
     if user.name != entry.name:
         user.name = entry.name
@@ -93,6 +91,15 @@ def delete(username: str) -> None:
     if user is None:
         raise Http404
     user.delete()
+
+
+def _locked(username: str, new: dict[str, str]) -> tuple[User, bool]:
+    """The user's row, locked, and whether it was made just now. One deleted in between is made again."""
+    while True:
+        made, created = User.objects.get_or_create(username=username, defaults=new)
+        user = User.objects.select_for_update().filter(pk=made.pk).first()
+        if user is not None:
+            return user, created
 
 
 def _text_problem(value: object, longest: int) -> str | None:
