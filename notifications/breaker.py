@@ -22,7 +22,7 @@ RAMP_FROM, RAMP_TO = 2, 1024  # sends at once
 FULL = RAMP_TO * 1024
 
 # What says something about the provider; a bad address or a 429 does not.
-BLAMED_ON_PROVIDER = frozenset({Cause.PROVIDER_ERROR, Cause.CONNECTION, Cause.TIMEOUT, Cause.PROVIDER_OUTAGE})
+BLAMED_ON_PROVIDER = frozenset({Cause.PROVIDER_ERROR, Cause.CONNECTION, Cause.TIMEOUT, Cause.OUTCOME_UNKNOWN})
 
 
 class _Window:

@@ -190,7 +190,7 @@ class Delivery:
             failure = SendError(Cause.BUG, f"{type(error).__name__} in our code.")
         hold = row.category in self.held_categories
         verdict = retry.failed(failure, attempts=row.attempts, hold=hold, schedule=settings.RETRY_SCHEDULE)
-        return verdict, failure.cause
+        return verdict, None if failure.permanent else failure.cause  # a permanent one says nothing of the provider
 
     def _put_back(self, row: Claimed, reason: Reason, due_in: float = 0.0) -> None:
         metrics.put_back.labels(self.name, reason).inc()
