@@ -1,0 +1,67 @@
+"""Kafka from outside: writing records of one's own, reading how far a topic goes, deleting what was not read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from tests.faults.site import Site
+from tests.services.kafka import Kafka
+
+Settings = dict[str, str | int | float | bool]
+
+
+def direct(kafka: Kafka) -> Settings:
+    """How to reach a broker past the proxy in front of it."""
+    names = {
+        "KAFKA_BOOTSTRAP_SERVERS": "bootstrap.servers",
+        "KAFKA_SECURITY_PROTOCOL": "security.protocol",
+        "KAFKA_SASL_MECHANISM": "sasl.mechanism",
+        "KAFKA_USERNAME": "sasl.username",
+        "KAFKA_PASSWORD": "sasl.password",
+        "KAFKA_CA_FILE": "ssl.ca.location",
+    }
+    return {names[name]: value for name, value in kafka.sasl_environment.items()}
+
+
+def reach(site: Site) -> Settings:
+    """How to reach a site's broker as its processes do."""
+    return {"bootstrap.servers": site.platform.environment["KAFKA_BOOTSTRAP_SERVERS"]}
+
+
+def publish(settings: Settings, topic: str, values: Iterable[bytes], *, key: str = "key") -> None:
+    """Records in one partition, one after the other, as a foreign program might write them."""
+    producer = Producer(settings)
+    for value in values:
+        producer.produce(topic, value, key)
+    assert producer.flush(30) == 0
+
+
+def ends(settings: Settings, topic: str, partitions: int = 4) -> list[int]:
+    """The end offset of each partition."""
+    consumer = Consumer(settings | {"group.id": "outside"})
+    try:
+        return [
+            consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=30)[1] for number in range(partitions)
+        ]
+    finally:
+        consumer.close()
+
+
+def committed(settings: Settings, topic: str, partitions: int = 4) -> list[int]:
+    """How far the topic's senders have committed; 0 where they never did."""
+    consumer = Consumer(settings | {"group.id": f"{topic}.senders"})
+    try:
+        found = consumer.committed([TopicPartition(topic, number) for number in range(partitions)], timeout=30)
+        return [max(0, place.offset) for place in found]
+    finally:
+        consumer.close()
+
+
+def delete_before(settings: Settings, topic: str, offsets: list[int]) -> None:
+    """What retention does: the records before these offsets are gone."""
+    places = [TopicPartition(topic, number, offset) for number, offset in enumerate(offsets)]
+    for done in AdminClient(settings).delete_records(places).values():
+        done.result(30)
