@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 ACK_TIMEOUT = 4.0  # seconds; the delivery timeout of 2.5 s fires at about 3
 PROBE_EVERY = 0.5  # seconds between two looks at a Kafka that did not answer
 STASH = 500  # records fetched and not yet asked for; above it fetching pauses
+SAY_AGAIN = 10.0  # seconds between two log lines of the client about the same
 PAUSE_AT_LEAST = 1.0  # seconds; each pause throws the prefetched records away
 
 PRODUCER = {
@@ -69,6 +70,25 @@ def connection_settings() -> dict[str, Any]:
     if settings.KAFKA_CA_FILE:
         found["ssl.ca.location"] = settings.KAFKA_CA_FILE
     return found
+
+
+class _Damped(logging.Filter):
+    """The client says again and again that it cannot connect; once in a while is enough of each kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind, now = record.getMessage().partition(" ")[0], time.monotonic()
+        if now - self._said.get(kind, -SAY_AGAIN) < SAY_AGAIN:
+            return False
+        self._said[kind] = now
+        return True
+
+
+client_logger = logging.getLogger(f"{__name__}.client")
+client_logger.addFilter(_Damped())
 
 
 class KafkaBroker:
@@ -132,7 +152,7 @@ class KafkaBroker:
         if self._producer is None:
             with self._lock:
                 if self._producer is None:
-                    producer = Producer(connection_settings() | PRODUCER, logger=logger)
+                    producer = Producer(connection_settings() | PRODUCER, logger=client_logger)
                     threading.Thread(target=_serve, args=(producer,), name="kafka-acks", daemon=True).start()
                     self._producer = producer
         return self._producer
@@ -202,7 +222,7 @@ class KafkaConsumer:
         self._stash: deque[Record] = deque()
         self._paused_at: float | None = None
         own = {"group.id": f"{topic}.senders", "on_commit": _count_commit}
-        self._consumer = Consumer(connection_settings() | CONSUMER | own, logger=logger)
+        self._consumer = Consumer(connection_settings() | CONSUMER | own, logger=client_logger)
         self._consumer.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
 
     def poll(self, limit: int, timeout: float) -> list[Record]:
