@@ -9,13 +9,13 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from django.db.models.functions import Now
 
 from dlq.models import DeadLetter, DeadLetterEvent
-from notifications import ledger, scheduler
+from notifications import ledger, metrics, scheduler
 from notifications.broker import Broker, Outbound
-from notifications.causes import Status
+from notifications.causes import Cause, Status
 from notifications.ledger import FinalRow, Unclaimable
 from notifications.message import dlq_topic
 from notifications.sql import as_json, dialect, fetch
@@ -38,6 +38,7 @@ def register() -> None:
     """Hook into the ledger and the scheduler."""
     ledger.on_final.append(follow)
     ledger.on_unclaimable.append(keep_unreadable)
+    scheduler.chores.append(measure)
     if settings.KAFKA_BOOTSTRAP_SERVERS:
         scheduler.chores.append(publish_events)
 
@@ -87,6 +88,13 @@ def publish_events(broker: Broker) -> None:
     told = [event.pk for event, fine in zip(events, durable, strict=True) if fine]
     if told:
         DeadLetterEvent.objects.filter(pk__in=told).update(published_at=Now())
+
+
+def measure(_broker: Broker) -> None:
+    """The gauge of open letters, for every cause there is."""
+    found = DeadLetter.objects.filter(state=State.OPEN).order_by().values_list("cause").annotate(Count("pk"))
+    for cause, count in ({cause.value: 0 for cause in Cause} | dict(found)).items():
+        metrics.open_letters.labels(cause).set(count)
 
 
 def _open(rows: Sequence[FinalRow]) -> None:
