@@ -122,10 +122,10 @@ def _facts(letter: DeadLetter, notification: Notification | None) -> list[tuple[
 
 def _time_line(letter: DeadLetter, actions: list[StaffAction]) -> list[Event]:
     """Attempts and staff actions in the order they happened."""
-    events = [Event(letter.died_at, "Became a dead letter", letter.cause, "danger")]
+    # Of what happened in one instant, cause comes before effect: the sort is stable.
+    events = _notification_events(letter.notification) if letter.notification else []
+    events.append(Event(letter.died_at, "Became a dead letter", letter.cause, "danger"))
     events += [_action_event(action) for action in actions]
-    if letter.notification is not None:
-        events += _notification_events(letter.notification)
     return sorted(events, key=lambda event: event.at)
 
 
