@@ -28,6 +28,7 @@ from project.supervisor import GRACE, TICK, Child, Signals, say, supervise
 BASE_DIR = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 WEB_THREADS = 8
+NEW_KEY = "create_api_key NAME --client CLIENT --scope send --scope read"
 EXAMPLE = '{"type": "EMAIL", "message": "Hello World", "receiver": "test@gmail.com"}'
 
 
@@ -169,13 +170,13 @@ def _commands_to_run() -> list[str]:
     try:
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            return ["migrate", *topics, "create_api_key NAME", "createsuperuser"]
+            return ["migrate", *topics, NEW_KEY, "createsuperuser"]
         has_key = apps.get_model("users", "ApiKey").objects.filter(revoked_at=None).exists()
         has_staff = get_user_model().objects.filter(is_staff=True, is_active=True).exists()
     except DatabaseError:
         say("The database of DATABASE_URL does not answer.")
-        return ["migrate", *topics, "create_api_key NAME", "createsuperuser"]
-    return topics + ["create_api_key NAME"] * (not has_key) + ["createsuperuser"] * (not has_staff)
+        return ["migrate", *topics, NEW_KEY, "createsuperuser"]
+    return topics + [NEW_KEY] * (not has_key) + ["createsuperuser"] * (not has_staff)
 
 
 def _urls(port: int) -> str:
