@@ -140,6 +140,9 @@ SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
+    # Django logs the path of each refused request, which may be an address (/users/<e-mail>); tracebacks are kept.
+    "filters": {"unexpected": {"()": "django.utils.log.CallbackFilter", "callback": lambda record: record.exc_info}},
+    "loggers": {"django.request": {"filters": ["unexpected"]}},
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},

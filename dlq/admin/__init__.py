@@ -6,6 +6,7 @@ from django.contrib import admin
 
 from dlq.admin import letters
 
+admin.site.index_title = "Overview"
 admin.site.index_template = "dlq/dashboard.html"
 
 __all__ = ["letters"]

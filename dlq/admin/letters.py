@@ -51,7 +51,7 @@ def _number(term: str) -> int | None:
 
 
 def _error(letter: DeadLetter) -> str:
-    return letter.error if len(letter.error) <= 90 else f"{letter.error[:90]}…"
+    return letter.error if len(letter.error) <= 80 else f"{letter.error[:80]}…"
 
 
 number = column("letter", lambda letter: f"#{letter.pk}")
@@ -127,6 +127,7 @@ class DeadLetterAdmin(ReadOnlyAdmin[DeadLetter]):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
+            "original": letter,
             "title": f"Dead letter {letter.pk}",
             **case_file.context(letter, may_act=self.has_act_permission(request)),
         }

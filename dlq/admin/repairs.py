@@ -45,6 +45,7 @@ def _notification_page(
         button="Save and replay",
         also="Save only",
         hidden={},
+        original=letter,
         cancel=_case(letter),
     )
 
@@ -80,6 +81,7 @@ def _raw_page(desk: ReadOnlyAdmin[DeadLetter], request: HttpRequest, letter: Dea
         form=form,
         button="Send as a new notification",
         hidden={},
+        original=letter,
         cancel=_case(letter),
     )
 

@@ -89,6 +89,7 @@ def ask(
         form=form or (verb.form() if verb.form else None),
         button=verb.button,
         danger=verb.danger,
+        original=letters.first() if len(ids) == 1 else None,
         hidden={"ids": ",".join(map(str, ids)), "back": back},
         action=reverse("admin:dlq_deadletter_verb", args=[name]),
         cancel=_case(ids[0]) if len(ids) == 1 else _list(back),

@@ -60,6 +60,12 @@ class DeskAdmin(ModelAdmin[M]):
             raise PermissionDenied
         return super().changelist_view(request, extra_context)
 
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Context | None = None) -> HttpResponse:
+        """Django's own page, to read only."""
+        if request.method == "POST":
+            raise PermissionDenied
+        return super().history_view(request, object_id, extra_context)
+
 
 class ReadOnlyAdmin(DeskAdmin[M]):
     """A table that the admin only shows; what can be done to it are verbs, not edits."""
@@ -124,6 +130,7 @@ def confirmation(
     form: forms.Form | None = None,
     danger: bool = False,
     also: str = "",
+    original: Model | None = None,
     cancel: str = "../",
 ) -> TemplateResponse:
     """The page between a button and its deed. Its form posts `hidden` and the fields of `form` to `action`.
@@ -142,6 +149,7 @@ def confirmation(
         "form": form,
         "danger": danger,
         "also": also,
+        "original": original,
         "cancel": cancel,
     }
     request.current_app = model_admin.admin_site.name

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import flatten_fieldsets
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -77,6 +78,7 @@ def _letter_link(row: Notification) -> str:
 
 
 status = column("status", lambda row: row.status, labels=STATUS_LABELS)
+why = column("why", lambda row: row.reason if row.status == Status.WAITING else row.last_cause)
 accepted = time_column("accepted_at", "accepted")
 due = time_column("due_at", "due")
 settled = time_column("settled_at", "settled")
@@ -94,6 +96,7 @@ class AttemptInline(TabularInline[Attempt, Notification]):
     model = Attempt
     extra = 0
     can_delete = False
+    hide_title = True
     verbose_name_plural = "Attempts that failed"
     readonly_fields: ClassVar[Any] = (
         time_column("at", "time"),
@@ -114,10 +117,7 @@ class AttemptInline(TabularInline[Attempt, Notification]):
 
 @admin.register(Notification)
 class NotificationAdmin(ReadOnlyAdmin[Notification]):
-    list_display = (
-        *(accepted, "channel", masked_receiver, "user", "reference"),
-        *(status, "reason", "last_cause", "attempts", due),
-    )
+    list_display = (*(accepted, "channel", masked_receiver, "user", status, why, "attempts", due),)
     list_display_links = (accepted,)
     list_filter = (
         word_filter("status", status_choices),
@@ -136,18 +136,19 @@ class NotificationAdmin(ReadOnlyAdmin[Notification]):
 
     def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
         receiver = full_receiver if self.has_act_permission(request) else masked_receiver
-        stands = (status, "reason", due, "last_cause", "last_error", "attempts", settled, letter)
-        what = ("id", "channel", receiver, "user", "subject", message, html)
-        about = ("category", "priority", "client", "reference", accepted, expires)
-        sending = ("generation", "claims", "uncertain_count", "provider", "provider_message_id", deferred)
+        stands = ((status, "reason", due), ("last_cause", "attempts", settled), "last_error", letter)
+        what = (("channel", "user"), receiver, "subject", message, html)
+        about = (("client", "reference"), ("category", "priority"), (accepted, expires), "id")
+        sending = (("generation", "claims", "uncertain_count"), ("provider", "provider_message_id", deferred))
+        kafka = ("topic", "partition", "offset")
         return [
             ("Where it stands", {"fields": stands}),
             ("What it is", {"fields": what + about}),
-            ("For the developers", {"fields": (*sending, "topic", "partition", "offset", "trace_id")}),
+            ("For the developers", {"fields": (*sending, kafka, "trace_id")}),
         ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        return [field for _, options in self.get_fieldsets(request, obj) for field in options["fields"]]
+        return flatten_fieldsets(self.get_fieldsets(request, obj))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
         """Lists leave out the texts, which can be half a megabyte a row."""

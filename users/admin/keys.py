@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
@@ -46,7 +47,10 @@ class NewKeyForm(forms.Form):
     )
     scopes = forms.MultipleChoiceField(choices=[(scope, scope) for scope in SCOPES], widget=CheckboxSelectMultiple)
     expires_at = forms.DateTimeField(
-        required=False, label="Expires", widget=TextInput({"type": "datetime-local"}), help_text="Empty: never."
+        required=False,
+        label="Expires",
+        widget=TextInput({"type": "datetime-local"}),
+        help_text=f"In {settings.TIME_ZONE}. Empty: never.",
     )
 
     def clean_expires_at(self) -> Any:
@@ -134,7 +138,7 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
             "row": row,
             "plaintext": plaintext,
         }
-        return TemplateResponse(request, "users/api_key_issued.html", context, headers={"Cache-Control": "no-store"})
+        return TemplateResponse(request, "users/api_key_issued.html", context)
 
     def _revoke(self, request: HttpRequest, key: ApiKey) -> HttpResponse:
         with one_at_a_time():

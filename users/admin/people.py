@@ -59,6 +59,7 @@ class DeviceInline(TabularInline[Device, User]):
     model = Device
     form = DeviceForm
     extra = 0
+    hide_title = True
     verbose_name_plural = "Devices, the preferred one first"
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
@@ -99,7 +100,8 @@ class UserAdmin(DjangoUserAdmin[User], DeskAdmin[User]):
     ordering = ("username",)
     sortable_by = ()
     inlines: ClassVar = [DeviceInline]
-    filter_horizontal = ("groups", "user_permissions")
+    filter_horizontal = ("user_permissions",)
+    autocomplete_fields = ("groups",)
 
     def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
         if obj is None:
@@ -107,7 +109,9 @@ class UserAdmin(DjangoUserAdmin[User], DeskAdmin[User]):
         who = (None, {"fields": ("username", "name", "is_active")})
         if not self._decides(request):
             return (who,)
-        access = ("is_staff", "is_superuser", "password", "groups", "user_permissions")
+        access: tuple[str, ...] = ("is_staff", "is_superuser", "password")
+        if isinstance(obj, User) and obj.is_staff:
+            access += ("groups", "user_permissions")
         return (who, ("Access to this admin", {"fields": access}))
 
     def get_search_results(

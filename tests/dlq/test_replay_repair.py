@@ -1,0 +1,138 @@
+"""Correcting a dead letter: by the intake's rules, recorded without addresses, one person at a time."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from dlq.models import DeadLetter, DeadLetterEvent
+from dlq.repair import Refused, client_of, raw_text, repair, repair_unreadable
+from dlq.replay import replay
+from notifications import intake
+from notifications.causes import Status
+from notifications.message import Draft, Invalid, read_request, receiver_hash
+from notifications.models import Notification, StaffAction
+from tests.admin.desk import letter, row_of, unreadable
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_correction_is_what_will_be_sent() -> None:
+    dead = letter(receiver="wrong@example.org", subject="Hi", message="Hello")
+    changes = {"receiver": "right@example.org", "message": "Hello again", "subject": "Hi"}
+    assert sorted(repair(dead.pk, "anna", changes)) == ["message", "receiver"]
+    row = row_of(dead)
+    assert (row.receiver, row.message, row.subject) == ("right@example.org", "Hello again", "Hi")
+    assert row.receiver_hash == receiver_hash("EMAIL", "right@example.org")
+    assert row.status == Status.DEAD
+    dead.refresh_from_db()
+    assert dead.state == DeadLetter.State.OPEN
+
+
+def test_the_record_names_fields_and_no_address() -> None:
+    dead = letter(receiver="wrong@example.org")
+    repair(dead.pk, "anna", {"receiver": "right@example.org"})
+    action = StaffAction.objects.get()
+    assert (action.actor, action.action, action.note) == ("anna", "repair", "changed receiver")
+    assert "@" not in action.note + action.target
+
+
+def test_a_correction_that_changes_nothing_records_nothing() -> None:
+    dead = letter(message="Hello")
+    assert repair(dead.pk, "anna", {"message": "Hello"}) == []
+    assert not StaffAction.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"receiver": "no address"}, "receiver"),
+        ({"receiver": "a@example.org, b@example.org"}, "receiver"),
+        ({"receiver": ""}, "receiver"),
+        ({"message": "  "}, "message"),
+        ({"message": "x" * 300_000}, "message"),
+        ({"message": "a\x00b"}, "message"),
+        ({"subject": "two\nlines"}, "subject"),
+        ({"message": "\x01" * 200_000}, "message"),
+    ],
+)
+def test_a_correction_keeps_the_rules_of_the_intake(changes: dict[str, str], field: str) -> None:
+    dead = letter(receiver="one@example.org")
+    with pytest.raises(Invalid) as refused:
+        repair(dead.pk, "anna", changes)
+    assert list(refused.value.errors) == [field]
+    assert row_of(dead).receiver == "one@example.org"
+    assert not StaffAction.objects.exists()
+
+
+def test_a_form_from_before_a_replay_is_refused() -> None:
+    dead = letter()
+    replay([dead.pk], "bert")
+    with pytest.raises(Refused, match="already replayed by bert"):
+        repair(dead.pk, "anna", {"message": "late"}, generation=0)
+    Notification.objects.filter(dead_letter=dead).update(status=Status.DEAD)
+    DeadLetter.objects.filter(pk=dead.pk).update(state="open")
+    with pytest.raises(Refused, match="replayed meanwhile"):
+        repair(dead.pk, "anna", {"message": "late"}, generation=0)
+    assert repair(dead.pk, "anna", {"message": "in time"}, generation=1) == ["message"]
+
+
+RECORD = {"v": 1, "id": "no id", "channel": "EMAIL", "receiver": "a@example.org", "message": "Hi", "client": "shop"}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(RECORD),
+        '{"type": "EMAIL", "receiver": "a@example.org", "message": "Hi"}',
+        json.dumps(RECORD | {"user": "u1", "generation": 3, "accepted_at": "long ago", "expires_at": None}),
+    ],
+)
+def test_a_corrected_record_becomes_a_new_notification(text: str) -> None:
+    raw = unreadable(json.dumps(RECORD).encode())
+    accepted = repair_unreadable(raw.pk, "anna", text)
+    row = Notification.objects.get(pk=accepted)
+    assert (row.channel, row.receiver, row.message, row.client) == ("EMAIL", "a@example.org", "Hi", "shop")
+    raw.refresh_from_db()
+    assert raw.state == DeadLetter.State.RESOLVED
+    action = StaffAction.objects.get()
+    assert (action.action, action.target, action.notification_id) == ("repair", f"dead letter {raw.pk}", accepted)
+    assert DeadLetterEvent.objects.get().notification_id == accepted
+    with pytest.raises(Refused, match="already resolved"):
+        repair_unreadable(raw.pk, "bert", text)
+    assert Notification.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_second_try_after_a_failure_in_between_makes_no_second_notification(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = unreadable(b"{")
+    text = '{"type": "EMAIL", "receiver": "a@example.org", "message": "Hi"}'
+    [first] = intake.accept(
+        [_draft(text)], client="support", keys=[f"dead letter {raw.pk}"]
+    )  # what is left when the process dies before the letter is resolved
+    with pytest.raises(intake.Conflict):
+        repair_unreadable(raw.pk, "anna", text.replace("Hi", "Ho"))
+    assert repair_unreadable(raw.pk, "anna", text) == first
+
+
+def _draft(text: str) -> Draft:
+    return read_request(text.encode())
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"type": "EMAIL"}', '{"channel": []}', '{"channel": "FAX", "message": "a"}']
+)
+def test_a_record_that_is_still_wrong_is_refused(text: str) -> None:
+    raw = unreadable(b"{")
+    with pytest.raises(Invalid):
+        repair_unreadable(raw.pk, "anna", text)
+    raw.refresh_from_db()
+    assert raw.state == DeadLetter.State.OPEN
+
+
+def test_raw_bytes_are_shown_as_text_whatever_they_are() -> None:
+    assert raw_text(unreadable(b'{"a": "\xff\x00"}')) == '{"a": "\\xff\\x00"}'
+    assert client_of(b'{"client": "shop"}') == "shop"
+    assert client_of(b'{"client": 7}') == client_of(b"\xff") == client_of(b"[]") == "support"
