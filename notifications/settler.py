@@ -62,6 +62,7 @@ class Settler:
         self._next_chores = 0.0
         self.failures = 0  # in a row, of the database
         self.thread = threading.Thread(target=self._run, name="settler", daemon=True)
+        metrics.unsettled.set_function(self.unsettled)
 
     def hold(self, rows: Sequence[Claimed], claimed_at: float) -> None:
         """Take charge of rows claimed by a statement that began at the monotonic time `claimed_at`."""
@@ -143,7 +144,6 @@ class Settler:
             if held is not None and held.claimed is settlement.fence:
                 del self._held[settlement.fence.id]
         _count([s for s in batch if s.fence.id in settled], stale=len(batch) - len(settled))
-        metrics.unsettled.set(len(self._held))
 
     def _renew(self) -> None:
         now = time.monotonic()
