@@ -87,13 +87,31 @@ def proxied_site(open_with: Opener, postgres: SharedPostgres, kafka: SharedKafka
 
 
 @pytest.fixture(scope="module")
-def own_kafka(kafka: SharedKafka) -> Iterator[Kafka]:
-    """The module's own broker, behind a proxy, to be taken away; asking for the shared one skips where none can be."""
-    with Kafka(behind_proxy=True) as broker:
+def _own_kafka(kafka: SharedKafka) -> Iterator[Kafka]:
+    with Kafka(behind_proxy=True) as broker:  # asking for the shared one skips where none can be
         yield broker
 
 
+@pytest.fixture
+def own_kafka(_own_kafka: Kafka) -> Iterator[Kafka]:
+    """The module's own broker, behind a proxy, to be taken away; the next test finds it whole again."""
+    yield _own_kafka
+    if _own_kafka.proxy:
+        _own_kafka.proxy.drop()
+        _own_kafka.proxy.resume()
+    if _own_kafka._process is None:
+        _own_kafka.start()
+
+
 @pytest.fixture(scope="module")
-def own_postgres(postgres: SharedPostgres) -> Iterator[Postgres]:
+def _own_postgres(postgres: SharedPostgres) -> Iterator[Postgres]:
     with Postgres() as server:
         yield server
+
+
+@pytest.fixture
+def own_postgres(_own_postgres: Postgres) -> Iterator[Postgres]:
+    """The module's own PostgreSQL, to be taken away; the next test finds it running."""
+    yield _own_postgres
+    if _own_postgres._process is None:
+        _own_postgres.start()

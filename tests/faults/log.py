@@ -63,5 +63,6 @@ def committed(settings: Settings, topic: str, partitions: int = 4) -> list[int]:
 def delete_before(settings: Settings, topic: str, offsets: list[int]) -> None:
     """What retention does: the records before these offsets are gone."""
     places = [TopicPartition(topic, number, offset) for number, offset in enumerate(offsets)]
-    for done in AdminClient(settings).delete_records(places).values():
+    admin = AdminClient(settings)  # whose answers end with it
+    for done in admin.delete_records(places).values():
         done.result(30)

@@ -19,6 +19,7 @@ class Proxy:
         self._target = target
         self._requests, self._answers = threading.Event(), threading.Event()
         self._losing: bytes | None = None
+        self._mark = b""
         self._connections: set[_Connection] = set()
         self._lock = threading.Lock()
         self._listener = socket.socket()
@@ -53,8 +54,15 @@ class Proxy:
         """Requests arrive, answers are held until `resume`; `drop` loses them."""
         self._answers.clear()
 
-    def lose_answer_to(self, request: bytes) -> None:
-        """Once: what contains `request` arrives, and the connection is cut when its answer comes (`answers_lost`)."""
+    def lose_answer_to(self, request: bytes, *, after: bytes = b"") -> None:
+        """Once: what contains `request` arrives, and the connection is cut when its answer comes (`answers_lost`).
+
+        With `after`, only on a connection that has sent this since, such as the statement before a COMMIT.
+        """
+        with self._lock:
+            for connection in self._connections:
+                connection.is_marked = False
+        self._mark = after
         self._losing = request
 
     def resume(self) -> None:
@@ -95,7 +103,8 @@ class Proxy:
         with self._ending(connection):
             while data := connection.client.recv(CHUNK):
                 self._requests.wait()
-                if self._losing and self._losing in data:
+                connection.is_marked = connection.is_marked or self._mark in data
+                if self._losing and connection.is_marked and self._losing in data:
                     self._losing = None
                     connection.loses_answer = True
                 connection.server.sendall(data)
@@ -125,6 +134,7 @@ class _Connection:
         self.client = client
         self.server = server
         self.loses_answer = False
+        self.is_marked = False
 
     def close(self) -> None:
         _close(self.client)

@@ -61,6 +61,19 @@ def test_one_answer_is_lost(proxy: Proxy) -> None:
     assert _ask(proxy, b"COMMIT") == b"COMMIT"
 
 
+def test_the_answer_is_lost_on_the_connection_that_said_something_before(proxy: Proxy) -> None:
+    proxy.lose_answer_to(b"COMMIT", after=b"INSERT")
+    with _connect(proxy) as other, _connect(proxy) as client:
+        other.sendall(b"COMMIT")
+        assert other.recv(100) == b"COMMIT"
+        client.sendall(b"INSERT")
+        assert client.recv(100) == b"INSERT"
+        other.sendall(b"COMMIT")
+        assert other.recv(100) == b"COMMIT"
+        client.sendall(b"COMMIT")
+        assert client.recv(100) == b""
+
+
 def _connect(proxy: Proxy) -> socket.socket:
     return socket.create_connection(("127.0.0.1", proxy.port), timeout=10)
 

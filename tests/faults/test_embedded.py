@@ -1,0 +1,70 @@
+"""The embedded default: everything on one machine dies at once."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from http.client import HTTPException
+
+import psutil
+import pytest
+
+from tests.e2e.providers import Providers
+from tests.faults.conftest import Recorder
+from tests.faults.site import ENVIRONMENT, THREADS, Site
+from tests.platform import Platform
+from tests.platform.web import request
+from tests.services.process import Process, free_ports
+from tests.services.waiting import wait_until
+
+
+@pytest.fixture
+def embedded_site(embedded: Platform, providers: Providers, record_property: Recorder) -> Site:
+    """As with `make run`; e-mail and SMS go to the sandbox."""
+    embedded.environment |= ENVIRONMENT | {"PORT": str(free_ports(1)[0])}
+    return Site(embedded, providers, record_property)
+
+
+@pytest.mark.fault(24)
+def test_killed_all_at_once_and_started_again_nothing_is_lost(embedded_site: Site) -> None:
+    """300 accepted, `kill -9` of every process of `make run`, `make run` again."""
+    site = embedded_site
+    run = start_run(site.platform)
+    for _ in range(3):
+        site.send(50, "EMAIL")
+        site.send(50, "SMS")
+    wait_until(lambda: site.ids("status = 'sent'"), what="sending began")
+    kill_tree(run)
+    site.struck()
+    assert len(site.ids("status = 'sent'")) < 300, "it was killed too late"
+    start_run(site.platform)
+    site.wait_until_settled()
+    assert site.platform.statuses() == {"sent": 300}
+    site.balance(duplicates=3 * THREADS, embedded=True)
+
+
+def start_run(platform: Platform) -> Process:
+    """`make run`, once it answers."""
+    run = platform.start("run", [sys.executable, "-m", "project.local"])
+    port = int(platform.environment["PORT"])
+    platform.ports.append(port)
+    wait_until(lambda: _is_live(port) or not run.running, deadline=60, what="it answers")
+    assert run.running, run.output
+    return run
+
+
+def kill_tree(process: Process) -> None:
+    """SIGKILL to it and all its descendants, at once."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) >= 2, "web and sender"
+    for each in (psutil.Process(process.pid), *children):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.kill()
+    process.wait()
+
+
+def _is_live(port: int) -> bool:
+    try:
+        return request(port, "GET", "/health/live").status == 200
+    except (OSError, HTTPException):
+        return False
