@@ -76,6 +76,13 @@ def test_a_bug_is_a_json_500_and_logged(api: Api, caplog: pytest.LogCaptureFixtu
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_addresses_stay_out_of_the_log(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    assert api.get("/users/ann@example.com").status_code == 404
+    assert api.get("/notifications?receiver=ann@example.com&x=1").status_code == 400
+    assert api.post("/notification", EMAIL | {"receiver": "ann@example.com\n"}).status_code == 400
+    assert "ann" not in caplog.text
+
+
 def test_a_database_that_is_down(api: Api) -> None:
     api.get("/notifications")  # the API key is read
     with patch.object(NotificationQuerySet, "order_by", side_effect=OperationalError("no route to 10.1.2.3")):

@@ -22,6 +22,12 @@ def status(authorization: str | None, *, address: str = "127.0.0.1", **headers: 
     return Client(REMOTE_ADDR=address).get("/notifications", headers=said).status_code
 
 
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> None:
+    """Neither keys nor a database that did not answer."""
+    ring.forget()
+
+
 @pytest.fixture
 def key(settings: Settings) -> str:
     settings.API_KEYS_REQUIRED = True
