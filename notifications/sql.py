@@ -97,8 +97,9 @@ def as_uuid(value: UUID | str) -> UUID:
 
 
 def from_time(value: datetime | str | None) -> datetime | None:
-    """A time as it came out of a raw statement: SQLite gives text."""
-    return datetime.fromisoformat(value).replace(tzinfo=UTC) if isinstance(value, str) else value
+    """A time as it came out of a raw statement: SQLite gives text, or UTC without saying so."""
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
 def fetch(statement: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
