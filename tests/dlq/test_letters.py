@@ -35,8 +35,10 @@ def fail(*claims: Claimed, error: SendError = REFUSED, hold: bool = False) -> No
 def replayed(letter: DeadLetter) -> Claimed:
     """Claimed again, as after a replay."""
     DeadLetter.objects.filter(pk=letter.pk).update(state=State.REPLAYING)
-    rows = Notification.objects.filter(id=letter.notification_id)
-    rows.update(status=Status.QUEUED, generation=read(rows.get().id).generation + 1, attempts=0)
+    rows = Notification.objects.filter(dead_letter=letter)
+    Notification.objects.filter(id=rows.get().id).update(
+        status=Status.QUEUED, generation=rows.get().generation + 1, attempts=0
+    )
     return claim_one(message_of(rows.get()), owner=f"replay-{letter.deaths}")
 
 
@@ -190,6 +192,7 @@ def test_events_are_published_until_each_was_acknowledged() -> None:
     assert not DeadLetterEvent.objects.filter(published_at=None).exists()
 
 
+@pytest.mark.postgresql  # SQLite's limit on parameters cuts Django's bulk inserts into parts
 @pytest.mark.parametrize("kind", ["dead", "sent", "unreadable"])
 def test_the_number_of_queries_does_not_grow_with_the_rows(kind: str) -> None:
     counts = []
@@ -197,9 +200,7 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(kind: str) -> None:
         claims = claim(*(message() for _ in range(size)), owner=f"batch-{size}")
         if kind == "sent":
             fail(*claims)
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
+        with CaptureQueriesContext(connection) as queries:
             if kind == "dead":
                 fail(*claims)
             elif kind == "sent":

@@ -77,10 +77,10 @@ def message_of(found: Notification) -> Message:
 
 
 def seconds_until(column: str, id: UUID) -> float | None:
-    """From now, by the database's clock."""
+    """From now, by the database's clock; in hundredths, for SQLite counts in milliseconds."""
     until = dialect().seconds_until.format(column)
     ((seconds,),) = fetch(f"SELECT {until} FROM {TABLE} WHERE id = %s", [_native(id)])
-    return None if seconds is None else float(seconds)
+    return None if seconds is None else round(float(seconds), 2)
 
 
 def ago(seconds: float) -> datetime:
