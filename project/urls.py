@@ -13,6 +13,7 @@ from users.api.urls import urlpatterns as user_calls
 urlpatterns = [
     *notification_calls,  # not included: each level of resolvers costs every call a few µs
     *user_calls,
+    path("", RedirectView.as_view(url="/docs")),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
     re_path(r"", errors.not_found),  # with DEBUG, Django's own answer would be a page

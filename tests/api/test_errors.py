@@ -17,7 +17,7 @@ from tests.api.conftest import EMAIL, Api, said
 @pytest.mark.parametrize("debug", [False, True])
 @pytest.mark.parametrize(
     "path",
-    ["/", "/nothing", "/notification/", "/notifications/", "/notification/a/b", "/users/", "/users/a/b", "/health",
+    ["/nothing", "/notification/", "/notifications/", "/notification/a/b", "/users/", "/users/a/b", "/health",
      "/metrics/", "/administration", "/%00", "/%FF", "/notification%00", "/.env", "/notificationsx"],
 )  # fmt: skip
 def test_unknown_path(api: Api, settings: Settings, path: str, debug: bool) -> None:
@@ -97,3 +97,10 @@ def test_admin_keeps_its_pages(db: None) -> None:
     assert answer.headers["Content-Type"].startswith("text/html")
     redirect = Client().get("/admin")
     assert (redirect.status_code, redirect.headers["Location"]) == (302, "/admin/")
+
+
+def test_a_probe_may_ask_by_address_and_the_bare_address_leads_to_the_docs(api: Api) -> None:
+    by_address = {"Host": "10.1.2.3:8020"}
+    assert api.request("GET", "/health/live", **by_address).status_code == 200
+    assert api.request("GET", "/notifications", **by_address).status_code == 400
+    assert api.get("/").headers["Location"] == "/docs"
