@@ -114,21 +114,27 @@ def _end(where: str, limit: int, ends: str, parameters: Sequence[Any] = ()) -> i
     return repeated(end)
 
 
-def sweep(schedule: Sequence[float], limit: int) -> int:
-    """Settle rows whose sender let its lease pass: their outcome is unknown; how many.
+def clock() -> Any:
+    """The database's time, in the form in which `sweep` takes it back."""
+    return fetch(f"SELECT {dialect().now}")[0][0]
+
+
+def sweep(schedule: Sequence[float], limit: int, *, passed_by: Any = None) -> int:
+    """Settle rows whose sender let its lease pass (before `passed_by`): their outcome is unknown; how many.
 
     Each gets an Attempt `lease-expired`. In a `hold` category, rows that were not handed over go back unspent.
     """
     d = dialect()
+    moment, parameters = (d.now, []) if passed_by is None else ("%s", [passed_by])
     # Ordered, so that the row that waited longest is never starved; the locks last until the settle commits.
-    where = f"n.lease_until < {d.now} AND n.status = '{Status.SENDING}' ORDER BY n.lease_until"
+    where = f"n.lease_until < {moment} AND n.status = '{Status.SENDING}' ORDER BY n.lease_until"
 
     def settle_expired() -> int:
         with transaction.atomic():
             rows = fetch(
                 "SELECT n.id, n.generation, n.claims, n.attempts, n.category, n.handed_at IS NOT NULL"
                 f" FROM {TABLE} AS n WHERE {where} LIMIT %s {d.skip_locked}",
-                [limit],
+                [*parameters, limit],
             )
             held = Category.held()
             return len(settle([_expired_lease(row, schedule, held) for row in rows])) if rows else 0

@@ -48,7 +48,8 @@ class Scheduler:
         self._sweep_at = 0.0
         self._chores_at = 0.0
         self._measure_at = 0.0
-        self._trusted_from = time.monotonic() + settings.LEASE_SECONDS
+        self._answered_at = 0.0
+        self._trusted_from = 0.0
         self._started_at = timezone.now()
 
     def stop(self) -> None:
@@ -63,8 +64,7 @@ class Scheduler:
                 pause = 0.0 if taken >= BATCH else IDLE
             except (DatabaseError, InterfaceError) as error:
                 logger.warning("the ledger cannot be reached: %s", type(error).__name__)
-                # Nobody could renew a lease meanwhile, so none may be swept until all had the time to.
-                self._trusted_from = time.monotonic() + settings.LEASE_SECONDS
+                self._answered_at = 0.0
                 pause = min(2 * pause + IDLE, LONGEST_PAUSE)
             self._stopping.wait(pause)
         close_old_connections()
@@ -96,8 +96,21 @@ class Scheduler:
             return
         self._sweep_at = now + SWEEP_EVERY
         due.give_up(settings.OUTAGE_PATIENCE, BATCH)
-        if now >= self._trusted_from and (swept := due.sweep(settings.RETRY_SCHEDULE, BATCH)):
+        moment = due.clock()
+        if self._leases_could_be_renewed() and (swept := due.sweep(settings.RETRY_SCHEDULE, BATCH, passed_by=moment)):
             logger.warning("%d leases passed unsettled: their senders died or were stopped", swept)
+
+    def _leases_could_be_renewed(self) -> bool:
+        """Whether the database, which just answered, has done so for a whole lease, failing or hanging never.
+
+        Asked at the time the leases are held against: a sweep that hangs itself must not blame the senders.
+        """
+        now = time.monotonic()
+        silence = now - self._answered_at
+        if not self._answered_at or silence > max(settings.LEASE_SECONDS / 2, 3 * SWEEP_EVERY):
+            self._trusted_from = now + settings.LEASE_SECONDS
+        self._answered_at = now
+        return now >= self._trusted_from
 
     def _do_chores(self) -> None:
         now = time.monotonic()
