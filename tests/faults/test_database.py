@@ -1,0 +1,202 @@
+"""The database goes away, or takes nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+
+import psycopg2
+import pytest
+
+from tests.faults.conftest import Opener
+from tests.faults.site import LEASE, THREADS, Site, metric, wait_until_sending
+from tests.services.postgres import Postgres
+from tests.services.process import free_ports
+from tests.services.proxy import Proxy
+from tests.services.shared import SharedKafka
+from tests.services.waiting import wait_until
+
+pytestmark = pytest.mark.xdist_group("own-postgres")
+
+
+@pytest.fixture
+def site(open_with: Opener, own_postgres: Postgres, kafka: SharedKafka) -> Site:
+    """On the module's own PostgreSQL, which each test gives back as it was."""
+    return open_with(postgres_port=own_postgres.port, kafka_servers=kafka.servers)
+
+
+@contextmanager
+def locked(site: Site, statement: str) -> Iterator[None]:
+    """Somebody else's transaction that has run `statement` and does not end."""
+    with closing(psycopg2.connect(site.platform.database_url)) as connection:
+        connection.cursor().execute(statement)
+        yield
+
+
+def wait_until_blocked(site: Site, statement: str) -> None:
+    """Until a statement like this waits for a lock."""
+    waiting = f"SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '{statement}%'"
+    wait_until(lambda: site.platform.sql(waiting), what=f"{statement} waits for a lock")
+
+
+@pytest.mark.fault(7)
+def test_a_batch_whose_claim_the_database_did_not_survive_is_claimed_again(site: Site, own_postgres: Postgres) -> None:
+    site.platform.start_web()
+    site.send(1)
+    sender = site.platform.start_sender()
+    site.wait_until_settled()
+    with locked(site, "LOCK TABLE notifications_notification IN EXCLUSIVE MODE"):
+        site.send(60)
+        wait_until_blocked(site, "INSERT INTO notifications_notification AS n")
+        own_postgres.stop(immediate=True)
+    own_postgres.start()
+    site.struck()
+    site.wait_until_settled()
+    assert sender.running
+    assert site.ids("status <> 'sent' OR claims <> 1 OR uncertain_count > 0") == set()
+    assert site.took() == 61
+    site.balance()
+
+
+@pytest.mark.fault(8)
+def test_what_cannot_be_settled_is_kept_and_settled_later(site: Site, own_postgres: Postgres) -> None:
+    (port,) = free_ports(1)
+    site.providers.twilio.answer(delay=1.0)
+    site.platform.start_web()
+    sender = site.platform.start_sender("--channels", "SMS", "--metrics-port", str(port))
+    wait_until_sending(sender)
+    site.send(THREADS, "SMS")
+    wait_until(lambda: site.providers.twilio.asked == THREADS, what="all are in flight")
+    own_postgres.stop(immediate=True)
+    site.wait_until_took(THREADS)
+    wait_until(lambda: "the ledger cannot be written, keeping" in sender.output, what="it keeps the results")
+    assert metric(port, "notifications_unsettled") == THREADS
+    own_postgres.start()
+    site.struck()
+    site.wait_until_settled()
+    assert site.ids("status <> 'sent' OR claims <> 1 OR uncertain_count > 0") == set()
+    site.balance()
+
+
+@pytest.mark.fault(9)
+def test_accepted_by_the_provider_and_never_settled_is_uncertain(site: Site) -> None:
+    """The policy of the category decides: it is sent again, or a person decides."""
+    site.hold("careful")
+    site.providers.twilio.answer(delay=1.0)
+    site.platform.start_web()
+    sender = site.platform.start_sender("--channels", "SMS")
+    wait_until_sending(sender)
+    half = THREADS // 2
+    resent = set(site.send(half, "SMS"))
+    held = set(site.send(half, "SMS", category="careful"))
+    wait_until(lambda: site.providers.twilio.asked == THREADS, what="all are in flight")
+    with locked(site, "SELECT * FROM notifications_notification FOR UPDATE"):
+        site.wait_until_took(THREADS)
+        wait_until_blocked(site, "UPDATE notifications_notification")
+        sender.kill()
+        wait_until(lambda: not _settling(site), what="its settle is undone")
+    site.struck()
+    assert site.ids("status = 'sending' AND lease_until IS NOT NULL") == resent | held
+
+    site.platform.start_sender("--channels", "SMS")
+    site.wait_until_settled()
+    assert site.ids("status = 'sent' AND uncertain_count = 1 AND attempts = 1 AND claims = 2") == resent
+    assert site.ids("status = 'held' AND uncertain_count = 1 AND claims = 1") == held
+    assert site.attempts("lease-expired") == resent | held
+    letters = site.platform.sql("SELECT notification_id AS id, state, cause FROM dlq_deadletter")
+    assert {row["id"] for row in letters} == held
+    assert {(row["state"], row["cause"]) for row in letters} == {("open", "outcome-unknown")}
+    assert site.balance(duplicates=half).duplicated == half
+
+
+def _settling(site: Site) -> bool:
+    """PostgreSQL notices a dead client only when it answers it: end what waits for our lock."""
+    found = site.platform.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE notifications_notification%'"
+    )
+    return bool(found)
+
+
+@pytest.mark.fault(26)
+def test_a_database_away_for_longer_than_a_lease_expires_nobody(site: Site, own_postgres: Postgres) -> None:
+    site.providers.twilio.answer(delay=1.0)
+    site.platform.start_web()
+    site.platform.start_scheduler()
+    sender = site.platform.start_sender("--channels", "SMS")
+    wait_until_sending(sender)
+    ids = set(site.send(THREADS, "SMS"))
+    wait_until(lambda: site.providers.twilio.asked == THREADS, what="all are in flight")
+    leases = site.platform.sql("SELECT max(lease_until) AS last FROM notifications_notification")[0]["last"]
+    own_postgres.stop(immediate=True)
+    site.wait_until_took(THREADS)
+    wait_until(lambda: "the ledger cannot be written, keeping" in sender.output, what="it keeps the results")
+    _wait_until_passed(leases)
+    own_postgres.start()
+    site.struck()
+    site.wait_until_settled()
+    assert site.ids("status = 'sent' AND claims = 1 AND attempts = 0 AND uncertain_count = 0") == ids
+    assert site.platform.sql("SELECT * FROM notifications_attempt") == []
+    site.balance()
+
+
+@pytest.mark.fault(26)
+def test_a_database_that_hangs_for_longer_than_a_lease_expires_nobody(
+    open_with: Opener, own_postgres: Postgres, kafka: SharedKafka
+) -> None:
+    """Nothing fails then: the statements just take that long."""
+    with Proxy(own_postgres.port) as proxy:
+        site = open_with(postgres_port=own_postgres.port, kafka_servers=kafka.servers, database_port=proxy.port)
+        site.providers.twilio.answer(delay=1.0)
+        site.platform.start_web()
+        site.platform.start_scheduler()
+        sender = site.platform.start_sender("--channels", "SMS")
+        wait_until_sending(sender)
+        _wait_until_trusted(site)
+        ids = set(site.send(THREADS, "SMS"))
+        wait_until(lambda: site.providers.twilio.asked == THREADS, what="all are in flight")
+        leases = site.platform.sql("SELECT max(lease_until) AS last FROM notifications_notification")[0]["last"]
+        proxy.hang()
+        site.wait_until_took(THREADS)
+        _wait_until_passed(leases)
+        proxy.resume()
+        site.struck()
+        site.wait_until_settled()
+        assert site.ids("status = 'sent' AND claims = 1 AND attempts = 0 AND uncertain_count = 0") == ids
+        site.balance()
+
+
+def _wait_until_passed(moment: datetime) -> None:
+    wait_until(lambda: datetime.now(UTC) > moment + timedelta(seconds=1), what="the leases would have passed")
+
+
+def _wait_until_trusted(site: Site) -> None:
+    """A scheduler sweeps nothing in its first seconds."""
+    young = f"SELECT 1 FROM notifications_workerheartbeat WHERE started_at > now() - interval '{LEASE + 1} seconds'"
+    seen = "SELECT 1 FROM notifications_workerheartbeat WHERE kind = 'scheduler'"
+    wait_until(lambda: len(site.platform.sql(seen)) == 2 and not site.platform.sql(young), what="they trust the clock")
+
+
+@pytest.mark.fault(22)
+def test_a_database_that_takes_nothing_more_is_said_and_survived(site: Site, own_postgres: Postgres) -> None:
+    """Read-only, as a full disk or a failed-over primary is."""
+    site.platform.start_web()
+    sender = site.platform.start_sender()
+    site.send(3)
+    site.wait_until_settled()
+    (name,) = (row["name"] for row in site.platform.sql("SELECT current_database() AS name"))
+    own_postgres.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    own_postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    for item in site.items(2):
+        answer = site.platform.post(item, key=item["message"])
+        assert (answer.status, answer.headers.get("retry-after")) == (503, "5"), answer.body
+    site.send(30)
+    wait_until(lambda: "the ledger cannot be reached" in sender.output, what="the sender says so")
+    assert len(site.ids("true")) == 3
+    own_postgres.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+    own_postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    site.struck()
+    site.wait_until_settled()
+    assert site.platform.statuses() == {"sent": 33}
+    site.balance()
