@@ -13,7 +13,7 @@ from django.core.mail.utils import DNS_NAME
 
 from notifications.causes import Cause
 from notifications.channels import SendError
-from notifications.channels.http import CONNECT_SECONDS, hung_up, shown
+from notifications.channels.http import CONNECT_SECONDS, shown
 
 IDLE_SECONDS = 60.0
 ENHANCED = re.compile(rb"([245])\.(\d{1,3})\.(\d{1,3})(?!\d)")  # RFC 3463
@@ -111,7 +111,7 @@ class _Session:
     @property
     def usable(self) -> bool:
         fresh = monotonic() - self._used < IDLE_SECONDS
-        return not self.gone and fresh and self._client.sock is not None and not hung_up(self._client.sock)
+        return not self.gone and fresh
 
     def mail(self, sender: str, size: int, deadline: float) -> None:
         self._deadline = deadline

@@ -130,9 +130,9 @@ def _cut(server: SMTP) -> None:
 
 
 def text_of(mail: Any) -> str:
-    """The plain text part, as it was given to the channel (mail ends lines, and itself, with a line break)."""
-    text: str = mail.get_body(("plain",)).get_content()
-    return text.replace("\r\n", "\n").removesuffix("\n")
+    """The plain text part as it was given to the channel: a mail of one part ends with a line break of its own."""
+    text: str = mail.get_body(("plain",)).get_content().replace("\r\n", "\n")
+    return text if mail.is_multipart() else text.removesuffix("\n")
 
 
 if __name__ == "__main__":
