@@ -26,4 +26,7 @@ class StraightToTheView:
             request.get_host()  # raises DisallowedHost
         match = request.resolver_match = resolve(request.path_info)
         response: HttpResponse = match.func(request, *match.args, **match.kwargs)
-        return response.render() if isinstance(response, SimpleTemplateResponse) else response
+        if isinstance(response, SimpleTemplateResponse):
+            response.render()
+        response.headers["Content-Length"] = str(len(response.content))  # else servers answer in chunks
+        return response
