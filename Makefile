@@ -4,6 +4,7 @@
 #   make lint    style, types, imports, migrations, deployment files
 
 PYTHON ?= python3
+MINUTES ?= 10
 BIN := .venv/bin
 SHELL := /bin/sh
 
@@ -32,10 +33,10 @@ bench: setup-dev
 	@exec $(BIN)/python -m benchmarks
 
 faults: setup-dev
-	@exec $(BIN)/python -m pytest tests/faults
+	@FAULTS_TABLE=docs/reliability.md exec $(BIN)/python -m pytest tests/faults -n 2 --dist loadgroup
 
 soak: setup-dev
-	@exec $(BIN)/python -m tests.faults.soak
+	@exec $(BIN)/python -m tests.faults.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 # A stamp file for each requirements file: pip runs again only where that changed.
 .venv/.requirements: requirements.txt | .venv/bin/pip

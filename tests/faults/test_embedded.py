@@ -17,6 +17,8 @@ from tests.platform.web import request
 from tests.services.process import Process, free_ports
 from tests.services.waiting import wait_until
 
+FULL = 64 * 1024  # bytes that a file may hold at most: less than the database's log of changes needs
+
 
 @pytest.fixture
 def embedded_site(embedded: Platform, providers: Providers, record_property: Recorder) -> Site:
@@ -68,3 +70,43 @@ def _is_live(port: int) -> bool:
         return request(port, "GET", "/health/live").status == 200
     except (OSError, HTTPException):
         return False
+
+
+@pytest.mark.fault(22)
+def test_a_full_disk_accepts_nothing_and_says_so(embedded_site: Site) -> None:
+    """No file may grow: what a full disk answers, for these processes alone."""
+    site = embedded_site
+    run = start_run(site.platform)
+    site.send(3, "SMS")
+    site.wait_until_settled()
+    everybody = [psutil.Process(run.pid), *psutil.Process(run.pid).children(recursive=True)]
+    for each in everybody:
+        each.rlimit(psutil.RLIMIT_FSIZE, (FULL, psutil.RLIM_INFINITY))
+    wait_until(lambda: _post(site) == 503, what="nothing more is accepted")
+    before = len(site.ids("true"))
+    for key in (None, "with a key"):
+        answer = site.platform.post(_mail(site), key=key)
+        assert (answer.status, answer.headers.get("retry-after")) == (503, "5"), answer.body
+    assert site.post_batch([_mail(site)]).status == 503
+    assert len(site.ids("true")) == before
+    for each in everybody:
+        each.rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
+    site.struck()
+    site.send(10, "SMS")
+    site.wait_until_settled()
+    site.balance(embedded=True)
+    assert "Traceback" not in run.output
+    assert run.running
+
+
+def _post(site: Site) -> int:
+    """Post one, and remember it if it was accepted; the status."""
+    item = _mail(site)
+    answer = site.platform.post(item)
+    if answer.status == 202:
+        site.accepted[answer.json()["id"]] = item["message"]
+    return answer.status
+
+
+def _mail(site: Site) -> dict[str, str]:
+    return site.items(1, "EMAIL")[0]
