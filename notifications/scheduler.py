@@ -125,9 +125,14 @@ class Scheduler:
             chore(self._broker)
 
 
+def worker_name(kind: str) -> str:
+    """This process, as heartbeats and breaker events name it."""
+    return f"{socket.gethostname()}:{os.getpid()}:{kind}"
+
+
 def beat(kind: str, started_at: datetime, channels: str = "") -> None:
     """Say that this worker is alive, and forget those long silent."""
-    worker = f"{socket.gethostname()}:{os.getpid()}:{kind}"
+    worker = worker_name(kind)
     WorkerHeartbeat.objects.update_or_create(
         worker=worker, defaults={"kind": kind, "channels": channels, "started_at": started_at, "seen_at": Now()}
     )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 import time
 from collections import deque
@@ -20,7 +18,7 @@ from notifications.causes import Cause
 from notifications.channels import Channel, SendError
 from notifications.delivery import Delivery
 from notifications.models import BreakerEvent, Category
-from notifications.scheduler import Scheduler, beat
+from notifications.scheduler import Scheduler, beat, worker_name
 from notifications.settlement import Settlement
 from notifications.settler import Settler
 
@@ -38,7 +36,6 @@ class Sender:
         self, channels: Sequence[Channel], *, threads: int, with_scheduler: bool = True, drain: float | None = None
     ) -> None:
         self._drain = drain if drain is not None else settings.SEND_TIMEOUT_SECONDS + 5
-        self._worker = f"{socket.gethostname()}:{os.getpid()}"
         self._names = ",".join(channel.name for channel in channels)
         self._started_at = timezone.now()
         self._stopping = threading.Event()
@@ -143,7 +140,9 @@ class Sender:
         state = "open" if is_open else "closed"
         logger.warning("the breaker of %s (%s) is %s%s", channel, provider, state, f": {cause}" if cause else "")
         metrics.breaker_open.labels(channel, provider).set(int(is_open))
-        event = BreakerEvent(worker=self._worker, channel=channel, provider=provider, state=state, cause=cause or "")
+        event = BreakerEvent(
+            worker=worker_name("sender"), channel=channel, provider=provider, state=state, cause=cause or ""
+        )
         self._breaker_events.append(event)
 
     def _record_breakers(self) -> None:
