@@ -1,0 +1,106 @@
+"""`python -m benchmarks [NAME …]`: measures, keeps what was found in var/bench/, and renders docs/performance.md.
+
+FULL=1 adds what takes millions of rows. `--scale 0.05` is a smoke test: nothing of it is kept or rendered.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from django.utils.module_loading import import_string
+
+from benchmarks.bench import NO_REDIS, Bench
+from benchmarks.lines import Line, machine
+from benchmarks.render import DOCUMENT, ROOT, render
+from benchmarks.services import Redis, Services
+from tests.services import jars, postgres
+
+RESULTS = ROOT / "var" / "bench"
+# In the order of the table. A benchmark takes a Bench and gives the table's lines.
+BENCHMARKS = {
+    "single": "benchmarks.intake.single",
+    "batch": "benchmarks.intake.batch",
+    "noop": "benchmarks.drain.noop",
+    "email": "benchmarks.drain.email",
+    "slack": "benchmarks.drain.slack",
+    "sms": "benchmarks.drain.sms",
+    "latency": "benchmarks.latency.steady",
+    "under-bulk": "benchmarks.latency.under_bulk",
+    "slow-sends": "benchmarks.trouble.slow_sends",
+    "hot-receiver": "benchmarks.trouble.hot_receiver",
+    "backlog": "benchmarks.growth.backlog",
+    "senders": "benchmarks.growth.senders",
+    "ledger-size": "benchmarks.ledger_size.five_million",
+    "scheduler": "benchmarks.scheduling.due_at_once",
+    "without-kafka": "benchmarks.intake.without_kafka",
+    "threads": "benchmarks.growth.threads",
+}
+ONLY_FULL = {"ledger-size"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(BENCHMARKS)}; default: all")
+    parser.add_argument("--scale", type=float, default=1.0, help="below 1 a smoke test")
+    parser.add_argument("--render", action="store_true", help="only write the document anew")
+    given = parser.parse_args()
+    full = os.environ.get("FULL") == "1"
+    if unknown := set(given.names) - set(BENCHMARKS):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    if not given.render:
+        names = given.names or [name for name in BENCHMARKS if full or name not in ONLY_FULL]
+        failed = run(names, scale=given.scale, full=full)
+        if given.scale < 1 or failed:
+            sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
+    render(RESULTS, list(BENCHMARKS))
+    print(f"written: {DOCUMENT}")
+
+
+def run(names: list[str], *, scale: float, full: bool) -> list[str]:
+    """Measure these, one after the other; the names of those that failed."""
+    if missing := [program for program in (postgres.missing_program(), jars.missing_program()) if program]:
+        sys.exit(f"The benchmarks need {' and '.join(missing)}.")
+    if Redis.missing():
+        print(f"{NO_REDIS}; these lines will say: not measured.")
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    directory = RESULTS if scale >= 1 else Path(tempfile.mkdtemp(prefix="ntf-bench-smoke-"))
+    failed = []
+    with Services() as services:
+        bench = Bench(services, directory, scale=scale, full=full)
+        for name in names:
+            try:
+                measure(name, bench)
+            except Exception as error:  # one that fails must not hide the others
+                failed.append(name)
+                print(f"{name} FAILED: {error}", flush=True)
+    return failed
+
+
+def measure(name: str, bench: Bench) -> None:
+    began = time.monotonic()
+    lines: list[Line] = import_string(BENCHMARKS[name])(bench)
+    took = time.monotonic() - began
+    for line in lines:
+        show(line)
+    print(f"  ({name}: {took:.0f} s)", flush=True)
+    said = {"at": datetime.now(UTC).isoformat(" ", "minutes"), "machine": machine(), "seconds": round(took)}
+    result = said | {"lines": [line.as_dict() for line in lines]}
+    (bench.directory / f"{name}.json").write_text(json.dumps(result, indent=1))
+
+
+def show(line: Line) -> None:
+    mark = {True: "reached", False: "NOT REACHED", None: ""}[line.reached]
+    print(
+        f"{line.figure}: {line.measured}, beside {line.baseline}, ratio {line.ratio}; {line.must}: {mark} {line.note}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The least a Django view can do and still be durable: what intake is measured against."""

@@ -1,0 +1,7 @@
+"""`granian --interface wsgi benchmarks.bare.wsgi:application`, with DJANGO_SETTINGS_MODULE=benchmarks.bare.settings."""
+
+from __future__ import annotations
+
+from django.core.wsgi import get_wsgi_application
+
+application = get_wsgi_application()

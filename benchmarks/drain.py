@@ -1,0 +1,195 @@
+"""How fast a full topic is sent: with a provider that answers at once, and with ones that take 20 ms."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+from benchmarks.bench import NO_REDIS, Bench
+from benchmarks.lines import Line, not_measured
+from benchmarks.measure import (
+    Drained,
+    Sample,
+    Sender,
+    Sink,
+    median,
+    pairs,
+    publish,
+    rate_between,
+    rate_of_times,
+    run,
+)
+from benchmarks.services import Redis
+from tests.platform import Platform
+
+NOOP = {"DJANGO_SETTINGS_MODULE": "benchmarks.settings_noop"}
+THREADS = 64
+
+
+def noop(bench: Bench) -> list[Line]:
+    """A provider that answers at once, one process; Celery with the same."""
+    count = bench.size(60_000)
+    if bench.without_redis:
+        mine = [drain_noop(bench, count).rate for _ in range(bench.times(5))]
+        rivals = []
+    else:
+        few = bench.size(10_000)
+        mine, rivals = pairs(bench.times(5), lambda: drain_noop(bench, count).rate, lambda: celery_noop(bench, few))
+    rate = median(mine)
+    lines = [
+        Line(
+            figure="drain, no-op provider, one process",
+            must="≥ 10,000/s",
+            measured=f"{rate:,.0f}/s",
+            reached=rate >= 10_000,
+            note=f"of {len(mine)} runs {min(mine):,.0f} to {max(mine):,.0f}",
+        )
+    ]
+    if not rivals:
+        return [*lines, not_measured("the same, beside Celery", "≥ 6 × Celery's", NO_REDIS)]
+    ratio = median([a / b for a, b in zip(mine, rivals, strict=True)])
+    return [
+        *lines,
+        Line(
+            figure="the same, beside Celery (Redis, same number of threads, acks late)",
+            must="≥ 6 × Celery's",
+            measured=f"{rate:,.0f}/s",
+            baseline=f"{median(rivals):,.0f}/s",
+            ratio=f"{ratio:.1f}",
+            reached=ratio >= 6,
+        ),
+    ]
+
+
+def drain_noop(bench: Bench, count: int) -> Drained:
+    site = bench.services.fresh(**NOOP)
+    publish(site, "EMAIL", count)
+    drained = Sender(site, "EMAIL", THREADS).drained(count)
+    check_ledger(site, count)
+    site.kill_all()
+    return drained
+
+
+def check_ledger(site: Platform, count: int) -> None:
+    """Everything is sent, settled and was claimed once."""
+    (row,) = site.sql(
+        "SELECT count(*) AS sent, coalesce(sum(claims), 0) AS claims FROM notifications_notification"
+        " WHERE status = 'sent' AND topic <> 't'"
+    )
+    assert row["sent"] == count, f"{row['sent']} of {count} are settled"
+
+
+def celery_noop(bench: Bench, count: int) -> float:
+    site = bench.services.fresh()
+    with Redis(site.directory) as redis:
+        worker_of(site, redis, "noop", count)
+        samples = [Sample(time.monotonic(), 0)]
+        while samples[-1].done < count:
+            time.sleep(0.1)
+            samples.append(Sample(time.monotonic(), count - redis.remaining()))
+        site.kill_all()
+    return rate_between(samples, count)
+
+
+def worker_of(site: Platform, redis: Redis, task: str, count: int) -> None:
+    """Fill Redis with tasks, then start a Celery worker."""
+    site.environment["BENCH_REDIS"] = redis.url
+    run(site, "benchmarks.celery_fill", task, str(count))
+    quick = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"]
+    pool = ["--pool", "threads", "--concurrency", str(THREADS)]
+    site.start("celery", [sys.executable, "-m", "celery", "-A", "benchmarks.celery_app", "worker", *pool, *quick])
+
+
+def email(bench: Bench) -> list[Line]:
+    return provider(bench, "EMAIL", "SMTP")
+
+
+def slack(bench: Bench) -> list[Line]:
+    return provider(bench, "SLACK", "Slack webhook")
+
+
+def sms(bench: Bench) -> list[Line]:
+    return provider(bench, "SMS", "Twilio")
+
+
+def provider(bench: Bench, channel: str, name: str) -> list[Line]:
+    """A provider that answers in 20 ms, 64 threads: one sender beside the loops and Celery, at the provider's log."""
+    count, few = bench.size(8_000), bench.size(1_200)
+    takes: dict[str, Callable[[], float]] = {
+        "ours": lambda: send_ours(bench, channel, count),
+        "the loop": lambda: send_by_loop(bench, channel, count, "channel"),
+    }
+    if channel != "EMAIL":
+        takes["urllib3"] = lambda: send_by_loop(bench, channel, count, "urllib3")
+    if not bench.without_redis:
+        takes["Celery"] = lambda: send_by_celery(bench, channel, few)
+    rates = dict(zip(takes, pairs(bench.times(3), *takes.values()), strict=True))
+    lines = [
+        beside(rates, name, "the loop", 0.85, "a loop of 64 threads that makes the same client calls and nothing else")
+    ]
+    if "urllib3" in rates:
+        lines.append(beside(rates, name, "urllib3", 1.4, "a loop over pooled urllib3"))
+    if "Celery" in rates:
+        return [*lines, beside(rates, name, "Celery", 3, "Celery calling the SDK as it comes")]
+    return [*lines, not_measured(_figure(name), "≥ 3 × Celery calling the SDK as it comes", NO_REDIS)]
+
+
+def beside(rates: dict[str, list[float]], name: str, rival: str, least: float, words: str) -> Line:
+    ratio = median([mine / theirs for mine, theirs in zip(rates["ours"], rates[rival], strict=True)])
+    return Line(
+        figure=_figure(name),
+        must=f"≥ {least:g} × {words}",
+        measured=f"{median(rates['ours']):,.0f}/s",
+        baseline=f"{median(rates[rival]):,.0f}/s",
+        ratio=f"{ratio:.2f}",
+        reached=ratio >= least,
+        note=f"median of {len(rates['ours'])} pairs",
+    )
+
+
+def _figure(name: str) -> str:
+    return f"drain, provider answering in 20 ms, 64 threads: {name}"
+
+
+def send_ours(bench: Bench, channel: str, count: int, threads: int = THREADS) -> float:
+    site, sink = with_sink(bench, channel)
+    publish(site, channel, count, "--url", sink.url)
+    drained = Sender(site, channel, threads).drained(count)
+    check_ledger(site, count)
+    arrivals = sink.wait_for(count)
+    assert len(arrivals) == count
+    assert drained.sends == count
+    site.kill_all()
+    return rate_of_times([at for at, _ in arrivals])
+
+
+def send_by_loop(bench: Bench, channel: str, count: int, client: str) -> float:
+    site, sink = with_sink(bench, channel)
+    options = ["--url", sink.url, "--threads", str(THREADS), "--client", client]
+    run(site, "benchmarks.with_django", "loop", channel, str(count), *options)
+    return finish(site, sink, count)
+
+
+def send_by_celery(bench: Bench, channel: str, count: int) -> float:
+    site, sink = with_sink(bench, channel)
+    site.environment["BENCH_URL"] = sink.url
+    with Redis(site.directory) as redis:
+        worker_of(site, redis, channel, count)
+        while redis.remaining():
+            time.sleep(0.1)
+        return finish(site, sink, count)
+
+
+def with_sink(bench: Bench, channel: str, delay: float = 0.02) -> tuple[Platform, Sink]:
+    site = bench.services.fresh()
+    sink = Sink(site, channel, delay)
+    site.environment |= sink.environment()
+    return site, sink
+
+
+def finish(site: Platform, sink: Sink, count: int) -> float:
+    arrivals = sink.wait_for(count, deadline=60)
+    assert len(arrivals) == count, f"{len(arrivals)} arrivals of {count}: {[p.output[-500:] for p in site.processes]}"
+    site.kill_all()
+    return rate_of_times([at for at, _ in arrivals])

@@ -1,0 +1,55 @@
+"""A line of the table in docs/performance.md."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.services.postgres import find
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """What was measured, beside what; `reached` is None where nothing is promised or nothing could be measured."""
+
+    figure: str
+    must: str
+    measured: str
+    baseline: str = "–"
+    ratio: str = "–"
+    reached: bool | None = None
+    note: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def not_measured(figure: str, must: str, why: str) -> Line:
+    return Line(figure=figure, must=must, measured="not measured", note=why)
+
+
+def machine() -> str:
+    """What the figures were taken on, as one sentence."""
+    model = _value(Path("/proc/cpuinfo"), "model name") or platform.processor()
+    memory = psutil.virtual_memory().total / 2**30
+    versions = f"Python {platform.python_version()}, {_said('postgres')}, {_said('java')}"
+    return (
+        f"{psutil.cpu_count()} cores ({model}), {memory:.0f} GiB, {platform.system()} {platform.release()}; {versions}"
+    )
+
+
+def _value(file: Path, name: str) -> str:
+    lines = file.read_text().splitlines() if file.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "")
+
+
+def _said(program: str) -> str:
+    command = [str(find("postgres")), "--version"] if program == "postgres" else ["java", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    words = (done.stdout.splitlines() or [program])[0]
+    return words.replace("postgres (PostgreSQL)", "PostgreSQL").partition(" (")[0]

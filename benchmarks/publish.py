@@ -1,0 +1,48 @@
+"""Fills the topics of a platform, as intake would have: `python -m benchmarks.with_django publish SMS 8000`."""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks.traffic import kinds, receiver_of, text_of
+from notifications.broker import Outbound, open_broker, outbound
+from notifications.message import Draft, Message, new_message
+
+CHUNK = 2000
+HOT = 999_999  # the number of the receiver that gets more than its share
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("channel")
+    parser.add_argument("count", type=int)
+    parser.add_argument("--url", default="", help="of the provider, for webhooks")
+    parser.add_argument("--receivers", type=int, default=0, help="so many take turns; default: each gets one")
+    parser.add_argument("--priority", default="transactional")
+    parser.add_argument("--slow", type=float, default=0.0, help="share that is answered after five seconds")
+    parser.add_argument("--hot", type=float, default=0.0, help="share that goes to one receiver")
+    parser.add_argument("--hot-word", default="hang", help="how that receiver's provider answers, or leave-out")
+    given = parser.parse_args()
+    broker = open_broker()
+    records: list[Outbound] = []
+    for message in messages(given):
+        records.append(outbound(message, origin="intake"))
+        if len(records) == CHUNK:
+            assert all(broker.publish(records)), "Kafka did not acknowledge."
+            records.clear()
+    assert all(broker.publish(records)), "Kafka did not acknowledge."
+
+
+def messages(given: argparse.Namespace) -> list[Message]:
+    """All of them in order, mixed; a hot receiver's texts say `hot`, and how to answer."""
+    found = []
+    for number, kind in enumerate(kinds(given.count, slow=given.slow, hot=given.hot)):
+        is_hot = kind == "hot"
+        if is_hot and given.hot_word == "leave-out":
+            continue
+        who = HOT if is_hot else number % (given.receivers or given.count)
+        receiver = receiver_of(given.channel, who, given.url)
+        text = text_of(number, f"hot {given.hot_word}" if is_hot else kind)
+        draft = Draft(message=text, priority=given.priority)
+        found.append(new_message(draft, client="main", channel=given.channel, receiver=receiver))
+    return found

@@ -1,0 +1,109 @@
+"""What was measured into docs/performance.md, between its comments, and the plots beside it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib import pyplot as plt
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENT = ROOT / "docs" / "performance.md"
+IMAGES = ROOT / "docs" / "images"
+HEAD = "| figure | must reach | measured | baseline | ratio | reached | |\n|---|---|---|---|---|---|---|"
+REACHED = {True: "yes", False: "**no**", None: "–"}
+
+
+def render(results: Path, names: Sequence[str]) -> None:
+    """Write the table, the machine and the plots from the results there are."""
+    found = [json.loads(file.read_text()) for name in names if (file := results / f"{name}.json").exists()]
+    text = DOCUMENT.read_text()
+    text = replaced(text, "table", table(found))
+    text = replaced(text, "machine", machines(found))
+    DOCUMENT.write_text(text)
+    IMAGES.mkdir(exist_ok=True)
+    mpl.rcParams["svg.hashsalt"] = "notifications"  # equal figures give equal files
+    plot_threads(results / "threads.points.json")
+    plot_backlog(results / "backlog.points.json")
+
+
+def replaced(text: str, name: str, new: str) -> str:
+    """The document with what stands between the comments of that name replaced."""
+    block = f"<!-- bench:{name} -->\n{new}\n<!-- /bench:{name} -->"
+    return re.sub(rf"<!-- bench:{name} -->.*<!-- /bench:{name} -->", lambda _: block, text, flags=re.DOTALL)
+
+
+def table(found: Sequence[dict[str, Any]]) -> str:
+    rows = [row(line) for result in found for line in result["lines"]]
+    return "\n".join([HEAD, *rows]) if rows else "Nothing was measured yet: `make bench`."
+
+
+def row(line: dict[str, Any]) -> str:
+    cells = [line[name] for name in ("figure", "must", "measured", "baseline", "ratio")]
+    return f"| {' | '.join([*cells, REACHED[line['reached']], line['note']])} |"
+
+
+def machines(found: Sequence[dict[str, Any]]) -> str:
+    if not found:
+        return "–"
+    newest = max(found, key=lambda result: result["at"])
+    oldest = min(result["at"] for result in found)
+    minutes = sum(result["seconds"] for result in found) / 60
+    return f"{newest['machine']}. Taken {oldest} to {newest['at']} UTC, {minutes:.0f} minutes of measuring."
+
+
+def plot_threads(file: Path) -> None:
+    if not file.exists():
+        return
+    points = json.loads(file.read_text())
+    figure, axes = plt.subplots(figsize=(7, 3.5))
+    axes.plot([p["threads"] for p in points], [p["rate"] for p in points], marker="o", label="one sender")
+    ideal = [p["threads"] / 0.02 for p in points]
+    top = 1.3 * max(p["rate"] for p in points)
+    axes.plot([p["threads"] for p in points], ideal, linestyle=":", color="grey", label="threads / 20 ms")
+    axes.set_ylim(0, top)
+    axes.set_xscale("log", base=2)
+    axes.set_xticks([p["threads"] for p in points], [str(p["threads"]) for p in points])
+    axes.set_xlabel("threads")
+    axes.set_ylabel("notifications a second")
+    axes.set_title("Rate against threads, Twilio answering in 20 ms")
+    axes.legend()
+    save(figure, "threads")
+
+
+def plot_backlog(file: Path) -> None:
+    if not file.exists():
+        return
+    points = json.loads(file.read_text())
+    steps = [(before, after) for before, after in itertools.pairwise(points) if after["done"]]
+    left = [points[-1]["done"] - after["done"] for _, after in steps]
+    rates = [(after["done"] - before["done"]) / (after["second"] - before["second"]) for before, after in steps]
+    figure, axes = plt.subplots(figsize=(7, 3.5))
+    axes.plot(left, smoothed(rates), label="notifications a second")
+    axes.set_xlabel("backlog")
+    axes.set_ylabel("notifications a second")
+    axes.set_ylim(0)
+    axes.invert_xaxis()
+    memory = axes.twinx()
+    memory.plot(left, [after["megabytes"] for _, after in steps], color="tab:orange")
+    memory.set_ylabel("resident MB", color="tab:orange")
+    memory.set_ylim(0, 200)
+    axes.set_title("Rate and memory of one sender against backlog, no-op provider")
+    save(figure, "backlog")
+
+
+def smoothed(values: Sequence[float], width: int = 4) -> list[float]:
+    """Means over so many samples: a sender settles in batches."""
+    parts = [values[max(0, end - width) : end] for end in range(1, len(values) + 1)]
+    return [sum(part) / len(part) for part in parts]
+
+
+def save(figure: Any, name: str) -> None:
+    figure.tight_layout()
+    figure.savefig(IMAGES / f"{name}.svg", metadata={"Date": None})
+    plt.close(figure)

@@ -1,0 +1,111 @@
+"""The parts a benchmark runs on: a private PostgreSQL, Kafka and Redis, and a fresh platform for each measurement."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Self
+
+import redis
+
+from benchmarks.ledger_rows import insert
+from tests.platform import Platform, Process, wait_until
+from tests.services import postgres
+from tests.services.kafka import Kafka
+from tests.services.postgres import Postgres
+from tests.services.process import free_ports
+
+PARTITIONS = 8
+KNOWN_ROWS = 10_000  # in the ledger of every measurement: production's is never empty
+TEMPLATE = "bench_template"
+
+
+class Services:
+    """`fresh` platforms on shared services. What runs is killed at the end of the `with`."""
+
+    def __init__(self) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="ntf-bench-"))
+        # The tests' server need not survive a power cut; this one must, as production's.
+        postgres.SPEED.update(fsync="on", full_page_writes="on", max_wal_size="4GB")
+        self.postgres = Postgres()
+        self.kafka = Kafka()
+        self._numbers = itertools.count(1)
+
+    def __enter__(self) -> Self:
+        self.postgres.start()
+        self.kafka.start()
+        self._make_template()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kafka.close()
+        self.postgres.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def fresh(self, **environment: str) -> Platform:
+        """A platform with a database and topics of its own, and production's settings but for `environment`."""
+        name = f"bench_{next(self._numbers)}"
+        self.postgres.execute(f'CREATE DATABASE "{name}" TEMPLATE {TEMPLATE} OWNER {postgres.ROLE}')
+        site = self._platform(name)
+        site.environment |= environment
+        site.manage("create_topics", "--partitions", str(PARTITIONS), "--replication-factor", "1")
+        return site
+
+    def directory_of(self, name: str) -> Path:
+        found = self.directory / name
+        found.mkdir()
+        return found
+
+    def _make_template(self) -> None:
+        self.postgres.create_database(TEMPLATE)
+        site = self._platform(TEMPLATE)
+        site.manage("migrate", "--verbosity", "0")
+        insert(site, KNOWN_ROWS)
+
+    def _platform(self, name: str) -> Platform:
+        url = self.postgres.url(name)
+        site = Platform.on(self.directory_of(name), url, self.kafka.servers, topic_prefix=f"{name}.")
+        del site.environment["RETRY_SCHEDULE"]  # the tests' own, of seconds
+        site.environment["DJANGO_SETTINGS_MODULE"] = "project.settings"
+        return site
+
+
+class Redis:
+    """Debian's redis-server, writing down what it takes (each second, its usual setting) as a task queue needs."""
+
+    def __init__(self, directory: Path) -> None:
+        (self.port,) = free_ports(1)
+        self._directory = directory
+        self._process: Process | None = None
+
+    @staticmethod
+    def missing() -> bool:
+        return shutil.which("redis-server") is None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def __enter__(self) -> Self:
+        options = ["--port", str(self.port), "--dir", str(self._directory), "--appendonly", "yes", "--save", ""]
+        self._process = Process("redis", ["redis-server", *options], log=self._directory / "redis.log")
+        wait_until(self._answers, what="redis answers")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process:
+            self._process.kill()
+
+    def remaining(self) -> int:
+        """Celery's tasks that are not done: queued, and taken but not acknowledged."""
+        with redis.Redis.from_url(self.url) as client:
+            return int(client.llen("celery")) + int(client.hlen("unacked"))
+
+    def _answers(self) -> bool:
+        try:
+            with redis.Redis.from_url(self.url) as client:
+                return bool(client.ping())
+        except redis.ConnectionError:
+            return False

@@ -1,0 +1,8 @@
+"""Production's settings with a provider that answers at once."""
+
+from __future__ import annotations
+
+from benchmarks.noop import LOG
+from project.settings import *  # noqa: F403
+
+CHANNELS = {"EMAIL": "benchmarks.noop.Timed" if LOG else "benchmarks.noop.Noop"}
