@@ -53,8 +53,9 @@ def accept(
     Unavailable nothing was promised, yet some may be sent.
     """
     ids = [uuid_utils.compat.uuid7() for _ in drafts]
+    keys = keys if keys and any(keys) else None  # without one, the database is not needed
     try:
-        with transaction.atomic() if keys and any(keys) else nullcontext():
+        with transaction.atomic() if keys else nullcontext():
             answered = _claim_keys(drafts, keys, ids, client) if keys else set()
             messages = _messages(drafts, ids, client, answered)
             records = _records(messages, traceparent)
