@@ -37,7 +37,8 @@ class Pool:
         self._on_exit = on_exit
         self._lanes: dict[LaneKey, deque[Claimed]] = {}
         self._ready: dict[str, deque[LaneKey]] = {priority: deque() for priority in PRIORITIES}
-        self._waiting = dict.fromkeys(PRIORITIES, 0)  # rows not yet taken by a thread
+        self._sending: set[LaneKey] = set()
+        self._waiting = dict.fromkeys(PRIORITIES, 0)  # rows in ready lanes
         self._busy = dict.fromkeys(PRIORITIES, 0)  # threads sending
         self._bulk_threads = max(1, int(threads * BULK_SHARE))
         self._room_at = dict.fromkeys(PRIORITIES, -1)  # how few waiting rows somebody waits for
@@ -67,7 +68,7 @@ class Pool:
                     self._ready[row.priority].append(key)
                 else:
                     lane.append(row)
-                self._waiting[row.priority] += 1
+                self._waiting[row.priority] += key not in self._sending
             self._work.notify(min(self._idle, sum(map(len, self._ready.values()))))
             return []
 
@@ -77,6 +78,7 @@ class Pool:
         return len(lane) if lane is not None else 0
 
     def waiting(self, priority: str) -> int:
+        """Rows that wait for a thread. One behind a send to its receiver does not: no free thread could take it."""
         return self._waiting[priority]
 
     def in_flight(self) -> int:
@@ -93,7 +95,7 @@ class Pool:
         """Take nothing more; the rows that no thread had taken."""
         with self._work:
             self._stopped = True
-            unsent = [row for key, lane in self._lanes.items() for row in list(lane)[self._being_sent(key) :]]
+            unsent = [row for key, lane in self._lanes.items() for row in list(lane)[key in self._sending :]]
             for priority in PRIORITIES:
                 self._waiting[priority] = 0
             self._work.notify_all()
@@ -105,9 +107,6 @@ class Pool:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
-
-    def _being_sent(self, key: LaneKey) -> int:
-        return 0 if key in self._ready[key[0]] else 1
 
     def _run(self) -> None:
         key: LaneKey | None = None
@@ -134,11 +133,13 @@ class Pool:
     def _finish(self, key: LaneKey) -> None:
         lane = self._lanes[key]
         lane.popleft()
+        self._sending.discard(key)
         self._busy[key[0]] -= 1
         if not lane:
             del self._lanes[key]
         elif not self._stopped:
             self._ready[key[0]].append(key)
+            self._waiting[key[0]] += len(lane)
 
     def _take(self) -> LaneKey | None:
         if self._ready[TRANSACTIONAL]:
@@ -147,8 +148,10 @@ class Pool:
             priority = BULK
         else:
             return None
+        key = self._ready[priority].popleft()
+        self._sending.add(key)
         self._busy[priority] += 1
-        self._waiting[priority] -= 1
+        self._waiting[priority] -= len(self._lanes[key])
         if self._waiting[priority] <= self._room_at[priority]:
             self._room.notify_all()
-        return self._ready[priority].popleft()
+        return key

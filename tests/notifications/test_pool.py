@@ -96,6 +96,20 @@ def test_a_slow_receiver_holds_one_thread_and_no_more(open_pool: Opened) -> None
     wait_until(lambda: len(gate.done) == 8)
 
 
+def test_rows_behind_slow_receivers_are_no_reason_to_claim_less(open_pool: Opened) -> None:
+    """No free thread could take them: counted, a few receivers that hang would keep every thread idle."""
+    gate = Gate()
+    pool = open_pool(3, gate)
+    pool.add(claimed(number, f"slow{number % 2}") for number in range(16))
+    wait_until(lambda: len(gate.begun) == 2)
+    assert pool.waiting(TRANSACTIONAL) == 0
+    pool.add(claimed(100 + number, "slow0") for number in range(8))
+    assert pool.waiting(TRANSACTIONAL) == 0
+    gate.open.set()
+    wait_until(lambda: len(gate.done) == 24)
+    assert pool.waiting(TRANSACTIONAL) == 0
+
+
 def test_transactional_goes_first(open_pool: Opened) -> None:
     gate = Gate()
     pool = open_pool(1, gate)
