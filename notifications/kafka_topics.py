@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, ResourceType
 
 from notifications.broker import LogRecord
@@ -27,7 +27,7 @@ def create_topics(connection: dict[str, Any], partitions: int, replication_facto
         count = len(known[topic].partitions) if topic in known else 0
         if not count:
             new = NewTopic(topic, num_partitions=partitions, replication_factor=replication_factor, config=config)
-            admin.create_topics([new])[topic].result(30)
+            _create(admin, new)
             done.append(f"{topic}: created with {partitions} partitions, {replication_factor} replicas")
         elif count < partitions:
             admin.create_partitions([NewPartitions(topic, partitions)])[topic].result(30)
@@ -35,6 +35,14 @@ def create_topics(connection: dict[str, Any], partitions: int, replication_facto
         else:
             done.append(f"{topic}: has {count} partitions")
     return done
+
+
+def _create(admin: AdminClient, new: NewTopic) -> None:
+    try:
+        admin.create_topics([new])[new.topic].result(30)
+    except KafkaException as error:  # somebody else was faster, or the metadata did not tell yet
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise
 
 
 def topic_warnings(connection: dict[str, Any]) -> list[str]:
