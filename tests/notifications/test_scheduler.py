@@ -1,0 +1,95 @@
+"""A round of the scheduler: what it does with what the broker acknowledged, and what it may sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+from pytest_django import Settings
+
+from notifications import scheduler
+from notifications.broker import Broker, Outbound
+from notifications.causes import Status
+from notifications.message import from_record
+from notifications.models import Attempt, Notification, WorkerHeartbeat
+from notifications.scheduler import Scheduler
+from tests.notifications.rows import ago, claim_one, read, row, seconds_until
+
+pytestmark = pytest.mark.django_db
+
+
+class Topic:
+    """Acknowledges, or not; what it got, and what the ledger said at that time."""
+
+    def __init__(self, *, durable: bool = True) -> None:
+        self.durable = durable
+        self.records: list[Outbound] = []
+        self.seen: list[tuple[str, str | None]] = []
+
+    def publish(self, records: Sequence[Outbound]) -> list[bool]:
+        for record in records:
+            found = read(from_record(record.value).id)
+            self.seen.append((found.status, found.owner))
+        self.records += records
+        return [self.durable] * len(records)
+
+
+def open_scheduler(topic: Topic) -> Scheduler:
+    return Scheduler(cast("Broker", topic))
+
+
+def test_rows_are_leased_then_published_then_marked() -> None:
+    waiting = row(Status.WAITING, due_at=ago(1), claims=1, trace_id="ab" * 16)
+    topic = Topic()
+    assert open_scheduler(topic).round() == 1
+    (record,) = topic.records
+    assert topic.seen[0][0] == Status.QUEUED
+    assert (topic.seen[0][1] or "").startswith("scheduler-")
+    assert (record.origin, record.topic) == ("retry", from_record(record.value).topic)
+    assert record.traceparent.startswith("00-" + "ab" * 16)
+    found = read(waiting.id)
+    assert (found.status, found.owner, found.lease_until) == (Status.QUEUED, None, None)
+
+
+def test_what_was_not_acknowledged_keeps_its_lease_and_is_taken_again_when_it_passes() -> None:
+    outbox = row(Status.ACCEPTED, due_at=ago(1))
+    deaf = Topic(durable=False)
+    assert open_scheduler(deaf).round() == 1
+    assert (seconds_until("lease_until", outbox.id) or 0) > 20
+    topic = Topic()
+    assert open_scheduler(topic).round() == 0
+    Notification.objects.update(lease_until=ago(1))
+    assert open_scheduler(topic).round() == 1
+    assert topic.records[0].origin == "outbox"
+    assert claim_one(from_record(topic.records[0].value)).id == outbox.id
+
+
+def test_expired_rows_are_not_published() -> None:
+    row(Status.WAITING, due_at=ago(1), expires_at=ago(1))
+    topic = Topic()
+    assert open_scheduler(topic).round() == 0
+    assert topic.records == []
+
+
+def test_nothing_is_swept_until_the_database_was_up_for_a_lease(settings: Settings) -> None:
+    """After an outage every lease has passed, and every sender is alive."""
+    claimed = claim_one()
+    Notification.objects.update(lease_until=ago(1))
+    settings.LEASE_SECONDS = 3600
+    open_scheduler(Topic()).round()
+    assert read(claimed.id).status == Status.SENDING
+    settings.LEASE_SECONDS = 0
+    open_scheduler(Topic()).round()
+    assert read(claimed.id).status == Status.WAITING
+    assert Attempt.objects.count() == 1
+
+
+def test_it_says_that_it_is_alive_and_does_others_chores(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[Any] = []
+    monkeypatch.setattr(scheduler, "chores", [done.append])
+    WorkerHeartbeat.objects.create(worker="gone:1", kind="sender", started_at=ago(9999), seen_at=ago(9999))
+    topic = Topic()
+    open_scheduler(topic).round()
+    assert done == [topic]
+    assert [beat.kind for beat in WorkerHeartbeat.objects.all()] == ["scheduler"]
