@@ -1,8 +1,27 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.conf import settings
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 
 
 class NotificationsConfig(AppConfig):
     name = "notifications"
     verbose_name = "Notifications"
+
+    def ready(self) -> None:
+        connection_created.connect(_bound_idle_transactions)
+
+
+def _bound_idle_transactions(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """A process that stands still inside a transaction keeps its rows locked no longer than its leases last.
+
+    The sweep skips locked rows: else nobody could take them until that process goes on.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            milliseconds = int(settings.LEASE_SECONDS * 1000)
+            cursor.execute("SET idle_in_transaction_session_timeout = %s", [milliseconds])

@@ -7,11 +7,12 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import psycopg2
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.e2e.providers import CHANNELS, Providers
@@ -152,6 +153,20 @@ def wait_until_sending(sender: Process) -> None:
     """A sender says so once its settings and channels are fine; what it reads it reads from then on."""
     wait_until(lambda: "sending " in sender.output or not sender.running, deadline=60, what="the sender sends")
     assert sender.running, sender.output[-4000:]
+
+
+@contextmanager
+def locked(site: Site, statement: str) -> Iterator[None]:
+    """Somebody else's transaction that has run `statement` and does not end."""
+    with closing(psycopg2.connect(site.platform.database_url)) as connection:
+        connection.cursor().execute(statement)
+        yield
+
+
+def wait_until_blocked(site: Site, statement: str) -> None:
+    """Until a statement like this waits for a lock."""
+    waiting = f"SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '{statement}%'"
+    wait_until(lambda: site.platform.sql(waiting), what=f"{statement} waits for a lock")
 
 
 @contextmanager

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 
-import psycopg2
 import pytest
 
 from tests.faults.conftest import Opener
-from tests.faults.site import LEASE, THREADS, Site, metric, wait_until_sending
+from tests.faults.site import LEASE, THREADS, Site, locked, metric, wait_until_blocked, wait_until_sending
 from tests.services.postgres import Postgres
 from tests.services.process import free_ports
 from tests.services.proxy import Proxy
@@ -24,20 +21,6 @@ pytestmark = pytest.mark.xdist_group("own-postgres")
 def site(open_with: Opener, own_postgres: Postgres, kafka: SharedKafka) -> Site:
     """On the module's own PostgreSQL, which each test gives back as it was."""
     return open_with(postgres_port=own_postgres.port, kafka_servers=kafka.servers)
-
-
-@contextmanager
-def locked(site: Site, statement: str) -> Iterator[None]:
-    """Somebody else's transaction that has run `statement` and does not end."""
-    with closing(psycopg2.connect(site.platform.database_url)) as connection:
-        connection.cursor().execute(statement)
-        yield
-
-
-def wait_until_blocked(site: Site, statement: str) -> None:
-    """Until a statement like this waits for a lock."""
-    waiting = f"SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '{statement}%'"
-    wait_until(lambda: site.platform.sql(waiting), what=f"{statement} waits for a lock")
 
 
 @pytest.mark.fault(7)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.site import SEND_TIMEOUT, THREADS, Site, metric, wait_until_sending
+from tests.faults.site import SEND_TIMEOUT, THREADS, Site, locked, metric, wait_until_blocked, wait_until_sending
 from tests.services.process import free_ports
 from tests.services.waiting import wait_until
 
@@ -130,3 +130,25 @@ def test_a_late_success_counts_while_nobody_claimed_the_row_again(site: Site) ->
     assert sender.stop() == 0
     assert site.took() == THREADS
     site.balance()
+
+
+@pytest.mark.fault(11)
+def test_a_sender_stopped_inside_a_transaction_keeps_no_row_for_longer_than_a_lease(site: Site) -> None:
+    """Its settle has run and was not committed: the rows are locked, and locked rows are not swept."""
+    site.platform.start_web()
+    site.platform.start_scheduler()
+    site.providers.twilio.answer(delay=1.0)
+    stopped = site.platform.start_sender("--channels", "SMS", "--no-scheduler")
+    wait_until_sending(stopped)
+    ids = set(site.send(THREADS, "SMS"))
+    wait_until(lambda: site.providers.twilio.asked == THREADS, what="all are in flight")
+    with locked(site, "SELECT * FROM notifications_notification FOR UPDATE"):
+        site.wait_until_took(THREADS)
+        wait_until_blocked(site, "UPDATE notifications_notification")
+        stopped.pause()
+    wait_until(lambda: site.attempts("lease-expired") == ids, what="the rows were let go and swept")
+    stopped.resume()
+    site.struck()
+    site.wait_until_settled()
+    assert stopped.running
+    site.balance(duplicates=THREADS)
