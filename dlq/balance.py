@@ -53,6 +53,7 @@ def take(since: datetime | None = None) -> Balance:
     for records in log.read() if log else ():
         _check_records(records, queued, balance)
     if log:
+        balance.off += [(place, "was deleted by Kafka before it was read") for place in log.unread_and_gone()]
         balance.off += [(str(id), "is queued, but no record of it will be read") for id in queued]
     balance.off += [(str(id), why) for id, why in _rows_off(rows)]
     balance.statuses.update(dict(_counts(rows)))

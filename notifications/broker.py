@@ -55,6 +55,9 @@ class LogRecord(msgspec.Struct, frozen=True, gc=False):
 
 
 class Log(Protocol):
+    def unread_and_gone(self) -> list[str]:
+        """The places whose records retention has deleted before their group read them."""
+
     def read(self) -> Iterator[list[LogRecord]]:
         """All records there are now, in batches; `committed` as it was when the log was opened."""
 

@@ -82,6 +82,10 @@ class KafkaLog:
         with _readable():
             self._committed = {topic: self._committed_offsets(topic) for topic in topics}
 
+    def unread_and_gone(self) -> list[str]:
+        with _readable():
+            return [gap for topic in self._committed for gap in self._gaps(topic)]
+
     def read(self) -> Iterator[list[LogRecord]]:
         for topic in self._committed:
             with _readable():
@@ -97,6 +101,16 @@ class KafkaLog:
             known = consumer.list_topics(topic, timeout=10).topics[topic].partitions
             places = consumer.committed([TopicPartition(topic, partition) for partition in known], timeout=10)
             return {place.partition: max(place.offset, 0) for place in places}
+        finally:
+            consumer.close()
+
+    def _gaps(self, topic: str) -> Iterator[str]:
+        consumer = self._consumer(topic)
+        try:
+            for partition, committed in self._committed[topic].items():
+                first, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+                if committed < first:
+                    yield f"{topic}[{partition}]@{committed} to {first - 1}"
         finally:
             consumer.close()
 

@@ -8,6 +8,7 @@ import sys
 from confluent_kafka import Producer
 
 from tests.e2e.providers import Providers
+from tests.faults.log import Settings, delete_before, ends
 from tests.platform import Platform
 from tests.services.process import ROOT
 
@@ -50,3 +51,15 @@ def test_balance_finds_deleted_rows_turned_statuses_and_foreign_records(
     assert unclaimed not in output
     assert "email[" in output
     assert "foreign record" in output
+
+
+def test_balance_names_records_that_were_deleted_unread(connected: Platform, providers: Providers) -> None:
+    connected.start_web()
+    connected.send(providers.receiver("SMS", 1), channel="SMS", message="never read")
+    topic = f"{connected.environment['TOPIC_PREFIX']}sms"
+    reach: Settings = {"bootstrap.servers": connected.environment["KAFKA_BOOTSTRAP_SERVERS"]}
+    delete_before(reach, topic, ends(reach, topic))
+    code, output = balance(connected)
+    assert code == 1
+    assert f"off: {topic}[" in output
+    assert "@0 to 0 was deleted by Kafka before it was read" in output
