@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from tests.faults.site import Site
@@ -65,4 +65,12 @@ def delete_before(settings: Settings, topic: str, offsets: list[int]) -> None:
     places = [TopicPartition(topic, number, offset) for number, offset in enumerate(offsets)]
     admin = AdminClient(settings)  # whose answers end with it
     for done in admin.delete_records(places).values():
+        done.result(30)
+
+
+def rewind(settings: Settings, topic: str, partitions: int = 4) -> None:
+    """Have the topic's group, which must have no members, begin at the beginning again."""
+    places = [TopicPartition(topic, number, 0) for number in range(partitions)]
+    admin = AdminClient(settings)  # whose answers end with it
+    for done in admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(f"{topic}.senders", places)]).values():
         done.result(30)

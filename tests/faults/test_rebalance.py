@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 import pytest
 from confluent_kafka import ConsumerGroupState
 from confluent_kafka.admin import AdminClient
 
-from tests.faults.log import committed, ends, reach
+from tests.faults.log import committed, ends, reach, rewind
 from tests.faults.site import THREADS, Site, wait_until_sending
 from tests.services.waiting import wait_until
+
+LONGEST_GAP = 3.0  # seconds without anything at any provider
 
 
 @pytest.mark.fault(10)
@@ -50,3 +56,65 @@ def _has_members(site: Site, topic: str, count: int) -> bool:
     admin = AdminClient(reach(site))  # whose answers end with it
     found = admin.describe_consumer_groups([group])[group].result(30)
     return found.state is ConsumerGroupState.STABLE and len(found.members) == count
+
+
+def test_a_log_read_again_from_the_beginning_sends_nothing_twice(site: Site) -> None:
+    prefix = site.platform.environment["TOPIC_PREFIX"]
+    topics = [f"{prefix}{name}" for name in ("email", "slack", "sms")]
+    site.platform.start_web()
+    sender = site.platform.start_sender()
+    site.send(90)
+    site.wait_until_settled()
+    assert sender.stop() == 0
+    for topic in topics:
+        rewind(reach(site), topic)
+    site.platform.start_sender()
+    site.send(30)
+    site.wait_until_settled()
+    wait_until(lambda: all(committed(reach(site), t) == ends(reach(site), t) for t in topics), what="all was read")
+    assert site.platform.statuses() == {"sent": 120}
+    assert site.ids("claims <> 1") == set()
+    site.balance()
+
+
+def test_a_rolling_restart_of_senders_costs_no_duplicate_and_leaves_no_long_gap(site: Site) -> None:
+    """New senders come before the old ones go; at the providers something arrives all the while."""
+    for fake in (site.providers.smtp, site.providers.slack, site.providers.twilio):
+        fake.answer(delay=0.05)
+    site.platform.start_web()
+    senders = [site.platform.start_sender() for _ in range(2)]
+    for sender in senders:
+        wait_until_sending(sender)
+    site.send(30)
+    site.wait_until_took(30)
+    with steady_traffic(site):
+        began = time.time()
+        for old in senders:
+            new = site.platform.start_sender()
+            wait_until_sending(new)
+            assert old.stop() == 0
+        ended = time.time()
+    site.wait_until_settled()
+    assert site.platform.statuses() == {"sent": len(site.accepted)}
+    assert site.ids("uncertain_count > 0") == set()
+    site.balance()
+    times = [began, *sorted(entry.at for entry in site.providers.accepted if began < entry.at < ended), ended]
+    assert max(b - a for a, b in itertools.pairwise(times)) < LONGEST_GAP
+
+
+@contextmanager
+def steady_traffic(site: Site) -> Iterator[None]:
+    """Batches over all channels, one after the other."""
+    stop = threading.Event()
+
+    def post() -> None:
+        while not stop.wait(0.1):
+            site.send(15)
+
+    thread = threading.Thread(target=post, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
