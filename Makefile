@@ -29,7 +29,8 @@ lint: setup-dev
 	$(BIN)/python -m tests.deploy.lint
 
 # bench, faults and soak need PostgreSQL and Java; docs/testing.md says how long each takes.
-bench: setup-dev
+# Celery, which bench compares with, needs redis-server; FULL=1 adds the runs with millions of rows.
+bench: .venv/.requirements-bench
 	@exec $(BIN)/python -m benchmarks
 
 faults: setup-dev
@@ -47,6 +48,11 @@ soak: setup-dev
 .venv/.requirements-dev: requirements-dev.txt .venv/.requirements
 	@echo "Installing requirements-dev.txt ..."
 	@$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	@touch $@
+
+.venv/.requirements-bench: benchmarks/requirements.txt .venv/.requirements-dev
+	@echo "Installing benchmarks/requirements.txt ..."
+	@$(BIN)/python -m pip install --quiet -r benchmarks/requirements.txt
 	@touch $@
 
 .venv/bin/pip:

@@ -80,6 +80,7 @@ def run(names: list[str], *, scale: float, full: bool) -> list[str]:
             except Exception as error:  # one that fails must not hide the others
                 failed.append(name)
                 print(f"{name} FAILED: {error}", flush=True)
+            services.drop_all()
     return failed
 
 

@@ -30,20 +30,32 @@ THREADS = 64
 def noop(bench: Bench) -> list[Line]:
     """A provider that answers at once, one process; Celery with the same."""
     count = bench.size(60_000)
+    runs: list[Drained] = []
+
+    def ours() -> float:
+        runs.append(drain_noop(bench, count))
+        return runs[-1].rate
+
     if bench.without_redis:
-        mine = [drain_noop(bench, count).rate for _ in range(bench.times(5))]
+        (mine,) = pairs(bench.times(5), ours)
         rivals = []
     else:
         few = bench.size(10_000)
-        mine, rivals = pairs(bench.times(5), lambda: drain_noop(bench, count).rate, lambda: celery_noop(bench, few))
+        mine, rivals = pairs(bench.times(5), ours, lambda: celery_noop(bench, few))
     rate = median(mine)
+    sender = median([run.sender_cpu for run in runs]) / count * 1e6
+    ledger = median([run.other_cpu for run in runs]) / count * 1e6
     lines = [
         Line(
             figure="drain, no-op provider, one process",
             must="≥ 10,000/s",
             measured=f"{rate:,.0f}/s",
             reached=rate >= 10_000,
-            note=f"of {len(mine)} runs {min(mine):,.0f} to {max(mine):,.0f}",
+            note=(
+                f"of {len(mine)} runs {min(mine):,.0f} to {max(mine):,.0f}; CPU of each notification, with the start:"
+                f" sender {sender:.0f} µs, PostgreSQL {ledger:.0f} µs"
+            ),
+            numbers={"sender": rate, "ledger µs": ledger},
         )
     ]
     if not rivals:
@@ -65,9 +77,9 @@ def noop(bench: Bench) -> list[Line]:
 def drain_noop(bench: Bench, count: int) -> Drained:
     site = bench.services.fresh(**NOOP)
     publish(site, "EMAIL", count)
-    drained = Sender(site, "EMAIL", THREADS).drained(count)
+    drained = Sender(site, "EMAIL", THREADS).drained(count, cpu=bench.services.postgres_cpu)
     check_ledger(site, count)
-    site.kill_all()
+    bench.services.drop(site)
     return drained
 
 
@@ -88,7 +100,7 @@ def celery_noop(bench: Bench, count: int) -> float:
         while samples[-1].done < count:
             time.sleep(0.1)
             samples.append(Sample(time.monotonic(), count - redis.remaining()))
-        site.kill_all()
+        bench.services.drop(site)
     return rate_between(samples, count)
 
 
@@ -145,6 +157,7 @@ def beside(rates: dict[str, list[float]], name: str, rival: str, least: float, w
         ratio=f"{ratio:.2f}",
         reached=ratio >= least,
         note=f"median of {len(rates['ours'])} pairs",
+        numbers={name: median(rates["ours"])},
     )
 
 
@@ -160,7 +173,7 @@ def send_ours(bench: Bench, channel: str, count: int, threads: int = THREADS) ->
     arrivals = sink.wait_for(count)
     assert len(arrivals) == count
     assert drained.sends == count
-    site.kill_all()
+    bench.services.drop(site)
     return rate_of_times([at for at, _ in arrivals])
 
 
@@ -168,7 +181,7 @@ def send_by_loop(bench: Bench, channel: str, count: int, client: str) -> float:
     site, sink = with_sink(bench, channel)
     options = ["--url", sink.url, "--threads", str(THREADS), "--client", client]
     run(site, "benchmarks.with_django", "loop", channel, str(count), *options)
-    return finish(site, sink, count)
+    return finish(bench, site, sink, count)
 
 
 def send_by_celery(bench: Bench, channel: str, count: int) -> float:
@@ -178,7 +191,7 @@ def send_by_celery(bench: Bench, channel: str, count: int) -> float:
         worker_of(site, redis, channel, count)
         while redis.remaining():
             time.sleep(0.1)
-        return finish(site, sink, count)
+        return finish(bench, site, sink, count)
 
 
 def with_sink(bench: Bench, channel: str, delay: float = 0.02) -> tuple[Platform, Sink]:
@@ -188,8 +201,8 @@ def with_sink(bench: Bench, channel: str, delay: float = 0.02) -> tuple[Platform
     return site, sink
 
 
-def finish(site: Platform, sink: Sink, count: int) -> float:
+def finish(bench: Bench, site: Platform, sink: Sink, count: int) -> float:
     arrivals = sink.wait_for(count, deadline=60)
     assert len(arrivals) == count, f"{len(arrivals)} arrivals of {count}: {[p.output[-500:] for p in site.processes]}"
-    site.kill_all()
+    bench.services.drop(site)
     return rate_of_times([at for at, _ in arrivals])

@@ -63,7 +63,7 @@ def _with_senders(bench: Bench, number: int) -> float:
     count = bench.size(2_500 * number)
     publish(site, "SMS", count)
     times = [at for at, _ in sink.wait_for(before + count)][before:]
-    site.kill_all()
+    bench.services.drop(site)
     return rate_of_times(times)
 
 
@@ -74,7 +74,7 @@ def backlog(bench: Bench) -> list[Line]:
     publish(site, "EMAIL", count)
     drained = Sender(site, "EMAIL", 64).drained(count, every=0.5)
     check_ledger(site, count)
-    site.kill_all()
+    bench.services.drop(site)
     start = drained.samples[0].at
     points = [{"second": s.at - start, "done": s.done, "megabytes": s.megabytes} for s in drained.samples]
     bench.keep("backlog", points)

@@ -24,7 +24,7 @@ def steady(bench: Bench) -> list[Line]:
     load(site, site.ports[0], *options, "--channel", "SMS", "--seconds", str(bench.seconds(20)), log=log)
     arrived = {number: at for at, number in sink.wait_for(1 + len(_lines(log)))}
     calls = [(int(number), float(sent), UUID(id)) for number, sent, _, id in _lines(log)]
-    site.kill_all()
+    bench.services.drop(site)
     took = [arrived[number] - accepted_at(id) for number, _, id in calls]
     p50, p99 = percentile(took, 0.5) * 1000, percentile(took, 0.99) * 1000
     from_call = percentile([arrived[number] - sent for number, sent, _ in calls], 0.5) * 1000
@@ -55,7 +55,7 @@ def under_bulk(bench: Bench) -> list[Line]:
     load(site, site.ports[0], *options, "--seconds", str(seconds), log=log)
     drained = sender.settled()
     arrived = {UUID(id): at for at, id in _arrivals(site, len(_lines(log)))}
-    site.kill_all()
+    bench.services.drop(site)
     took = [arrived[UUID(id)] - accepted_at(UUID(id)) for _, _, _, id in _lines(log)]
     share = sum(seconds <= 0.3 for seconds in took) / len(took)
     return [

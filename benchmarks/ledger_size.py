@@ -25,8 +25,8 @@ def five_million(bench: Bench) -> list[Line]:
         _line(f"{verb} on {ROWS:,} rows", [few[verb] for few, _ in rounds], [many[verb] for _, many in rounds])
         for verb in rounds[0][0]
     ]
-    small.kill_all()
-    large.kill_all()
+    bench.services.drop(small)
+    bench.services.drop(large)
     return lines
 
 

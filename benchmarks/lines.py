@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ class Line:
     ratio: str = "–"
     reached: bool | None = None
     note: str = ""
+    numbers: dict[str, float] = field(default_factory=dict)  # for docs/scaling.md
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -10,6 +10,7 @@ import argparse
 import threading
 from collections import deque
 from collections.abc import Callable
+from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
@@ -65,6 +66,7 @@ def by_urllib3(given: argparse.Namespace) -> Callable[[Item], object]:
     pool = urllib3.connection_from_url(given.url, maxsize=given.threads)
     account = settings.TWILIO_ACCOUNT_SID
     login = urllib3.make_headers(basic_auth=f"{account}:{settings.TWILIO_AUTH_TOKEN}")
+    form = {"Content-Type": "application/x-www-form-urlencoded"} | dict(login)
 
     def slack(item: Item) -> None:
         headers = {"Content-Type": "application/json;charset=utf-8"}
@@ -75,7 +77,8 @@ def by_urllib3(given: argparse.Namespace) -> Callable[[Item], object]:
     def sms(item: Item) -> None:
         fields = {"To": item.receiver, "Body": item.message, "From": settings.TWILIO_FROM}
         path = f"/2010-04-01/Accounts/{account}/Messages.json"
-        answer = pool.request("POST", path, fields, headers=login, encode_multipart=False, retries=False)
+        body = urlencode(fields).encode()
+        answer = pool.request("POST", path, body=body, headers=form, retries=False)
         assert answer.json()["sid"]
 
     return {"SLACK": slack, "SMS": sms}[given.channel]

@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.services import cpu_of
 from tests.platform import Platform, wait_until
 from tests.platform.web import request
 from tests.services.process import free_ports
@@ -42,6 +43,8 @@ class Drained:
     megabytes: float = 0.0  # resident, at most
     parked: float = 0.0
     sends: float = 0.0  # handed over to the provider
+    sender_cpu: float = 0.0  # seconds
+    other_cpu: float = 0.0  # of what `cpu` measures
 
 
 def rate_between(samples: Sequence[Sample], total: int, low: float = LOW, high: float = HIGH) -> float:
@@ -120,9 +123,11 @@ class Sender:
     def settled(self) -> float:
         return self.metrics.sum("notifications_attempts_total", outcome="sent")
 
-    def drained(self, count: int, *, deadline: float = 600, every: float = 0.2) -> Drained:
-        """Once `count` sends are settled as sent; the sender is stopped."""
-        result = Drained()
+    def drained(
+        self, count: int, *, deadline: float = 600, every: float = 0.2, cpu: Callable[[], float] = lambda: 0.0
+    ) -> Drained:
+        """Once `count` sends are settled as sent; the sender is stopped. `cpu` is what others used so far."""
+        result = Drained(other_cpu=-cpu())
         watched = psutil.Process(self.process.pid)
         until = time.monotonic() + deadline
         while not result.samples or result.samples[-1].done < count:
@@ -135,6 +140,8 @@ class Sender:
         result.megabytes = max(sample.megabytes for sample in result.samples)
         result.parked = self.metrics.sum("notifications_put_back_total", reason="parked")
         result.sends = self.metrics.sum("notifications_send_seconds_count")
+        result.sender_cpu = cpu_of(watched)
+        result.other_cpu += cpu()
         self.process.kill()
         return result
 
@@ -177,7 +184,7 @@ def publish(site: Platform, channel: str, count: int, *options: str) -> None:
     run(site, "benchmarks.with_django", "publish", channel, str(count), *options)
 
 
-def run(site: Platform, module: str, *arguments: str, deadline: float = 900) -> str:
+def run(site: Platform, module: str, *arguments: str, deadline: float = 300) -> str:
     """Run a module in the platform's environment to its end; its last line."""
     process = site.start(module.rpartition(".")[2], [sys.executable, "-m", module, *arguments])
     code = process.wait(deadline)

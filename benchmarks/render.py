@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from matplotlib import pyplot as plt
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "performance.md"
+SCALING = ROOT / "docs" / "scaling.md"
 IMAGES = ROOT / "docs" / "images"
 HEAD = "| figure | must reach | measured | baseline | ratio | reached | |\n|---|---|---|---|---|---|---|"
 REACHED = {True: "yes", False: "**no**", None: "–"}
@@ -26,6 +28,7 @@ def render(results: Path, names: Sequence[str]) -> None:
     text = replaced(text, "table", table(found))
     text = replaced(text, "machine", machines(found))
     DOCUMENT.write_text(text)
+    SCALING.write_text(replaced(SCALING.read_text(), "needs", needs(found)))
     IMAGES.mkdir(exist_ok=True)
     mpl.rcParams["svg.hashsalt"] = "notifications"  # equal figures give equal files
     plot_threads(results / "threads.points.json")
@@ -55,6 +58,39 @@ def machines(found: Sequence[dict[str, Any]]) -> str:
     oldest = min(result["at"] for result in found)
     minutes = sum(result["seconds"] for result in found) / 60
     return f"{newest['machine']}. Taken {oldest} to {newest['at']} UTC, {minutes:.0f} minutes of measuring."
+
+
+NEEDS = {
+    "web processes, one notification a call": "single",
+    "web processes, batches of 500": "batch",
+    "senders, SMTP answering in 20 ms, 64 threads": "SMTP",
+    "senders, Slack answering in 20 ms, 64 threads": "Slack webhook",
+    "senders, Twilio answering in 20 ms, 64 threads": "Twilio",
+    "senders, were there no provider to wait for": "sender",
+}
+TARGETS = (1_000, 10_000, 100_000)  # notifications a second
+
+
+def needs(found: Sequence[dict[str, Any]]) -> str:
+    """How many processes each target needs, at three quarters of what one was measured to do."""
+    measured: dict[str, float] = {}
+    for result in found:
+        for line in result["lines"]:
+            measured |= line["numbers"]
+    head = f"| | one does | {' | '.join(f'{target:,}/s' for target in TARGETS)} |\n|---|---|---|---|---|"
+    rows = [
+        f"| {what} | {measured[name]:,.0f}/s | {' | '.join(at_least(t / (0.75 * measured[name])) for t in TARGETS)} |"
+        for what, name in NEEDS.items()
+        if name in measured
+    ]
+    if micros := measured.get("ledger µs"):
+        cores = [f"{target * micros / 0.75e6:.1f}" for target in TARGETS]
+        rows.append(f"| cores of PostgreSQL, settled at the first try | {micros:.0f} µs each | {' | '.join(cores)} |")
+    return "\n".join([head, *rows]) if rows else "Nothing was measured yet: `make bench`."
+
+
+def at_least(number: float) -> str:
+    return str(max(1, math.ceil(number)))
 
 
 def plot_threads(file: Path) -> None:

@@ -8,7 +8,9 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
+import psutil
 import redis
+from confluent_kafka.admin import AdminClient
 
 from benchmarks.ledger_rows import insert
 from tests.platform import Platform, Process, wait_until
@@ -32,6 +34,7 @@ class Services:
         self.postgres = Postgres()
         self.kafka = Kafka()
         self._numbers = itertools.count(1)
+        self._sites: dict[str, Platform] = {}  # by the name of their database
 
     def __enter__(self) -> Self:
         self.postgres.start()
@@ -51,7 +54,29 @@ class Services:
         site = self._platform(name)
         site.environment |= environment
         site.manage("create_topics", "--partitions", str(PARTITIONS), "--replication-factor", "1")
+        self._sites[name] = site
         return site
+
+    def postgres_cpu(self) -> float:
+        """Seconds of CPU that the running processes of PostgreSQL have used."""
+        postmaster = psutil.Process(int((self.postgres.directory / "data" / "postmaster.pid").read_text().split()[0]))
+        return sum(cpu_of(process) for process in (postmaster, *postmaster.children(recursive=True)))
+
+    def drop(self, site: Platform) -> None:
+        """Kill what runs of it and remove its database and topics: the next measurement is not to carry them."""
+        site.kill_all()
+        name = next(name for name, each in self._sites.items() if each is site)
+        del self._sites[name]
+        self.postgres.drop_database(name)
+        admin = AdminClient({"bootstrap.servers": self.kafka.servers, "log_level": 3})
+        topics = [topic for topic in admin.list_topics(timeout=10).topics if topic.startswith(f"{name}.")]
+        for done in admin.delete_topics(topics).values():
+            done.result()
+
+    def drop_all(self) -> None:
+        """What a benchmark that failed left behind."""
+        for site in list(self._sites.values()):
+            self.drop(site)
 
     def directory_of(self, name: str) -> Path:
         found = self.directory / name
@@ -70,6 +95,11 @@ class Services:
         del site.environment["RETRY_SCHEDULE"]  # the tests' own, of seconds
         site.environment["DJANGO_SETTINGS_MODULE"] = "project.settings"
         return site
+
+
+def cpu_of(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 class Redis:
