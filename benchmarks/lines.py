@@ -39,9 +39,8 @@ def machine() -> str:
     model = _value(Path("/proc/cpuinfo"), "model name") or platform.processor()
     memory = psutil.virtual_memory().total / 2**30
     versions = f"Python {platform.python_version()}, {_said('postgres')}, {_said('java')}"
-    return (
-        f"{psutil.cpu_count()} cores ({model}), {memory:.0f} GiB, {platform.system()} {platform.release()}; {versions}"
-    )
+    system = f"{platform.system()} {platform.release().partition('-')[0]}"
+    return f"{psutil.cpu_count()} cores ({model}), {memory:.0f} GiB, {system}; {versions}"
 
 
 def _value(file: Path, name: str) -> str:

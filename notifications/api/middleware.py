@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 from django.http import HttpRequest, HttpResponse
 from django.template.response import SimpleTemplateResponse
-from django.urls import resolve
+from django.urls import ResolverMatch, resolve
 
 PREFIXES = ("/notification", "/users", "/health/", "/metrics")
 
 PROBES = "/health/"
+BUSY = ("/notification", "/notifications")  # resolving takes longer than parsing
 
 
 class StraightToTheView:
@@ -24,9 +26,18 @@ class StraightToTheView:
             return self.get_response(request)
         if not request.path_info.startswith(PROBES):  # an orchestrator asks by address, not by name
             request.get_host()  # raises DisallowedHost
-        match = request.resolver_match = resolve(request.path_info)
+        match = request.resolver_match = _match_of(request.path_info)
         response: HttpResponse = match.func(request, *match.args, **match.kwargs)
         if isinstance(response, SimpleTemplateResponse):
             response.render()
         response.headers["Content-Length"] = str(len(response.content))  # else servers answer in chunks
         return response
+
+
+def _match_of(path: str) -> ResolverMatch:
+    return _busy_match_of(path) if path in BUSY else resolve(path)
+
+
+@cache
+def _busy_match_of(path: str) -> ResolverMatch:
+    return resolve(path)
