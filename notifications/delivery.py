@@ -142,9 +142,10 @@ class Delivery:
             return claimed
 
     def _queue(self, claimed: list[Claimed]) -> None:
+        now = time.monotonic()
         send, park = self._parking.split(claimed, self._pool.lane_length)
         for row, due_in in park:
-            self._put_back(row, Reason.PARKED, due_in)
+            self._put_back(row, Reason.PARKED, due_in, now)
         for row in self._pool.add(send):  # it stopped while these were claimed
             self._put_back(row, Reason.HANDED_BACK)
 
@@ -192,9 +193,9 @@ class Delivery:
         verdict = retry.failed(failure, attempts=row.attempts, hold=hold, schedule=settings.RETRY_SCHEDULE)
         return verdict, None if failure.permanent else failure.cause  # a permanent one says nothing of the provider
 
-    def _put_back(self, row: Claimed, reason: Reason, due_in: float = 0.0) -> None:
+    def _put_back(self, row: Claimed, reason: Reason, due_in: float = 0.0, waits_from: float | None = None) -> None:
         metrics.put_back.labels(self.name, reason).inc()
-        self._settler.settle(Settlement(row, retry.put_back(reason, due_in), self.name))
+        self._settler.settle(Settlement(row, retry.put_back(reason, due_in), self.name, waits_from=waits_from))
 
 
 class _Stopped(Exception):

@@ -5,6 +5,7 @@ Like ledger.py: what the database cannot be reached for is raised, what it refus
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -35,6 +36,7 @@ class Settlement(msgspec.Struct, frozen=True, gc=False):
     channel: str = ""
     provider: str = ""
     milliseconds: int | None = None
+    waits_from: float | None = None  # monotonic; without it a wait begins when it is settled
 
 
 class _Result(msgspec.Struct):
@@ -217,7 +219,7 @@ def _result(settlement: Settlement) -> _Result:
         provider_message_id=clean(verdict.provider_message_id, 255),
         status=verdict.status,
         reason=verdict.reason,
-        due_in=verdict.due_in,
+        due_in=_due_in(settlement),
         spent=int(verdict.spent),
         uncertain=int(verdict.outcome == "uncertain"),
         deferral=verdict.deferral,
@@ -227,6 +229,12 @@ def _result(settlement: Settlement) -> _Result:
         error=clean(verdict.error, LONGEST_ERROR),
         milliseconds=settlement.milliseconds,
     )
+
+
+def _due_in(settlement: Settlement) -> float | None:
+    """Results of different moments may be settled at one: what counts for their order is when each began to wait."""
+    due_in, began = settlement.verdict.due_in, settlement.waits_from
+    return due_in if due_in is None or began is None else max(0.0, due_in - (time.monotonic() - began))
 
 
 def _without_text(result: _Result, error: Exception) -> _Result:

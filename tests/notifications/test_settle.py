@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
@@ -106,6 +107,22 @@ def test_putting_back_leaves_no_trace_of_a_failure() -> None:
     assert (found.last_cause, found.last_error, found.deferred_since) == (Cause.TIMEOUT, "before", None)
     assert 1 < (seconds_until("due_at", found.id) or 0) <= 2
     assert not Attempt.objects.exists()
+
+
+def test_parked_rows_keep_their_order_though_they_are_settled_late_and_together() -> None:
+    """Each was given its time when it was parked; the settler may have had no database since."""
+    early, late, long_ago = claim(message(), message(), message())
+    now = time.monotonic()
+    parked = [
+        Settlement(early, retry.put_back(Reason.PARKED, 30.0), waits_from=now - 20),
+        Settlement(late, retry.put_back(Reason.PARKED, 20.0), waits_from=now),
+        Settlement(long_ago, retry.put_back(Reason.PARKED, 1.0), waits_from=now - 60),
+    ]
+    assert len(settle(parked)) == 3
+    first, second, third = (seconds_until("due_at", one.id) or 0 for one in (long_ago, early, late))
+    assert -5 < first <= 0
+    assert 5 < second <= 10
+    assert 15 < third <= 20
 
 
 @pytest.mark.parametrize(
