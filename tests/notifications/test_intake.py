@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
 from notifications import intake, ledger
@@ -233,6 +237,14 @@ def test_who_cannot_be_addressed() -> None:
     assert list(errors[4]) == ["message"]
 
 
+def test_keys_are_inserted_in_one_order_whatever_the_batchs(broker: Broker) -> None:
+    """So that two batches with the same keys wait for each other, and do not deadlock."""
+    with CaptureQueriesContext(connection) as queries:
+        accept([draft() for _ in range(3)], client="shop", keys=["key-c", "key-a", "key-b"])
+    (insert,) = [query["sql"] for query in queries if query["sql"].startswith("INSERT")]
+    assert re.findall("key-.", insert) == ["key-a", "key-b", "key-c"]
+
+
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_callers_that_race_with_one_key_get_one_notification() -> None:
@@ -252,12 +264,15 @@ def test_callers_that_race_with_one_key_get_one_notification() -> None:
 
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
-def test_batches_with_the_same_keys_in_opposite_orders_do_not_deadlock() -> None:
-    keys = [f"k{number:03}" for number in range(200)]
+def test_batches_with_the_same_keys_in_opposite_orders_do_not_deadlock(broker: Broker) -> None:
+    for attempt in range(3):
+        keys = [f"{attempt}-{number:03}" for number in range(600)]
+        together = threading.Barrier(4, timeout=30)
 
-    def call(order: list[str]) -> dict[str, UUID]:
-        return dict(zip(order, accept([draft() for _ in order], client="shop", keys=order), strict=True))
+        def call(order: list[str], together: threading.Barrier = together) -> dict[str, UUID]:
+            together.wait()
+            return dict(zip(order, accept([draft() for _ in order], client="shop", keys=order), strict=True))
 
-    answers = in_threads(*[lambda: call(keys), lambda: call(keys[::-1])] * 3)
-    assert all(answer == answers[0] for answer in answers)
-    assert rows() == (200, 200)
+        answers = in_threads(*[partial(call, keys), partial(call, keys[::-1])] * 2)
+        assert all(answer == answers[0] for answer in answers)
+    assert rows() == (0, 3 * 600)
