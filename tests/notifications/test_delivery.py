@@ -3,113 +3,30 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import OperationalError, connections
+from django.db import OperationalError
 from pytest_django import Settings
 
 from dlq.models import DeadLetter
 from notifications import ledger, settlement
 from notifications import settler as settler_module
-from notifications.broker import Broker, LogLost, Record
+from notifications.broker import LogLost, Record
 from notifications.causes import Cause, Outcome, Reason, Status
 from notifications.channels import Outgoing, SendError
-from notifications.delivery import Delivery
-from notifications.embedded import EmbeddedBroker, EmbeddedConsumer
 from notifications.message import topic_of
 from notifications.models import Attempt, Category, Notification
 from notifications.parking import CAP
 from notifications.settlement import Settlement
-from notifications.settler import Settler
 from tests.notifications.rows import Scripted, ago, ids, message, message_of, read, row
+from tests.notifications.running import Feed, Running
 from tests.services.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SCHEDULE = (30.0, 120.0)
-
-
-class Feed:
-    """A broker whose one consumer reads these records, or raises."""
-
-    def __init__(self, *records: Record, error: Exception | None = None) -> None:
-        self.records = list(records)
-        self.error = error
-        self.committed: list[Record] = []
-        self.closed = 0
-
-    def consumer(self, channel: str, priority: str) -> Any:
-        return self if priority == "transactional" else Feed()
-
-    def poll(self, limit: int, timeout: float) -> list[Record]:
-        if self.error:
-            raise self.error
-        taken, self.records = self.records[:limit], self.records[limit:]
-        if not taken:
-            time.sleep(0.01)
-        return taken
-
-    def commit(self, records: Sequence[Record]) -> None:
-        self.committed += records
-
-    def close(self) -> None:
-        connections.close_all()
-        self.closed += 1
-
-
-class Embedded(EmbeddedBroker):
-    """The embedded queue, whose consumers end their threads' connections."""
-
-    def consumer(self, channel: str, priority: str) -> EmbeddedConsumer:
-        return _Closing(channel, priority)
-
-
-class _Closing(EmbeddedConsumer):
-    def close(self) -> None:
-        connections.close_all()
-
-
-class Running:
-    """A delivery and its settler, as a sender holds them."""
-
-    def __init__(
-        self, channel: Scripted, broker: Any = None, *, threads: int = 4, lease: float = 60, send_timeout: float = 20
-    ) -> None:
-        self.channel = channel
-        self.fatal: list[str] = []
-        self.breaker: list[tuple[bool, Cause | None]] = []
-        self.settler = Settler(lease=lease, send_timeout=send_timeout)
-        self.settler.thread = threading.Thread(target=self._settle, daemon=True)
-        room: Broker = broker or Embedded()
-        self.delivery = Delivery(
-            channel,
-            broker=room,
-            settler=self.settler,
-            threads=threads,
-            on_breaker=lambda _name, _provider, is_open, cause: self.breaker.append((is_open, cause)),
-            on_fatal=self.fatal.append,
-        )
-        self.delivery.held_categories = Category.held()
-
-    def start(self) -> None:
-        self.settler.thread.start()
-        self.delivery.start()
-
-    def _settle(self) -> None:
-        try:
-            self.settler._run()
-        finally:
-            connections.close_all()
-
-    def stop(self, drain: float = 20.0) -> None:
-        """Once; the settler goes last."""
-        if not self.settler.thread.is_alive():
-            return
-        self.delivery.stop(time.monotonic() + drain)
-        assert self.settler.stop(time.monotonic() + drain), "results are left unsettled"
 
 
 Run = Callable[..., Running]
