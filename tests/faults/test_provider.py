@@ -114,7 +114,7 @@ def test_an_outage_kills_nobody_and_costs_each_one_retry_at_most(site: Site) -> 
     site.providers.twilio.mend()
     site.struck()
     site.wait_until_settled()
-    assert _breakers(site, "closed")
+    wait_until(lambda: _breakers(site, "closed"), what="its closing is recorded")
     assert site.platform.statuses() == {"sent": 100}
     assert site.ids("attempts > 1") == set()
     site.balance()
