@@ -7,6 +7,7 @@ Pausing is polling for nothing: a consumer that is asked for no records keeps it
 from __future__ import annotations
 
 import os
+import random
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -111,8 +112,9 @@ def outbound(
     message: Message, *, origin: str, traceparent: str = "", trace_id: str = "", value: bytes = b""
 ) -> Outbound:
     """A message's record. Without a traceparent it continues `trace_id`, or starts a trace."""
-    if not TRACEPARENT.match(traceparent):
-        traceparent = f"00-{trace_id or os.urandom(16).hex()}-{os.urandom(8).hex()}-00"
+    if not (traceparent and TRACEPARENT.match(traceparent)):
+        # Not secrets, so the quick generator will do: urandom would be a call to the system for each record.
+        traceparent = f"00-{trace_id or f'{random.getrandbits(128):032x}'}-{random.getrandbits(64):016x}-00"
     return Outbound(
         topic=message.topic,
         key=message.receiver_hash,

@@ -25,7 +25,7 @@ from django.conf import settings
 from notifications import metrics
 from notifications.broker import LogLost, Outbound, Record
 from notifications.kafka_topics import KafkaLog, create_topics, topic_warnings
-from notifications.message import topic_of
+from notifications.message import all_topics, topic_of
 
 logger = logging.getLogger(__name__)
 
@@ -97,11 +97,19 @@ class KafkaBroker:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._producer: Producer | None = None
-        self._down: set[str] = set()  # topics that did not acknowledge; while any, nobody waits for Kafka
+        self._down: frozenset[str] = frozenset()  # topics for whose acknowledgement nobody waits
 
     def publish(self, records: Sequence[Outbound]) -> list[bool]:
-        if self._down:
-            return [False] * len(records)
+        down = self._down
+        tried = [record for record in records if record.topic not in down] if down else records
+        durable = self._produce(tried) if tried else []
+        failed = {record.topic for record, fine in zip(tried, durable, strict=True) if not fine}
+        if failed:
+            self._trip(failed)
+        answers = iter(durable)
+        return [record.topic not in down and next(answers) for record in records]
+
+    def _produce(self, records: Sequence[Outbound]) -> list[bool]:
         acks = _Acks(len(records))
         producer = self._open()
         for position, record in enumerate(records):
@@ -116,17 +124,14 @@ class KafkaBroker:
             except (BufferError, KafkaException) as error:
                 logger.warning("Kafka's producer refused a record: %s", error)
                 acks.give_up(position)
-        durable = acks.wait(ACK_TIMEOUT)
-        if not all(durable):
-            self._trip({record.topic for record, fine in zip(records, durable, strict=True) if not fine})
-        return durable
+        return acks.wait(ACK_TIMEOUT)
 
     def consumer(self, channel: str, priority: str) -> KafkaConsumer:
         return KafkaConsumer(topic_of(channel, priority))
 
     def problem(self) -> str | None:
         if self._down:
-            return "Kafka does not acknowledge; accepting through the outbox."
+            return f"Kafka does not acknowledge {', '.join(sorted(self._down))}; accepting through the outbox."
         try:
             self._open().list_topics(timeout=2)
         except KafkaException:
@@ -161,25 +166,27 @@ class KafkaBroker:
         """Stop waiting for Kafka: at three seconds each, a few threads would wait away the intake."""
         with self._lock:
             first = not self._down
-            self._down |= topics
+            self._down |= topics | set(all_topics())  # the probe soon tells which of them are well
         if first:
             logger.error("Kafka did not acknowledge; going through the outbox until it answers again")
             metrics.kafka_up.set(0)
             threading.Thread(target=self._probe, name="kafka-probe", daemon=True).start()
 
     def _probe(self) -> None:
-        while True:
+        while self._down:
             time.sleep(PROBE_EVERY)
             try:
-                known = [self._open().list_topics(topic, timeout=2).topics[topic] for topic in sorted(self._down)]
+                still = frozenset(topic for topic in self._down if not self._has_leaders(topic))
             except KafkaException:
                 continue
-            if all(topic.error is None and topic.partitions for topic in known):
-                break
+            with self._lock:
+                self._down = still
         logger.warning("Kafka answers again")
         metrics.kafka_up.set(1)
-        with self._lock:
-            self._down = set()
+
+    def _has_leaders(self, topic: str) -> bool:
+        known = self._open().list_topics(topic, timeout=2).topics[topic]
+        return known.error is None and all(p.leader >= 0 for p in known.partitions.values())
 
 
 def _serve(producer: Producer) -> None:
@@ -221,6 +228,7 @@ class KafkaConsumer:
         self.topic = topic
         self._stash: deque[Record] = deque()
         self._paused_at: float | None = None
+        self._closing = False
         own = {"group.id": f"{topic}.senders", "on_commit": _count_commit}
         self._consumer = Consumer(connection_settings() | CONSUMER | own, logger=client_logger)
         self._consumer.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
@@ -249,6 +257,7 @@ class KafkaConsumer:
             logger.warning("could not commit on %s: %s", self.topic, error)
 
     def close(self) -> None:
+        self._closing = True
         self._stash.clear()
         self._consumer.close()
 
@@ -297,7 +306,12 @@ class KafkaConsumer:
             self._paused_at = None
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        known = consumer.committed(partitions, timeout=30)
+        try:
+            known = consumer.committed(partitions, timeout=30)
+        except KafkaException as error:
+            if self._closing:
+                return
+            raise ConnectionError(f"cannot tell where to start reading {self.topic}: {error}") from error
         for partition in known:
             if partition.offset < 0:
                 partition.offset = OFFSET_BEGINNING

@@ -64,9 +64,10 @@ def failed(error: SendError, *, attempts: int, hold: bool, schedule: Sequence[fl
 
 def lease_expired(*, attempts: int, hold: bool, handed: bool, schedule: Sequence[float]) -> Verdict:
     """After a sender died with the notification. `handed` is known for `hold` categories alone."""
-    error = SendError(Cause.LEASE_EXPIRED, "The sender's lease passed before it settled.", uncertain=True)
     if hold and not handed:
+        error = SendError(Cause.LEASE_EXPIRED, "The sender's lease passed before it handed this over.")
         return _waiting(Reason.HANDED_BACK, 0.0, error, deferral="keep")
+    error = SendError(Cause.LEASE_EXPIRED, "The sender's lease passed before it settled.", uncertain=True)
     return _uncertain(error, attempts=attempts, hold=hold, schedule=schedule)
 
 
