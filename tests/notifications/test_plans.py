@@ -132,8 +132,6 @@ SCHEDULERS: list[tuple[Callable[[], Any], set[str]]] = [
     (lambda: due.sweep((1.0,), 500), {"ledger_lease"}),
     (lambda: due.queued("EMAIL", "transactional", 500), {"ledger_queue"}),
     (Notification.objects.overdue_seconds, {"ledger_due"}),
-    (Notification.objects.waiting_by_reason, {"ledger_rare_status"}),
-    (Notification.objects.outbox().count, {"ledger_rare_status"}),
 ]
 
 

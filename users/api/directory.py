@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.http import Http404
 
@@ -96,10 +96,14 @@ def delete(username: str) -> None:
 def _locked(username: str, new: dict[str, str]) -> tuple[User, bool]:
     """The user's row, locked, and whether it was made just now. One deleted in between is made again."""
     while True:
-        made, created = User.objects.get_or_create(username=username, defaults=new)
-        user = User.objects.select_for_update().filter(pk=made.pk).first()
+        user = User.objects.select_for_update().filter(username=username).first()
         if user is not None:
-            return user, created
+            return user, False
+        try:
+            with transaction.atomic():
+                return User.objects.create(username=username, **new), True
+        except IntegrityError:  # somebody else made it just now; it may be gone again by the next look
+            continue
 
 
 def _text_problem(value: object, longest: int) -> str | None:
