@@ -20,6 +20,7 @@ from notifications.retry import lease_expired
 from notifications.settlement import Settlement, settle
 from notifications.sql import as_json, as_uuid, dialect, fetch, from_time, repeated
 
+REPUBLISH_AFTER = 5.0  # seconds, where the broker did not acknowledge
 PUBLISH_LEASE = 30.0  # seconds in which a taken row must be published and marked
 _DUE = f"n.status IN ('{Status.WAITING}', '{Status.ACCEPTED}')"
 _MESSAGE_COLUMNS = (
@@ -62,6 +63,15 @@ def take_due(owner: str, limit: int) -> list[Taken]:
 
 def mark_published(owner: str, ids: Sequence[UUID]) -> int:
     """End the lease of rows whose publishing was acknowledged; a row claimed in the meantime is left alone."""
+    return _change_mine(owner, ids, "owner = NULL, lease_until = NULL")
+
+
+def take_again_soon(owner: str, ids: Sequence[UUID]) -> int:
+    """Shorten the lease of rows whose publishing was not acknowledged, for somebody to take them again."""
+    return _change_mine(owner, ids, f"lease_until = {dialect().later.format(REPUBLISH_AFTER)}")
+
+
+def _change_mine(owner: str, ids: Sequence[UUID], change: str) -> int:
     d = dialect()
     return len(
         fetch(
@@ -69,8 +79,7 @@ def mark_published(owner: str, ids: Sequence[UUID]) -> int:
             f" JOIN {d.rows({'id': 'uuid'})} ON n.id = r.id"
             f" WHERE n.status = '{Status.QUEUED}' AND n.owner = %s"
             f" {d.skip_locked.replace('UPDATE', 'UPDATE OF n')})"
-            f" UPDATE {TABLE} AS n SET owner = NULL, lease_until = NULL"
-            f" FROM picked WHERE n.id = picked.id {d.returning('id')}",
+            f" UPDATE {TABLE} AS n SET {change} FROM picked WHERE n.id = picked.id {d.returning('id')}",
             [as_json([{"id": id.hex} for id in ids]), owner],
         )
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import cache
 from uuid import UUID
 
 import uuid_utils.compat
@@ -18,6 +19,9 @@ from notifications.causes import Status
 from notifications.message import MAX_RECORD_BYTES, Draft, Errors, Message, content_problems, new_message
 from notifications.models import IdempotencyKey, Notification
 from users.models import User
+
+_accepted = cache(metrics.accepted.labels)
+_published = metrics.published.labels("intake")
 
 Devices = dict[str, list[tuple[str, str]]]  # username → (channel, address), the preferred first
 
@@ -62,8 +66,9 @@ def accept(
         _publish(records)
     except (DatabaseError, InterfaceError) as error:
         raise Unavailable from error
-    for channel, count in Counter(message.channel for message in messages.values()).items():
-        metrics.accepted.labels(channel).inc(count)
+    channels = [message.channel for message in messages.values()]
+    for channel in set(channels):
+        _accepted(channel).inc(channels.count(channel))
     return ids
 
 
@@ -154,7 +159,7 @@ def _records(messages: dict[int, Message], traceparent: str) -> list[Outbound]:
 def _publish(records: list[Outbound]) -> None:
     """Durable in the broker, or in the outbox: what was not acknowledged may still arrive, with the same id."""
     durable = open_broker().publish(records)
-    metrics.published.labels("intake").inc(sum(durable))
+    _published.inc(sum(durable))
     outbox = [record for record, fine in zip(records, durable, strict=True) if not fine]
     if outbox:
         ledger.insert([(r.message, trace_id_of(r.traceparent)) for r in outbox if r.message], Status.ACCEPTED)

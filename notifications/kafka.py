@@ -201,7 +201,8 @@ class _Acks:
         self._durable = [False] * count
         self._missing = count
         self._lock = threading.Lock()
-        self._all = threading.Event()
+        self._none_missing = threading.Lock()  # held until all are there: lighter than an Event
+        self._none_missing.acquire()
 
     def report(self, position: int, error: KafkaError | None, _message: Message) -> None:
         if error is not None:
@@ -213,11 +214,11 @@ class _Acks:
         with self._lock:
             self._missing -= 1
             if not self._missing:
-                self._all.set()
+                self._none_missing.release()
 
     def wait(self, timeout: float) -> list[bool]:
         if self._durable:
-            self._all.wait(timeout)
+            self._none_missing.acquire(timeout=timeout)
         return list(self._durable)
 
 

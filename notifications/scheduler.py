@@ -88,7 +88,8 @@ class Scheduler:
             for origin, count in Counter(row.origin for row in acknowledged).items():
                 metrics.published.labels(origin).inc(count)
         if len(acknowledged) < len(taken):
-            self._stopping.wait(IDLE)  # their lease passes, and they are taken again
+            due.take_again_soon(self._owner, [t.message.id for t, fine in zip(taken, durable, strict=True) if not fine])
+            self._stopping.wait(IDLE)
 
     def _sweep(self) -> None:
         now = time.monotonic()

@@ -95,8 +95,8 @@ INSTALLED_APPS = [
     "dlq",
 ]
 MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
     "notifications.api.middleware.StraightToTheView",
+    "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

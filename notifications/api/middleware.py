@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.template.response import SimpleTemplateResponse
 from django.urls import ResolverMatch, resolve
@@ -24,13 +25,16 @@ class StraightToTheView:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not request.path_info.startswith(PREFIXES):
             return self.get_response(request)
-        if not request.path_info.startswith(PROBES):  # an orchestrator asks by address, not by name
+        # Where no API key guards the door, a browser must not be led to it by a name of somebody else's (DNS
+        # rebinding). An orchestrator's probe asks by address.
+        if not settings.API_KEYS_REQUIRED and not request.path_info.startswith(PROBES):
             request.get_host()  # raises DisallowedHost
         match = request.resolver_match = _match_of(request.path_info)
         response: HttpResponse = match.func(request, *match.args, **match.kwargs)
         if isinstance(response, SimpleTemplateResponse):
             response.render()
         response.headers["Content-Length"] = str(len(response.content))  # else servers answer in chunks
+        response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
 

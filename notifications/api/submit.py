@@ -58,11 +58,12 @@ class SubmitOne(LeanPost):
         key = read_key(request)
         draft = read_request(read_body(request, MAX_BODY))
         try:
-            (new,) = accept([draft], client=caller.client, keys=[key], traceparent=self.traceparent(request))
+            (id,) = accept([draft], client=caller.client, keys=[key], traceparent=self.traceparent(request))
         except Refused as refused:
             return json_response(status_of(refused), refused.errors[0])
+        new = str(id)
         return HttpResponse(
-            b'{"id":"%s","status":"accepted"}' % str(new).encode(),
+            f'{{"id":"{new}","status":"accepted"}}',
             status=202,
             content_type="application/json",
             headers={"Location": f"/notification/{new}"},

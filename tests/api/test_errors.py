@@ -62,7 +62,8 @@ def test_accept_header_does_not_matter(api: Api) -> None:
         assert said(api.request("GET", "/notifications", Accept=accept))["results"] == []
 
 
-def test_foreign_host(api: Api) -> None:
+def test_foreign_host_where_no_key_guards_the_door(api: Api, settings: Settings) -> None:
+    settings.API_KEYS_REQUIRED = False
     answer = api.post("/notification", EMAIL, Host="evil.example")
     assert (answer.status_code, said(answer)["code"]) == (400, "bad_request")
     assert Notification.objects.count() == 0

@@ -124,7 +124,7 @@ def test_a_passed_lease(*, hold: bool, handed: bool, status: Status, reason: str
     verdict = retry.lease_expired(attempts=0, hold=hold, handed=handed, schedule=FIVE)
     assert (verdict.status, verdict.reason, verdict.spent) == (status, reason, spent)
     assert verdict.attempt_cause is Cause.LEASE_EXPIRED
-    assert verdict.outcome is Outcome.UNCERTAIN
+    assert verdict.outcome is (Outcome.TRANSIENT if hold and not handed else Outcome.UNCERTAIN)
 
 
 def test_without_a_schedule_the_first_failure_is_the_last() -> None:
