@@ -49,7 +49,9 @@ CONSUMER = {
     "auto.offset.reset": "error",
     "session.timeout.ms": 30_000,
     "max.poll.interval.ms": 300_000,
-    "queued.max.messages.kbytes": 8192,
+    # Of each partition: enough for a second or two, and a backlog of a million does not fill the memory.
+    "queued.min.messages": 5_000,
+    "queued.max.messages.kbytes": 4096,
 }
 
 

@@ -7,6 +7,7 @@ itself is refused for never leaves here: the batch is bisected and the culprit s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Literal
 from uuid import UUID
 
@@ -168,7 +169,18 @@ def claim(
         seen = newest.get(incoming.message.id)
         if seen is None or seen.message.generation < incoming.message.generation:
             newest[incoming.message.id] = incoming
-    return repeated(lambda: _claim_around_culprits(list(newest.values()), list(unreadable), owner, lease))
+    rows = list(newest.values())
+    order = {incoming.message.id: position for position, incoming in enumerate(rows)}
+    claimed = repeated(lambda: _claim_batch(rows, list(unreadable), owner, lease))
+    return sorted(claimed, key=lambda row: order[row.id])
+
+
+def _claim_batch(batch: list[Incoming], unclaimable: list[Unclaimable], owner: str, lease: float) -> list[Claimed]:
+    """Nearly always one statement; savepoints cost two more trips to the database, so only a refusal has them."""
+    if batch and not unclaimable:
+        with suppress(*REFUSALS), transaction.atomic():
+            return _claim(batch, owner, lease)
+    return _claim_around_culprits(batch, unclaimable, owner, lease)
 
 
 def _claim_around_culprits(
@@ -177,8 +189,7 @@ def _claim_around_culprits(
     with transaction.atomic():
         claimed, refused = around_culprits(batch, lambda part: _claim(part, owner, lease)) if batch else ([], [])
         _bury(unclaimable + [_refused(incoming, error) for incoming, error in refused])
-    order = {incoming.message.id: position for position, incoming in enumerate(batch)}
-    return sorted(claimed, key=lambda row: order[row.id])
+    return claimed
 
 
 def _bury(unclaimable: list[Unclaimable]) -> None:

@@ -24,7 +24,7 @@ from notifications.settlement import Settlement, mark_handed, renew, settle
 logger = logging.getLogger(__name__)
 
 BATCH = 500
-LINGER = 0.01  # seconds to let a batch grow, once there is something to settle
+LINGER = 0.05  # seconds to let a batch grow, once there is something to settle
 RENEWALS = 4  # in a lease
 CHORES_EVERY = 5.0  # seconds
 LONGEST_PAUSE = 2.0  # seconds between two tries while the database is away
@@ -58,6 +58,7 @@ class Settler:
         self._results: deque[Settlement] = deque()
         self._handovers: deque[_HandOver] = deque()
         self._wake = threading.Event()
+        self._hurry = threading.Event()  # no waiting for a batch to grow
         self._stopping = False
         self._next_chores = 0.0
         self.failures = 0  # in a row, of the database
@@ -73,6 +74,8 @@ class Settler:
     def settle(self, settlement: Settlement) -> None:
         self._results.append(settlement)
         self._wake.set()
+        if len(self._results) >= BATCH:
+            self._hurry.set()
 
     def may_hand_over(self, row: Claimed) -> bool:
         """Whether the lease, as far as this process knows, outlasts a send that starts now."""
@@ -88,6 +91,7 @@ class Settler:
         noted = _HandOver(row)
         self._handovers.append(noted)
         self._wake.set()
+        self._hurry.set()
         while not noted.done.wait(0.5):
             if not self.may_hand_over(row):
                 return False
@@ -105,15 +109,17 @@ class Settler:
         """Settle what there is until the monotonic `deadline`; whether nothing is left unsettled."""
         self._stopping = True
         self._wake.set()
+        self._hurry.set()
         self.thread.join(max(0.0, deadline - time.monotonic()))
         return not self._results
 
     def _run(self) -> None:
         pause = 0.1
         while not (self._stopping and not self._results):
-            if self._wake.wait(self._lease / RENEWALS / 4) and len(self._results) < BATCH and not self._handovers:
-                time.sleep(LINGER)
+            if self._wake.wait(self._lease / RENEWALS / 4):
+                self._hurry.wait(LINGER)
             self._wake.clear()
+            self._hurry.clear()
             try:
                 self._work()
                 self.failures, pause = 0, 0.1
