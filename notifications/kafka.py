@@ -51,6 +51,7 @@ CONSUMER = {
     "max.poll.interval.ms": 300_000,
     # Of each partition: enough for a second or two, and a backlog of a million does not fill the memory.
     "queued.min.messages": 5_000,
+    "fetch.queue.backoff.ms": 50,
     "queued.max.messages.kbytes": 4096,
 }
 
