@@ -19,8 +19,6 @@ from django.core.management import get_commands, load_command_class
 from tests.services.process import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-# Written by their runs (`make faults`, `make bench`) or with their figures; links to them may come first.
-WRITTEN_LATER = {"docs/reliability.md", "docs/performance.md", "docs/scaling.md"}
 LINK = re.compile(r"""(?:\]\(|src=")([^)\s"]+)""")
 COMMAND = re.compile(r"manage\.py ([a-z_]+)((?: --?[a-z-]+| [A-Za-z0-9_.…-]+)*)")
 TESTS = re.compile(r"tests/[\w/]+\.py::(\w+)")
@@ -49,8 +47,7 @@ def broken_links(page: Path) -> Iterator[str]:
             continue
         target = (page.parent / path).resolve() if path else page
         if not target.exists():
-            if not target.is_relative_to(ROOT) or name_of(target) not in WRITTEN_LATER:
-                yield link
+            yield link
         elif anchor and anchor not in anchors(target):
             yield link
 
