@@ -46,9 +46,7 @@ def broken_links(page: Path) -> Iterator[str]:
         if "://" in link:
             continue
         target = (page.parent / path).resolve() if path else page
-        if not target.exists():
-            yield link
-        elif anchor and anchor not in anchors(target):
+        if not target.exists() or (anchor and anchor not in anchors(target)):
             yield link
 
 
