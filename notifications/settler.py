@@ -24,7 +24,7 @@ from notifications.settlement import Settlement, mark_handed, renew, settle
 logger = logging.getLogger(__name__)
 
 BATCH = 500
-LINGER = 0.02  # seconds to let a batch grow, once there is something to settle
+LINGER = 0.01  # seconds to let a batch grow, once there is something to settle
 RENEWALS = 4  # in a lease
 CHORES_EVERY = 5.0  # seconds
 LONGEST_PAUSE = 2.0  # seconds between two tries while the database is away

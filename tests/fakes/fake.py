@@ -170,12 +170,13 @@ class Fake(ABC):
         await asyncio.sleep(0)
 
     async def _close_all(self) -> None:
-        for transport in list(self._open.values()):
+        there = dict(self._open)  # clients may open new ones meanwhile
+        for transport in there.values():
             if self.tls:  # a TLS goodbye would wait for an answer that an idle client does not give
                 cast("asyncio.Transport", transport).abort()
             else:
                 transport.close()
-        while self._open:
+        while there.keys() & self._open.keys():
             await asyncio.sleep(0.001)
 
 
