@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from benchmarks.noop import LOG
-from project.settings import *  # noqa: F403
+from project.settings import *
 
 CHANNELS = {"EMAIL": "benchmarks.noop.Timed" if LOG else "benchmarks.noop.Noop"}
