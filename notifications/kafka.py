@@ -179,17 +179,17 @@ class KafkaBroker:
         while self._down:
             time.sleep(PROBE_EVERY)
             try:
-                still = frozenset(topic for topic in self._down if not self._has_leaders(topic))
-            except KafkaException:
+                still = frozenset(topic for topic in self._down if not self._is_there(topic))
+            except (KafkaException, KeyError):  # nobody else would probe again
                 continue
             with self._lock:
                 self._down = still
         logger.warning("Kafka answers again")
         metrics.kafka_up.set(1)
 
-    def _has_leaders(self, topic: str) -> bool:
+    def _is_there(self, topic: str) -> bool:
         known = self._open().list_topics(topic, timeout=2).topics[topic]
-        return known.error is None and all(p.leader >= 0 for p in known.partitions.values())
+        return known.error is None and bool(known.partitions)
 
 
 def _serve(producer: Producer) -> None:
