@@ -14,7 +14,6 @@ from tests.platform.platform import KEPT
 from tests.services import jars, postgres, shared
 
 WORKERS = "2"
-TESTS_FAILED = 1  # pytest's exit code for just that
 # Apart from the caller's PATH and the like, only what steers tests and the tools they start.
 STEERING = ("CI", "MAVEN_OPTS", "JAVA_HOME", "VIRTUAL_ENV", shared.DIRECTORY, shared.RUN)
 
@@ -39,17 +38,9 @@ def main() -> None:
 
 def _pytest(title: str, environment: dict[str, str], *arguments: str) -> int:
     """Its exit code; 1 where Ctrl-C ended it."""
-    code = _run(title, environment, "-n", WORKERS, "--dist", "loadgroup", *arguments)
-    if code != TESTS_FAILED:
-        return code
-    # Tests that kill and stop things have deadlines, which two cores can miss; alone they must hold.
-    return _run(f"{title}: what failed, once more and alone", environment, "-n", "0", "--last-failed", *arguments)
-
-
-def _run(title: str, environment: dict[str, str], *arguments: str) -> int:
     _say(f"== Tests {title} ==")
     kept = {name: os.environ[name] for name in (*KEPT, *STEERING) if name in os.environ}
-    command = [sys.executable, "-m", "pytest", *arguments, *sys.argv[1:]]
+    command = [sys.executable, "-m", "pytest", "-n", WORKERS, "--dist", "loadgroup", *arguments, *sys.argv[1:]]
     process = subprocess.Popen(command, env=kept | environment)
     try:
         return process.wait()
