@@ -6,7 +6,6 @@ It also says what an HTTP status means where a provider's own code does not say 
 from __future__ import annotations
 
 import base64
-import io
 import re
 import select
 import socket
@@ -14,22 +13,20 @@ import ssl
 import threading
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http.client import HTTPException, HTTPResponse
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
+from httptools import HttpParserError, HttpResponseParser
 
 from notifications.causes import Cause
 from notifications.channels import SendError
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
 CONNECT_SECONDS = 5.0
 IDLE_SECONDS = 30.0  # an older connection may have been dropped on the way without a word
-MAX_ANSWER = 65_536
+MAX_ANSWER = 65_536  # bytes, headers included
+READ = 8_192
 MAX_RETRY_AFTER = 86_400.0
 MAX_SHOWN = 300
 ADDRESS_LIKE = re.compile(r"[^\s<>\"']+@[^\s<>\"']+")
@@ -72,7 +69,7 @@ class Http:
             return connection.answer(deadline)
         except TimeoutError:
             raise SendError(Cause.TIMEOUT, "No answer in time.", uncertain=True) from None
-        except (OSError, HTTPException) as error:
+        except (OSError, HttpParserError) as error:
             detail = f"The connection broke before an answer came ({type(error).__name__})."
             raise SendError(Cause.OUTCOME_UNKNOWN, detail, uncertain=True) from None
 
@@ -132,51 +129,64 @@ class _Connection:
 
     def answer(self, deadline: float) -> Answer:
         """Reads one answer; the connection stays open only after a complete one that allows it."""
-        response = _Response(self._socket, deadline)
-        complete = False
+        incoming = _Incoming()
         try:
-            response.begin()
-            body, complete = response.read_some(MAX_ANSWER)
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status, headers, body)
+            while not incoming.complete:
+                self._socket.settimeout(_left(deadline))
+                incoming.feed(self._socket.recv(READ))
+        except (OSError, HttpParserError):
+            if not incoming.status:
+                raise
         finally:
-            response.close()
             self._used = monotonic()
-            if not complete or response.will_close:
+            if not incoming.reusable:
                 self.close()
+        return Answer(incoming.status, incoming.headers, b"".join(incoming.body))
 
     def close(self) -> None:
         self._open = False
         self._socket.close()
 
 
-class _Response(HTTPResponse):
-    """A response all of whose reads share one deadline, so that a trickle cannot hold the thread."""
+class _Incoming:
+    """An answer as llhttp reports it, piece by piece."""
 
-    def __init__(self, connected: socket.socket, deadline: float) -> None:
-        super().__init__(connected, method="POST")
-        self.fp.close()
-        self.fp = io.BufferedReader(_Reader(connected, deadline))
+    def __init__(self) -> None:
+        self.status = 0  # 0 until the headers are complete
+        self.headers: dict[str, str] = {}
+        self.body: list[bytes] = []
+        self.complete = False
+        self.reusable = False
+        self._bytes = 0
+        self._parser = HttpResponseParser(self)
 
-    def read_some(self, limit: int) -> tuple[bytes, bool]:
-        """The body up to `limit` bytes, and whether that was all of it."""
-        try:
-            return self.read(limit), self.isclosed()
-        except (OSError, HTTPException):
-            return b"", False
+    def feed(self, data: bytes) -> None:
+        """The next bytes of the connection. Raises ConnectionError at its end, HttpParserError at nonsense."""
+        self._bytes += len(data)
+        if not data or self._bytes > MAX_ANSWER:
+            raise ConnectionResetError
+        self._parser.feed_data(data)
 
+    def on_message_begin(self) -> None:
+        self.reusable = False  # a second answer was not asked for
 
-class _Reader(io.RawIOBase):
-    def __init__(self, connected: socket.socket, deadline: float) -> None:
-        self._socket = connected
-        self._deadline = deadline
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
-    def readable(self) -> bool:
-        return True
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status >= 200:  # before it there may be others that say only "go on"
+            self.status = self.status or status
+        else:
+            self.headers.clear()
 
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        self._socket.settimeout(_left(self._deadline))
-        return self._socket.recv_into(buffer)
+    def on_body(self, body: bytes) -> None:
+        self.body.append(body)
+
+    def on_message_complete(self) -> None:
+        if self.status:
+            self.complete = True
+            self.reusable = self._parser.should_keep_alive()
 
 
 def refusal(status: int, detail: str, retry_after: float | None = None) -> SendError:
