@@ -88,7 +88,7 @@ class Web(Sink):
 
 
 class Mail(Sink):
-    """SMTP without anything optional; only the mail itself is answered late."""
+    """SMTP with what every server offers today; only the mail itself is answered late."""
 
     def __init__(self, delay: float, log: TextIO) -> None:
         super().__init__(delay, log)
@@ -100,28 +100,28 @@ class Mail(Sink):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
+        replies = b""
         while True:
             mark = b"\r\n.\r\n" if self._in_data else b"\r\n"
             said, end, rest = self._buffer.partition(mark)
             if not end:
-                return
+                break
             self._buffer = rest
             if self._in_data:
                 self._in_data = False
                 self.answer_after(self.took(said), b"250 2.0.0 Ok: queued\r\n")
             else:
-                self._command(said[:4].upper())
+                replies += self._reply(said[:4].upper())
+        if replies:
+            self.write(replies)
 
-    def _command(self, verb: bytes) -> None:
+    def _reply(self, verb: bytes) -> bytes:
         if verb == b"DATA":
             self._in_data = True
-            self.write(b"354 go on\r\n")
-        elif verb == b"QUIT":
-            self.write(b"221 bye\r\n")
-            if self._transport:
-                self._transport.close()
-        else:
-            self.write(b"250 sink\r\n" if verb != b"EHLO" else b"250-sink\r\n250-SIZE 10485760\r\n250 8BITMIME\r\n")
+            return b"354 go on\r\n"
+        if verb == b"QUIT":
+            return b"221 bye\r\n"
+        return b"250-sink\r\n250-SIZE 10485760\r\n250 PIPELINING\r\n" if verb == b"EHLO" else b"250 sink\r\n"
 
 
 KINDS: dict[str, Callable[[float, TextIO], Sink]] = {

@@ -38,13 +38,10 @@ class Smtp:
     def send(self, sender: str, receiver: str, mail: bytes) -> str:
         """The server's words for a mail it took. `mail` is ASCII and its lines end in CRLF. Raises SendError."""
         deadline = monotonic() + self._timeout
-        session = self._begin(sender, len(mail), deadline)
         try:
-            session.command("rcpt", f"RCPT TO:<{receiver}>", receiver)
-            return session.hand_over(mail, receiver)
+            return self._begin(sender, receiver, len(mail), deadline).hand_over(mail, receiver)
         finally:
-            if not session.reset():
-                self._mine.session = None
+            self._tidy()
 
     def close(self) -> None:
         session: _Session | None = getattr(self._mine, "session", None)
@@ -52,24 +49,29 @@ class Smtp:
         if session:
             session.quit()
 
-    def _begin(self, sender: str, size: int, deadline: float) -> _Session:
-        """A session that took MAIL FROM. One that the server gave up while idle is opened anew."""
+    def _begin(self, sender: str, receiver: str, size: int, deadline: float) -> _Session:
+        """A session that took the envelope. One that the server gave up while idle is opened anew."""
         session: _Session | None = getattr(self._mine, "session", None)
-        self._mine.session = None
         if session and session.usable:
             try:
-                session.mail(sender, size, deadline)
+                session.envelope(sender, receiver, size, deadline)
             except SendError:
-                session.drop()
-                if not session.gone:
+                if not session.stale:
                     raise
             else:
-                self._mine.session = session
                 return session
-        session = self._open(deadline)
-        session.mail(sender, size, deadline)
-        self._mine.session = session
+        if session:
+            session.drop()
+        self._mine.session = None
+        session = self._mine.session = self._open(deadline)
+        session.envelope(sender, receiver, size, deadline)
         return session
+
+    def _tidy(self) -> None:
+        """Keep the session only where it can take the next mail."""
+        session: _Session | None = self._mine.session
+        if session and not session.reset():
+            self._mine.session = None
 
     def _open(self, deadline: float) -> _Session:
         phase: Phase = "connect"
@@ -84,6 +86,7 @@ class Smtp:
             client.ehlo_or_helo_if_needed()
             if self._context and self._tls == "starttls":
                 client.starttls(context=self._context)
+                client.ehlo_or_helo_if_needed()
             phase = "auth"
             if all(self._login):
                 client.login(*self._login)
@@ -113,30 +116,43 @@ class _Session:
         fresh = monotonic() - self._used < IDLE_SECONDS
         return not self.gone and fresh
 
-    def mail(self, sender: str, size: int, deadline: float) -> None:
+    @property
+    def stale(self) -> bool:
+        """Whether it was lost before it took anything of the mail, which may then go over another."""
+        return self.gone and not self._in_mail
+
+    def envelope(self, sender: str, receiver: str, size: int, deadline: float) -> None:
+        """MAIL, RCPT and DATA, in one write where the server allows it (RFC 2920). Nothing is handed over yet."""
         self._deadline = deadline
         extension = f" SIZE={size}" if self._client.has_extn("size") else ""
-        self.command("mail", f"MAIL FROM:<{sender}>{extension}", sender)
-        self._in_mail = True
-
-    def command(self, phase: Phase, line: str, *secrets: str, expect: int = 2) -> bytes:
-        """The reply's text; `expect` is the first digit of a good one. Nothing is handed over yet."""
-        try:
-            self._set_timeout()
-            self._client.putcmd(line)
-            code, text = self._client.getreply()
-        except (OSError, smtplib.SMTPException) as error:
-            self.gone = True
-            cause = Cause.TIMEOUT if _timed_out(error) else Cause.CONNECTION
-            raise SendError(cause, f"The connection broke at {phase.upper()}.") from None
-        if code // 100 != expect:
-            self.gone = code == 421
-            raise refusal(phase, code, text, *secrets)
-        return text
+        lines: dict[Phase, str] = {
+            "mail": f"MAIL FROM:<{sender}>{extension}",
+            "rcpt": f"RCPT TO:<{receiver}>",
+            "data": "DATA",
+        }
+        at_once = self._client.has_extn("pipelining")
+        if at_once:
+            self._write("mail", *lines.values())
+        refused: SendError | None = None
+        for phase, line in lines.items():
+            if not at_once:
+                self._write(phase, line)
+            try:
+                code, text = self._reply(phase)
+            except SendError as broken:
+                raise refused or broken from None
+            if code // 100 == (3 if phase == "data" else 2):
+                self._in_mail = self._in_mail or phase == "mail"
+            else:
+                refused = refused or refusal(phase, code, text, sender, receiver)
+            if refused and (not at_once or self.gone or code == 354):
+                self.gone = self.gone or code == 354  # it waits for a mail now, and takes nothing else
+                break
+        if refused:
+            raise refused
 
     def hand_over(self, mail: bytes, receiver: str) -> str:
-        """DATA and the mail. Once the final dot is out, a missing reply leaves the outcome unknown."""
-        self.command("data", "DATA", receiver, expect=3)
+        """The mail itself. Once the final dot is out, a missing reply leaves the outcome unknown."""
         try:
             self._set_timeout()
             self._client.send(mail.replace(b"\r\n.", b"\r\n..") + b".\r\n")
@@ -164,7 +180,8 @@ class _Session:
         if self._in_mail and not self.gone:
             self._in_mail = False
             try:
-                self.command("mail", "RSET")
+                self._write("mail", "RSET")
+                self.gone = self._reply("mail")[0] // 100 != 2
             except SendError:
                 self.gone = True
         if self.gone:
@@ -175,7 +192,8 @@ class _Session:
         """Say goodbye, without waiting long for the answer."""
         self._deadline = monotonic() + 1
         try:
-            self.command("connect", "QUIT")
+            self._write("connect", "QUIT")
+            self._reply("connect")
         except SendError:
             pass
         finally:
@@ -183,6 +201,29 @@ class _Session:
 
     def drop(self) -> None:
         self._client.close()
+
+    def _write(self, phase: Phase, *lines: str) -> None:
+        if any("\r" in line or "\n" in line for line in lines):
+            raise ValueError("A command must not contain a line break.")
+        try:
+            self._set_timeout()
+            self._client.send("".join(f"{line}\r\n" for line in lines))
+        except (OSError, smtplib.SMTPException) as error:
+            raise self._broken(phase, error) from None
+
+    def _reply(self, phase: Phase) -> tuple[int, bytes]:
+        try:
+            self._set_timeout()
+            code, text = self._client.getreply()
+        except (OSError, smtplib.SMTPException) as error:
+            raise self._broken(phase, error) from None
+        self.gone = self.gone or code == 421
+        return code, text
+
+    def _broken(self, phase: Phase, error: Exception) -> SendError:
+        self.gone = True
+        cause = Cause.TIMEOUT if _timed_out(error) else Cause.CONNECTION
+        return SendError(cause, f"The connection broke at {phase.upper()}.")
 
     def _set_timeout(self) -> None:
         if self._client.sock is None:

@@ -19,6 +19,7 @@ from notifications.channels.email import Email, Mail, OverBackend, OverSmtp, mim
 from notifications.channels.smtp import Smtp, Tls
 from project.environment import env
 from tests.channels.parts import Note, tls_pair
+from tests.channels.raw import Dialogue, dialogue
 from tests.fakes.postmark import PostmarkFake
 from tests.fakes.smtp import SmtpFake
 
@@ -26,6 +27,10 @@ from tests.fakes.smtp import SmtpFake
 def over_smtp(fake: SmtpFake, *, tls: Tls = "") -> Email:
     smtp = Smtp("127.0.0.1", fake.port, user="user", password="right", tls=tls, timeout=5)
     return Email(OverSmtp(smtp), sender="Äpp <app@example.com>", default_subject="Notification")
+
+
+def plain_smtp(port: int) -> Smtp:
+    return Smtp("127.0.0.1", port, user="", password="", tls="", timeout=5)
 
 
 def parse(mail: bytes) -> EmailMessage:
@@ -123,17 +128,60 @@ def test_a_server_that_wants_a_new_session_gets_one() -> None:
         assert (fake.connections, len(fake.accepted)) == (2, 2)
 
 
-@pytest.mark.parametrize("phase", ["rcpt", "dot"])
-def test_a_refused_mail_leaves_the_session_usable(phase: str) -> None:
+@pytest.mark.parametrize("pipelining", [True, False])
+@pytest.mark.parametrize("phase", ["mail", "rcpt", "dot"])
+def test_a_refused_mail_leaves_the_session_usable(phase: str, pipelining: bool) -> None:
     with SmtpFake(login=("user", "right")) as fake:
-        fake.answer("bad@example.com", phase=phase, reply="550 5.1.1 No such user")
+        fake.pipelining = pipelining
         channel = over_smtp(fake)
+        refused = "app@example.com" if phase == "mail" else "bad@example.com"
         for _ in range(2):
-            with pytest.raises(SendError):
+            fake.answer(refused, phase=phase, reply="550 5.1.1 No such user", times=1)
+            with pytest.raises(SendError, match=phase.replace("dot", "data").upper()):
                 channel.send(Note("bad@example.com"))
             channel.send(Note("good@example.com"))
         assert [entry.receiver for entry in fake.accepted] == ["good@example.com"] * 2
         assert fake.connections == 1
+
+
+def test_a_server_that_takes_the_envelope_at_once_gets_it_at_once() -> None:
+    seen: list[bytes] = []
+
+    def serve(server: Dialogue) -> None:
+        server.greet(b"PIPELINING")
+        seen.append(server.read_until(b"DATA\r\n"))  # before any answer
+        server.write(b"250 Ok\r\n250 Ok\r\n354 Go on\r\n")
+        seen.append(server.read_until(b"\r\n.\r\n"))
+        server.write(b"250 2.0.0 Taken\r\n")
+
+    with dialogue(serve) as port:
+        assert plain_smtp(port).send("a@example.com", "b@example.com", b"Hi\r\n") == "2.0.0 Taken"
+    assert seen == [b"MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.com>\r\nDATA\r\n", b"Hi\r\n.\r\n"]
+
+
+def test_a_server_that_waits_for_the_mail_of_a_refused_receiver_is_left() -> None:
+    def serve(server: Dialogue) -> None:
+        server.greet(b"PIPELINING")
+        server.read_until(b"DATA\r\n")
+        server.write(b"250 Ok\r\n550 5.1.1 No such user\r\n354 Go on\r\n")
+        assert server.read_until(b".\r\n") == b"", "nothing more is said on this connection"
+
+    with dialogue(serve) as port:
+        with pytest.raises(SendError) as caught:
+            plain_smtp(port).send("a@example.com", "b@example.com", b"Hi\r\n")
+        assert (caught.value.cause, caught.value.permanent) == (Cause.UNKNOWN_RECEIVER, True)
+
+
+def test_a_refusal_counts_although_the_connection_breaks_behind_it() -> None:
+    def serve(server: Dialogue) -> None:
+        server.greet(b"PIPELINING")
+        server.read_until(b"DATA\r\n")
+        server.write(b"250 Ok\r\n550 5.1.1 No such user\r\n")
+
+    with dialogue(serve) as port:
+        with pytest.raises(SendError) as caught:
+            plain_smtp(port).send("a@example.com", "b@example.com", b"Hi\r\n")
+        assert caught.value.cause is Cause.UNKNOWN_RECEIVER
 
 
 def test_a_cut_after_the_mail_is_uncertain_and_not_repeated() -> None:

@@ -1,4 +1,4 @@
-"""An SMTP server, with and without AUTH and STARTTLS."""
+"""An SMTP server, with and without AUTH, STARTTLS and PIPELINING."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class SmtpFake(Fake):
     def __init__(self, *, login: tuple[str, str] | None = None, tls_at_once: bool = False, **given: Any) -> None:
         super().__init__(**given)
         self.login = login
+        self.pipelining = True
         self.tls_at_once = tls_at_once
         self.mails: list[bytes] = []
 
@@ -82,18 +83,28 @@ class _Handler:
         self._fake = fake
         self._now = Behaviour()
 
+    async def ehlo(
+        self, server: SMTP, session: Session, envelope: Envelope, name: str, replies: list[str]
+    ) -> list[str]:
+        session.host_name = name
+        return [*replies[:-1], "250-PIPELINING", replies[-1]] if self._fake.pipelining else replies
+
     async def mail(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
         if self._fake.login and not session.authenticated:
             return "530 5.7.0 Authentication required"
+        self._now = self._fake.behaviour_of(address)
+        if refusal := await self._at("mail", server):
+            return refusal
         envelope.mail_from = address
         envelope.mail_options.extend(options)
-        self._now = self._fake.behaviour_of(address)
-        return await self._at("mail", server) or "250 2.1.0 Ok"
+        return "250 2.1.0 Ok"
 
     async def rcpt(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
         self._now = self._fake.behaviour(address)
+        if refusal := await self._at("rcpt", server):
+            return refusal
         envelope.rcpt_tos.append(address)
-        return await self._at("rcpt", server) or "250 2.1.5 Ok"
+        return "250 2.1.5 Ok"
 
     async def dot(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         reply = await self._at("dot", server)
@@ -119,7 +130,7 @@ class _Handler:
         return self._now.reply
 
 
-for hook in ("mail", "rcpt", "dot"):
+for hook in ("ehlo", "mail", "rcpt", "dot"):
     name = "DATA" if hook == "dot" else hook.upper()
     setattr(_Handler, f"handle_{name}", getattr(_Handler, hook))  # the names aiosmtpd calls
 

@@ -1,0 +1,64 @@
+"""A server that says what a test writes down for it, byte by byte."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+class Dialogue:
+    """One connection, seen from the server."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        connected.settimeout(10)
+        self._socket = connected
+        self._read = b""
+
+    def greet(self, *extensions: bytes) -> None:
+        """The first words of an SMTP server, up to the answer to EHLO."""
+        self.write(b"220 raw\r\n")
+        self.read_until(b"\r\n")
+        *first, last = (b"raw", *extensions)
+        self.write(b"".join(b"250-%s\r\n" % word for word in first) + b"250 %s\r\n" % last)
+
+    def read_until(self, mark: bytes) -> bytes:
+        """What the client says up to `mark`, or up to its end."""
+        while mark not in self._read:
+            data = self._socket.recv(65_536)
+            if not data:
+                break
+            self._read += data
+        place = self._read.find(mark)
+        end = place + len(mark) if place >= 0 else len(self._read)
+        said, self._read = self._read[:end], self._read[end:]
+        return said
+
+    def write(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+
+@contextmanager
+def dialogue(serve: Callable[[Dialogue], None]) -> Iterator[int]:
+    """Serves one connection; the port. What `serve` raises is raised here at the end."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            connected, _ = listening.accept()
+            with connected:
+                serve(Dialogue(connected))
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        thread.join(10)
+        listening.close()
+    if failures:
+        raise failures[0]
