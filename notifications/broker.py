@@ -108,21 +108,24 @@ def _broker_of(_pid: int) -> Broker:
     return broker
 
 
-def outbound(
-    message: Message, *, origin: str, traceparent: str = "", trace_id: str = "", value: bytes = b""
-) -> Outbound:
-    """A message's record. Without a traceparent it continues `trace_id`, or starts a trace."""
-    if not (traceparent and TRACEPARENT.match(traceparent)):
-        # Not secrets, so the quick generator will do: urandom would be a call to the system for each record.
-        traceparent = f"00-{trace_id or f'{random.getrandbits(128):032x}'}-{random.getrandbits(64):016x}-00"
+def outbound(message: Message, *, origin: str, traceparent: str = "", value: bytes = b"") -> Outbound:
+    """A message's record; without a traceparent it starts a trace."""
     return Outbound(
         topic=message.topic,
         key=message.receiver_hash,
         value=value or message.to_record(),
         origin=origin,
-        traceparent=traceparent,
+        traceparent=traceparent or trace(),
         message=message,
     )
+
+
+def trace(traceparent: str = "", *, trace_id: str = "") -> str:
+    """`traceparent` where it is a W3C one; else one that continues `trace_id`, or that of a new trace."""
+    if traceparent and TRACEPARENT.match(traceparent):
+        return traceparent
+    # Not secrets, so the quick generator will do: urandom would be a call to the system for each.
+    return f"00-{trace_id or f'{random.getrandbits(128):032x}'}-{random.getrandbits(64):016x}-00"
 
 
 def trace_id_of(traceparent: str) -> str:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from msgspec import UNSET
 
 from notifications import ledger, metrics
-from notifications.broker import Outbound, open_broker, outbound, trace_id_of
+from notifications.broker import Outbound, open_broker, outbound, trace, trace_id_of
 from notifications.causes import Status
 from notifications.message import MAX_RECORD_BYTES, Draft, Errors, Message, content_problems, new_message
 from notifications.models import IdempotencyKey, Notification
@@ -149,7 +149,8 @@ def _address(draft: Draft, devices: Devices) -> tuple[str, str, Errors]:
 
 
 def _records(messages: dict[int, Message], traceparent: str) -> list[Outbound]:
-    records = {p: outbound(message, origin="intake", traceparent=traceparent) for p, message in messages.items()}
+    one = trace(traceparent)  # a request is one trace
+    records = {p: outbound(message, origin="intake", traceparent=one) for p, message in messages.items()}
     too_large = [position for position, record in records.items() if len(record.value) > MAX_RECORD_BYTES]
     if too_large:
         raise TooLarge({p: {"message": [f"Takes more than {MAX_RECORD_BYTES:,} bytes as JSON."]} for p in too_large})

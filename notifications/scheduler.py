@@ -21,7 +21,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from notifications import due, metrics
-from notifications.broker import Broker, open_broker, outbound
+from notifications.broker import Broker, open_broker, outbound, trace
 from notifications.models import Notification, WorkerHeartbeat
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class Scheduler:
         return len(taken)
 
     def _publish(self, taken: Sequence[due.Taken]) -> None:
-        records = [outbound(row.message, origin=row.origin, trace_id=row.trace_id) for row in taken]
+        records = [outbound(row.message, origin=row.origin, traceparent=trace(trace_id=row.trace_id)) for row in taken]
         durable = self._broker.publish(records)
         acknowledged = [row for row, fine in zip(taken, durable, strict=True) if fine]
         if acknowledged:

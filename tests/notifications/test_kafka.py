@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 from pytest_django import Settings
 
 from notifications import kafka as room
-from notifications.broker import LogLost, Outbound, Record, outbound
+from notifications.broker import LogLost, Outbound, Record, outbound, trace
 from notifications.kafka import KafkaBroker, KafkaConsumer
 from notifications.message import all_topics, topic_of
 from tests.notifications.rows import message
@@ -159,7 +159,7 @@ def test_a_member_that_joins_takes_over_and_all_is_read(kafka: SharedKafka, sett
 
 def test_each_record_says_where_it_comes_from(broker: KafkaBroker) -> None:
     said = message()
-    assert broker.publish([outbound(said, origin="replay", trace_id="ab" * 16)]) == [True]
+    assert broker.publish([outbound(said, origin="replay", traceparent=trace(trace_id="ab" * 16))]) == [True]
     raw = RawConsumer(room.connection_settings() | {"group.id": "raw", "auto.offset.reset": "earliest"})
     try:
         raw.subscribe([said.topic])
