@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.bench import Bench
 from benchmarks.drain import with_sink
-from benchmarks.lines import Line
+from benchmarks.lines import Line, beside
 from benchmarks.measure import HIGH, Sender, Sink, median, pairs, publish, rate_of_times
 from benchmarks.traffic import kinds
 from tests.platform import wait_until
@@ -27,15 +27,14 @@ def slow_sends(bench: Bench) -> list[Line]:
         return HIGH * count / (times[int(HIGH * count) - 1] - times[0])
 
     with_slow, without = pairs(bench.times(3), lambda: rate(0.01), lambda: rate(0.0))
-    ratio = median([a / b for a, b in zip(with_slow, without, strict=True)])
     return [
-        Line(
-            figure="1 % of sends take 5 s, 256 threads, provider answering in 20 ms",
-            must="rate up to the 95 % mark falls < 10 %",
-            measured=f"{median(with_slow):,.0f}/s",
+        beside(
+            "1 % of sends take 5 s, 256 threads, provider answering in 20 ms",
+            "rate up to the 95 % mark falls < 10 %",
+            with_slow,
+            without,
+            least=0.9,
             baseline=f"{median(without):,.0f}/s without",
-            ratio=f"{ratio:.2f}",
-            reached=ratio > 0.9,
             note=f"parked rows, their second round included: {median(parked):,.0f} of {count:,}",
         )
     ]
@@ -61,15 +60,14 @@ def hot_receiver(bench: Bench) -> list[Line]:
     hanging, answering, alone = pairs(
         bench.times(3), lambda: rate("hang"), lambda: rate("plain"), lambda: rate("leave-out")
     )
-    ratio = median([a / b for a, b in zip(hanging, alone, strict=True)])
     return [
-        Line(
-            figure="one receiver has 20 % of the traffic; hangs",
-            must="the others' rate falls < 10 %",
-            measured=f"{median(hanging):,.0f}/s",
+        beside(
+            "one receiver has 20 % of the traffic; hangs",
+            "the others' rate falls < 10 %",
+            hanging,
+            alone,
+            least=0.9,
             baseline=f"{median(alone):,.0f}/s without that receiver",
-            ratio=f"{ratio:.2f}",
-            reached=ratio > 0.9,
             note=f"while it answers like everybody: {median(answering):,.0f}/s",
         )
     ]

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from notifications.causes import Cause, Outcome, Reason, Status
-from notifications.channels import channel_choices, channel_class
+from notifications.channels import channel_choices, masked
 from notifications.message import first_id_at
 
 
@@ -132,11 +132,7 @@ class Notification(models.Model):
 
     @property
     def masked_receiver(self) -> str:
-        """The receiver as lists may show it; a channel that is no longer registered shows nothing of it."""
-        try:
-            return channel_class(self.channel).mask(self.receiver)
-        except KeyError:
-            return "…"
+        return masked(self.channel, self.receiver)
 
 
 class Attempt(models.Model):

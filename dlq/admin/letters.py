@@ -16,7 +16,7 @@ from dlq.admin.repairs import repair_page
 from dlq.models import DeadLetter
 from notifications.admin.base import Context, ReadOnlyAdmin, column, ids_of, is_list, time_column
 from notifications.admin.filters import TimeRange, WordFilter, word_filter
-from notifications.admin.search import MOST_MATCHES, notification_matches
+from notifications.admin.search import MOST_MATCHES, ExactSearch, notification_matches
 from notifications.channels import channel_choices
 from notifications.models import cause_choices
 from notifications.staff import MOST_AT_ONCE
@@ -61,7 +61,7 @@ error = column("error", _error)
 
 
 @admin.register(DeadLetter)
-class DeadLetterAdmin(ReadOnlyAdmin[DeadLetter]):
+class DeadLetterAdmin(ExactSearch, ReadOnlyAdmin[DeadLetter]):
     list_display = (
         *(number, time_column("died_at", "died"), "channel", receiver),
         *("cause", error, "attempts", state),
@@ -86,19 +86,15 @@ class DeadLetterAdmin(ReadOnlyAdmin[DeadLetter]):
         queryset = super().get_queryset(request)
         return queryset.defer("raw", "notification__message", "notification__html") if is_list(request) else queryset
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        if not search_term.strip():
-            return queryset, False
-        matches = [*notification_matches(search_term, "notification__")]
-        if letter_id := _number(search_term):
+    def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        matches = [*notification_matches(term, "notification__")]
+        if letter_id := _number(term):
             matches.append(Q(pk=letter_id))
         found: set[int] = set()
         for match in matches:
             newest = DeadLetter.objects.filter(match).order_by("-id")
             found.update(newest.values_list("pk", flat=True)[:MOST_MATCHES])
-        return queryset.filter(pk__in=found), False
+        return queryset.filter(pk__in=found)
 
     def get_urls(self) -> list[URLPattern]:
         guard = self.admin_site.admin_view

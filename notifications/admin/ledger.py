@@ -25,7 +25,7 @@ from notifications.admin.base import (
     time_column,
 )
 from notifications.admin.filters import AcceptedRange, WordFilter, word_filter
-from notifications.admin.search import HELP, MOST_MATCHES, as_id, notification_matches
+from notifications.admin.search import HELP, MOST_MATCHES, ExactSearch, as_id, notification_matches
 from notifications.admin.unfold import TabularInline
 from notifications.causes import Status
 from notifications.channels import channel_choices
@@ -116,7 +116,7 @@ class AttemptInline(TabularInline[Attempt, Notification]):
 
 
 @admin.register(Notification)
-class NotificationAdmin(ReadOnlyAdmin[Notification]):
+class NotificationAdmin(ExactSearch, ReadOnlyAdmin[Notification]):
     list_display = (*(accepted, "channel", masked_receiver, "user", status, why, "attempts", due),)
     list_display_links = (accepted,)
     list_filter = (
@@ -155,16 +155,12 @@ class NotificationAdmin(ReadOnlyAdmin[Notification]):
         queryset = super().get_queryset(request)
         return queryset.defer("message", "html") if is_list(request) else queryset.select_related("dead_letter")
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        if not search_term.strip():
-            return queryset, False
+    def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         found: set[UUID] = set()
-        for match in notification_matches(search_term):
+        for match in notification_matches(term):
             newest = Notification.objects.filter(match).order_by("-id")
             found.update(newest.values_list("pk", flat=True)[:MOST_MATCHES])
-        return queryset.filter(pk__in=found), False
+        return queryset.filter(pk__in=found)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Context | None = None

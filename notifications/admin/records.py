@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from notifications.admin.base import DeskAdmin, ReadOnlyAdmin, as_text, column, is_list, time_column
 from notifications.admin.filters import TimeRange, word_filter
-from notifications.admin.search import as_id
-from notifications.channels import channel_choices, channel_class
+from notifications.admin.search import ExactSearch, as_id
+from notifications.channels import channel_choices, masked
 from notifications.models import BreakerEvent, Category, SandboxMessage, StaffAction, WorkerHeartbeat
 
 ALIVE_SECONDS = 30
@@ -24,14 +24,7 @@ def is_alive(worker: WorkerHeartbeat) -> bool:
     return timezone.now() - worker.seen_at <= timedelta(seconds=ALIVE_SECONDS)
 
 
-def _masked(message: SandboxMessage) -> str:
-    try:
-        return channel_class(message.channel).mask(message.receiver)
-    except KeyError:
-        return "…"
-
-
-sandbox_receiver = column("receiver", _masked)
+sandbox_receiver = column("receiver", lambda row: masked(row.channel, row.receiver))
 alive = column("alive", lambda row: "yes" if is_alive(row) else "no", labels=OUTCOME_LABELS)
 breaker_state = column("state", lambda row: row.state, labels=OUTCOME_LABELS)
 beginning = column("message", lambda row: row.message if len(row.message) <= 80 else f"{row.message[:80]}…")
@@ -57,7 +50,7 @@ class CategoryAdmin(DeskAdmin[Category]):
 
 
 @admin.register(SandboxMessage)
-class SandboxMessageAdmin(ReadOnlyAdmin[SandboxMessage]):
+class SandboxMessageAdmin(ExactSearch, ReadOnlyAdmin[SandboxMessage]):
     list_display = (sent, "channel", sandbox_receiver, "subject", beginning)
     list_display_links = (sent,)
     list_filter = (word_filter("channel", channel_choices), ("sent_at", TimeRange))
@@ -78,12 +71,8 @@ class SandboxMessageAdmin(ReadOnlyAdmin[SandboxMessage]):
         queryset = super().get_queryset(request)
         return queryset.defer("html") if is_list(request) else queryset
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        if not search_term.strip():
-            return queryset, False
-        return queryset.filter(notification_id=as_id(search_term.strip())), False
+    def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        return queryset.filter(notification_id=as_id(term))
 
 
 @admin.register(WorkerHeartbeat)
@@ -103,18 +92,13 @@ class BreakerEventAdmin(ReadOnlyAdmin[BreakerEvent]):
 
 
 @admin.register(StaffAction)
-class StaffActionAdmin(ReadOnlyAdmin[StaffAction]):
+class StaffActionAdmin(ExactSearch, ReadOnlyAdmin[StaffAction]):
     list_display = (at, "actor", "action", "target", "note")
     list_filter = (("at", TimeRange),)
     search_fields = ("target",)
     search_help_text = 'Exact target, such as "dead letter 17", or notification id'
     sortable_by = ()
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        term = search_term.strip()
-        if not term:
-            return queryset, False
+    def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
         found = as_id(term)
-        return queryset.filter(Q(notification_id=found) if found else Q(target=term)), False
+        return queryset.filter(Q(notification_id=found) if found else Q(target=term))

@@ -119,6 +119,14 @@ def channel_class(name: str) -> type[Channel]:
     return found
 
 
+def masked(channel: str, receiver: str) -> str:
+    """A receiver as lists may show it; a channel that is no longer registered shows nothing of it."""
+    try:
+        return channel_class(channel).mask(receiver)
+    except KeyError:
+        return "…"
+
+
 def channel_names() -> list[str]:
     return list(settings.CHANNELS)
 

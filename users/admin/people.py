@@ -13,20 +13,13 @@ from django.http import HttpRequest, HttpResponse
 
 from notifications.admin.base import DeskAdmin, column
 from notifications.admin.filters import WordFilter, word_filter
+from notifications.admin.search import ExactSearch
 from notifications.admin.unfold import AdminPasswordChangeForm, ModelForm, TabularInline, UserChangeForm
 from notifications.admin.unfold import UserAdmin as DjangoUserAdmin
-from notifications.channels import channel_choices, channel_class
+from notifications.channels import channel_choices, channel_class, masked
 from users.models import Device, User
 
-
-def _masked(device: Device) -> str:
-    try:
-        return channel_class(device.channel).mask(device.address)
-    except KeyError:
-        return "…"
-
-
-masked_address = column("address", _masked)
+masked_address = column("address", lambda device: masked(device.channel, device.address))
 kind = column("kind", lambda user: "staff" if user.is_staff else "notified", labels={"staff": "info"})
 
 
@@ -88,7 +81,7 @@ class NewUserForm(ModelForm[User]):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin[User], DeskAdmin[User]):
+class UserAdmin(ExactSearch, DjangoUserAdmin[User], DeskAdmin[User]):
     form: Any = UserChangeForm
     add_form = NewUserForm
     change_password_form = AdminPasswordChangeForm
@@ -114,13 +107,8 @@ class UserAdmin(DjangoUserAdmin[User], DeskAdmin[User]):
             access += ("groups", "user_permissions")
         return (who, ("Access to this admin", {"fields": access}))
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        return (queryset.none() if "\x00" in term else queryset.filter(username__startswith=term)), False
+    def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        return queryset.filter(username__startswith=term)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Staff accounts are changed by superusers only: whoever could rename one could take it over."""
@@ -145,7 +133,7 @@ class UserAdmin(DjangoUserAdmin[User], DeskAdmin[User]):
 
 
 @admin.register(Device)
-class DeviceAdmin(DeskAdmin[Device]):
+class DeviceAdmin(ExactSearch, DeskAdmin[Device]):
     form = DeviceForm
     list_display = ("user", "channel", masked_address, "position")
     list_select_related = ("user",)
@@ -164,13 +152,8 @@ class DeviceAdmin(DeskAdmin[Device]):
         may_change = self.has_change_permission(request) or obj is None
         return () if may_change else ("user", "channel", masked_address, "position")
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        return (queryset.none() if "\x00" in term else queryset.filter(user__username=term)), False
+    def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        return queryset.filter(user__username=term)
 
     def has_act_permission(self, request: HttpRequest) -> bool:
         return self.has_change_permission(request) or self.has_delete_permission(request)

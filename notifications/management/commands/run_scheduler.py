@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-from types import FrameType
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from prometheus_client import start_http_server
 
+from notifications.management.stopping import on_stop
 from notifications.scheduler import Scheduler
 
 
@@ -21,13 +20,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         scheduler = Scheduler()
-
-        def stop(_signal: int, _frame: FrameType | None) -> None:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C kills
-            scheduler.stop()
-
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, stop)
+        on_stop(scheduler.stop)
         if options["metrics_port"]:
             start_http_server(options["metrics_port"])
         self.stderr.write("scheduling")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from types import FrameType
 from typing import Any
 
 from django.conf import settings
@@ -14,6 +12,7 @@ from prometheus_client import start_http_server
 
 from notifications.broker import open_broker
 from notifications.channels import channel_names, open_channel
+from notifications.management.stopping import on_stop
 from notifications.sender import Sender
 
 
@@ -45,13 +44,7 @@ class Command(BaseCommand):
             with_scheduler=not options["no_scheduler"],
             drain=options["drain"],
         )
-
-        def stop(_signal: int, _frame: FrameType | None) -> None:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C kills
-            sender.stop()
-
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, stop)
+        on_stop(sender.stop)
         if options["metrics_port"]:
             start_http_server(options["metrics_port"])
         self.stderr.write(f"sending {', '.join(f'{channel.name} ({channel.provider})' for channel in channels)}")
