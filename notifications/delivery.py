@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import closing
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections
@@ -57,7 +58,7 @@ class Delivery:
         self._send_seconds = metrics.send_seconds.labels(self.name)
         self._accept_to_provider = metrics.accept_to_provider.labels(self.name)
         self.held_categories: frozenset[str] = frozenset()
-        self.failures = 0  # claims in a row that the database did not take
+        self.failing_since: float | None = None  # monotonic: the database has not taken a claim since
         self._stopping = threading.Event()
         self._consumers = [
             threading.Thread(target=self._consume, args=(priority,), name=f"{self.name}-{priority}", daemon=True)
@@ -81,10 +82,10 @@ class Delivery:
         self._pool.join(deadline)
 
     def _consume(self, priority: str) -> None:
-        consumer = self._broker.consumer(self.name, priority)
         try:
-            while not self._stopping.is_set():
-                self._round(consumer, priority)
+            with closing(self._broker.consumer(self.name, priority)) as consumer:
+                while not self._stopping.is_set():
+                    self._round(consumer, priority)
         except _Stopped:
             pass
         except LogLost as lost:
@@ -92,8 +93,6 @@ class Delivery:
         except Exception:
             logger.exception("the consumer of %s %s failed", self.name, priority)
             self._on_fatal(f"The consumer of {self.name} {priority} failed.")
-        finally:
-            consumer.close()
 
     def _round(self, consumer: Consumer, priority: str) -> None:
         room = self._room(priority)
@@ -112,7 +111,7 @@ class Delivery:
         room = ahead - waiting if waiting <= ahead // 2 else 0
         allowed = self.breaker.room()
         if allowed <= 0:
-            self._stopping.wait(min(POLL, 0.1))
+            self._stopping.wait(0.1)
         return min(room, max(allowed, 0), BATCH)
 
     def _claim_ahead(self) -> int:
@@ -128,7 +127,7 @@ class Delivery:
             try:
                 claimed = ledger.claim(batch, owner=owner, lease=settings.LEASE_SECONDS, unreadable=unreadable)
             except (DatabaseError, InterfaceError) as error:
-                self.failures += 1
+                self.failing_since = self.failing_since or time.monotonic()
                 logger.warning("the ledger cannot be reached, %s waits: %s", self.name, type(error).__name__)
                 close_old_connections()
                 if self._stopping.wait(pause):
@@ -136,9 +135,10 @@ class Delivery:
                 consumer.poll(0, 0)
                 pause = min(2 * pause, LONGEST_PAUSE)
                 continue
-            self.failures = 0
+            self.failing_since = None
             self._settler.hold(claimed, began)
-            _count_claims(self.name, batch, claimed, unreadable)
+            for row in claimed[:1]:
+                metrics.claimed.labels(self.name, row.priority).inc(len(claimed))
             return claimed
 
     def _queue(self, claimed: list[Claimed]) -> None:
@@ -244,14 +244,3 @@ def _unclaimable(record: Record, why: str) -> Unclaimable:
     value = record.value or b""
     place = (record.topic, record.partition, record.offset)
     return Unclaimable(Cause.UNDECODABLE, clean(why, LONGEST_ERROR), "", *place, value, id_in(value))
-
-
-def _count_claims(
-    channel: str, batch: Sequence[Incoming], claimed: Sequence[Claimed], unreadable: Sequence[Unclaimable]
-) -> None:
-    for row in claimed[:1]:
-        metrics.claimed.labels(channel, row.priority).inc(len(claimed))
-    if len(batch) > len(claimed):
-        metrics.duplicates.labels(channel).inc(len(batch) - len(claimed))
-    for record in unreadable:
-        metrics.unclaimable.labels(record.cause).inc()

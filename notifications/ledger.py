@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 from django.db import transaction
 
+from notifications import metrics
 from notifications.causes import Cause, Status
 from notifications.message import Message
 from notifications.sql import REFUSALS, as_json, as_time, as_uuid, dialect, fetch, repeated
@@ -171,31 +173,39 @@ def claim(
             newest[incoming.message.id] = incoming
     rows = list(newest.values())
     order = {incoming.message.id: position for position, incoming in enumerate(rows)}
-    claimed = repeated(lambda: _claim_batch(rows, list(unreadable), owner, lease))
+    claimed, refused = repeated(lambda: _claim_batch(rows, list(unreadable), owner, lease))
+    if duplicates := len(batch) - len(claimed) - refused:
+        metrics.duplicates.labels(batch[0].message.channel).inc(duplicates)
     return sorted(claimed, key=lambda row: order[row.id])
 
 
-def _claim_batch(batch: list[Incoming], unclaimable: list[Unclaimable], owner: str, lease: float) -> list[Claimed]:
-    """Nearly always one statement; savepoints cost two more trips to the database, so only a refusal has them."""
+def _claim_batch(
+    batch: list[Incoming], unclaimable: list[Unclaimable], owner: str, lease: float
+) -> tuple[list[Claimed], int]:
+    """The claimed rows, and how many the database refused.
+
+    Nearly always one statement; savepoints cost two more trips to the database, so only a refusal has them.
+    """
     if batch and not unclaimable:
         with suppress(*REFUSALS), transaction.atomic():
-            return _claim(batch, owner, lease)
+            return _claim(batch, owner, lease), 0
     return _claim_around_culprits(batch, unclaimable, owner, lease)
 
 
 def _claim_around_culprits(
     batch: list[Incoming], unclaimable: list[Unclaimable], owner: str, lease: float
-) -> list[Claimed]:
+) -> tuple[list[Claimed], int]:
     with transaction.atomic():
         claimed, refused = around_culprits(batch, lambda part: _claim(part, owner, lease)) if batch else ([], [])
         _bury(unclaimable + [_refused(incoming, error) for incoming, error in refused])
-    return claimed
+    return claimed, len(refused)
 
 
 def _bury(unclaimable: list[Unclaimable]) -> None:
     """End the rows of records that cannot be claimed, where there are rows; tell the hooks of the others."""
     if not unclaimable:
         return
+    transaction.on_commit(partial(_count_unclaimable, unclaimable))
     d = dialect()
     said = {record.id: record for record in unclaimable if record.id}
     rows = [{"id": id.hex, "cause": record.cause, "error": record.error} for id, record in said.items()]
@@ -238,9 +248,7 @@ _CLAIMED_COLUMNS = (
 
 def _claim(batch: list[Incoming], owner: str, lease: float) -> list[Claimed]:
     d = dialect()
-    values = _REST_VALUES.format(
-        status=Status.SENDING, claims=1, due_at="NULL", owner="%s", lease=d.later.format("%s"), reason=""
-    )
+    values = _REST_VALUES.format(status=Status.SENDING, claims=1, due_at="NULL", owner="%s", lease=d.later.format("%s"))
     sooner = d.returning_seconds_until("expires_at")
     rows = fetch(
         f"INSERT INTO {TABLE} AS n ({_QUOTED}, {_REST}) SELECT {_FROM_R}, {values}"
@@ -266,8 +274,20 @@ def _claimed(row: tuple[Any, ...], accepted: dict[UUID, float], owner: str) -> C
 def tell_final(rows: Sequence[FinalRow]) -> None:
     """Tell the hooks, inside the caller's transaction."""
     if rows:
+        transaction.on_commit(partial(_count_dead, rows))
         for hook in on_final:
             hook(rows)
+
+
+def _count_dead(rows: Sequence[FinalRow]) -> None:
+    for row in rows:
+        if row.status == Status.DEAD:
+            metrics.dead.labels(row.channel, row.cause).inc()
+
+
+def _count_unclaimable(records: Sequence[Unclaimable]) -> None:
+    for record in records:
+        metrics.unclaimable.labels(record.cause).inc()
 
 
 def final_row(row: tuple[Any, ...]) -> FinalRow:

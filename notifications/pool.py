@@ -114,7 +114,7 @@ class Pool:
             try:
                 self._send(self._lanes[key][0])
             except Exception:
-                logger.exception("a send raised; its row is settled by the lease")
+                logger.exception("a send raised; its row stays leased until this process ends")
         self._on_exit()
 
     def _next(self, done: LaneKey | None) -> LaneKey | None:

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 SETTLE_TIME = 3.0  # seconds kept, when stopping, for writing down what came of the last sends
 LOOK_EVERY = 0.5
-HOPELESS = 150  # failures of the database in a row, some five minutes, after which the supervisor may try
+HOPELESS = 300.0  # seconds without an answer of the database, after which the supervisor may try
 
 
 class Sender:
@@ -74,6 +74,8 @@ class Sender:
         while not self._stopping.wait(LOOK_EVERY):
             if self._is_hopeless():
                 self._end("The database has not answered for minutes.")
+            if not self._settler.thread.is_alive():
+                self._end("The settler failed.")
         self._stop_all()
         if self._fatal:
             logger.critical("%s", self._fatal)
@@ -115,8 +117,12 @@ class Sender:
             self._scheduling.join(max(0.0, deadline - time.monotonic()))
 
     def _schedule(self) -> None:
-        if self._scheduler:
-            self._scheduler.run()
+        try:
+            if self._scheduler:
+                self._scheduler.run()
+        except Exception:
+            logger.exception("the scheduler failed")
+            self._end("The scheduler failed.")
 
     def _end(self, why: str) -> None:
         """Stop with an error: somebody must look."""
@@ -125,8 +131,9 @@ class Sender:
 
     def _is_hopeless(self) -> bool:
         """Never while results are held: only this process knows them."""
-        failing = max([self._settler.failures, *(delivery.failures for delivery in self._deliveries)])
-        return failing >= HOPELESS and not self._settler.unsettled()
+        since = [self._settler.failing_since, *(delivery.failing_since for delivery in self._deliveries)]
+        silence = max((time.monotonic() - moment for moment in since if moment is not None), default=0.0)
+        return silence >= HOPELESS and not self._settler.unsettled()
 
     def _beat(self) -> None:
         beat("sender", self._started_at, self._names)

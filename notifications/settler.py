@@ -61,7 +61,7 @@ class Settler:
         self._hurry = threading.Event()  # no waiting for a batch to grow
         self._stopping = False
         self._next_chores = 0.0
-        self.failures = 0  # in a row, of the database
+        self.failing_since: float | None = None  # monotonic: the database has not answered since
         self.thread = threading.Thread(target=self._run, name="settler", daemon=True)
         metrics.unsettled.set_function(self.unsettled)
 
@@ -122,24 +122,25 @@ class Settler:
             self._hurry.clear()
             try:
                 self._work()
-                self.failures, pause = 0, 0.1
+                self.failing_since, pause = None, 0.1
             except (DatabaseError, InterfaceError) as error:
-                self.failures += 1
+                self.failing_since = self.failing_since or time.monotonic()
                 logger.warning("the ledger cannot be written, keeping %d results: %s", len(self._results), _name(error))
                 close_old_connections()
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
     def _work(self) -> None:
+        """Settle what there is now: what arrives meanwhile must not keep leases from being renewed."""
         self._note_hand_overs()
-        while self._results:
+        for _ in range(0, len(self._results), BATCH):
             self._settle([self._results[position] for position in range(min(BATCH, len(self._results)))])
             self._note_hand_overs()
         self._renew()
         if time.monotonic() >= self._next_chores:
-            self._next_chores = time.monotonic() + CHORES_EVERY
             for chore in self._chores:
                 chore()
+            self._next_chores = time.monotonic() + CHORES_EVERY  # only now: while they fail, the database is asked
 
     def _settle(self, batch: list[Settlement]) -> None:
         """Settle the first results of the queue; they leave it only after the commit."""
@@ -182,17 +183,12 @@ def _count(settled: list[Settlement], *, stale: int) -> None:
         metrics.stale_settlements.inc(stale)
         logger.warning("%d results came too late: their rows had moved on", stale)
     outcomes: Counter[tuple[str, str]] = Counter()
-    deaths: Counter[tuple[str, str]] = Counter()
     for settlement in settled:
         verdict, channel = settlement.verdict, settlement.channel
         if verdict.status == Status.SENT or verdict.outcome:
             outcomes[channel, verdict.outcome or "sent"] += 1
-        if verdict.status == Status.DEAD:
-            deaths[channel, str(verdict.cause)] += 1
     for (channel, outcome), count in outcomes.items():
         metrics.attempts.labels(channel, outcome).inc(count)
-    for (channel, cause), count in deaths.items():
-        metrics.dead.labels(channel, cause).inc(count)
 
 
 def _name(error: Exception) -> str:

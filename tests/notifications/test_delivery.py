@@ -9,10 +9,11 @@ from uuid import UUID
 
 import pytest
 from django.db import OperationalError
+from prometheus_client import REGISTRY
 from pytest_django import Settings
 
 from dlq.models import DeadLetter
-from notifications import ledger, settlement
+from notifications import due, ledger, settlement
 from notifications import settler as settler_module
 from notifications.broker import LogLost, Record
 from notifications.causes import Cause, Outcome, Reason, Status
@@ -20,8 +21,10 @@ from notifications.channels import Outgoing, SendError
 from notifications.message import topic_of
 from notifications.models import Attempt, Category, Notification
 from notifications.parking import CAP
+from notifications.retry import put_back
 from notifications.settlement import Settlement
-from tests.notifications.rows import Scripted, ago, ids, message, message_of, read, row
+from notifications.settler import Settler
+from tests.notifications.rows import Scripted, ago, claimed, ids, message, message_of, read, row
 from tests.notifications.running import Feed, Running
 from tests.services.waiting import wait_until
 
@@ -208,7 +211,7 @@ def test_results_are_kept_while_the_database_is_away(run: Run, monkeypatch: pyte
     settled(Status.SENT, *rows)
     assert len(tries) >= 3
     assert sorted(running.channel.handed) == ids(rows)
-    wait_until(lambda: running.settler.failures == 0)
+    wait_until(lambda: running.settler.failing_since is None)
 
 
 def test_a_claim_is_repeated_with_its_token(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -346,6 +349,50 @@ def test_a_lost_log_stops_the_sender_and_is_named(run: Run) -> None:
     wait_until(lambda: running.fatal)
     assert "offsets 5 to 9" in running.fatal[0]
     wait_until(lambda: feed.closed, what="it left its group")
+
+
+def test_a_consumer_that_cannot_be_made_stops_the_sender(run: Run) -> None:
+    class Refusing(Feed):
+        def consumer(self, channel: str, priority: str) -> Any:
+            raise RuntimeError("no such setting")
+
+    running = run(broker=Refusing())
+    wait_until(lambda: running.fatal)
+    assert "consumer of EMAIL" in running.fatal[0]
+
+
+def test_leases_are_renewed_and_chores_done_while_results_never_cease(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The settler must come to the rest of its work although its queue is never empty."""
+    settler = Settler(lease=60, send_timeout=20, chores=[lambda: done.append(True)])
+    done: list[bool] = []
+    batches: list[int] = []
+    late = Settlement(claimed(1), put_back(Reason.HANDED_BACK, 0.0))
+
+    def settle(batch: Sequence[Settlement]) -> set[UUID]:
+        batches.append(len(batch))
+        assert len(batches) < 5, "it settles for ever"
+        settler.settle(late)
+        return set()
+
+    monkeypatch.setattr(settler_module, "settle", settle)
+    settler.settle(late)
+    settler._work()
+    assert done == [True]
+
+
+def test_deaths_and_unreadable_records_are_counted_wherever_they_come_from(run: Run) -> None:
+    dead = figure("notifications_dead_total", channel="EMAIL", cause="provider-outage")
+    unreadable = figure("notifications_unclaimable_records_total", cause="undecodable")
+    row(Status.WAITING, due_at=ago(1), reason=Reason.OUTAGE, deferred_since=ago(100))
+    assert due.give_up(10.0, 100) == 1
+    assert figure("notifications_dead_total", channel="EMAIL", cause="provider-outage") == dead + 1
+    feed = Feed(Record(topic_of("EMAIL", "transactional"), 0, 1, b"{", ""))
+    run(broker=feed)
+    wait_until(lambda: figure("notifications_unclaimable_records_total", cause="undecodable") == unreadable + 1)
+
+
+def figure(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
 def record_of(queued: Notification) -> Record:
