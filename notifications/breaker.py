@@ -14,9 +14,9 @@ from collections.abc import Callable
 from notifications.causes import Cause
 
 WINDOW = 10.0  # seconds
-LEAST_FAILURES = 10
-LEAST_RECEIVERS = 5
 SHARE = 0.5
+LEAST_FAILURES, LEAST_RECEIVERS = 10, 5
+LEAST_WHILE_RAMPING = 2  # failures and receivers: less proof is needed that it is down again
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between probes
 RAMP_FROM, RAMP_TO = 2, 1024  # sends at once
 FULL = RAMP_TO * 1024
@@ -41,14 +41,14 @@ class _Window:
             if len(receivers) < LEAST_RECEIVERS:
                 receivers.add(failed_receiver)
 
-    def is_outage(self, now: float) -> bool:
+    def is_outage(self, now: float, least_failures: int, least_receivers: int) -> bool:
         """Enough failures, over enough receivers, and a large enough share."""
         recent = [bucket for bucket in self._buckets if bucket[0] > now - WINDOW]
         sends = sum(counts[0] for _, counts, _ in recent)
         failures = sum(counts[1] for _, counts, _ in recent)
-        if failures < LEAST_FAILURES or failures < SHARE * sends:
+        if failures < least_failures or failures < SHARE * sends:
             return False
-        return len(set().union(*(receivers for _, _, receivers in recent))) >= LEAST_RECEIVERS
+        return len(set().union(*(receivers for _, _, receivers in recent))) >= least_receivers
 
 
 class Breaker:
@@ -97,7 +97,7 @@ class Breaker:
                 return
             self._passed -= 1
             was_open = self.is_open
-            if self.is_open or self._limit < FULL:
+            if self.is_open:
                 self._after_probe(cause)
             else:
                 self._observe(receiver, cause)
@@ -112,25 +112,28 @@ class Breaker:
 
     def _observe(self, receiver: str, cause: Cause | None) -> None:
         now = self._clock()
+        ramping = self._limit < FULL
+        least = (LEAST_WHILE_RAMPING,) * 2 if ramping else (LEAST_FAILURES, LEAST_RECEIVERS)
         failed = cause in BLAMED_ON_PROVIDER
         self._window.add(now, receiver if failed else None)
-        if cause is Cause.CREDENTIALS or (failed and self._window.is_outage(now)):
-            self._open(FIRST_PAUSE)
+        if cause is Cause.CREDENTIALS or (failed and self._window.is_outage(now, *least)):
+            self._open()
+        elif ramping and not failed:
+            self._ramp()
 
     def _after_probe(self, cause: Cause | None) -> None:
         if cause in BLAMED_ON_PROVIDER or cause is Cause.CREDENTIALS:
-            self._open(min(2 * self._pause, LONGEST_PAUSE) if self.is_open else FIRST_PAUSE)
-        elif self.is_open:
-            self.is_open = False
+            self._open()
         else:
-            self._ramp()
+            self.is_open = False
 
-    def _open(self, pause: float) -> None:
+    def _open(self) -> None:
+        """Each opening before everything went again is followed by a longer pause."""
         self.is_open = True
         self._epoch += 1
         self._passed = 0
-        self._pause = pause
-        self._probe_at = self._clock() + pause
+        self._probe_at = self._clock() + self._pause
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
         self._limit, self._successes = RAMP_FROM, 0
         self._window = _Window()
 
@@ -139,4 +142,4 @@ class Breaker:
         if self._successes >= self._limit:
             self._limit, self._successes = 2 * self._limit, 0
         if self._limit >= RAMP_TO:
-            self._limit = FULL
+            self._limit, self._pause = FULL, FIRST_PAUSE

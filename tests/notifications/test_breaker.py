@@ -150,13 +150,44 @@ def test_a_probe_that_was_answered_closes_whatever_the_answer(provider: Provider
     assert not provider.breaker.is_open
 
 
-def test_a_failure_while_ramping_opens_again(provider: Provider) -> None:
+def test_two_failures_while_ramping_open_again_for_longer(provider: Provider) -> None:
+    provider.open()
+    provider.pause()
+    provider.send(None, count=2)
+    provider.send(Cause.PROVIDER_ERROR, count=2)
+    assert [is_open for is_open, _ in provider.changes] == [True, False, True]
+    assert provider.pause() == 2
+
+
+def test_bad_credentials_while_ramping_open_again_at_once(provider: Provider) -> None:
     provider.open()
     provider.pause()
     provider.send(None, count=3)
-    provider.send(Cause.PROVIDER_ERROR)
-    assert [is_open for is_open, _ in provider.changes] == [True, False, True]
-    assert provider.pause() == 1
+    provider.send(Cause.CREDENTIALS)
+    assert provider.breaker.is_open
+
+
+@pytest.mark.parametrize("every", [4, 20, 100])
+def test_a_share_of_failures_that_is_usual_does_not_keep_it_from_closing(provider: Provider, every: int) -> None:
+    """Some receiver always fails; a provider that works for the others is up."""
+    provider.open()
+    provider.pause()
+    provider.send(None)
+    for number in range(20_000):
+        if provider.breaker.room() > RAMP_TO:
+            break
+        provider.send(Cause.PROVIDER_ERROR if number % every == every - 1 else None)
+    assert provider.breaker.room() == FULL
+    assert [is_open for is_open, _ in provider.changes] == [True, False]
+
+
+def test_once_everything_goes_the_pauses_are_short_again(provider: Provider) -> None:
+    for _ in range(2):
+        provider.now += 11
+        provider.open()
+        assert provider.pause() == 1
+        while provider.breaker.room() < FULL:
+            provider.send(None)
 
 
 def test_opening_starts_a_new_window(provider: Provider) -> None:
