@@ -114,7 +114,11 @@ class KafkaBroker:
 
     def _produce(self, records: Sequence[Outbound]) -> list[bool]:
         acks = _Acks(len(records))
-        producer = self._open()
+        try:
+            producer = self._open()
+        except KafkaException as error:
+            logger.warning("Kafka's producer cannot be made: %s", error)
+            return [False] * len(records)
         for position, record in enumerate(records):
             headers: list[tuple[str, str | bytes | None]] = [
                 ("origin", record.origin),
@@ -126,7 +130,9 @@ class KafkaBroker:
                 )
             except (BufferError, KafkaException) as error:
                 logger.warning("Kafka's producer refused a record: %s", error)
-                acks.give_up(position)
+                acks.one_less()
+                if error.args[0] == KafkaError._FATAL:  # it will refuse all others too
+                    self._replace(producer)
         return acks.wait(ACK_TIMEOUT)
 
     def consumer(self, channel: str, priority: str) -> KafkaConsumer:
@@ -161,9 +167,20 @@ class KafkaBroker:
             with self._lock:
                 if self._producer is None:
                     producer = Producer(connection_settings() | PRODUCER, logger=client_logger)
-                    threading.Thread(target=_serve, args=(producer,), name="kafka-acks", daemon=True).start()
                     self._producer = producer
+                    threading.Thread(target=self._serve, args=(producer,), name="kafka-acks", daemon=True).start()
         return self._producer
+
+    def _replace(self, producer: Producer) -> None:
+        """Have the next publish make a new producer, if nobody has done so."""
+        with self._lock:
+            if self._producer is producer:
+                self._producer = None
+
+    def _serve(self, producer: Producer) -> None:
+        """Delivery reports, until the producer was replaced and nobody waits for it."""
+        while producer is self._producer or len(producer):
+            producer.poll(0.1)
 
     def _trip(self, topics: set[str]) -> None:
         """Stop waiting for Kafka: at three seconds each, a few threads would wait away the intake."""
@@ -192,11 +209,6 @@ class KafkaBroker:
         return known.error is None and bool(known.partitions)
 
 
-def _serve(producer: Producer) -> None:
-    while True:
-        producer.poll(0.1)
-
-
 class _Acks:
     """The delivery reports of one publish."""
 
@@ -211,9 +223,9 @@ class _Acks:
         if error is not None:
             logger.warning("Kafka did not take a record: %s", error.name())
         self._durable[position] = error is None
-        self.give_up(position)
+        self.one_less()
 
-    def give_up(self, _position: int) -> None:
+    def one_less(self) -> None:
         with self._lock:
             self._missing -= 1
             if not self._missing:

@@ -20,7 +20,7 @@ if not SECRET_KEY:
     SECRET_KEY = env.kept_secret(VAR_DIR / "secret_key")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", [])
-TIME_ZONE = env.text("TIME_ZONE", "UTC")
+TIME_ZONE = env.time_zone("TIME_ZONE", "UTC")
 USE_TZ = True
 
 VAR_DIR.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,9 @@ KAFKA_SECURITY_PROTOCOL = env.choice(
 KAFKA_SASL_MECHANISM = env.choice("KAFKA_SASL_MECHANISM", "SCRAM-SHA-512", ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"))
 KAFKA_USERNAME = env.text("KAFKA_USERNAME")
 KAFKA_PASSWORD = env.text("KAFKA_PASSWORD")
-KAFKA_CA_FILE = env.text("KAFKA_CA_FILE")
+KAFKA_CA_FILE = env.file("KAFKA_CA_FILE")
+if KAFKA_SECURITY_PROTOCOL.startswith("SASL") and not (KAFKA_USERNAME and KAFKA_PASSWORD):
+    env.refuse("KAFKA_USERNAME", f"and KAFKA_PASSWORD must be set for {KAFKA_SECURITY_PROTOCOL}.")
 TOPIC_PREFIX = env.topic_prefix("TOPIC_PREFIX", "notifications.")
 
 # Channels: one line for each; docs/channels.md says how to add one.
@@ -183,7 +185,7 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
-# The admin's frame (django-unfold); its pages are in notifications/admin, dlq/admin and users/admin.py.
+# The admin's frame (django-unfold); its pages are in notifications/admin, dlq/admin and users/admin.
 UNFOLD = {
     "SITE_TITLE": "Notifications",
     "SITE_HEADER": "Notifications",

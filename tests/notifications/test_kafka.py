@@ -6,10 +6,11 @@ import random
 import time
 import uuid
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 from confluent_kafka import Consumer as RawConsumer
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from pytest_django import Settings
 
@@ -258,3 +259,27 @@ def test_after_one_lost_acknowledgement_nobody_waits_until_kafka_answers_again(
     proxied.proxy.resume()
     wait_until(lambda: broker.problem() is None, what="the probe finds it")
     wait_until(lambda: broker.publish(one()) == [True], what="it acknowledges again")
+
+
+def test_a_producer_that_cannot_be_made_is_told_as_not_durable(settings: Settings) -> None:
+    settings.KAFKA_BOOTSTRAP_SERVERS = "127.0.0.1:1"
+    settings.KAFKA_SECURITY_PROTOCOL, settings.KAFKA_CA_FILE = "SSL", "/nonexistent"
+    assert KafkaBroker().publish(one()) == [False]
+
+
+def test_a_producer_that_failed_for_good_is_replaced(broker: KafkaBroker) -> None:
+    """librdkafka's fatal errors are for ever, and Kafka is well meanwhile."""
+    failed = Fatal()
+    broker._producer = cast("Producer", failed)
+    assert broker.publish(one()) == [False]
+    wait_until(lambda: broker.publish(one()) == [True], what="a new producer publishes")
+    assert failed.refused == 1
+
+
+class Fatal:
+    def __init__(self) -> None:
+        self.refused = 0
+
+    def produce(self, *_: object, **__: object) -> None:
+        self.refused += 1
+        raise KafkaException(KafkaError(KafkaError._FATAL))

@@ -12,7 +12,7 @@ from notifications import scheduler
 from notifications.broker import Broker, Outbound
 from notifications.causes import Status
 from notifications.due import REPUBLISH_AFTER
-from notifications.message import from_record
+from notifications.message import from_record, id_in, topic_of
 from notifications.models import Attempt, Notification, WorkerHeartbeat
 from notifications.scheduler import Scheduler
 from tests.notifications.rows import ago, claim_one, read, row, seconds_until
@@ -30,7 +30,9 @@ class Topic:
 
     def publish(self, records: Sequence[Outbound]) -> list[bool]:
         for record in records:
-            found = read(from_record(record.value).id)
+            id = id_in(record.value)
+            assert id
+            found = read(id)
             self.seen.append((found.status, found.owner))
         self.records += records
         return [self.durable] * len(records)
@@ -94,3 +96,13 @@ def test_it_says_that_it_is_alive_and_does_others_chores(monkeypatch: pytest.Mon
     open_scheduler(topic).round()
     assert done == [topic]
     assert [beat.kind for beat in WorkerHeartbeat.objects.all()] == ["scheduler"]
+
+
+def test_a_row_of_a_channel_that_is_not_registered_stops_no_other(settings: Settings) -> None:
+    """As in a rolling deployment that adds one, or after one was removed."""
+    stranger = row(Status.WAITING, due_at=ago(2), claims=1, channel="PUSH")
+    known = row(Status.WAITING, due_at=ago(1), claims=1)
+    topic = Topic()
+    assert open_scheduler(topic).round() == 2
+    topics = {id_in(record.value): record.topic for record in topic.records}
+    assert topics == {stranger.id: topic_of("PUSH", "transactional"), known.id: topic_of("EMAIL", "transactional")}
