@@ -60,8 +60,8 @@ def accept(
     keys = keys if keys and any(keys) else None  # without one, the database is not needed
     try:
         with transaction.atomic() if keys else nullcontext():
-            answered = _claim_keys(drafts, keys, ids, client) if keys else set()
-            messages = _messages(drafts, ids, client, answered)
+            answered, known = _claim_keys(drafts, keys, ids, client) if keys else (set(), set())
+            messages = _messages(drafts, ids, client, answered, known)
             records = _records(messages, traceparent)
         _publish(records)
     except (DatabaseError, InterfaceError) as error:
@@ -72,8 +72,10 @@ def accept(
     return ids
 
 
-def _claim_keys(drafts: Sequence[Draft], keys: Sequence[str | None], ids: list[UUID], client: str) -> set[int]:
-    """Insert the keys, and give drafts whose key is known its id; positions that need no publishing.
+def _claim_keys(
+    drafts: Sequence[Draft], keys: Sequence[str | None], ids: list[UUID], client: str
+) -> tuple[set[int], set[int]]:
+    """Insert the keys, and give drafts whose key is known its id; positions that need no publishing, and known ones.
 
     A key is committed before its record is published, so that another body can never be accepted with it. One
     that is known is published again only while the ledger has no row of it.
@@ -96,16 +98,18 @@ def _claim_keys(drafts: Sequence[Draft], keys: Sequence[str | None], ids: list[U
         raise Conflict({position: {"idempotency_key": why} for position, why in wrong.items()})
     known = {p: stored[keys[p] or ""][0] for p in hashes if stored[keys[p] or ""][0] != ids[p]}
     if not known:
-        return set()
+        return set(), set()
     new_in_this_call = set(ids)
     in_ledger = set(Notification.objects.filter(id__in=set(known.values())).values_list("id", flat=True))
     for position, id in known.items():
         ids[position] = id
-    return {position for position, id in known.items() if id in in_ledger or id in new_in_this_call}
+    return {position for position, id in known.items() if id in in_ledger or id in new_in_this_call}, set(known)
 
 
-def _messages(drafts: Sequence[Draft], ids: list[UUID], client: str, answered: set[int]) -> dict[int, Message]:
-    """The messages to publish, by position. Raises Refused."""
+def _messages(
+    drafts: Sequence[Draft], ids: list[UUID], client: str, answered: set[int], known: set[int]
+) -> dict[int, Message]:
+    """The messages to publish, by position; one that was accepted before may have expired. Raises Refused."""
     devices = _devices({draft.user for draft in drafts if draft.user is not UNSET})
     now = timezone.now()
     messages: dict[int, Message] = {}
@@ -114,7 +118,7 @@ def _messages(drafts: Sequence[Draft], ids: list[UUID], client: str, answered: s
         if position in answered:
             continue
         channel, receiver, problems = _address(draft, devices)
-        if draft.expires_at and draft.expires_at <= now:
+        if draft.expires_at and draft.expires_at <= now and position not in known:
             problems = problems | {"expires_at": ["Must be in the future."]}
         if problems:
             errors[position] = problems

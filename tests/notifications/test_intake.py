@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import time_machine
 from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
@@ -130,6 +131,17 @@ def test_a_key_is_answered_before_users_and_expiry_are_looked_at() -> None:
     first = accept([said], client="shop", keys=["k"])
     user.delete()
     assert accept([said], client="shop", keys=["k"]) == first
+
+
+def test_a_known_key_is_accepted_again_after_its_expiry_while_its_record_is_unread(broker: Broker) -> None:
+    """The first answer stands; the sender ends it as expired."""
+    said = draft(expires_at=ago(-3600))
+    (id,) = accept([said], client="shop", keys=["k"])
+    with time_machine.travel(ago(-7200), tick=False):
+        assert accept([said], client="shop", keys=["k"]) == [id]
+        with pytest.raises(Refused):
+            accept([said], client="shop", keys=["another"])
+    assert [from_record(record.value).id for record in broker.records] == [id, id]
 
 
 def test_in_a_batch_the_same_key_and_body_share_one_id() -> None:

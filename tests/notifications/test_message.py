@@ -115,6 +115,15 @@ def test_all_three_doors_refuse_an_expiry_that_no_column_could_hold_in_every_zon
         record(expires_at=moment)
 
 
+def test_the_last_expiry_that_is_accepted_is_one_that_a_sender_reads() -> None:
+    """As UTC it is a day and a year later."""
+    said = single(expires_at="8999-12-31T23:59:59-14:00")
+    accepted = new_message(said, client="shop", channel="EMAIL", receiver="ann@example.com")
+    assert from_record(accepted.to_record()).expires_at == accepted.expires_at
+    with pytest.raises(Invalid, match="9000"):
+        single(expires_at="9000-12-31T23:59:59-14:00")
+
+
 # JSON of the wrong type: (field, a value)
 STRINGS = ("message", "subject", "html", "category", "receiver", "type", "reference", "user")
 WRONG: list[tuple[str, Any]] = [
