@@ -96,7 +96,7 @@ def _rows_off(rows: QuerySet[Notification]) -> Iterator[tuple[UUID, str]]:
         (final.filter(settled_at=None), "has ended without a time"),
         (final.filter(Q(due_at__isnull=False) | Q(lease_until__isnull=False)), "has ended, yet is due or leased"),
         (rows.filter(status=Status.EXPIRED, expires_at=None), "has expired without an expiry"),
-        (rows.filter(status=Status.SENT, provider=""), "is sent by no provider"),
+        (rows.filter(status=Status.SENT, provider="").exclude(resolved), "is sent by no provider"),
         (
             rows.filter(status=Status.SENT).filter(has_letter & ~resolved),
             "is sent, and its dead letter is not resolved",

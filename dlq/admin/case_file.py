@@ -57,10 +57,14 @@ def context(letter: DeadLetter, *, may_act: bool) -> dict[str, Any]:
         "situation": _situation(letter, actions),
         "events": _time_line(letter, actions),
         "facts": _facts(letter, notification),
-        "raw": raw_text(letter) if notification is None else "",
+        "raw": _raw(letter, may_act=may_act) if notification is None else "",
         "may_act": may_act,
         **_possible(letter),
     }
+
+
+def _raw(letter: DeadLetter, *, may_act: bool) -> str:
+    return raw_text(letter) if may_act else "(for those who may act: it can hold an address)"
 
 
 def _possible(letter: DeadLetter) -> dict[str, bool]:

@@ -1,4 +1,4 @@
-"""The first page of the admin: is anybody working, what waits, what died. Indexed counts only."""
+"""The first page of the admin: is anybody working, what waits, what died. Counts go by an index."""
 
 from __future__ import annotations
 

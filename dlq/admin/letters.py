@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import PAGE_VAR
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -43,6 +45,13 @@ class StateFilter(WordFilter):
         if state == "all":
             return queryset
         return queryset.filter(state=state) if state in DeadLetter.State.values else queryset.none()
+
+
+def _filters(request: HttpRequest) -> str:
+    """What the list is narrowed to, as a query; the page does not narrow it."""
+    chosen = request.GET.copy()
+    chosen.pop(PAGE_VAR, None)
+    return chosen.urlencode()
 
 
 def _number(term: str) -> int | None:
@@ -106,7 +115,7 @@ class DeadLetterAdmin(ExactSearch, ReadOnlyAdmin[DeadLetter]):
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: Context | None = None) -> HttpResponse:
-        more = {"may_act": self.has_act_permission(request), "query": request.GET.urlencode()}
+        more = {"may_act": self.has_act_permission(request), "query": _filters(request)}
         return super().changelist_view(request, {**more, **(extra_context or {})})
 
     def change_view(
@@ -141,7 +150,12 @@ class DeadLetterAdmin(ExactSearch, ReadOnlyAdmin[DeadLetter]):
         self._guard(request, name)
         if request.method == "POST":
             raise PermissionDenied
-        matching = self.get_changelist_instance(request).get_queryset(request).filter(state=DeadLetter.State.OPEN)
+        try:
+            changelist = self.get_changelist_instance(request)
+        except IncorrectLookupParameters:  # such as the filters of an older version, or a page that is gone
+            messages.warning(request, "These filters cannot be used: choose them anew.")
+            return HttpResponseRedirect(reverse(verbs.LIST))
+        matching = changelist.get_queryset(request).filter(state=DeadLetter.State.OPEN)
         if name != "discard":
             matching = matching.filter(notification__isnull=False)
         ids = list(matching.order_by("id").values_list("pk", flat=True)[: MOST_AT_ONCE + 1])

@@ -204,6 +204,13 @@ def test_all_that_match_a_filter_are_replayed_and_no_other(support: Client) -> N
     )
 
 
+@pytest.mark.parametrize("query", ["p=9", "nonsense=1", "died_at_from_0=yesterday"])
+def test_filters_that_cannot_be_used_lead_back_to_the_list(support: Client, query: str) -> None:
+    letter()
+    answer = support.get(f"{reverse('admin:dlq_deadletter_matching', args=['replay'])}?{query}")
+    assert answer.status_code == (302 if query == "nonsense=1" else 200)
+
+
 def test_all_that_match_is_bounded_and_says_so(support: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dlq.admin.letters.MOST_AT_ONCE", 2)
     oldest = [letter(), letter()]

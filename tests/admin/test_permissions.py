@@ -207,6 +207,18 @@ def test_the_full_receiver_is_for_those_who_may_act(
         assert dead.notification.receiver in support.get(page).content.decode()
 
 
+def test_the_bytes_of_a_record_are_for_those_who_may_act(viewer: Client, support: Client, db: None) -> None:
+    webhook = "https://hooks.slack.com/services/T1/B1/secret"
+    page = reverse("admin:dlq_deadletter_change", args=[unreadable(f'{{"receiver": "{webhook}"}}'.encode()).pk])
+    assert "T1/B1/secret" not in viewer.get(page).content.decode()
+    assert "T1/B1/secret" in support.get(page).content.decode()
+
+
+@pytest.mark.parametrize("lookup", ["receiver__startswith=joan", "message__icontains=x", "receiver_hash=x"])
+def test_a_list_cannot_be_asked_for_what_it_masks(viewer: Client, db: None, lookup: str) -> None:
+    assert viewer.get(f"{reverse('admin:notifications_notification_changelist')}?{lookup}").status_code == 400
+
+
 def test_a_viewer_sees_device_addresses_masked(viewer: Client, rows: dict[type[Model], Any]) -> None:
     for page in (
         reverse("admin:users_user_change", args=[rows[User].pk]),

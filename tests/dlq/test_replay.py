@@ -12,6 +12,7 @@ from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from dlq.balance import take
 from dlq.models import DeadLetter, DeadLetterEvent
 from dlq.replay import Result, discard, mark_sent, replay
 from notifications.causes import Reason, Status
@@ -144,6 +145,7 @@ def test_only_a_held_notification_can_be_marked_as_sent() -> None:
     held.refresh_from_db()
     assert held.state == DeadLetter.State.RESOLVED
     assert StaffAction.objects.get().action == "mark-sent"
+    assert [found for found in take().off if found[0] == str(row.pk)] == []
 
 
 @pytest.mark.parametrize("verb", ["replay", "discard", "mark_sent"])
