@@ -39,7 +39,9 @@ class CursorPages(BasePagination):
         more, rows = len(rows) > size, rows[:size]
         if backwards:
             rows.reverse()
-        self.url = request.build_absolute_uri()
+        # Not build_absolute_uri: it refuses names that are not in ALLOWED_HOSTS, which a POST need not be.
+        host = request.META.get("HTTP_HOST") or request.META["SERVER_NAME"]
+        self.url = f"{request.scheme}://{host}{request.get_full_path()}"
         self.next = self._link("after", rows[-1]) if rows and (more or backwards) else None
         self.previous = self._link("before", rows[0]) if rows and (more if backwards else value) else None
         return rows

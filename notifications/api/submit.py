@@ -1,7 +1,7 @@
 """POST: notifications come in. Key, media type, length, bytes to drafts, `intake.accept`; nothing else.
 
-Django REST framework's dispatch, negotiation and rendering would cost as much again as the whole of this
-(docs/performance.md), so a POST goes past them; every other method takes its way.
+Django REST framework's dispatch, negotiation and rendering would cost as much again as the whole of this, so a
+POST goes past them; every other method takes its way.
 """
 
 from __future__ import annotations

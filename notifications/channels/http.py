@@ -168,7 +168,9 @@ class _Incoming:
         self._parser.feed_data(data)
 
     def on_message_begin(self) -> None:
-        self.reusable = False  # a second answer was not asked for
+        if self.complete:  # nobody asked for a second answer
+            self.reusable = False
+            raise HttpParserError
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")

@@ -25,8 +25,6 @@ Phase = Literal["connect", "auth", "mail", "rcpt", "data"]
 class Smtp:
     """Hands mails to one server. `timeout` is in seconds, for a whole mail."""
 
-    provider = "smtp"
-
     def __init__(self, host: str, port: int, *, user: str, password: str, tls: Tls, timeout: float) -> None:
         self._server = (host, port)
         self._login = (user, password)
@@ -243,7 +241,8 @@ def refusal(phase: Phase, code: int, text: bytes, *secrets: str) -> SendError:
         return SendError(Cause.THROTTLED if throttled else Cause.PROVIDER_ERROR, words)
     if phase == "connect":
         return SendError(Cause.CONNECTION, words)
-    if (subject, detail) in {(2, 3), (3, 4)}:  # too large for the mailbox, for the system
+    too_large = phase == "mail" and code == 552 and not enhanced  # RFC 1870
+    if too_large or (subject, detail) in {(2, 3), (3, 4)}:  # for the mailbox, for the system
         return SendError(Cause.REJECTED_CONTENT, words, permanent=True)
     if phase == "mail":  # our own address is refused, for every receiver alike
         return SendError(Cause.CREDENTIALS, words)

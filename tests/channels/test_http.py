@@ -172,18 +172,21 @@ def test_an_interim_answer_is_not_the_answer() -> None:
         assert Http(5).post(url, b"{}", {}) == Answer(201, {"content-length": "2"}, b"{}")
 
 
-def test_a_connection_on_which_more_came_than_was_asked_for_is_not_used_again() -> None:
+@pytest.mark.parametrize(
+    "more", [b"HTTP/1.1 500 -\r\n", b"HTTP/1.1 500 -\r\nRetry-After: 9\r\nContent-Length: 0\r\n\r\n"]
+)
+def test_a_connection_on_which_more_came_than_was_asked_for_is_not_used_again(more: bytes) -> None:
     ok = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     connections = []
 
     def talk(connected: socket.socket) -> None:
         connections.append(connected)
-        connected.sendall(ok + b"HTTP/1.1 500 -\r\n")
+        connected.sendall(ok + more)
         connected.recv(65_536)
 
     with raw_server(talk) as url:
         http = Http(5)
-        assert [http.post(url, b"{}", {}).status for _ in range(2)] == [200, 200]
+        assert [http.post(url, b"{}", {}) for _ in range(2)] == [Answer(200, {"content-length": "2"}, b"ok")] * 2
         http.close()
     assert len(connections) == 2
 
