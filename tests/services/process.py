@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -99,10 +100,18 @@ class Process:
             self._lifeline = -1
 
 
+# Below those that systems give to outgoing connections: one of these would take the port of a stopped server.
+PORTS = random.sample(range(10_000, 30_000), 20_000)
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    """Ports of 127.0.0.1 that nobody listens on now, each given once by this process."""
+    return [next(port for port in iter(PORTS.pop, None) if _is_free(port)) for _ in range(count)]
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
