@@ -12,7 +12,8 @@ from django.db.models.functions import Now
 from dlq.models import DeadLetter
 from dlq.replay import STOPPED, Refusal, State, refusals, target, targets_of, write_events
 from notifications import intake
-from notifications.message import MAX_RECORD_BYTES, Draft, Invalid, Message, Priority, read_request, receiver_hash
+from notifications.causes import Priority
+from notifications.message import MAX_RECORD_BYTES, Draft, Invalid, Message, read_request, receiver_hash
 from notifications.models import Notification
 from notifications.staff import expect, one_at_a_time, record
 

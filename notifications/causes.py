@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
+
+Priority = Literal["transactional", "bulk"]
+PRIORITIES: tuple[Priority, ...] = ("transactional", "bulk")
 
 
 class Status(StrEnum):

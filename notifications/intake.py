@@ -16,7 +16,8 @@ from msgspec import UNSET
 from notifications import ledger, metrics
 from notifications.broker import Outbound, open_broker, outbound, trace, trace_id_of
 from notifications.causes import Status
-from notifications.message import MAX_RECORD_BYTES, Draft, Errors, Message, content_problems, new_message
+from notifications.complaints import Errors
+from notifications.message import MAX_RECORD_BYTES, Draft, Message, content_problems, new_message
 from notifications.models import IdempotencyKey, Notification
 from users.models import User
 

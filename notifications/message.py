@@ -18,19 +18,18 @@ import uuid_utils.compat
 from django.conf import settings
 from msgspec import UNSET, Meta, UnsetType
 
+from notifications.causes import PRIORITIES, Priority
 from notifications.channels import channel_class, channel_names
+from notifications.complaints import Errors, explain, explain_batch
 
 MAX_BATCH = 5_000
 MAX_RECORD_BYTES = 900_000
 LAST_YEAR = 9000  # of an expiry: near 9999 a change of zone overflows
 
-Errors = dict[str, list[str]]
-Priority = Literal["transactional", "bulk"]
 Moment = Annotated[datetime, Meta(tz=True)]
 LINE_BREAK = re.compile(r"[\r\n]")
 LENGTHS = {"receiver": 1024, "subject": 255, "user": 150, "client": 100, "category": 100, "reference": 255}
 SHORTEST_LENGTH = min(LENGTHS.values())
-PRIORITIES: tuple[Priority, ...] = ("transactional", "bulk")
 
 
 class Invalid(Exception):
@@ -126,7 +125,6 @@ _decode_item = msgspec.json.Decoder(BatchDraft).decode
 _decode_batch = msgspec.json.Decoder(_Batch).decode
 _decode_message = msgspec.json.Decoder(Message).decode
 _decode_id = msgspec.json.Decoder(_OnlyId).decode
-_decode_anything = msgspec.json.Decoder().decode
 
 D = TypeVar("D", bound=Draft)
 
@@ -144,7 +142,7 @@ def read_batch(body: bytes) -> list[BatchDraft]:
     try:
         items = _decode_batch(body).notifications
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Invalid(_explain_batch(body, error)) from None
+        raise Invalid(explain_batch(body, error)) from None
     if not 1 <= len(items) <= MAX_BATCH:
         raise Invalid({"notifications": [f"Must hold 1 to {MAX_BATCH:,} items; it holds {len(items):,}."]})
     drafts, errors = [], {}
@@ -250,7 +248,7 @@ def _read_draft(body: Any, decode: Callable[[Any], D], kind: type[D]) -> tuple[D
     try:
         draft = decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return None, _explain(body, error, kind)
+        return None, explain(body, error, kind)
     return draft, _gather(_draft_problems(draft))
 
 
@@ -337,67 +335,3 @@ def _problems(said: Draft | Message, channel: str | None, receiver: str | None) 
         problem = rules.receiver_problem(receiver)
         if problem:
             yield "receiver", problem
-
-
-WRONG_TYPE = {
-    "Expected `str`": "Must be a string.",
-    "Expected `datetime": "Must be a time such as 2030-01-31T12:00:00Z, with its zone.",
-    "Invalid RFC3339": "Must be a time such as 2030-01-31T12:00:00Z, with its zone.",
-    "Invalid enum value": f"Must be one of {', '.join(PRIORITIES)}.",
-}
-
-
-def _explain(body: Any, error: Exception, kind: type[Draft]) -> dict[str, Any]:
-    """All complaints about a body that the typed decoder refused at its first one."""
-    try:
-        said = _decode_anything(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as malformed:
-        return _malformed(malformed)
-    if not isinstance(said, dict):
-        return {"detail": "Must be a JSON object.", "code": "malformed"}
-    fields = {field.name: field for field in msgspec.structs.fields(kind)}
-    errors: Errors = {_shown(name): ["Unknown field."] for name in said if name not in fields}
-    for name, field in fields.items():
-        if name not in said:
-            if field.required:
-                errors[name] = ["This field is required."]
-            continue
-        try:
-            msgspec.convert(said[name], field.type)
-        except msgspec.ValidationError as wrong:
-            errors[name] = [_reword(str(wrong))]
-        except RecursionError:
-            errors[name] = ["Is nested too deeply."]
-    return errors or {"detail": str(error), "code": "malformed"}
-
-
-def _explain_batch(body: bytes, error: Exception) -> dict[str, Any]:
-    try:
-        said = _decode_anything(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as malformed:
-        return _malformed(malformed)
-    if not isinstance(said, dict):
-        return {"detail": "Must be a JSON object with a list of notifications.", "code": "malformed"}
-    errors: Errors = {_shown(name): ["Unknown field."] for name in said if name != "notifications"}
-    if "notifications" not in said:
-        errors["notifications"] = ["This field is required."]
-    elif not isinstance(said["notifications"], list):
-        errors["notifications"] = ["Must be a list."]
-    return errors or {"detail": str(error), "code": "malformed"}
-
-
-def _malformed(error: Exception) -> dict[str, Any]:
-    if isinstance(error, RecursionError):
-        return {"detail": "The JSON is nested too deeply.", "code": "malformed"}
-    if isinstance(error, UnicodeDecodeError):
-        return {"detail": "The body is not valid UTF-8.", "code": "malformed"}
-    return {"detail": f"The body is not valid JSON: {error}.", "code": "malformed"}
-
-
-def _reword(wrong: str) -> str:
-    return next((why for start, why in WRONG_TYPE.items() if wrong.startswith(start)), f"{wrong}.")
-
-
-def _shown(name: str) -> str:
-    """An unknown field's name, cut so that an error stays readable."""
-    return name if len(name) <= 100 else f"{name[:100]}…"

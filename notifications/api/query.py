@@ -10,7 +10,8 @@ from rest_framework.request import Request
 
 from notifications.causes import Status
 from notifications.channels import channel_class, channel_names
-from notifications.message import LENGTHS, Errors, Invalid, Moment, receiver_hash
+from notifications.complaints import Errors
+from notifications.message import LENGTHS, Invalid, Moment, receiver_hash
 from notifications.models import NotificationQuerySet
 
 MAX_VALUE = 1_024

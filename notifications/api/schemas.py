@@ -9,9 +9,9 @@ from django.db.models import Model
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from notifications.causes import Cause, Outcome, Reason, Status
+from notifications.causes import PRIORITIES, Cause, Outcome, Reason, Status
 from notifications.channels import channel_choices
-from notifications.message import LENGTHS, MAX_BATCH, PRIORITIES
+from notifications.message import LENGTHS, MAX_BATCH
 from notifications.models import Attempt, Notification
 
 SHOWN_ATTEMPTS = 100  # the latest; an outage of a day may leave more
