@@ -65,7 +65,10 @@ class Email(Channel):
     def from_settings(cls) -> Self:
         if not settings.EMAIL_CONFIGURED:
             raise ImproperlyConfigured("EMAIL_URL, or EMAIL_BACKEND and ANYMAIL_…, must be set for the EMAIL channel.")
-        carrier = _smtp() if settings.EMAIL_BACKEND == DJANGO_SMTP else OverBackend(settings.SEND_TIMEOUT_SECONDS)
+        try:
+            carrier = _smtp() if settings.EMAIL_BACKEND == DJANGO_SMTP else OverBackend(settings.SEND_TIMEOUT_SECONDS)
+        except ImportError as error:
+            raise ImproperlyConfigured(f"EMAIL_BACKEND names what is not there: {error}.") from error
         return cls(carrier, sender=settings.DEFAULT_FROM_EMAIL, default_subject=settings.EMAIL_SUBJECT)
 
     @classmethod

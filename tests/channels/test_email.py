@@ -307,3 +307,11 @@ def test_without_settings_it_names_them(settings: Settings) -> None:
     settings.DEFAULT_FROM_EMAIL = "two@example.com, addresses@example.com"
     with pytest.raises(ImproperlyConfigured, match="DEFAULT_FROM_EMAIL"):
         Email.from_settings()
+
+
+@pytest.mark.parametrize("backend", ["anymail.backends.postmrk.EmailBackend", "anymail.backends.postmark.Nothing"])
+def test_a_backend_that_is_not_there_is_named(settings: Settings, backend: str) -> None:
+    settings.EMAIL_CONFIGURED = True
+    settings.EMAIL_BACKEND = backend
+    with pytest.raises(ImproperlyConfigured, match="EMAIL_BACKEND"):
+        Email.from_settings()
