@@ -22,12 +22,9 @@ WRONG_TYPE = {
 
 def explain(body: Any, error: Exception, kind: type[msgspec.Struct]) -> dict[str, Any]:
     """All complaints about a body that the typed decoder refused at its first one."""
-    try:
-        said = _decode_anything(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as malformed:
-        return _malformed(malformed)
-    if not isinstance(said, dict):
-        return {"detail": "Must be a JSON object.", "code": "malformed"}
+    said, malformed = _object_in(body, "Must be a JSON object.")
+    if malformed:
+        return malformed
     fields = {field.name: field for field in msgspec.structs.fields(kind)}
     errors: Errors = {_shown(name): ["Unknown field."] for name in said if name not in fields}
     for name, field in fields.items():
@@ -46,18 +43,24 @@ def explain(body: Any, error: Exception, kind: type[msgspec.Struct]) -> dict[str
 
 def explain_batch(body: bytes, error: Exception) -> dict[str, Any]:
     """The same for the frame of a batch: an object with a list."""
-    try:
-        said = _decode_anything(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as malformed:
-        return _malformed(malformed)
-    if not isinstance(said, dict):
-        return {"detail": "Must be a JSON object with a list of notifications.", "code": "malformed"}
+    said, malformed = _object_in(body, "Must be a JSON object with a list of notifications.")
+    if malformed:
+        return malformed
     errors: Errors = {_shown(name): ["Unknown field."] for name in said if name != "notifications"}
     if "notifications" not in said:
         errors["notifications"] = ["This field is required."]
     elif not isinstance(said["notifications"], list):
         errors["notifications"] = ["Must be a list."]
     return errors or {"detail": str(error), "code": "malformed"}
+
+
+def _object_in(body: Any, must: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The JSON object in a body, or {} and the complaint."""
+    try:
+        said = _decode_anything(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return {}, _malformed(error)
+    return (said, {}) if isinstance(said, dict) else ({}, {"detail": must, "code": "malformed"})
 
 
 def _malformed(error: Exception) -> dict[str, Any]:

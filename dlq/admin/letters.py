@@ -18,7 +18,7 @@ from dlq.admin.repairs import repair_page
 from dlq.models import DeadLetter
 from notifications.admin.base import Context, ReadOnlyAdmin, column, ids_of, is_list, time_column
 from notifications.admin.filters import TimeRange, WordFilter, word_filter
-from notifications.admin.search import MOST_MATCHES, ExactSearch, notification_matches
+from notifications.admin.search import ExactSearch, newest, notification_matches
 from notifications.channels import channel_choices
 from notifications.models import cause_choices
 from notifications.staff import MOST_AT_ONCE
@@ -99,11 +99,7 @@ class DeadLetterAdmin(ExactSearch, ReadOnlyAdmin[DeadLetter]):
         matches = [*notification_matches(term, "notification__")]
         if letter_id := _number(term):
             matches.append(Q(pk=letter_id))
-        found: set[int] = set()
-        for match in matches:
-            newest = DeadLetter.objects.filter(match).order_by("-id")
-            found.update(newest.values_list("pk", flat=True)[:MOST_MATCHES])
-        return queryset.filter(pk__in=found)
+        return queryset.filter(pk__in=newest(DeadLetter.objects.all(), matches))
 
     def get_urls(self) -> list[URLPattern]:
         guard = self.admin_site.admin_view

@@ -25,7 +25,7 @@ from notifications.admin.base import (
     time_column,
 )
 from notifications.admin.filters import AcceptedRange, WordFilter, word_filter
-from notifications.admin.search import HELP, MOST_MATCHES, ExactSearch, as_id, notification_matches
+from notifications.admin.search import HELP, ExactSearch, as_id, newest, notification_matches
 from notifications.admin.unfold import TabularInline
 from notifications.causes import Status
 from notifications.channels import channel_choices
@@ -156,11 +156,7 @@ class NotificationAdmin(ExactSearch, ReadOnlyAdmin[Notification]):
         return queryset.defer("message", "html") if is_list(request) else queryset.select_related("dead_letter")
 
     def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
-        found: set[UUID] = set()
-        for match in notification_matches(term):
-            newest = Notification.objects.filter(match).order_by("-id")
-            found.update(newest.values_list("pk", flat=True)[:MOST_MATCHES])
-        return queryset.filter(pk__in=found)
+        return queryset.filter(pk__in=newest(Notification.objects.all(), notification_matches(term)))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Context | None = None

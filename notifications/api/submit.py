@@ -6,6 +6,7 @@ POST goes past them; every other method takes its way.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.http import HttpRequest, HttpResponse
@@ -24,7 +25,9 @@ KEY_HEADER = "Idempotency-Key"
 
 
 class LeanPost(APIView):
-    """A view whose POST is answered by `submit`; what it raises becomes the answer."""
+    """A view whose POST is answered by its `submit`; what it raises becomes the answer."""
+
+    submit: Callable[[HttpRequest, Caller], HttpResponse]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if request.method != "POST":
@@ -35,9 +38,6 @@ class LeanPost(APIView):
             return self.submit(request, caller)
         except Exception as error:
             return refusal(error)
-
-    def submit(self, request: HttpRequest, caller: Caller) -> HttpResponse:
-        raise NotImplementedError
 
     @staticmethod
     def traceparent(request: HttpRequest) -> str:

@@ -18,6 +18,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.django_db(transaction=True),
+    # A machine with Python and make alone must pass `make test` too; where CI is set a missing browser fails.
     pytest.mark.skipif(not CHROMIUM.exists() and os.environ.get("CI") != "true", reason="Chromium is not installed."),
 ]
 
