@@ -57,7 +57,8 @@ class DeskAdmin(ModelAdmin[M]):
             str(each[0] if isinstance(each, tuple) else getattr(each, "parameter_name", each))
             for each in self.list_filter
         ]
-        columns = {"pk", *(field.attname for field in self.opts.concrete_fields)}
+        fields = self.opts.get_fields()  # relations too, either way
+        columns = {"pk", *(field.name for field in fields), *(getattr(field, "attname", "") for field in fields)}
         return lookup.startswith(tuple(filters)) or lookup.partition("__")[0] not in columns
 
     def has_act_permission(self, request: HttpRequest) -> bool:
