@@ -154,7 +154,9 @@ def test_two_failures_while_ramping_open_again_for_longer(provider: Provider) ->
     provider.open()
     provider.pause()
     provider.send(None, count=2)
-    provider.send(Cause.PROVIDER_ERROR, count=2)
+    provider.send(Cause.PROVIDER_ERROR)
+    assert not provider.breaker.is_open, "one receiver's failure"
+    provider.breaker.record(provider.breaker.admit(), "another", Cause.PROVIDER_ERROR)
     assert [is_open for is_open, _ in provider.changes] == [True, False, True]
     assert provider.pause() == 2
 
