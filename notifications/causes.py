@@ -56,6 +56,16 @@ class Cause(StrEnum):
     BUG = "bug"
 
 
+class About(StrEnum):
+    """What a provider's answer is about. Only an answer about the receiver or the text may end a notification."""
+
+    RECEIVER = "receiver"
+    TEXT = "text"
+    SENDER = "sender"  # our sender address or number
+    ACCOUNT = "account"  # our credentials, our quota, our rights
+    PROVIDER = "provider"
+
+
 class Outcome(StrEnum):
     """How an attempt ended, as its row in the ledger says."""
 

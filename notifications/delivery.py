@@ -15,7 +15,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections
 from notifications import ledger, metrics, retry
 from notifications.breaker import Breaker
 from notifications.broker import Broker, Consumer, LogLost, Record, trace_id_of
-from notifications.causes import Cause, Reason
+from notifications.causes import About, Cause, Reason
 from notifications.channels import Channel, SendError
 from notifications.ledger import LONGEST_ERROR, Claimed, Incoming, Unclaimable, clean
 from notifications.message import Unreadable, from_record, id_in
@@ -191,7 +191,8 @@ class Delivery:
             failure = SendError(Cause.BUG, f"{type(error).__name__} in our code.")
         hold = row.category in self.held_categories
         verdict = retry.failed(failure, attempts=row.attempts, hold=hold, schedule=settings.RETRY_SCHEDULE)
-        return verdict, None if failure.permanent else failure.cause  # a permanent one says nothing of the provider
+        blameless = failure.permanent or failure.about in {About.RECEIVER, About.TEXT}
+        return verdict, None if blameless else failure.cause
 
     def _put_back(self, row: Claimed, reason: Reason, due_in: float = 0.0, waits_from: float | None = None) -> None:
         metrics.put_back.labels(self.name, reason).inc()

@@ -16,9 +16,20 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from notifications.causes import Cause, Outcome
+from notifications.causes import About, Cause, Outcome
 
 SANDBOX = "notifications.channels.sandbox.Sandbox"
+
+# What a cause is about where the channel does not say otherwise; every other one is about the provider.
+ABOUT = {
+    Cause.INVALID_RECEIVER: About.RECEIVER,
+    Cause.UNKNOWN_RECEIVER: About.RECEIVER,
+    Cause.OPTED_OUT: About.RECEIVER,
+    Cause.REJECTED_CONTENT: About.TEXT,
+    Cause.BUG: About.TEXT,
+    Cause.CREDENTIALS: About.ACCOUNT,
+    Cause.THROTTLED: About.ACCOUNT,
+}
 
 
 class Outgoing(Protocol):
@@ -39,8 +50,10 @@ class Outgoing(Protocol):
 class SendError(Exception):
     """A send that did not simply succeed. Transient unless it says otherwise.
 
-    `permanent`: trying again cannot help. `retry_after`: seconds the provider asked us to wait; with cause
-    `throttled` it spends no retry. `uncertain`: the request was handed over and its answer never came.
+    `about` says who is to blame and whose a wait is. An answer about the receiver or the text says that the
+    provider works, so only the others count for its breaker. `permanent`: trying again cannot help.
+    `retry_after`: seconds the provider asked us to wait; with cause `throttled` it spends no retry.
+    `uncertain`: the request was handed over and its answer never came.
     `detail` is for support staff: never a secret, never a receiver.
     """
 
@@ -49,6 +62,7 @@ class SendError(Exception):
         cause: Cause,
         detail: str = "",
         *,
+        about: About | None = None,
         permanent: bool = False,
         retry_after: float | None = None,
         uncertain: bool = False,
@@ -56,6 +70,7 @@ class SendError(Exception):
         super().__init__(f"{cause}: {detail}")
         self.cause = cause
         self.detail = detail
+        self.about = about or ABOUT.get(cause, About.PROVIDER)
         self.permanent = permanent
         self.retry_after = retry_after
         self.uncertain = uncertain
