@@ -10,13 +10,15 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
 T = TypeVar("T")
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 # A host that vanishes without a word is noticed in half a minute, not in the two hours of the system's default.
 POSTGRESQL_OPTIONS = {
@@ -26,8 +28,6 @@ POSTGRESQL_OPTIONS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 25_000,  # milliseconds
 }
-
-env = environ.Env()
 
 
 def refuse(name: str, reason: str) -> NoReturn:
@@ -39,24 +39,49 @@ def _read(name: str, reader: Callable[[], T], expected: str) -> T:
     try:
         return reader()
     except (ValueError, TypeError, KeyError, AttributeError, ImproperlyConfigured):
-        refuse(name, f"must be {expected}; it is not.")
+        refuse(name, f"must be {expected}; it is not.{_service_link(name)}")
+
+
+def _service_link(name: str) -> str:
+    """Kubernetes tells every pod of each Service by such variables, whose names may be those of settings."""
+    if not text(name).startswith("tcp://"):
+        return ""
+    return " Kubernetes sets it for a Service of that name: enableServiceLinks: false in the pod prevents it."
 
 
 def text(name: str, default: str = "") -> str:
-    """The value as it stands, or `default` where it is unset; a `$` in a secret means nothing."""
-    return os.environ.get(name, default)
+    """The value as it stands, or `default` where it is unset or blank; a `$` in a secret means nothing.
+
+    Every other reader reads through this one, so that empty means unset for all.
+    """
+    value = os.environ.get(name, "")
+    return value if value.strip() else default
 
 
 def boolean(name: str, *, default: bool) -> bool:
     """`true/false`, `1/0`, `yes/no`, `on/off`, in any case; anything else is refused."""
     words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
-    raw = os.environ.get(name, "").strip().lower()
+    raw = text(name).strip().lower()
     return _read(name, lambda: words[raw] if raw else default, "true or false")
+
+
+def embedded(name: str, services: tuple[str, ...]) -> bool:
+    """Whether this is the embedded default: none of the `services` is set, unless the variable itself says.
+
+    The image says false: there a forgotten variable must end the start, not open an empty database in a container.
+    """
+    value = boolean(name, default=not any(text(service) for service in services))
+    for service in services if text(name) else ():
+        if value and text(service):
+            refuse(name, f"can be true only without {service}.")
+        if not value and not text(service):
+            refuse(service, f"must be set, for {name} is false.")
+    return value
 
 
 def whole(name: str, default: int, *, at_least: int = 0, at_most: int = 10_000_000) -> int:
     """A whole number within bounds."""
-    value: int = _read(name, lambda: env.int(name, default=default), "a whole number")
+    value = _read(name, lambda: int(text(name, str(default))), "a whole number")
     if not at_least <= value <= at_most:
         refuse(name, f"must be from {at_least} to {at_most}; it is {value}.")
     return value
@@ -64,7 +89,7 @@ def whole(name: str, default: int, *, at_least: int = 0, at_most: int = 10_000_0
 
 def seconds(name: str, default: float, *, at_least: float = 0.0) -> float:
     """A finite number of seconds."""
-    value: float = _read(name, lambda: env.float(name, default=default), "a number of seconds")
+    value = _read(name, lambda: float(text(name, str(default))), "a number of seconds")
     if not at_least <= value <= 10_000_000:
         refuse(name, f"must be a number of seconds of at least {at_least:g}; it is {value:g}.")
     return value
@@ -103,7 +128,7 @@ def prefixes(name: str, default: str) -> list[str]:
 
 def _is_prefix(prefix: str) -> bool:
     url = urlsplit(prefix)
-    loopback = url.scheme == "http" and url.hostname in {"127.0.0.1", "localhost", "::1"}
+    loopback = url.scheme == "http" and url.hostname in LOOPBACK
     return (url.scheme == "https" or loopback) and bool(url.hostname and url.port != 0) and url.path.endswith("/")
 
 
@@ -114,6 +139,20 @@ def time_zone(name: str, default: str) -> str:
     return value
 
 
+def directory(name: str, default: Path) -> Path:
+    """A directory; `made` makes it when something is to be kept there."""
+    return Path(text(name, str(default))).resolve()
+
+
+def made(name: str, path: Path) -> Path:
+    """The directory, made where it is missing."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        refuse(name, f"must be a directory this process may write to; {str(path)!r} cannot be made: {error.strerror}.")
+    return path
+
+
 def file(name: str) -> str:
     """The path of a file that this process can read, or "" where it is unset."""
     path = text(name)
@@ -122,35 +161,58 @@ def file(name: str) -> str:
     return path
 
 
-def database(name: str, default: str) -> dict[str, Any]:
-    """Django's database settings from a URL of PostgreSQL or SQLite."""
-    config: dict[str, Any] = _read(name, lambda: env.db_url(name, default=default), "a postgres:// or sqlite:/// URL")
-    engines = {"django.db.backends.postgresql": "postgresql", "django.db.backends.sqlite3": "sqlite"}
-    if config.get("ENGINE") not in engines:
+def database(name: str, default: Path) -> dict[str, Any]:
+    """Django's database settings from a URL of PostgreSQL or SQLite; the SQLite file `default` where it is unset."""
+    url = text(name)
+    if not url:
+        return _sqlite(str(default))
+    scheme = url.partition(":")[0]
+    if scheme == "sqlite":
+        return _sqlite(_read(name, lambda: unquote(urlsplit(url).path)[1:], "a sqlite:///path URL") or ":memory:")
+    if scheme not in {"postgres", "postgresql", "psql", "pgsql"}:
         refuse(name, "must be a postgres:// or sqlite:/// URL.")
-    if engines[config["ENGINE"]] == "sqlite":
-        options = {"timeout": 20, "transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode=WAL"}
-        return config | {"OPTIONS": options, "CONN_MAX_AGE": None}
-    options = POSTGRESQL_OPTIONS | config.get("OPTIONS", {})
-    return config | {"OPTIONS": options, "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
+    return _postgresql(_read(name, lambda: environ.Env.db_url_config(url), "a postgres:// or sqlite:/// URL"))
+
+
+def _sqlite(path: str) -> dict[str, Any]:
+    options = {"timeout": 20, "transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode=WAL"}
+    return {"ENGINE": "django.db.backends.sqlite3", "NAME": path, "OPTIONS": options, "CONN_MAX_AGE": None}
+
+
+def _postgresql(config: dict[str, Any]) -> dict[str, Any]:
+    """Of several hosts, connect to the one that takes writes; libpq tries them in order."""
+    options = config.get("OPTIONS", {})
+    several = "," in config["HOST"] + options.get("host", "")
+    standard = POSTGRESQL_OPTIONS | ({"target_session_attrs": "read-write"} if several else {})
+    return config | {
+        "ENGINE": "project.postgresql",
+        "OPTIONS": standard | options,
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        # A pooler in transaction mode gives the next FETCH to another session, which knows no such cursor.
+        "DISABLE_SERVER_SIDE_CURSORS": True,
+    }
 
 
 def email_url(name: str) -> dict[str, Any]:
     """Django's EMAIL_* settings from a URL such as smtp+tls://user:password@host:587; {} where it is unset."""
     if not text(name):
         return {}
-    config = _read(name, lambda: env.email_url(name), "an e-mail URL such as smtp+tls://user:password@host:587")
+    config = _read(
+        name,
+        lambda: environ.Env.email_url_config(text(name)),
+        "an e-mail URL such as smtp+tls://user:password@host:587",
+    )
     return {key: value for key, value in config.items() if key.startswith("EMAIL_")}
 
 
 def prefixed(prefix: str) -> dict[str, str]:
-    """All variables that begin with `prefix`, without it."""
-    return {key.removeprefix(prefix): value for key, value in os.environ.items() if key.startswith(prefix)}
+    """All variables that begin with `prefix` and are set, without it."""
+    return {key.removeprefix(prefix): text(key) for key in os.environ if key.startswith(prefix) and text(key)}
 
 
 def kept_secret(path: Path) -> str:
     """A secret made on first use and kept in a file only its owner can read: for the embedded default."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(48))

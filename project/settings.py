@@ -5,15 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from project import environment as env
+from project import production
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = Path(env.text("VAR_DIR", str(BASE_DIR / "var"))).resolve()
+VAR_DIR = env.directory("VAR_DIR", BASE_DIR / "var")
 
 # The embedded default: no database, no broker. Everything that eases a first try hangs on this one fact.
-EMBEDDED = not env.text("DATABASE_URL") and not env.text("KAFKA_BOOTSTRAP_SERVERS")
+EMBEDDED = env.embedded("EMBEDDED", ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS"))
 
 DEBUG = env.boolean("DEBUG", default=False)
+DEFAULT_EXCEPTION_REPORTER_FILTER = "project.debug.NoSettings"
+DATABASES = {"default": env.database("DATABASE_URL", VAR_DIR / "notifications.sqlite3")}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+if not env.text("DATABASE_URL"):
+    env.made("VAR_DIR", VAR_DIR)
 SECRET_KEY = env.text("SECRET_KEY")
+SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS", [])
 if not SECRET_KEY:
     if not EMBEDDED:
         env.refuse("SECRET_KEY", "must be set: a long random string that all processes share.")
@@ -23,9 +30,13 @@ CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", [])
 TIME_ZONE = env.time_zone("TIME_ZONE", "UTC")
 USE_TZ = True
 
-VAR_DIR.mkdir(parents=True, exist_ok=True)
-DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'notifications.sqlite3'}")}
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+if not EMBEDDED:
+    production.refuse_what_is_unsafe(
+        debug=DEBUG,
+        secret_keys=[("SECRET_KEY", SECRET_KEY), *(("SECRET_KEY_FALLBACKS", key) for key in SECRET_KEY_FALLBACKS)],
+        allowed_hosts=ALLOWED_HOSTS,
+        email_url=env.text("EMAIL_URL"),
+    )
 
 # Kafka; without servers the ledger itself is the queue.
 KAFKA_BOOTSTRAP_SERVERS = env.text("KAFKA_BOOTSTRAP_SERVERS")
@@ -72,6 +83,7 @@ if SEND_TIMEOUT_SECONDS > LEASE_SECONDS / 2:
     env.refuse("SEND_TIMEOUT_SECONDS", f"must be at most half of LEASE_SECONDS ({LEASE_SECONDS:g}).")
 SENDER_THREADS = env.whole("SENDER_THREADS", 64, at_least=1, at_most=1024)
 METRICS_PORT = env.whole("METRICS_PORT", 0, at_most=65_535)
+METRICS_HOST = env.text("METRICS_HOST", "127.0.0.1")
 
 API_KEYS_REQUIRED = env.boolean("API_KEYS_REQUIRED", default=not EMBEDDED)
 if not API_KEYS_REQUIRED and not EMBEDDED:
@@ -87,7 +99,6 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "django.contrib.staticfiles",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -95,6 +106,7 @@ INSTALLED_APPS = [
     "users",
     "notifications",
     "dlq",
+    "django.contrib.staticfiles",  # behind ours, whose runserver is meant
 ]
 MIDDLEWARE = [
     "notifications.api.middleware.StraightToTheView",

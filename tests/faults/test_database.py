@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from uuid import UUID
 
 import pytest
 
 from tests.faults.conftest import Opener
 from tests.faults.site import LEASE, THREADS, Site, locked, metric, wait_until_blocked, wait_until_sending
+from tests.platform.web import Answer
 from tests.services.postgres import Postgres
 from tests.services.process import free_ports
 from tests.services.proxy import Proxy
@@ -183,3 +186,51 @@ def test_a_database_that_takes_nothing_more_is_said_and_survived(site: Site, own
     site.wait_until_settled()
     assert site.platform.statuses() == {"sent": 33}
     site.balance()
+
+
+@pytest.mark.fault(22)
+def test_connections_to_a_demoted_primary_are_dropped_and_all_go_on_at_the_new_one(
+    site: Site, own_postgres: Postgres
+) -> None:
+    """Sessions that are open become read-only, as on an old primary that lives on; new ones can write."""
+    site.platform.start_web()
+    workers = [site.platform.start_sender("--no-scheduler"), site.platform.start_scheduler()]
+    site.send(3)
+    site.wait_until_settled()
+    (name,) = (row["name"] for row in site.platform.sql("SELECT current_database() AS name"))
+    own_postgres.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = off')
+    own_postgres.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+    try:
+        own_postgres.execute("SELECT pg_reload_conf()")
+        for item in site.items(20):
+            answer = wait_until(
+                partial(_accepted, site, item), deadline=20, what="a caller who repeats is answered 202"
+            )
+            site.accepted[str(UUID(answer.json()["id"]))] = item["message"]
+        site.struck()
+        site.wait_until_settled()
+        assert site.platform.get("/health/ready").status == 200
+        assert all(worker.running for worker in workers)
+    finally:
+        own_postgres.execute("ALTER SYSTEM RESET default_transaction_read_only")
+        own_postgres.execute("SELECT pg_reload_conf()")
+    site.balance()
+
+
+def _accepted(site: Site, item: dict[str, str]) -> Answer | None:
+    answer = site.platform.post(item, key=item["message"])
+    return answer if answer.status == 202 else None
+
+
+def test_ready_says_that_the_database_takes_no_writes(site: Site, own_postgres: Postgres) -> None:
+    site.platform.start_web()
+    assert site.platform.get("/health/ready").status == 200
+    own_postgres.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+    try:
+        own_postgres.execute("SELECT pg_reload_conf()")
+        wait_until(lambda: site.platform.get("/health/ready").status == 503, what="it is not ready")
+        assert "read-only" in site.platform.get("/health/ready").json()["missing"]["database"]
+    finally:
+        own_postgres.execute("ALTER SYSTEM RESET default_transaction_read_only")
+        own_postgres.execute("SELECT pg_reload_conf()")
+    wait_until(lambda: site.platform.get("/health/ready").status == 200, what="it is ready again")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from project import environment as env
+
+URL = "DATABASE_URL"
 
 
 def test_a_dollar_means_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,12 +19,51 @@ def test_a_dollar_means_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert env.words("ALLOWED_HOSTS", []) == ["$HOME", "b"]
 
 
-def test_an_empty_list_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ALLOWED_HOSTS", "")
-    assert env.words("ALLOWED_HOSTS", ["a"]) == ["a"]
+READERS: dict[str, Callable[[str], object]] = {
+    "text": lambda name: env.text(name, "a"),
+    "boolean": lambda name: env.boolean(name, default=True),
+    "whole": lambda name: env.whole(name, 7),
+    "seconds": lambda name: env.seconds(name, 1.5),
+    "words": lambda name: env.words(name, ["a"]),
+    "choice": lambda name: env.choice(name, "a", ("a", "b")),
+    "retry_schedule": lambda name: env.retry_schedule(name, "1,2"),
+    "prefixes": lambda name: env.prefixes(name, "https://a.example/"),
+    "time_zone": lambda name: env.time_zone(name, "UTC"),
+    "directory": lambda name: env.directory(name, Path("/a")),
+    "file": env.file,
+    "database": lambda name: env.database(name, Path("/a")),
+    "email_url": env.email_url,
+    "topic_prefix": lambda name: env.topic_prefix(name, "a."),
+    "embedded": lambda name: env.embedded(name, ()),
+    "prefixed": env.prefixed,
+}
 
 
-@pytest.mark.parametrize("value", ["Nowhere/Else", "../etc", ""])
+@pytest.mark.parametrize("value", ["", "  "])
+@pytest.mark.parametrize("reader", READERS)
+def test_empty_is_unset_for_every_kind(monkeypatch: pytest.MonkeyPatch, reader: str, value: str) -> None:
+    unset = READERS[reader]("A_VARIABLE")
+    monkeypatch.setenv("A_VARIABLE", value)
+    assert READERS[reader]("A_VARIABLE") == unset
+
+
+def test_every_kind_is_among_those() -> None:
+    """`refuse` and `kept_secret` read no variable, and `made` makes what `directory` read."""
+    ours = {
+        name
+        for name, value in vars(env).items()
+        if callable(value) and getattr(value, "__module__", "") == env.__name__ and not name.startswith("_")
+    }
+    assert ours - {"refuse", "kept_secret", "made"} == set(READERS)
+
+
+def test_the_port_of_a_kubernetes_service_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METRICS_PORT", "tcp://10.0.0.1:9100")
+    with pytest.raises(SystemExit, match=r"METRICS_PORT must be a whole number.*enableServiceLinks: false"):
+        env.whole("METRICS_PORT", 0)
+
+
+@pytest.mark.parametrize("value", ["Nowhere/Else", "../etc"])
 def test_a_zone_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("TIME_ZONE", value)
     with pytest.raises(SystemExit, match="TIME_ZONE"):
@@ -45,7 +87,55 @@ def test_a_file_must_be_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert env.file("KAFKA_CA_FILE") == str(tmp_path / "ca.pem")
 
 
+def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match="VAR_DIR must be a directory"):
+        env.made("VAR_DIR", tmp_path / "file" / "var")
+
+
 def test_a_database_that_vanishes_is_noticed_unless_the_url_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgres://a:b@db/c?connect_timeout=9")
-    options = env.database("DATABASE_URL", "")["OPTIONS"]
+    monkeypatch.setenv(URL, "postgres://a:b@db/c?connect_timeout=9")
+    options = env.database(URL, Path("unused"))["OPTIONS"]
     assert (options["connect_timeout"], options["keepalives_idle"]) == (9, 10)
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts", "attributes"),
+    [
+        ("postgres://u:p@h1:5432,h2:5433/db", ("h1,h2", "5432,5433"), "read-write"),
+        ("postgres://u:p@h1,h2/db", ("h1,h2", ""), "read-write"),
+        ("postgres://u:p@h1:5432,h2:5432/db?target_session_attrs=read-write", ("h1,h2", "5432,5432"), "read-write"),
+        ("postgres://u:p@h1:5432,h2:5432/db?target_session_attrs=primary", ("h1,h2", "5432,5432"), "primary"),
+        ("postgres://u:p@h1:5432/db", ("h1", 5432), None),
+        ("postgres://u:p@h1:5432/db?target_session_attrs=any", ("h1", 5432), "any"),
+    ],
+)
+def test_of_several_hosts_the_one_that_takes_writes_is_meant(
+    monkeypatch: pytest.MonkeyPatch, url: str, hosts: tuple[str, object], attributes: str | None
+) -> None:
+    monkeypatch.setenv(URL, url)
+    config = env.database(URL, Path("unused"))
+    assert (config["HOST"], config["PORT"]) == hosts
+    assert (config["USER"], config["PASSWORD"], config["NAME"]) == ("u", "p", "db")
+    assert config["OPTIONS"].get("target_session_attrs") == attributes
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite:////srv/c++/a.sqlite3", "/srv/c++/a.sqlite3"),
+        ("sqlite:////srv/100%25%20sure/a.sqlite3", "/srv/100% sure/a.sqlite3"),
+        ("sqlite:///a.sqlite3", "a.sqlite3"),
+        ("sqlite://:memory:", ":memory:"),
+    ],
+)
+def test_a_path_in_a_url_is_that_path(monkeypatch: pytest.MonkeyPatch, url: str, path: str) -> None:
+    monkeypatch.setenv(URL, url)
+    assert env.database(URL, Path("unused"))["NAME"] == path
+
+
+@pytest.mark.parametrize("url", ["mysql://u:p@h/db", "postgis://u:p@h/db", "db.sqlite3"])
+def test_another_database_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv(URL, url)
+    with pytest.raises(SystemExit, match=r"DATABASE_URL must be a postgres:// or sqlite:/// URL"):
+        env.database(URL, Path("unused"))

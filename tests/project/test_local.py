@@ -160,7 +160,7 @@ def test_on_services_nothing_is_changed_and_the_commands_are_named(tmp_path: Pat
     database = tmp_path / "own.sqlite3"
     platform = Platform(
         tmp_path,
-        {"DATABASE_URL": f"sqlite:///{database}", "SECRET_KEY": "x" * 50, "PORT": str(port)},
+        {"DATABASE_URL": f"sqlite:///{database}", "SECRET_KEY": "for-tests-only-" * 4, "PORT": str(port)},
         f"sqlite://{database}",
     )
     with platform:
