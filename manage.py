@@ -6,8 +6,24 @@ from __future__ import annotations
 import os
 import sys
 
+from django.conf import settings
 from django.core.management import execute_from_command_line
+from django.db import Error as DatabaseProblem
+
+from notifications.database import is_outage, reason
+
+
+def main() -> None:
+    """Runs the command. A database that cannot be used ends it with one sentence, whichever command it is."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+    try:
+        execute_from_command_line(sys.argv)
+    except DatabaseProblem as error:
+        if not is_outage(error):
+            raise
+        place = f"{settings.DATABASES['default']['NAME']} (in VAR_DIR)" if settings.EMBEDDED else "of DATABASE_URL"
+        sys.exit(f"The database {place} cannot be used. {reason(error)}")
+
 
 if __name__ == "__main__":
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
-    execute_from_command_line(sys.argv)
+    main()

@@ -12,7 +12,7 @@ from contextlib import closing
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
-from notifications import ledger, metrics, retry
+from notifications import database, ledger, metrics, retry
 from notifications.breaker import Breaker
 from notifications.broker import Broker, Consumer, LogLost, Record, trace_id_of
 from notifications.causes import About, Cause, Reason
@@ -128,7 +128,7 @@ class Delivery:
                 claimed = ledger.claim(batch, owner=owner, lease=settings.LEASE_SECONDS, unreadable=unreadable)
             except (DatabaseError, InterfaceError) as error:
                 self.failing_since = self.failing_since or time.monotonic()
-                logger.warning("the ledger cannot be reached, %s waits: %s", self.name, type(error).__name__)
+                logger.warning("the ledger cannot be reached, %s waits: %s", self.name, database.reason(error))
                 close_old_connections()
                 if self._stopping.wait(pause):
                     raise _Stopped from None

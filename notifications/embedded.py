@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
-from notifications import due, ledger
+from notifications import database, due, ledger
 from notifications.broker import Outbound, Record, trace_id_of
 from notifications.causes import Status
 from notifications.message import topic_of
@@ -65,7 +65,7 @@ class EmbeddedConsumer:
         try:
             found = due.queued(self.channel, self.priority, limit)
         except (DatabaseError, InterfaceError) as error:
-            logger.warning("the queue cannot be read: %s", type(error).__name__)
+            logger.warning("the queue cannot be read: %s", database.reason(error))
             close_old_connections()
             time.sleep(PAUSE_AFTER_ERROR)
             return []

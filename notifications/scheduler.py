@@ -20,7 +20,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from notifications import due, metrics
+from notifications import database, due, metrics
 from notifications.broker import Broker, open_broker, outbound, trace
 from notifications.models import Notification, WorkerHeartbeat
 
@@ -63,7 +63,7 @@ class Scheduler:
                 taken = self.round()
                 pause = 0.0 if taken >= BATCH else IDLE
             except (DatabaseError, InterfaceError) as error:
-                logger.warning("the ledger cannot be reached: %s", type(error).__name__)
+                logger.warning("the ledger cannot be reached: %s", database.reason(error))
                 self._answered_at = 0.0
                 pause = min(2 * pause + IDLE, LONGEST_PAUSE)
             self._stopping.wait(pause)

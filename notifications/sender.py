@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.utils import timezone
 
-from notifications import metrics, retry
+from notifications import database, metrics, retry
 from notifications.broker import open_broker
 from notifications.causes import Cause
 from notifications.channels import Channel, SendError
@@ -73,7 +73,7 @@ class Sender:
         self._scheduling.start()
         while not self._stopping.wait(LOOK_EVERY):
             if self._is_hopeless():
-                self._end("The database has not answered for minutes.")
+                self._end("The database has taken nothing for minutes.")
             if not self._settler.thread.is_alive():
                 self._end("The settler failed.")
         self._stop_all()
@@ -87,7 +87,7 @@ class Sender:
             try:
                 self._refresh_categories()
             except (DatabaseError, InterfaceError) as error:
-                logger.warning("the database does not answer: %s", type(error).__name__)
+                logger.warning("the database cannot be used: %s", database.reason(error))
                 close_old_connections()
                 self._stopping.wait(1.0)
             else:

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
-from notifications import metrics
+from notifications import database, metrics
 from notifications.causes import Status
 from notifications.ledger import Claimed
 from notifications.settlement import Settlement, mark_handed, renew, settle
@@ -125,7 +125,8 @@ class Settler:
                 self.failing_since, pause = None, 0.1
             except (DatabaseError, InterfaceError) as error:
                 self.failing_since = self.failing_since or time.monotonic()
-                logger.warning("the ledger cannot be written, keeping %d results: %s", len(self._results), _name(error))
+                why = database.reason(error)
+                logger.warning("the ledger cannot be written, keeping %d results: %s", len(self._results), why)
                 close_old_connections()
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
@@ -189,8 +190,3 @@ def _count(settled: list[Settlement], *, stale: int) -> None:
             outcomes[channel, verdict.outcome or "sent"] += 1
     for (channel, outcome), count in outcomes.items():
         metrics.attempts.labels(channel, outcome).inc(count)
-
-
-def _name(error: Exception) -> str:
-    """What is safe to log of a database error: a message may quote a row."""
-    return type(error).__name__

@@ -19,9 +19,10 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.db import DatabaseError, connection, connections
+from django.db import DatabaseError, InterfaceError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
+from notifications.database import reason
 from project import environment as env
 from project.supervisor import GRACE, TICK, Child, Signals, say, supervise
 
@@ -173,8 +174,8 @@ def _commands_to_run() -> list[str]:
             return ["migrate", *topics, NEW_KEY, "createsuperuser"]
         has_key = apps.get_model("users", "ApiKey").objects.filter(revoked_at=None).exists()
         has_staff = get_user_model().objects.filter(is_staff=True, is_active=True).exists()
-    except DatabaseError:
-        say("The database of DATABASE_URL does not answer.")
+    except (DatabaseError, InterfaceError) as error:
+        say(f"The database of DATABASE_URL cannot be used. {reason(error)}")
         return ["migrate", *topics, NEW_KEY, "createsuperuser"]
     return topics + [NEW_KEY] * (not has_key) + ["createsuperuser"] * (not has_staff)
 

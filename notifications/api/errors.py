@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
+from django.db import Error as DatabaseProblem
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views import defaults
 from rest_framework import exceptions
 
+from notifications import database
 from notifications.intake import Unavailable
 from notifications.message import Invalid
 from users.api.authentication import CHALLENGE
@@ -45,13 +46,14 @@ def answer_to(error: Exception) -> Answer:
     if isinstance(error, Invalid):
         return 400, error.errors, {}
     if isinstance(error, exceptions.APIException):
+        if isinstance(error.__cause__, DatabaseProblem):
+            log.warning("%s %s", error.detail, database.reason(error.__cause__))
         return _api_exception(error)
     if isinstance(error, Unavailable):
-        why = "Neither the broker nor the database could take it. Some may be sent nevertheless; repeat with keys."
-        return _detail(503, "unavailable", why, {"Retry-After": str(error.retry_after)})
-    if isinstance(error, (OperationalError, InterfaceError)):
-        log.warning("The database does not answer: %s", error)
-        why = "The database does not answer. Try again."
+        return _detail(503, "unavailable", _not_taken(error), {"Retry-After": str(error.retry_after)})
+    if database.is_outage(error):
+        why = f"The database cannot be used. {database.reason(error)}"
+        log.warning("%s", why)
         return _detail(503, "unavailable", why, {"Retry-After": str(RETRY_AFTER)})
     if isinstance(error, Http404):
         return _detail(404, "not_found", "Not found.")
@@ -61,6 +63,13 @@ def answer_to(error: Exception) -> Answer:
         return _detail(400, "bad_request", "The request cannot be read.")
     log.error("An error nobody expected", exc_info=error)
     return _detail(500, "error", "A server error occurred.")
+
+
+def _not_taken(error: Unavailable) -> str:
+    """Why nothing was accepted, logged too: the reason is the database's, for the broker was tried before."""
+    why = database.reason(error.__cause__ or error)
+    log.warning("Nothing was accepted: the broker took it not, and the database cannot be used. %s", why)
+    return f"Neither the broker nor the database could take it. {why} Some may be sent nevertheless; repeat with keys."
 
 
 def json_response(status: int, body: Any, headers: dict[str, str] | None = None) -> HttpResponse:

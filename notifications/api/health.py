@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import time
 from typing import Any
+from uuid import uuid4
 
 from django.db import Error as DatabaseProblem
-from django.db import connection
+from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from notifications import database
 from notifications.broker import open_broker
+from notifications.causes import Status
+from notifications.models import Notification
+
+PROBE_BYTES = 16_384
+PROBE_EVERY = 1.0  # seconds
 
 
 class Health(serializers.Serializer[Any]):
@@ -48,7 +58,7 @@ class Ready(Open):
         operation_id="ready",
         tags=["operations"],
         auth=[],
-        summary="The database, its migrations and the broker are there",
+        summary="The database takes writes, its migrations are applied, the broker is there",
         description="Needs no API key.",
         responses={200: Health, 503: OpenApiResponse(Health, description="Something is missing.")},
     )
@@ -62,10 +72,37 @@ class Ready(Open):
 def _database() -> tuple[str, str]:
     """What is missing of the database, and why; an empty reason if nothing is."""
     try:
-        unapplied = _unapplied_migrations()
-    except DatabaseProblem:
-        return "database", "It does not answer."
-    return "migrations", f"Not applied: {', '.join(unapplied)}." if unapplied else ""
+        if unapplied := _unapplied_migrations():
+            return "migrations", f"Not applied: {', '.join(unapplied)}. Run: manage.py migrate."
+        writing.prove()
+    except DatabaseProblem as error:
+        return "database", database.reason(error)
+    return "database", ""
+
+
+class Writing:
+    """Proves that the ledger takes a row, by one that is gone when its transaction commits.
+
+    Nothing less would do: a full disk and a read-only server answer every question. At most one row a second,
+    for everybody may ask; its text is too long for a page that is there, so that the table has to grow.
+    """
+
+    def __init__(self) -> None:
+        self._proven_until = 0.0
+
+    def prove(self) -> None:
+        """Raises what the database raises."""
+        if time.monotonic() < self._proven_until:
+            return
+        text = os.urandom(PROBE_BYTES // 2).hex()
+        row = Notification(id=uuid4(), status=Status.SENT, message=text, accepted_at=timezone.now())
+        with transaction.atomic():
+            row.save(force_insert=True)
+            row.delete()
+        self._proven_until = time.monotonic() + PROBE_EVERY
+
+
+writing = Writing()
 
 
 def _unapplied_migrations() -> list[str]:

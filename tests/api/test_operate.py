@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from unittest.mock import patch
 
 import pytest
 from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
+from notifications.api import health
 from notifications.embedded import EmbeddedBroker
+from notifications.models import Notification
 from tests.api.conftest import EMAIL, Api, issue, said
 from users.models import User
 
@@ -36,6 +41,52 @@ def test_database_down_is_named(db: None) -> None:
     with patch.object(MigrationRecorder, "applied_migrations", side_effect=OperationalError("no route")):
         answer = Api().get("/health/ready")
     assert (answer.status_code, list(said(answer)["missing"])) == (503, ["database"])
+
+
+def test_a_full_disk_is_named(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "writing", health.Writing())
+    with full_disk():
+        answer = Api().get("/health/ready")
+    assert (answer.status_code, said(answer)["missing"]) == (503, {"database": "Its disk is full."})
+    assert Api().get("/health/ready").status_code == 200
+
+
+# SQLite may not grow; PostgreSQL answers what it does when it cannot.
+FULL = {
+    "sqlite": ["PRAGMA max_page_count = 1"],
+    "postgresql": [
+        """CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+           $$ BEGIN RAISE 'no space left' USING ERRCODE = '53100'; END $$""",
+        "CREATE TRIGGER full_disk BEFORE INSERT ON notifications_notification EXECUTE FUNCTION full_disk()",
+    ],
+}
+NOT_FULL = {
+    "sqlite": ["PRAGMA max_page_count = 1073741823"],
+    "postgresql": ["DROP FUNCTION full_disk CASCADE"],
+}
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    with connection.cursor() as cursor:
+        for statement in FULL[connection.vendor]:
+            cursor.execute(statement)
+        try:
+            yield
+        finally:
+            for statement in NOT_FULL[connection.vendor]:
+                cursor.execute(statement)
+
+
+def test_ready_leaves_nothing_behind_and_writes_once_a_second_at_most(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "writing", health.Writing())
+    with patch.object(health, "PROBE_EVERY", 3600.0), CaptureQueriesContext(connection) as asked:
+        for _ in range(3):
+            assert Api().get("/health/ready").status_code == 200
+    assert len([query for query in asked if query["sql"].startswith("INSERT")]) == 1
+    assert Notification.objects.count() == 0
 
 
 def test_broker_down_is_named(db: None) -> None:

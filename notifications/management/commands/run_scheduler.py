@@ -6,8 +6,8 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
-from prometheus_client import start_http_server
 
+from notifications.management.serving import serve_metrics
 from notifications.management.stopping import on_stop
 from notifications.scheduler import Scheduler
 
@@ -21,7 +21,6 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         scheduler = Scheduler()
         on_stop(scheduler.stop)
-        if options["metrics_port"]:
-            start_http_server(options["metrics_port"])
+        serve_metrics(options["metrics_port"])
         self.stderr.write("scheduling")
         scheduler.run()

@@ -8,10 +8,10 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from prometheus_client import start_http_server
 
 from notifications.broker import open_broker
 from notifications.channels import channel_names, open_channel
+from notifications.management.serving import serve_metrics
 from notifications.management.stopping import on_stop
 from notifications.sender import Sender
 
@@ -45,7 +45,6 @@ class Command(BaseCommand):
             drain=options["drain"],
         )
         on_stop(sender.stop)
-        if options["metrics_port"]:
-            start_http_server(options["metrics_port"])
+        serve_metrics(options["metrics_port"])
         self.stderr.write(f"sending {', '.join(f'{channel.name} ({channel.provider})' for channel in channels)}")
         sys.exit(sender.run())
