@@ -10,7 +10,7 @@ COPY project/ project/
 COPY users/ users/
 COPY notifications/ notifications/
 COPY dlq/ dlq/
-# Without services the settings take the embedded default, which needs no secret; VAR_DIR stays in this stage.
+# In this stage the settings take the embedded default, which needs no secret; VAR_DIR stays here.
 RUN VAR_DIR=/tmp/var python manage.py collectstatic --noinput --verbosity 0 \
     && python -m compileall -q /app
 
@@ -20,8 +20,8 @@ RUN useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nolog
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 WORKDIR /app
-# VAR_DIR is only made, never written to, where DATABASE_URL is set.
-ENV PATH="/venv/bin:$PATH" PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 VAR_DIR=/tmp/notifications
+# EMBEDDED=false: without DATABASE_URL or KAFKA_BOOTSTRAP_SERVERS a container says so and ends.
+ENV PATH="/venv/bin:$PATH" PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 EMBEDDED=false VAR_DIR=/tmp/notifications
 USER 10001
 EXPOSE 8020
 STOPSIGNAL SIGTERM

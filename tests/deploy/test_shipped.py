@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,11 +48,24 @@ def image_command() -> list[str]:
     return [str(word) for word in json.loads(commands[-1])]
 
 
+def image_environment() -> dict[str, str]:
+    """What the image sets of our settings."""
+    return dict(
+        re.findall(r"\b(EMBEDDED|METRICS_HOST)=(\S+)", "\n".join(re.findall(r"^ENV .*$", DOCKERFILE, re.MULTILINE)))
+    )
+
+
+def env_example() -> dict[str, str]:
+    """The lines of .env.example as `kubectl create secret --from-env-file` reads them."""
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
 @pytest.fixture
 def image(platform: Platform) -> Platform:
     """The platform with the image's PATH, prepared, and credentials that are never used."""
     platform.prepare()
-    platform.environment |= {
+    platform.environment |= image_environment() | {
         "PATH": f"{Path(sys.executable).parent}:{platform.environment['PATH']}",
         "EMAIL_URL": "smtp://127.0.0.1:1",
         "SLACK_BOT_TOKEN": "xoxb-none",
@@ -127,3 +142,49 @@ def test_selectors_find_their_pods() -> None:
         if each["kind"] in ("Deployment", "Service", "PodDisruptionBudget")
     ]
     assert all(selector in labels for selector in selectors)
+
+
+def start(environment: dict[str, str], directory: Path) -> tuple[int, list[str]]:
+    """A command in the image with this secret: its exit code, and the lines it says."""
+    settings = {"PATH": os.environ["PATH"], "VAR_DIR": str(directory)} | image_environment() | environment
+    command = [sys.executable, "manage.py", "check"]
+    done = subprocess.run(command, env=settings, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stderr.splitlines()
+
+
+FILLED_IN = {
+    "SECRET_KEY": "for-tests-only-" * 4,
+    "DATABASE_URL": "postgres://a:b@127.0.0.1:1/c",
+    "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+}
+
+
+@pytest.mark.parametrize("missing", FILLED_IN)
+def test_a_secret_that_lacks_a_service_starts_nothing_and_names_it(missing: str, tmp_path: Path) -> None:
+    secret = env_example() | FILLED_IN | {missing: ""}
+    code, lines = start(secret, tmp_path / "var")
+    assert (code, len(lines)) == (1, 1), lines
+    assert lines[0].startswith(f"{missing} must be set")
+    assert not (tmp_path / "var").exists()
+
+
+def test_the_example_filled_in_starts(tmp_path: Path) -> None:
+    assert set(FILLED_IN) <= set(env_example())
+    assert start(env_example() | FILLED_IN, tmp_path / "var")[0] == 0
+
+
+def test_the_example_names_settings_there_are() -> None:
+    reference = (ROOT / "docs" / "reference.md").read_text()
+    of_compose = {"POSTGRES_PASSWORD", "SENDER_CHANNELS"}
+    assert {name for name in set(env_example()) - of_compose if f"| `{name}` |" not in reference} == set()
+
+
+@pytest.mark.parametrize(("name", "pod"), list(pods()), ids=[name for name, _ in pods()])
+def test_services_of_the_cluster_set_nothing_of_ours(name: str, pod: dict[str, Any]) -> None:
+    assert pod["enableServiceLinks"] is False
+
+
+def test_pods_whose_metrics_are_probed_listen_for_the_probe() -> None:
+    probed = [each for _, pod in pods() for each in pod["containers"] if "--metrics-port" in each.get("command", [])]
+    assert len(probed) == 4
+    assert all({"name": "METRICS_HOST", "value": "0.0.0.0"} in container["env"] for container in probed)

@@ -118,7 +118,7 @@ def lite(path: Path, monkeypatch: pytest.MonkeyPatch, *statements: str) -> Itera
     ("sentence", "statements"),
     [
         (why.NO_TABLES, ["SELECT * FROM absent"]),
-        ("It refused a statement (SQLITE_ERROR).", ["SELECT nonsense nonsense"]),
+        ("It refused a statement (SQLITE_ERROR).", ["NONSENSE"]),
         (why.NO_TABLES, ["CREATE TABLE t (a)", "SELECT b FROM t"]),
         (why.READ_ONLY, ["CREATE TABLE t (a)", "PRAGMA query_only = on", "INSERT INTO t VALUES (1)"]),
         (
