@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 from tests.platform.platform import KEPT
-from tests.services import jars, postgres, shared
+from tests.services import jars, pgbouncer, postgres, shared
 
 WORKERS = "2"
 # Apart from the caller's PATH and the like, only what steers tests and the tools they start.
@@ -19,7 +19,8 @@ STEERING = ("CI", "MAVEN_OPTS", "JAVA_HOME", "VIRTUAL_ENV", shared.DIRECTORY, sh
 
 
 def main() -> None:
-    missing = [program for program in (postgres.missing_program(), jars.missing_program()) if program]
+    needed = (postgres.missing_program(), pgbouncer.missing_program(), jars.missing_program())
+    missing = [program for program in needed if program]
     if missing and os.environ.get("CI") == "true":
         sys.exit(f"CI must have {' and '.join(missing)}.")
     shared.open_run()

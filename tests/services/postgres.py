@@ -40,7 +40,7 @@ class Postgres:
         self.directory = Path(tempfile.mkdtemp(prefix="ntf-pg-"))
         (self.port,) = free_ports(1)
         self._process: Process | None = None
-        self._as_user = _as_unprivileged_user(self.directory)
+        self._as_user = as_unprivileged_user(self.directory)
         initdb = [
             str(find("initdb")),
             "-D",
@@ -128,7 +128,7 @@ def run_as_superuser(port: int, statement: str) -> None:
         connection.close()
 
 
-def _as_unprivileged_user(directory: Path) -> list[str]:
+def as_unprivileged_user(directory: Path) -> list[str]:
     """What goes before a command: PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return []

@@ -86,16 +86,16 @@ def _gone(file: Path) -> bool:
 
 
 def shared_postgres() -> SharedPostgres:
-    _skip_without(postgres.missing_program())
+    skip_without(postgres.missing_program())
     return SharedPostgres(**_service("postgres"))
 
 
 def shared_kafka() -> SharedKafka:
-    _skip_without(jars.missing_program())
+    skip_without(jars.missing_program())
     return SharedKafka(**_service("kafka"))
 
 
-def _skip_without(program: str | None) -> None:
+def skip_without(program: str | None) -> None:
     if program is None:
         return
     if os.environ.get("CI") == "true":
