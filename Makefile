@@ -8,7 +8,7 @@ MINUTES ?= 10
 BIN := .venv/bin
 SHELL := /bin/sh
 
-.PHONY: setup setup-dev run test lint bench faults soak clean
+.PHONY: setup setup-dev run kill test lint lock bench faults soak clean
 
 setup: .venv/.requirements
 
@@ -16,6 +16,10 @@ setup-dev: .venv/.requirements-dev
 
 run: setup
 	@exec $(BIN)/python -m project.local
+
+# Kills what `make run` started with this PORT and VAR_DIR, without a chance to clean up.
+kill:
+	@exec $(BIN)/python -m project.running
 
 test: setup-dev
 	@exec $(BIN)/python -m tests.run

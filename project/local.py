@@ -24,6 +24,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from notifications.database import reason
 from project import environment as env
+from project import running
 from project.supervisor import GRACE, TICK, Child, Signals, say, supervise
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -35,8 +36,9 @@ EXAMPLE = '{"type": "EMAIL", "message": "Hello World", "receiver": "test@gmail.c
 
 def main() -> None:
     signals = Signals()
-    port = env.whole("PORT", 8020, at_least=1, at_most=65_535)
+    port, directory = running.port_and_directory()
     _refuse_port_in_use(port)
+    held = running.hold(env.made("VAR_DIR", directory), port)
     os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
     os.chdir(BASE_DIR)
     django.setup()
@@ -45,7 +47,8 @@ def main() -> None:
     announcement = _prepare_embedded(port, settings.VAR_DIR) if settings.EMBEDDED else _say_what_is_missing(port)
     connections.close_all()
     children = [Child("web", _web_command(port)), Child("sender", _sender_command())]
-    supervise(children, signals, _Announcer(port, announcement).announce_once)
+    with held:
+        supervise(children, signals, _Announcer(port, announcement).announce_once)
 
 
 class _Announcer:

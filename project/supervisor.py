@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from types import FrameType
+from typing import NoReturn
 
 from project.lifeline import end_group, signal_group
 
@@ -19,16 +20,24 @@ TICK = 0.1
 
 
 class Signals:
-    """Counts the requests to stop; the handler does nothing else. Losing the parent is one, too."""
+    """Counts the requests to stop; the handlers do nothing else. Losing the parent is one, too.
+
+    SIGQUIT (`make kill`) asks for more: to kill all at once, as a power cut would.
+    """
 
     def __init__(self) -> None:
         self._received = 0
+        self.power_cut = False
         self._parent = os.getppid()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._note)
+        signal.signal(signal.SIGQUIT, self._note_power_cut)
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
         self._received += 1
+
+    def _note_power_cut(self, _number: int, _frame: FrameType | None) -> None:
+        self.power_cut = True
 
     @property
     def stop(self) -> bool:
@@ -68,6 +77,11 @@ class Child:
         if self._process is not None and self.running:
             signal_group(self._process.pid, signal.SIGTERM)
 
+    def cut_off(self) -> None:
+        """SIGKILL to its process group and nothing before, so that it cannot clean up."""
+        if self._process is not None:
+            signal_group(self._process.pid, signal.SIGKILL)
+
     def kill(self) -> None:
         """Kill what is left of its process group."""
         if self._process is not None:
@@ -99,6 +113,8 @@ def supervise(children: Sequence[Child], signals: Signals, each_tick: Callable[[
     """Keep them alive until a signal says stop, then end them within GRACE, or at once on a second signal."""
     try:
         while not signals.stop:
+            if signals.power_cut:
+                _cut_power(children)
             for child in children:
                 child.keep_alive()
             each_tick()
@@ -110,6 +126,14 @@ def supervise(children: Sequence[Child], signals: Signals, each_tick: Callable[[
             if child.running:
                 say(f"{child.name} did not end in time and is killed.")
             child.kill()
+
+
+def _cut_power(children: Sequence[Child]) -> NoReturn:
+    """Kill the children and this process."""
+    for child in children:
+        child.cut_off()
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("nobody survives SIGKILL")
 
 
 def _drain(children: Sequence[Child], signals: Signals) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from project.local import EXAMPLE
 from tests.platform import Platform, Process, wait_until
 from tests.platform.web import request
 from tests.services.process import ROOT, free_ports
@@ -115,6 +117,52 @@ def test_nothing_survives_a_killed_supervisor(local: Local) -> None:
     wait_until(local.all_gone, what="web and sender have ended")
     local.process = local.start()
     local.wait_for("Ctrl-C ends everything")
+
+
+def test_make_kill_kills_its_own_without_a_chance_to_clean_up_and_nothing_else(local: Local, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = Local(tmp_path / "other")
+    with other.platform:
+        other.wait_for("Ctrl-C ends everything")
+        others = {process.pid for process in other.members("")}
+        assert others
+        kill = ["make", "--no-print-directory", "kill"]
+        done = subprocess.run(
+            kill, env=local.platform.environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.returncode, str(local.port) in done.stdout) == (0, True), done.stderr
+        wait_until(local.all_gone, what="its own have ended")
+        assert local.process.wait() == -signal.SIGKILL
+        assert "topping" not in local.output
+        assert {process.pid for process in other.members("")} >= others
+        assert other.answers()
+        again = subprocess.run(
+            kill, env=local.platform.environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (again.returncode, f"port {local.port}" in again.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["c++", "100%25 sure", "a#b?c", "ü 'it' \"is\" $HOME"])
+def test_a_checkout_may_be_in_any_folder(tmp_path: Path, name: str) -> None:
+    checkout = tmp_path / name
+    for part in ("project", "users", "notifications", "dlq"):
+        shutil.copytree(ROOT / part, checkout / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "manage.py", checkout)
+    (port,) = free_ports(1)
+    platform = Platform.embedded(tmp_path)
+    platform.environment["PORT"] = str(port)
+    del platform.environment["VAR_DIR"]
+    command = [sys.executable, "-m", "project.local"]
+    with Process("local", command, log=tmp_path / "log", env=platform.environment, cwd=checkout) as local:
+        wait_until(
+            lambda: "Ctrl-C ends everything" in local.output or not local.running, deadline=DEADLINE, what="it runs"
+        )
+        answer = request(port, "POST", "/notification", EXAMPLE.encode(), {"Content-Type": "application/json"})
+        assert answer.status == 202, local.output
+        assert request(port, "GET", "/static/unfold/css/styles.css").status == 200
+        local.stop()
+    assert (checkout / "var" / "notifications.sqlite3").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {name, "log"}
 
 
 def test_a_killed_web_comes_back_though_its_worker_held_the_port(local: Local) -> None:
