@@ -1,10 +1,10 @@
 # One image for every command: the web is the default, the others are named in compose.yaml and deploy/.
-FROM python:3.11.13-slim-bookworm AS build
+FROM python:3.11.13-slim-bookworm@sha256:86adf8dbadc3d6e82ee5dd2c74bec2e1c2467cdad47886280501df722372d2e1 AS build
 WORKDIR /app
 RUN python -m venv /venv
 ENV PATH="/venv/bin:$PATH"
-COPY requirements.txt ./
-RUN pip install --no-cache-dir --disable-pip-version-check -r requirements.txt
+COPY requirements.lock ./
+RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
 COPY manage.py ./
 COPY project/ project/
 COPY users/ users/
@@ -14,7 +14,7 @@ COPY dlq/ dlq/
 RUN VAR_DIR=/tmp/var python manage.py collectstatic --noinput --verbosity 0 \
     && python -m compileall -q /app
 
-FROM python:3.11.13-slim-bookworm
+FROM python:3.11.13-slim-bookworm@sha256:86adf8dbadc3d6e82ee5dd2c74bec2e1c2467cdad47886280501df722372d2e1
 LABEL org.opencontainers.image.description="Notification platform: e-mail, Slack and SMS over Kafka"
 RUN useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin app
 COPY --from=build /venv /venv

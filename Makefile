@@ -43,6 +43,34 @@ faults: setup-dev
 soak: setup-dev
 	@exec $(BIN)/python -m tests.faults.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
+# After a change of requirements.txt or requirements-dev.txt: all that they bring along, each with its hashes.
+COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+
+lock: setup-dev
+	$(COMPILE) --output-file=requirements.lock requirements.txt
+	$(COMPILE) --constraint=requirements.lock --output-file=requirements-dev.lock requirements-dev.txt
+
+# A stamp file for each lock: pip runs again only where that changed.
+.venv/.requirements: requirements.lock | .venv/bin/pip
+	@echo "Installing requirements.lock ..."
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	@touch $@
+
+.venv/.requirements-dev: requirements-dev.lock .venv/.requirements
+	@echo "Installing requirements-dev.lock ..."
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.venv/.requirements-bench
+	@exec $(BIN)/python -m benchmarks
+
+faults: setup-dev
+	@FAULTS_TABLE=docs/reliability.md exec $(BIN)/python -m pytest tests/faults -n 2 --dist loadgroup
+
+soak: setup-dev
+	@exec $(BIN)/python -m tests.faults.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
 # A stamp file for each requirements file: pip runs again only where that changed.
 .venv/.requirements: requirements.txt | .venv/bin/pip
 	@echo "Installing requirements.txt ..."

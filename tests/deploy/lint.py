@@ -15,6 +15,7 @@ LINTERS = [
     ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml"],
     ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", WORKFLOW],
     ["check-jsonschema", "--builtin-schema", "custom.github-workflows-require-timeout", WORKFLOW],
+    ["check-jsonschema", "--builtin-schema", "vendor.renovate", "renovate.json"],
     ["kubernetes-validate", "--strict", *KUBERNETES],
 ]
 
