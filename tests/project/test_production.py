@@ -1,0 +1,82 @@
+"""Outside the embedded default an unsafe setting ends the start, and no error page shows a setting anywhere."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from tests.services.process import ROOT
+
+RANDOM = "for-tests-only-" * 4
+SAFE = {"SECRET_KEY": RANDOM, "DATABASE_URL": "postgres://a:b@127.0.0.1:1/c", "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
+
+
+def start(directory: Path, **variables: str) -> tuple[int, list[str]]:
+    """A command with these settings: its exit code, and the lines it says."""
+    environment = {"PATH": os.environ["PATH"], "VAR_DIR": str(directory)} | variables
+    command = [sys.executable, "manage.py", "check"]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stderr.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DEBUG", "true"),
+        ("SECRET_KEY", RANDOM[:49]),
+        ("SECRET_KEY", "abcd" * 20),
+        ("SECRET_KEY", f"django-insecure-{RANDOM}"),
+        ("SECRET_KEY_FALLBACKS", f"{RANDOM},short"),
+        ("ALLOWED_HOSTS", "*"),
+        ("ALLOWED_HOSTS", "notifications.example.com, *"),
+        ("EMAIL_URL", "smtp://app:hunter2@mail.example.com:587"),
+        ("EMBEDDED", "true"),
+    ],
+)
+def test_what_is_unsafe_is_refused_in_one_sentence(tmp_path: Path, variable: str, value: str) -> None:
+    code, lines = start(tmp_path, **SAFE | {variable: value})
+    assert (code, len(lines)) == (1, 1), lines
+    assert lines[0].startswith(f"{variable} ")
+    assert "hunter2" not in lines[0]
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"SECRET_KEY_FALLBACKS": f"{RANDOM}1,{RANDOM}2"},
+        {"EMAIL_URL": "smtp+tls://app:hunter2@mail.example.com:587"},
+        {"EMAIL_URL": "smtp+ssl://app:hunter2@mail.example.com:465"},
+        {"EMAIL_URL": "smtp://mail.example.com:25"},
+        {"EMAIL_URL": "smtp://app:hunter2@127.0.0.1:25"},
+        {"EMAIL_URL": "smtp://app:hunter2@[::1]:25"},
+        {"EMBEDDED": "false"},
+        {"KAFKA_BOOTSTRAP_SERVERS": ""},
+        {"DATABASE_URL": ""},
+    ],
+)
+def test_what_is_safe_starts(tmp_path: Path, variables: dict[str, str]) -> None:
+    code, lines = start(tmp_path, **SAFE | variables)
+    assert code == 0, lines
+
+
+@pytest.mark.parametrize("variables", [{"DEBUG": "true"}, {"ALLOWED_HOSTS": "*"}, {"EMBEDDED": "true"}])
+def test_a_first_look_may_do_as_it_likes(tmp_path: Path, variables: dict[str, str]) -> None:
+    code, lines = start(tmp_path, **variables)
+    assert code == 0, lines
+
+
+def test_a_bad_host_sees_no_setting_though_debug_is_on(db: None, settings: Settings) -> None:
+    settings.DEBUG = True
+    settings.A_URL = "postgres://app:hunter2@db.example.com/name"
+    browser = Client(raise_request_exception=False, headers={"host": "evil.example"})
+    answer = browser.get("/admin/login/", DATABASE_URL=settings.A_URL)
+    assert answer.status_code == 400
+    assert b"hunter2" not in answer.content
+    assert settings.SECRET_KEY.encode() not in answer.content
