@@ -111,7 +111,8 @@ READ_ONE: dict[str, Any] = {
     "summary": "Where a notification stands",
     "description": (
         "A client sees what was sent with keys of its own client name. 404 with code `not_yet_known`: one that was "
-        "accepted appears when a sender claims it; one sent with an idempotency key is known at once. Scope `read`."
+        "accepted appears when a sender claims it; one sent with an idempotency key is known at once. The address of a "
+        "`user` is masked unless the API key has the scope `users`. Scope `read`."
     ),
     "parameters": [OpenApiParameter("id", OpenApiTypes.UUID, OpenApiParameter.PATH)],
     "responses": {200: schemas.NotificationDetail, **refusals(404)},
@@ -122,7 +123,11 @@ LIST: dict[str, Any] = {
     "summary": "The notifications of this client, newest first",
     "description": "Filters are exact and all must hold. Scope `read`.",
     "parameters": [
-        filter_parameter("receiver", "As it was given; equal receivers in another spelling match too."),
+        filter_parameter(
+            "receiver",
+            "As it was given; equal receivers in another spelling match too. Without the scope `users` it finds only "
+            "what was sent to this receiver itself, not to a `user`.",
+        ),
         filter_parameter("user", "The main application's id of the user.", maxLength=150),
         filter_parameter("reference", "The caller's own id.", maxLength=255),
         filter_parameter("status", "Where it stands.", enum=[status.value for status in Status]),

@@ -20,7 +20,7 @@ from notifications.api.submit import SubmitBatch
 from notifications.causes import Status
 from notifications.message import time_of
 from notifications.models import IdempotencyKey, Notification, NotificationQuerySet
-from users.api.authentication import caller_of
+from users.api.authentication import caller_of, knows_users
 
 
 class NotYetKnown(NotFound):
@@ -42,7 +42,7 @@ class ReadOne(APIView):
             raise Http404
         mine = Notification.objects.filter(client=caller_of(request).client)
         found = mine.filter(id=known).first() or _accepted_with_key(known, caller_of(request).client)
-        return Response(schemas.NotificationDetail(found).data)
+        return Response(schemas.NotificationDetail(found, context={"request": request}).data)
 
 
 class ListOrSubmit(SubmitBatch, ListAPIView[Notification]):
@@ -57,6 +57,8 @@ class ListOrSubmit(SubmitBatch, ListAPIView[Notification]):
     def get_queryset(self) -> NotificationQuerySet:
         query = read_query(self.request, {*FILTERS, *PARAMETERS})
         mine = Notification.objects.filter(client=caller_of(self.request).client)
+        if "receiver" in query and not knows_users(caller_of(self.request)):
+            mine = mine.filter(user="")  # else the filter would confirm a guess at a user's address
         return apply_filters(mine, {name: value for name, value in query.items() if name in FILTERS})
 
     @extend_schema(**openapi.LIST)

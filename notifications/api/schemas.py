@@ -13,6 +13,7 @@ from notifications.causes import PRIORITIES, Cause, Outcome, Reason, Status
 from notifications.channels import channel_choices
 from notifications.message import LENGTHS, MAX_BATCH
 from notifications.models import Attempt, Notification
+from users.api.authentication import caller_of, knows_users
 
 SHOWN_ATTEMPTS = 100  # the latest; an outage of a day may leave more
 
@@ -117,8 +118,9 @@ class NotificationRow(serializers.ModelSerializer[Notification]):
 
     @extend_schema_field(serializers.CharField())
     def get_receiver(self, row: Notification) -> str:
-        """As it was given; a webhook's URL is a credential and masked."""
-        return row.masked_receiver if "://" in row.receiver else row.receiver
+        """As it was given. Masked: a webhook's URL, which is a credential, and a user's address without `users`."""
+        of_directory = row.user and not knows_users(caller_of(self.context["request"]))
+        return row.masked_receiver if of_directory or "://" in row.receiver else row.receiver
 
     def to_representation(self, instance: Notification) -> dict[str, Any]:
         shown: dict[str, Any] = super().to_representation(instance)

@@ -6,8 +6,9 @@ POST goes past them; every other method takes its way.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from drf_spectacular.utils import extend_schema
@@ -16,9 +17,9 @@ from rest_framework.views import APIView
 from notifications.api import openapi
 from notifications.api.body import MAX_BATCH_BODY, MAX_BODY, read_body
 from notifications.api.errors import json_response, refusal
-from notifications.intake import Conflict, Refused, TooLarge, accept
-from notifications.message import Invalid, read_batch, read_request
-from users.api.authentication import identify, require
+from notifications.intake import Conflict, Refused, Rights, TooLarge, accept
+from notifications.message import Draft, Invalid, read_batch, read_request
+from users.api.authentication import identify, knows_users, require
 from users.api.keys import Caller
 
 KEY_HEADER = "Idempotency-Key"
@@ -40,9 +41,13 @@ class LeanPost(APIView):
             return refusal(error)
 
     @staticmethod
-    def traceparent(request: HttpRequest) -> str:
-        """The caller's trace; what is not well-formed is dropped where records are made."""
-        return str(request.META.get("HTTP_TRACEPARENT", ""))
+    def accepted(
+        request: HttpRequest, caller: Caller, drafts: Sequence[Draft], keys: Sequence[str | None]
+    ) -> list[UUID]:
+        """The ids of the drafts. Raises what `accept` raises."""
+        # The caller's trace; what is not well-formed is dropped where records are made.
+        traceparent = str(request.META.get("HTTP_TRACEPARENT", ""))
+        return accept(drafts, client=caller.client, keys=keys, traceparent=traceparent, rights=rights_of(caller))
 
 
 class SubmitOne(LeanPost):
@@ -58,7 +63,7 @@ class SubmitOne(LeanPost):
         key = read_key(request)
         draft = read_request(read_body(request, MAX_BODY))
         try:
-            (id,) = accept([draft], client=caller.client, keys=[key], traceparent=self.traceparent(request))
+            (id,) = self.accepted(request, caller, [draft], [key])
         except Refused as refused:
             return json_response(status_of(refused), refused.errors[0])
         new = str(id)
@@ -81,13 +86,17 @@ class SubmitBatch(LeanPost):
         if "HTTP_IDEMPOTENCY_KEY" in request.META:
             raise Invalid({KEY_HEADER: ["A batch takes no such header: give each item its own idempotency_key."]})
         drafts = read_batch(read_body(request, MAX_BATCH_BODY))
-        keys = [draft.key for draft in drafts]
         try:
-            ids = accept(drafts, client=caller.client, keys=keys, traceparent=self.traceparent(request))
+            ids = self.accepted(request, caller, drafts, [draft.key for draft in drafts])
         except Refused as refused:
             by_position = {str(position): errors for position, errors in sorted(refused.errors.items())}
             return json_response(status_of(refused), {"notifications": by_position})
         return json_response(202, {"notifications": [{"id": new, "status": "accepted"} for new in ids]})
+
+
+def rights_of(caller: Caller) -> Rights:
+    """What the key of the caller allows beside its scope `send`."""
+    return Rights(knows_users=knows_users(caller))
 
 
 def read_key(request: HttpRequest) -> str | None:

@@ -60,6 +60,11 @@ def require(caller: Caller, scope: str) -> None:
         raise PermissionDenied(f"The API key lacks the scope '{scope}'.")
 
 
+def knows_users(caller: Caller) -> bool:
+    """Whether the caller may know what the directory holds: addresses, and who is in it."""
+    return "users" in caller.scopes
+
+
 def _is_local(request: HttpRequest) -> bool:
     """Whether the request comes from this machine; behind a proxy everybody would seem to."""
     address = request.META.get("REMOTE_ADDR", "").removeprefix("::ffff:")
