@@ -184,7 +184,10 @@ class Category(models.Model):
 
 
 class IdempotencyKey(models.Model):
-    """A client's own key for one request, committed before the request is published."""
+    """A client's own key for one request, committed before the request is published.
+
+    `client` is empty for keys that we made ourselves (intake.OURS).
+    """
 
     client = models.CharField(max_length=100)
     key = models.CharField(max_length=255)

@@ -110,11 +110,22 @@ def test_a_second_try_after_a_failure_in_between_makes_no_second_notification(mo
     raw = unreadable(b"{")
     text = '{"type": "EMAIL", "receiver": "a@example.org", "message": "Hi"}'
     [first] = intake.accept(
-        [_draft(text)], client="support", keys=[f"dead letter {raw.pk}"]
+        [_draft(text)], client="support", keys=[f"dead letter {raw.pk}"], keys_of=intake.OURS
     )  # what is left when the process dies before the letter is resolved
     with pytest.raises(intake.Conflict):
         repair_unreadable(raw.pk, "anna", text.replace("Hi", "Ho"))
     assert repair_unreadable(raw.pk, "anna", text) == first
+
+
+@pytest.mark.parametrize("record", [b'{"client": "shop"}', b"{"], ids=["the client's", "nobody's"])
+def test_no_client_can_take_the_key_of_a_repair(record: bytes) -> None:
+    raw = unreadable(record)
+    text = '{"type": "EMAIL", "receiver": "a@example.org", "message": "Hi"}'
+    client = client_of(record)
+    [theirs] = intake.accept([_draft(text.replace("Hi", "Ho"))], client=client, keys=[f"dead letter {raw.pk}"])
+    ours = repair_unreadable(raw.pk, "anna", text)
+    assert ours != theirs
+    assert Notification.objects.get(pk=ours).client == client
 
 
 def _draft(text: str) -> Draft:
