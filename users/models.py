@@ -7,11 +7,13 @@ import secrets
 from datetime import datetime
 from typing import ClassVar, Self
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare, salted_hmac
 
 from notifications.channels import channel_choices
 
@@ -93,18 +95,35 @@ class ApiKey(models.Model):
     def digest_of(key: str) -> str:
         return hashlib.sha256(key.encode()).hexdigest()
 
+    @staticmethod
+    def was_issued(key: str) -> bool:
+        """Whether `issue` made this key with a secret key of this site, which nobody else can do.
+
+        False for keys of version 1.0, whose prefix was random.
+        """
+        prefix, _, secret = key.removeprefix("ntf_").partition("_")
+        known = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+        return any(constant_time_compare(prefix, _prefix_of(secret, one)) for one in known)
+
     @classmethod
     def issue(
         cls, *, name: str, client: str, scopes: list[str], expires_at: datetime | None = None
     ) -> tuple[ApiKey, str]:
         """A new key: its row, and the plaintext that is shown once and kept nowhere."""
-        prefix = secrets.token_hex(6)
-        key = f"ntf_{prefix}_{secrets.token_urlsafe(32)}"
+        secret = secrets.token_urlsafe(32)
+        prefix = _prefix_of(secret, settings.SECRET_KEY)
+        key = f"ntf_{prefix}_{secret}"
         row = cls.objects.create(
             prefix=prefix, digest=cls.digest_of(key), name=name, client=client, scopes=scopes, expires_at=expires_at
         )
         return row, key
 
     def revoke(self) -> None:
-        """From now on refused (by processes that cached it, within a minute)."""
-        type(self).objects.filter(pk=self.pk, revoked_at=None).update(revoked_at=timezone.now())
+        """From now on refused: at once in this process, within seconds in others (users/api/keys.py)."""
+        self.revoked_at = self.revoked_at or timezone.now()
+        self.save(update_fields=["revoked_at"])
+
+
+def _prefix_of(secret: str, secret_key: str) -> str:
+    """The prefix of the API key with this secret: a keyed hash, so that only we can make one that fits."""
+    return salted_hmac("users.ApiKey", secret, secret=secret_key, algorithm="sha256").hexdigest()[:12]

@@ -119,7 +119,7 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
             self,
             request,
             title="Revoke this API key?",
-            sentences=["Whoever uses it is refused from then on, everywhere within a minute. It cannot be undone."],
+            sentences=["Whoever uses it is refused from then on, everywhere within seconds. It cannot be undone."],
             facts=[("Client", key.client), ("Name", key.name), ("Begins with", f"ntf_{key.prefix}…")],
             button="Revoke",
             danger=True,

@@ -1,4 +1,4 @@
-"""API keys as a web process knows them: the whole small table in memory, read again when it grows old."""
+"""API keys as a web process knows them: the whole small table in memory, read again every few seconds."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.db import Error as DatabaseProblem
+from django.db import transaction
 from django.db.models import Q
 from django.db.models.signals import post_delete, post_save
 from django.utils import timezone
@@ -20,8 +21,7 @@ from users.models import SCOPES, ApiKey
 
 log = logging.getLogger(__name__)
 
-FRESH_SECONDS = 60.0  # a revoked key is refused after this at the latest, while the database answers
-MISS_SECONDS = 1.0  # unknown keys make us read the table again, no more often than this
+FRESH_SECONDS = 5.0  # what another process revoked or changed counts here after this, while the database answers
 RETRY_SECONDS = 5.0  # after a failed read
 NOTE_SECONDS = 60.0  # `last_used_at` is no more exact than this
 
@@ -43,20 +43,23 @@ class _Known:
     digest: str
     caller: Caller
     expires_at: float | None  # seconds since the epoch
+    revoked: bool
 
 
 class KeyRing:
     """Answers whose key this is without asking the database for each request.
 
-    The table is read as a whole, so a flood of wrong keys costs one read a second and no memory. While the
+    The table is read as a whole, every few seconds at the most, so a flood of wrong keys costs no query and no
+    memory. Only for a key that this site did issue, and that is not known here yet, is it read at once. While the
     database is down, keys read before stay good until they expire.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._known: dict[str, _Known] = {}
+        self._missing: set[str] = set()  # prefixes of issued keys that the table no longer has
         self._noted: dict[str, float] = {}
-        self._read_at = self._failed_at = float("-inf")
+        self._read_at = self._failed_at = self._forgotten_at = float("-inf")
         self._lock = threading.Lock()
 
     def caller_of(self, key: str) -> Caller | None:
@@ -67,37 +70,42 @@ class KeyRing:
         prefix = key[4:16]
         if not key.startswith("ntf_") or not key.isascii() or len(key) > 200:
             return None
-        known = self._find(prefix)
-        if known is None or not hmac.compare_digest(known.digest, ApiKey.digest_of(key)):
+        known = self._find(prefix, key)
+        if known is None or known.revoked or not hmac.compare_digest(known.digest, ApiKey.digest_of(key)):
             return None
         if known.expires_at is not None and known.expires_at <= time.time():
             return None
         self._note_use(prefix)
         return known.caller
 
-    def forget(self, **_: Any) -> None:
+    def forget(self) -> None:
         """Read the table again before the next answer."""
-        self._read_at = self._failed_at = float("-inf")
+        self._forgotten_at, self._failed_at = self._clock(), float("-inf")
 
-    def _find(self, prefix: str) -> _Known | None:
+    def _find(self, prefix: str, key: str) -> _Known | None:
         try:
-            self._refresh(FRESH_SECONDS)
-            if prefix not in self._known:
-                self._refresh(MISS_SECONDS)
+            self._refresh(self._clock() - FRESH_SECONDS, prefix)
+            if prefix not in self._known and prefix not in self._missing and ApiKey.was_issued(key):
+                self._refresh(self._clock(), prefix)
+                if prefix not in self._known:
+                    self._missing.add(prefix)
         except DatabaseProblem:
             if prefix not in self._known:
                 raise
         return self._known.get(prefix)
 
-    def _refresh(self, older_than: float) -> None:
-        if self._clock() - self._read_at < older_than:
+    def _refresh(self, since: float, prefix: str) -> None:
+        """Have the table as it was after `since`, and after the last `forget`."""
+        if self._is_read_after(since):
             return
-        # While the database is known to be down nobody queues behind the one who asks it.
-        if not self._lock.acquire(blocking=not self._is_down()):
+        # Nobody queues behind the one who asks: not with a key that is known and was not forgotten, and nobody at
+        # all while the database is known to be down.
+        may_wait = (prefix not in self._known or self._read_at <= self._forgotten_at) and not self._is_down()
+        if not self._lock.acquire(blocking=may_wait):
             raise DatabaseProblem("The database is being asked by another thread.")
         try:
             now = self._clock()
-            if now - self._read_at < older_than:
+            if self._is_read_after(since):
                 return
             if now - self._failed_at < RETRY_SECONDS:
                 raise DatabaseProblem("The database did not answer a moment ago.")
@@ -105,14 +113,18 @@ class KeyRing:
         finally:
             self._lock.release()
 
+    def _is_read_after(self, moment: float) -> bool:
+        return self._read_at > max(moment, self._forgotten_at)
+
     def _read(self, now: float) -> None:
         try:
-            rows = list(ApiKey.objects.filter(revoked_at=None))
+            rows = list(ApiKey.objects.all())
         except DatabaseProblem as error:
             self._failed_at = now
             log.warning("API keys cannot be read; those known stay good: %s", error)
             raise
         self._known = {row.prefix: _known(row) for row in rows}
+        self._missing = set()
         self._noted = {prefix: at for prefix, at in self._noted.items() if prefix in self._known}
         self._read_at, self._failed_at = now, float("-inf")
 
@@ -135,10 +147,18 @@ class KeyRing:
 
 def _known(row: ApiKey) -> _Known:
     expires_at = row.expires_at.timestamp() if row.expires_at else None
-    return _Known(row.digest, Caller(row.client, frozenset(row.scopes)), expires_at)
+    caller = Caller(row.client, frozenset(row.scopes))
+    return _Known(row.digest, caller, expires_at, revoked=row.revoked_at is not None)
 
 
 ring = KeyRing()
-# A key made or deleted in this process (the admin) counts at once; other processes learn of it as above.
-post_save.connect(ring.forget, sender=ApiKey)
-post_delete.connect(ring.forget, sender=ApiKey)
+
+
+def _changed(**_: Any) -> None:
+    """A key that this process made, changed or deleted counts at once; other processes learn of it as above."""
+    ring.forget()
+    transaction.on_commit(ring.forget)  # another thread may have read the table in between
+
+
+post_save.connect(_changed, sender=ApiKey)
+post_delete.connect(_changed, sender=ApiKey)
