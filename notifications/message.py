@@ -332,6 +332,7 @@ def _problems(said: Draft | Message, channel: str | None, receiver: str | None) 
         if rules.too_long(getattr(said, field)):
             yield field, f"Must have at most {rules.max_message} for {channel}."
     if receiver is not None:
-        problem = rules.receiver_problem(receiver)
+        at_intake = isinstance(said, Draft)  # a record was accepted, perhaps under other settings
+        problem = rules.receiver_problem(receiver) or (rules.intake_problem(receiver) if at_intake else None)
         if problem:
             yield "receiver", problem

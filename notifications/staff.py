@@ -16,6 +16,7 @@ from notifications.sql import as_json, dialect, fetch
 
 MOST_AT_ONCE = 5_000
 _STAFF_LOCK = 0x5AFF
+COMMAND_LINE = "manage.py"  # the actor of what was done there
 
 
 class OutOfStep(RuntimeError):

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from phonenumbers import SUPPORTED_REGIONS
 
 T = TypeVar("T")
 
@@ -98,6 +99,14 @@ def seconds(name: str, default: float, *, at_least: float = 0.0) -> float:
 def words(name: str, default: list[str]) -> list[str]:
     """A comma-separated list."""
     return [word.strip() for word in text(name).split(",") if word.strip()] or default
+
+
+def countries(name: str) -> tuple[str, ...]:
+    """Countries by their two letters (ISO 3166-1), in any case; () where it is unset."""
+    found = tuple(dict.fromkeys(word.upper() for word in words(name, [])))
+    if unknown := [country for country in found if country not in SUPPORTED_REGIONS]:
+        refuse(name, f"must hold countries as two letters, such as DE,GB; {', '.join(unknown)} is none.")
+    return found
 
 
 def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:

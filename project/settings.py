@@ -72,6 +72,7 @@ SLACK_BASE_URL = env.text("SLACK_BASE_URL", "https://slack.com/api/")
 TWILIO_ACCOUNT_SID = env.text("TWILIO_ACCOUNT_SID")
 TWILIO_AUTH_TOKEN = env.text("TWILIO_AUTH_TOKEN")
 TWILIO_FROM = env.text("TWILIO_FROM")
+SMS_COUNTRIES = env.countries("SMS_COUNTRIES")
 TWILIO_BASE_URL = env.text("TWILIO_BASE_URL", "https://api.twilio.com")
 
 # Delivery.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar, Self
 
@@ -77,6 +78,9 @@ class ApiKey(models.Model):
         max_length=100, help_text="The name that rotating keys share; idempotency keys are per client."
     )
     scopes = models.JSONField(default=list)
+    channels = models.JSONField(default=list, blank=True)  # it may send on these alone; none named: on every one
+    per_minute = models.PositiveIntegerField(null=True, blank=True)  # requests; users/limits.py counts
+    texts_a_day = models.PositiveIntegerField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -107,14 +111,30 @@ class ApiKey(models.Model):
 
     @classmethod
     def issue(
-        cls, *, name: str, client: str, scopes: list[str], expires_at: datetime | None = None
+        cls,
+        *,
+        name: str,
+        client: str,
+        scopes: list[str],
+        channels: Sequence[str] = (),
+        per_minute: int | None = None,
+        texts_a_day: int | None = None,
+        expires_at: datetime | None = None,
     ) -> tuple[ApiKey, str]:
         """A new key: its row, and the plaintext that is shown once and kept nowhere."""
         secret = secrets.token_urlsafe(32)
         prefix = _prefix_of(secret, settings.SECRET_KEY)
         key = f"ntf_{prefix}_{secret}"
         row = cls.objects.create(
-            prefix=prefix, digest=cls.digest_of(key), name=name, client=client, scopes=scopes, expires_at=expires_at
+            prefix=prefix,
+            digest=cls.digest_of(key),
+            name=name,
+            client=client,
+            scopes=scopes,
+            channels=list(channels),
+            per_minute=per_minute,
+            texts_a_day=texts_a_day,
+            expires_at=expires_at,
         )
         return row, key
 
@@ -122,6 +142,21 @@ class ApiKey(models.Model):
         """From now on refused: at once in this process, within seconds in others (users/api/keys.py)."""
         self.revoked_at = self.revoked_at or timezone.now()
         self.save(update_fields=["revoked_at"])
+
+
+class KeyUsage(models.Model):
+    """How much of a limit an API key has used since its present minute or day began; one row for each limit."""
+
+    key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="usage")
+    kind = models.CharField(max_length=16)  # requests, texts
+    since = models.DateTimeField()
+    used = models.PositiveIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["key", "kind"], name="usage_once_for_each_limit")]
+
+    def __str__(self) -> str:
+        return f"{self.used} {self.kind} of API key {self.key_id}"
 
 
 def _prefix_of(secret: str, secret_key: str) -> str:

@@ -87,7 +87,7 @@ def handle(error: Exception, _context: dict[str, Any]) -> HttpResponse:
 
 
 def _api_exception(error: exceptions.APIException) -> Answer:
-    headers = {}
+    headers: dict[str, str] = dict(getattr(error, "headers", {}))
     if error.status_code == 401:
         headers["WWW-Authenticate"] = CHALLENGE
     wait = getattr(error, "wait", None)

@@ -25,6 +25,7 @@ LETTER = {
 }
 TO_USER = {"user": "ann", "message": "Hello Ann"}
 
+OVER_LIMIT = {"detail": "The API key may have 60 requests a minute. Nothing was accepted.", "code": "over_limit"}
 REASONS = {
     400: ("The request is refused; nothing was stored.", {"receiver": ["This field is required."]}),
     401: ("No API key, or an unknown one.", {"detail": "The API key is unknown.", "code": "authentication_failed"}),
@@ -34,9 +35,10 @@ REASONS = {
     411: ("The server needs a Content-Length.", {"detail": "A length is needed.", "code": "length_required"}),
     413: ("The body or a record is too large.", {"detail": "The body is over 6 MiB.", "code": "too_large"}),
     415: ("Not JSON.", {"detail": "Must be application/json.", "code": "unsupported_media_type"}),
+    429: ("Over a limit of the API key; nothing was accepted. See Retry-After and RateLimit.", OVER_LIMIT),
     503: ("Try again, after Retry-After.", {"detail": "The database does not answer.", "code": "unavailable"}),
 }
-COMMON = (401, 403, 503)
+COMMON = (401, 403, 429, 503)
 BODY = (400, 411, 413, 415)
 
 

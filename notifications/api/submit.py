@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from drf_spectacular.utils import extend_schema
+from msgspec import UNSET
 from rest_framework.views import APIView
 
 from notifications.api import openapi
@@ -19,7 +20,7 @@ from notifications.api.body import MAX_BATCH_BODY, MAX_BODY, read_body
 from notifications.api.errors import json_response, refusal
 from notifications.intake import Conflict, Refused, Rights, TooLarge, accept
 from notifications.message import Draft, Invalid, read_batch, read_request
-from users.api.authentication import identify, knows_users, require
+from users.api.authentication import identify, knows_users, require, require_channels
 from users.api.keys import Caller
 
 KEY_HEADER = "Idempotency-Key"
@@ -44,7 +45,8 @@ class LeanPost(APIView):
     def accepted(
         request: HttpRequest, caller: Caller, drafts: Sequence[Draft], keys: Sequence[str | None]
     ) -> list[UUID]:
-        """The ids of the drafts. Raises what `accept` raises."""
+        """The ids of the drafts. Raises PermissionDenied, and what `accept` raises."""
+        require_channels(caller, (draft.type for draft in drafts if draft.type is not UNSET))
         # The caller's trace; what is not well-formed is dropped where records are made.
         traceparent = str(request.META.get("HTTP_TRACEPARENT", ""))
         return accept(drafts, client=caller.client, keys=keys, traceparent=traceparent, rights=rights_of(caller))
@@ -96,7 +98,8 @@ class SubmitBatch(LeanPost):
 
 def rights_of(caller: Caller) -> Rights:
     """What the key of the caller allows beside its scope `send`."""
-    return Rights(knows_users=knows_users(caller))
+    spend_texts = caller.texts.spend if caller.texts else None
+    return Rights(channels=caller.channels, knows_users=knows_users(caller), spend_texts=spend_texts)
 
 
 def read_key(request: HttpRequest) -> str | None:

@@ -105,6 +105,14 @@ class Channel(ABC):
         """Why this cannot be a receiver of the channel, as a sentence for the 400, or None."""
 
     @classmethod
+    def intake_problem(cls, _receiver: str) -> str | None:
+        """Why this site takes nothing for a valid receiver, as a sentence for the 400, or None.
+
+        Asked at the intake alone: what was accepted under other settings is still sent.
+        """
+        return None
+
+    @classmethod
     @abstractmethod
     def canonical(cls, receiver: str) -> str:
         """The one spelling of a valid receiver by which equal receivers are known (E.164, lower-cased domain)."""

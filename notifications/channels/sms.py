@@ -12,7 +12,7 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from notifications.causes import Cause
-from notifications.channels import Channel, Outgoing, SendError
+from notifications.channels import Channel, Outgoing, SendError, countries
 from notifications.channels.http import Answer, Http, basic, refusal, retry_after, shown
 
 E164 = re.compile(r"\+[1-9][0-9]{7,14}")
@@ -87,6 +87,10 @@ class Sms(Channel):
         if E164.fullmatch(receiver):
             return None
         return "Must be one phone number in E.164: + and 8 to 15 digits, such as +14155550123."
+
+    @classmethod
+    def intake_problem(cls, receiver: str) -> str | None:
+        return countries.problem(receiver)
 
     @classmethod
     def canonical(cls, receiver: str) -> str:

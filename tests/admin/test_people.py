@@ -165,6 +165,22 @@ def test_a_key_needs_a_scope_and_a_future(anna: Client) -> None:
     assert row.expires_at.year == 2090
 
 
+def test_the_limits_of_a_key_are_set_and_recorded(anna: Client) -> None:
+    new_key(anna, channels=["EMAIL"], per_minute="60")
+    row = ApiKey.objects.get()
+    assert (row.channels, row.per_minute, row.texts_a_day) == (["EMAIL"], 60, None)
+    page = reverse("admin:users_apikey_limits", args=[row.pk])
+    assert 'value="60"' in anna.get(page).content.decode()
+    for wrong in ({"per_minute": "0"}, {"texts_a_day": "many"}, {"texts_a_day": "1000000001"}, {"channels": ["FAX"]}):
+        assert anna.post(page, wrong).status_code == 200
+    assert anna.post(page, {"channels": ["EMAIL", "SMS"], "texts_a_day": "500"}).status_code == 302
+    row.refresh_from_db()
+    assert (row.channels, row.per_minute, row.texts_a_day) == (["EMAIL", "SMS"], None, 500)
+    action = StaffAction.objects.get(action="set-limits")
+    assert (action.target, action.note) == (f"API key {row.prefix}", "EMAIL, SMS, 500 texts a day")
+    assert "500 texts a day" in anna.get(reverse("admin:users_apikey_changelist")).content.decode()
+
+
 def test_a_key_is_revoked_after_a_confirmation_and_never_edited(anna: Client) -> None:
     new_key(anna)
     row = ApiKey.objects.get()

@@ -79,6 +79,15 @@ def test_a_prefix_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, value
         env.prefixes("SLACK_WEBHOOK_PREFIXES", "https://hooks.slack.com/services/")
 
 
+def test_countries_are_two_letters_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMS_COUNTRIES", "de, GB,DE,")
+    assert env.countries("SMS_COUNTRIES") == ("DE", "GB")
+    for wrong in ("UK", "DE,Germany", "*", "49"):
+        monkeypatch.setenv("SMS_COUNTRIES", wrong)
+        with pytest.raises(SystemExit, match="SMS_COUNTRIES"):
+            env.countries("SMS_COUNTRIES")
+
+
 def test_a_file_must_be_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KAFKA_CA_FILE", str(tmp_path / "ca.pem"))
     with pytest.raises(SystemExit, match="KAFKA_CA_FILE"):

@@ -46,7 +46,8 @@ def issue(expires_at: datetime | None = None) -> tuple[ApiKey, str]:
 
 
 def test_right_key(ring: KeyRing) -> None:
-    assert ring.caller_of(issue()[1]) == Caller("shop", frozenset({"send", "read"}))
+    row, key = issue()
+    assert ring.caller_of(key) == Caller("shop", frozenset({"send", "read"}), prefix=row.prefix)
 
 
 def test_wrong_keys(ring: KeyRing) -> None:
@@ -163,7 +164,7 @@ def test_known_keys_stay_good_while_the_database_is_down(ring: KeyRing, clock: C
 
 
 def test_unknown_keys_do_not_queue_for_a_database_that_hangs(ring: KeyRing, clock: Clock) -> None:
-    _, key = issue()
+    row, key = issue()
     ring.caller_of(key)
     with patch.object(ApiKeyQuerySet, "_fetch_all", side_effect=OperationalError("down")):
         clock.now += 61
@@ -174,7 +175,7 @@ def test_unknown_keys_do_not_queue_for_a_database_that_hangs(ring: KeyRing, cloc
         thread = threading.Thread(target=lambda: answers.append(ring.caller_of(key)), daemon=True)
         thread.start()
         thread.join(10)
-    assert answers == [Caller("shop", frozenset({"send", "read"}))]
+    assert answers == [Caller("shop", frozenset({"send", "read"}), prefix=row.prefix)]
 
 
 def test_comparison_takes_constant_time(ring: KeyRing) -> None:

@@ -1,4 +1,4 @@
-"""API keys: issued once, never edited, revoked for good."""
+"""API keys: issued once, revoked for good; of what a key may do, only its limits can be changed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
+from django.forms import model_to_dict
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -16,7 +17,9 @@ from django.utils import timezone
 
 from notifications.admin.base import Context, ReadOnlyAdmin, column, confirmation, time_column
 from notifications.admin.unfold import CheckboxSelectMultiple, TextInput
+from notifications.channels import channel_choices
 from notifications.staff import one_at_a_time, record
+from users.limits import MOST
 from users.models import SCOPES, ApiKey
 
 LIST = "admin:users_apikey_changelist"
@@ -38,7 +41,37 @@ created = time_column("created_at", "created")
 revoked = time_column("revoked_at", "revoked")
 
 
-class NewKeyForm(forms.Form):
+def limits_of(key: ApiKey) -> str:
+    counts = {"requests a minute": key.per_minute, "texts a day": key.texts_a_day}
+    return ", ".join([*key.channels, *(f"{most:,} {what}" for what, most in counts.items() if most is not None)])
+
+
+limits = column("limits", limits_of)
+
+
+class LimitsForm(forms.Form):
+    """What a key may use up, and on which channels."""
+
+    channels = forms.MultipleChoiceField(
+        required=False,
+        choices=channel_choices,
+        widget=CheckboxSelectMultiple,
+        help_text="Those it may send on. None ticked: all.",
+    )
+    per_minute = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=MOST,
+        widget=TextInput,
+        label="Requests a minute",
+        help_text="Empty: any.",
+    )
+    texts_a_day = forms.IntegerField(
+        required=False, min_value=1, max_value=MOST, widget=TextInput, label="Texts a day", help_text="Empty: any."
+    )
+
+
+class NewKeyForm(LimitsForm):
     name = forms.CharField(max_length=100, widget=TextInput, help_text="Where it is used, such as: shop, production.")
     client = forms.CharField(
         max_length=100,
@@ -53,6 +86,8 @@ class NewKeyForm(forms.Form):
         help_text=f"In {settings.TIME_ZONE}. Empty: never.",
     )
 
+    field_order = ("name", "client", "scopes", "expires_at")
+
     def clean_expires_at(self) -> Any:
         moment = self.cleaned_data["expires_at"]
         if moment and moment <= timezone.now():
@@ -62,14 +97,14 @@ class NewKeyForm(forms.Form):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
-    list_display = ("client", "name", prefix, scopes, last_used, expires, state)
+    list_display = ("client", "name", prefix, scopes, limits, last_used, expires, state)
     list_display_links = ("name",)
     ordering = ("client", "name")
     sortable_by = ()
     change_form_outer_before_template = "users/api_key_verbs.html"
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        return ("client", "name", prefix, scopes, state, created, last_used, expires, revoked)
+        return ("client", "name", prefix, scopes, limits, state, created, last_used, expires, revoked)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
         return self.get_fields(request, obj)
@@ -78,8 +113,12 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
         return request.user.has_perm("users.add_apikey")
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.revoke_view)
-        return [path("<int:key_id>/revoke/", view, name="users_apikey_revoke"), *super().get_urls()]
+        revoke, change = map(self.admin_site.admin_view, (self.revoke_view, self.limits_view))
+        return [
+            path("<int:key_id>/revoke/", revoke, name="users_apikey_revoke"),
+            path("<int:key_id>/limits/", change, name="users_apikey_limits"),
+            *super().get_urls(),
+        ]
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Context | None = None) -> HttpResponse:
         """The one page that ever shows a key's plaintext is the answer to the form."""
@@ -107,11 +146,8 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
 
     def revoke_view(self, request: HttpRequest, key_id: int) -> HttpResponse:
         """GET asks, POST does."""
-        if not self.has_act_permission(request):
-            raise PermissionDenied
-        key = ApiKey.objects.filter(pk=key_id).first()
-        if key is None or key.revoked_at:
-            messages.warning(request, "There is no such API key to revoke.")
+        key = self._key_to_change(request, key_id)
+        if key is None:
             return HttpResponseRedirect(reverse(LIST))
         if request.method == "POST":
             return self._revoke(request, key)
@@ -120,12 +156,53 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
             request,
             title="Revoke this API key?",
             sentences=["Whoever uses it is refused from then on, everywhere within seconds. It cannot be undone."],
-            facts=[("Client", key.client), ("Name", key.name), ("Begins with", f"ntf_{key.prefix}…")],
+            facts=_facts(key),
             button="Revoke",
             danger=True,
             hidden={},
             cancel=reverse("admin:users_apikey_change", args=[key.pk]),
         )
+
+    def limits_view(self, request: HttpRequest, key_id: int) -> HttpResponse:
+        """GET asks, POST does."""
+        key = self._key_to_change(request, key_id)
+        if key is None:
+            return HttpResponseRedirect(reverse(LIST))
+        form = LimitsForm(request.POST if request.method == "POST" else None, initial=model_to_dict(key))
+        if request.method == "POST" and form.is_valid():
+            return self._limit(request, key, form.cleaned_data)
+        return confirmation(
+            self,
+            request,
+            title="Limits of this API key",
+            sentences=[
+                "They count within seconds, everywhere. Over a limit a request is refused, and told when to ask."
+            ],
+            facts=_facts(key),
+            form=form,
+            button="Set the limits",
+            hidden={},
+            cancel=reverse("admin:users_apikey_change", args=[key.pk]),
+        )
+
+    def _key_to_change(self, request: HttpRequest, key_id: int) -> ApiKey | None:
+        """The key, or None and a message where there is none that still works. Raises PermissionDenied."""
+        if not self.has_act_permission(request):
+            raise PermissionDenied
+        key = ApiKey.objects.filter(pk=key_id, revoked_at=None).first()
+        if key is None:
+            messages.warning(request, "There is no such API key, or it is revoked.")
+        return key
+
+    def _limit(self, request: HttpRequest, key: ApiKey, said: dict[str, Any]) -> HttpResponse:
+        for name, value in said.items():
+            setattr(key, name, value)
+        with one_at_a_time():
+            key.save(update_fields=list(said))
+            note = limits_of(key) or "none"
+            record(request.user.get_username(), "set-limits", [(f"API key {key.prefix}", None)], note=note)
+        messages.success(request, f"The limits of {key.name} of {key.client} are set.")
+        return HttpResponseRedirect(reverse("admin:users_apikey_change", args=[key.pk]))
 
     def _issue(self, request: HttpRequest, said: dict[str, Any]) -> HttpResponse:
         with one_at_a_time():
@@ -146,3 +223,7 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
             record(request.user.get_username(), "revoke", [(f"API key {key.prefix}", None)])
         messages.success(request, f"Revoked: {key.name} of {key.client}.")
         return HttpResponseRedirect(reverse(LIST))
+
+
+def _facts(key: ApiKey) -> list[tuple[str, str]]:
+    return [("Client", key.client), ("Name", key.name), ("Begins with", f"ntf_{key.prefix}…")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 from django.conf import settings
@@ -22,7 +23,7 @@ CHALLENGE = 'Bearer realm="notifications"'
 
 
 class CannotCheck(APIException):
-    """The key is not known here, and the database that would know it does not answer."""
+    """The database that knows the key, or counts what it uses up, does not answer."""
 
     status_code = 503
     default_code = "unavailable"
@@ -31,7 +32,10 @@ class CannotCheck(APIException):
 
 
 def identify(request: HttpRequest) -> Caller:
-    """The caller. Raises NotAuthenticated, AuthenticationFailed or CannotCheck."""
+    """The caller, whose key has one request less this minute.
+
+    Raises NotAuthenticated, AuthenticationFailed, CannotCheck or OverLimit.
+    """
     header = request.META.get("HTTP_AUTHORIZATION")
     if header is None:
         if not settings.API_KEYS_REQUIRED and _is_local(request):
@@ -42,6 +46,8 @@ def identify(request: HttpRequest) -> Caller:
         raise AuthenticationFailed("Must be: Authorization: Bearer <API key>.")
     try:
         caller = ring.caller_of(key.strip())
+        if caller and caller.requests:
+            caller.requests.spend()
     except DatabaseProblem as error:
         raise CannotCheck from error
     if caller is None:
@@ -58,6 +64,13 @@ def require(caller: Caller, scope: str) -> None:
     """Raises PermissionDenied where the caller's key lacks the scope."""
     if scope not in caller.scopes:
         raise PermissionDenied(f"The API key lacks the scope '{scope}'.")
+
+
+def require_channels(caller: Caller, channels: Iterable[str]) -> None:
+    """Raises PermissionDenied where the caller's key may not send on one of them."""
+    if caller.channels is not None and (others := sorted(set(channels) - caller.channels)):
+        allowed = ", ".join(sorted(caller.channels))
+        raise PermissionDenied(f"The API key may send on {allowed} alone, not on {', '.join(others)}.")
 
 
 def knows_users(caller: Caller) -> bool:

@@ -17,6 +17,8 @@ from django.db.models import Q
 from django.db.models.signals import post_delete, post_save
 from django.utils import timezone
 
+from users import limits
+from users.limits import Limit
 from users.models import SCOPES, ApiKey
 
 log = logging.getLogger(__name__)
@@ -28,10 +30,14 @@ NOTE_SECONDS = 60.0  # `last_used_at` is no more exact than this
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: the client's name, and what it may do."""
+    """Who calls: the client's name, and what its API key may do."""
 
     client: str
     scopes: frozenset[str]
+    channels: frozenset[str] | None = None  # it may send on; None: on every one
+    prefix: str = ""  # of its API key; none in the embedded default
+    requests: Limit | None = None
+    texts: Limit | None = None
     is_authenticated: ClassVar[bool] = True  # what Django REST framework asks of a user
 
 
@@ -147,7 +153,14 @@ class KeyRing:
 
 def _known(row: ApiKey) -> _Known:
     expires_at = row.expires_at.timestamp() if row.expires_at else None
-    caller = Caller(row.client, frozenset(row.scopes))
+    caller = Caller(
+        row.client,
+        frozenset(row.scopes),
+        channels=frozenset(row.channels) or None,
+        prefix=row.prefix,
+        requests=limits.requests_of(row),
+        texts=limits.texts_of(row),
+    )
     return _Known(row.digest, caller, expires_at, revoked=row.revoked_at is not None)
 
 

@@ -1,14 +1,21 @@
-"""`manage.py create_api_key NAME --client C --scope send`: a new API key, shown once."""
+"""`manage.py create_api_key NAME --scope send`: a new API key, shown once."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+import re
+from argparse import ArgumentParser, ArgumentTypeError
+from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 from django.db.models import CharField
+from django.utils import timezone
 
+from notifications.channels import channel_names
+from notifications.staff import COMMAND_LINE, record
+from users.limits import MOST
 from users.models import SCOPES, ApiKey
 
 
@@ -17,20 +24,37 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="what the key is for, such as 'shop, production'")
-        parser.add_argument("--client", required=True, help="the client's name, which its rotating keys share")
+        parser.add_argument("--client", help="the client's name, which its rotating keys share (default: NAME)")
         parser.add_argument(
             "--scope", action="append", dest="scopes", required=True, metavar="SCOPE",
             help=f"what it may do: {', '.join(SCOPES)}; may be given several times",
         )  # fmt: skip
+        parser.add_argument(
+            "--channels", type=_channels, default=[], metavar="EMAIL,SMS", help="those it may send on (default: all)"
+        )
+        parser.add_argument("--per-minute", type=_count, metavar="N", help="requests a minute, at most")
+        parser.add_argument("--texts-a-day", type=_count, metavar="N", help="SMS a day, at most")
+        parser.add_argument("--expires", type=_days, metavar="90d", help="in so many days (default: never)")
 
+    @transaction.atomic
     def handle(self, *_args: Any, **options: Any) -> None:
         scopes = list(dict.fromkeys(options["scopes"]))
         unknown = [scope for scope in scopes if scope not in SCOPES]
         if unknown:
             raise CommandError(f"There is no scope {', '.join(unknown)}; there are {', '.join(SCOPES)}.")
+        client = options["name"] if options["client"] is None else options["client"]
         _check("name", ApiKey.name.field, options["name"])
-        _check("--client", ApiKey.client.field, options["client"])
-        row, key = ApiKey.issue(name=options["name"], client=options["client"], scopes=scopes)
+        _check("--client", ApiKey.client.field, client)
+        row, key = ApiKey.issue(
+            name=options["name"],
+            client=client,
+            scopes=scopes,
+            channels=options["channels"],
+            per_minute=options["per_minute"],
+            texts_a_day=options["texts_a_day"],
+            expires_at=options["expires"] and timezone.now() + options["expires"],
+        )
+        record(COMMAND_LINE, "issue", [(f"API key {row.prefix}", None)])
         self.stdout.write(f"API key {row} for client {row.client}, scopes {', '.join(scopes)}. Shown this once:")
         self.stdout.write(key)
 
@@ -40,3 +64,23 @@ def _check(argument: str, field: CharField[str, str], value: str) -> None:
         field.clean(value, None)
     except ValidationError as error:
         raise CommandError(f"{argument} is refused: {' '.join(error.messages)}") from None
+
+
+def _channels(said: str) -> list[str]:
+    channels = [word.strip() for word in said.split(",")]
+    if unknown := [channel for channel in channels if channel not in channel_names()]:
+        raise ArgumentTypeError(f"there is no channel {', '.join(unknown)}; there are {', '.join(channel_names())}.")
+    return list(dict.fromkeys(channels))
+
+
+def _count(said: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,10}", said) or not 1 <= int(said) <= MOST:
+        raise ArgumentTypeError(f"must be a whole number from 1 to {MOST:,}.")
+    return int(said)
+
+
+def _days(said: str) -> timedelta:
+    found = re.fullmatch(r"([1-9][0-9]{0,3})d", said)
+    if not found:
+        raise ArgumentTypeError("must be a number of days from 1 to 9999, such as 90d.")
+    return timedelta(days=int(found[1]))
