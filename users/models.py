@@ -159,6 +159,6 @@ class KeyUsage(models.Model):
         return f"{self.used} {self.kind} of API key {self.key_id}"
 
 
-def _prefix_of(secret: str, secret_key: str) -> str:
+def _prefix_of(secret: str, secret_key: str | bytes) -> str:
     """The prefix of the API key with this secret: a keyed hash, so that only we can make one that fits."""
     return salted_hmac("users.ApiKey", secret, secret=secret_key, algorithm="sha256").hexdigest()[:12]

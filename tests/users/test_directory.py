@@ -9,9 +9,9 @@ from urllib.parse import quote
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from notifications.models import Notification
+from notifications.models import Notification, StaffAction
 from tests.api.conftest import EMAIL, Api, issue, said, stored
-from users.models import Device, User
+from users.models import ApiKey, Device, User
 
 MAIL = {"type": "EMAIL", "address": "ann@example.com"}
 SMS = {"type": "SMS", "address": "+4915112345678"}
@@ -30,7 +30,37 @@ def test_made_read_replaced_deleted(api: Api) -> None:
     gone = api.delete("/users/ann")
     assert (gone.status_code, gone.content) == (204, b"")
     assert (api.get("/users/ann").status_code, api.delete("/users/ann").status_code) == (404, 404)
-    assert stored() == {}
+    assert stored() == {"StaffAction": 3}
+
+
+def test_each_change_is_recorded_with_its_key_and_without_an_address(db: None, keys_required: None) -> None:
+    """Clients share the directory, so whoever turns a user's notifications to another address can be found."""
+    shop, bank = Api(issue("users", client="shop")), Api(issue("users", client="bank"))
+    shop.put("/users/ann", ANN)
+    shop.put("/users/ann", ANN)  # which changes nothing
+    bank.put("/users/ann", {"name": "Ann", "devices": [{"type": "SMS", "address": "+15005550006"}]})
+    bank.put("/users/ann", {"name": "Ann B.", "devices": "wrong"})
+    shop.put("/users/ann", {"name": "Ann B.", "devices": [{"type": "SMS", "address": "+15005550006"}]})
+    shop.delete("/users/ann")
+    shop.delete("/users/ann")
+    prefixes = dict(ApiKey.objects.values_list("client", "prefix"))
+    actions = StaffAction.objects.order_by("id").values_list("actor", "action", "target", "note")
+    assert list(actions) == [
+        (f"API key {prefixes[client]}… ({client})", action, "user ann", note)
+        for client, action, note in [
+            ("shop", "put-user", "new: name, EMAIL, SMS"),
+            ("bank", "put-user", "changed: EMAIL, SMS"),
+            ("shop", "put-user", "changed: name"),
+            ("shop", "delete-user", ""),
+        ]
+    ]
+
+
+def test_the_longest_names_are_recorded_too(db: None, keys_required: None) -> None:
+    api = Api(issue("users", client="c" * 100))
+    assert api.put(f"/users/{'u' * 150}", ANN).status_code == 201
+    assert api.delete(f"/users/{'u' * 150}").status_code == 204
+    assert StaffAction.objects.count() == 2
 
 
 def test_name_may_be_left_out_and_devices_may_be_none(api: Api) -> None:

@@ -1,4 +1,7 @@
-"""The directory's one write: a user as the main application says they are now."""
+"""The directory's writes: a user as the main application says they are now, or gone.
+
+All clients share the directory, so each change is recorded with the API key that made it, and without addresses.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from django.http import Http404
 
 from notifications.channels import channel_class, channel_names
 from notifications.message import LENGTHS, Invalid
+from notifications.staff import record
 from users.models import Device, User
 
 MAX_DEVICES = 50
@@ -65,7 +69,7 @@ def read_entry(body: bytes) -> Entry:
 
 
 @transaction.atomic
-def put(username: str, entry: Entry) -> tuple[User, bool]:
+def put(username: str, entry: Entry, actor: str) -> tuple[User, bool]:
     """Make or replace the user; (the user, whether they are new). Raises Http404 for a staff account.
 
     The user's row is locked first, so that two calls for one user follow each other.
@@ -73,24 +77,44 @@ def put(username: str, entry: Entry) -> tuple[User, bool]:
     user, created = _locked(username, {"name": entry.name, "password": make_password(None)})
     if user.is_staff or user.is_superuser:
         raise Http404
+    changed = ["name"] if user.name != entry.name or (created and entry.name) else []
     if user.name != entry.name:
         user.name = entry.name
         user.save(update_fields=["name"])
-    user.devices.all().delete()
-    Device.objects.bulk_create(
-        Device(user=user, channel=channel, address=address, position=position)
-        for position, (channel, address) in enumerate(entry.devices)
-    )
+    changed += _replace_devices(user, entry.devices)
+    if created or changed:
+        what = ", ".join(changed) or "no devices"
+        record(actor, "put-user", [(_target(username), None)], note=f"{'new' if created else 'changed'}: {what}")
     return user, created
 
 
 @transaction.atomic
-def delete(username: str) -> None:
+def delete(username: str, actor: str) -> None:
     """Forget the user and their devices; the ledger keeps its rows. Raises Http404."""
     user = people().select_for_update().filter(username=username).first()
     if user is None:
         raise Http404
     user.delete()
+    record(actor, "delete-user", [(_target(username), None)])
+
+
+def _replace_devices(user: User, devices: list[tuple[str, str]]) -> list[str]:
+    """Give the user these devices, where theirs are others; the channels that changed, or all in another order."""
+    before = list(user.devices.values_list("channel", "address"))
+    if before == devices:
+        return []
+    user.devices.all().delete()
+    Device.objects.bulk_create(
+        Device(user=user, channel=channel, address=address, position=position)
+        for position, (channel, address) in enumerate(devices)
+    )
+    others = {channel for channel, _ in set(before) ^ set(devices)}
+    return sorted(others) or ["order"]
+
+
+def _target(username: str) -> str:
+    """How a user is named in the record of actions, which has 100 characters for it."""
+    return f"user {username}"[:100]
 
 
 def _locked(username: str, new: dict[str, str]) -> tuple[User, bool]:

@@ -40,6 +40,11 @@ class Caller:
     texts: Limit | None = None
     is_authenticated: ClassVar[bool] = True  # what Django REST framework asks of a user
 
+    @property
+    def actor(self) -> str:
+        """How the caller is named in the record of actions."""
+        return f"API key {self.prefix}… ({self.client})" if self.prefix else self.client
+
 
 LOCAL = Caller("local", frozenset(SCOPES))
 

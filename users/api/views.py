@@ -17,6 +17,7 @@ from notifications.api.openapi import BODY, refusals
 from notifications.api.paging import ByUsername
 from notifications.message import Invalid
 from users.api import directory
+from users.api.authentication import caller_of
 from users.api.schemas import UserEntry, UserShape
 from users.models import User
 
@@ -30,7 +31,7 @@ ANN = {
 
 
 class UserDetail(APIView):
-    """One user. Needs the scope `users`, as does the list."""
+    """One user. Needs the scope `users`, as does the list: an administrator's, over all users of all clients."""
 
     scopes: ClassVar = {"GET": "users", "PUT": "users", "DELETE": "users"}
 
@@ -52,7 +53,10 @@ class UserDetail(APIView):
         operation_id="put_user",
         tags=["users"],
         summary="Make or replace a user",
-        description="The name and the devices are from now on those of the body. Staff accounts are 404.",
+        description=(
+            "The name and the devices are from now on those of the body, for all clients: they share the directory. "
+            "The change is recorded with the API key. Staff accounts are 404."
+        ),
         parameters=[USERNAME],
         request=UserEntry,
         responses={200: UserShape, 201: UserShape, **refusals(404, *BODY)},
@@ -62,7 +66,7 @@ class UserDetail(APIView):
         entry = directory.read_entry(read_body(request))
         if problem := directory.username_problem(username):
             raise Invalid({"username": [problem]})
-        user, created = directory.put(username, entry)
+        user, created = directory.put(username, entry, caller_of(request).actor)
         return Response(UserShape(user).data, status=201 if created else 200)
 
     @extend_schema(
@@ -73,9 +77,9 @@ class UserDetail(APIView):
         parameters=[USERNAME],
         responses={204: None, **refusals(404)},
     )
-    def delete(self, _request: Request, username: str) -> Response:
+    def delete(self, request: Request, username: str) -> Response:
         _check(username)
-        directory.delete(username)
+        directory.delete(username, caller_of(request).actor)
         return Response(status=204)
 
 
