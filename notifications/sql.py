@@ -6,14 +6,15 @@ Many rows go in as one JSON parameter that the statement unpacks: on PostgreSQL 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
-from django.db import DataError, IntegrityError, OperationalError, connection
+from django.db import DatabaseError, DataError, IntegrityError, OperationalError, connection, transaction
 
 T = TypeVar("T")
 
@@ -21,6 +22,8 @@ T = TypeVar("T")
 REFUSALS = (DataError, IntegrityError, ValueError, OverflowError)
 
 _DEADLOCK = ("40P01", "40001")
+READ_SECONDS = 5.0  # a statement of a list in the web; longer ones would use up its threads
+_CANCELED = "57014"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -107,6 +110,24 @@ def fetch(statement: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...
     with connection.cursor() as cursor:
         cursor.execute(statement, list(parameters))
         return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def bounded_reading() -> Iterator[None]:
+    """A transaction in which PostgreSQL ends any statement after READ_SECONDS; SQLite has no such limit.
+
+    The limit ends with the transaction. One of the session would reach, behind PgBouncer, whoever is given the
+    connection next.
+    """
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            fetch("SELECT set_config('statement_timeout', %s, true)", [str(round(READ_SECONDS * 1000))])
+        yield
+
+
+def took_too_long(error: DatabaseError) -> bool:
+    """Whether the database ended the statement because it took too long (see `bounded_reading`)."""
+    return getattr(error.__cause__, "pgcode", None) == _CANCELED
 
 
 def repeated(work: Callable[[], T], *, times: int = 5) -> T:

@@ -123,7 +123,10 @@ LIST: dict[str, Any] = {
     "operation_id": "list_notifications",
     "tags": ["notifications"],
     "summary": "The notifications of this client, newest first",
-    "description": "Filters are exact and all must hold. Scope `read`.",
+    "description": (
+        "Filters are exact and all must hold. A page looks at the newest 10,000 rows of all clients, so it may hold "
+        "fewer than `page_size`, or none: `next` goes on from there until it is null. Scope `read`."
+    ),
     "parameters": [
         filter_parameter(
             "receiver",

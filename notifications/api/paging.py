@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar
 
+from django.db.models import QuerySet
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -26,6 +27,7 @@ class CursorPages(BasePagination):
     value: ClassVar[re.Pattern[str]]
     default_size: ClassVar[int] = 50
     max_size: ClassVar[int] = 500
+    most_read: ClassVar[int | None] = None  # rows for a page, where the view's `narrow` may leave out nearly all
 
     def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
         query = read_query(request, {*PARAMETERS, *getattr(view, "filters", ())})
@@ -35,16 +37,30 @@ class CursorPages(BasePagination):
         descending = self.descending is not backwards
         if value:
             queryset = queryset.filter(**{f"{self.field}__{'lt' if descending else 'gt'}": value})
-        rows = list(queryset.order_by(f"{'-' if descending else ''}{self.field}")[: size + 1])
+        queryset = queryset.order_by(f"{'-' if descending else ''}{self.field}")
+        end = self._last_to_read(queryset)
+        if end is not None:
+            queryset = queryset.filter(**{f"{self.field}__{'gte' if descending else 'lte'}": end})
+        rows = list(getattr(view, "narrow", _all)(queryset)[: size + 1])
         more, rows = len(rows) > size, rows[:size]
+        onward = self._at(rows[-1]) if more else end  # in the direction of reading; None: nothing is left
         if backwards:
             rows.reverse()
         # Not build_absolute_uri: it refuses names that are not in ALLOWED_HOSTS, which a POST need not be.
         host = request.META.get("HTTP_HOST") or request.META["SERVER_NAME"]
         self.url = f"{request.scheme}://{host}{request.get_full_path()}"
-        self.next = self._link("after", rows[-1]) if rows and (more or backwards) else None
-        self.previous = self._link("before", rows[0]) if rows and (more if backwards else value) else None
+        if backwards:
+            self.previous, self.next = self._link("before", onward), self._link("after", rows and self._at(rows[-1]))
+        else:
+            self.next = self._link("after", onward)
+            self.previous = self._link("before", rows and value and self._at(rows[0]))
         return rows
+
+    def _last_to_read(self, ordered: QuerySet[Any]) -> Any:
+        """The value of the last row that this page may read; None where there are no more rows than that."""
+        if self.most_read is None:
+            return None
+        return ordered.values_list(self.field, flat=True)[self.most_read - 1 : self.most_read].first()
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"next": self.next, "previous": self.previous, "results": data})
@@ -64,9 +80,12 @@ class CursorPages(BasePagination):
             raise Invalid({"cursor": ["Must be a cursor from the next or previous of an answer."]})
         return found[1], found[2]
 
-    def _link(self, direction: str, row: Any) -> str:
-        link: str = replace_query_param(self.url, "cursor", f"{direction}.{getattr(row, self.field)}")
-        return link
+    def _at(self, row: Any) -> Any:
+        return getattr(row, self.field)
+
+    def _link(self, direction: str, value: Any) -> str | None:
+        """The address of the page that begins beside this value; None without one."""
+        return str(replace_query_param(self.url, "cursor", f"{direction}.{value}")) if value else None
 
     def get_schema_operation_parameters(self, _view: Any) -> list[dict[str, Any]]:
         return [
@@ -92,11 +111,21 @@ class CursorPages(BasePagination):
         }
 
 
+def _all(rows: QuerySet[Any]) -> QuerySet[Any]:
+    return rows
+
+
 UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 
 class NewestFirst(CursorPages):
-    """Ids are UUIDv7, so their order is that of acceptance."""
+    """Ids are UUIDv7, so their order is that of acceptance.
+
+    No index leads to the rows of one client: it would cost every notification 8 µs (docs/performance.md). A page
+    reads so many rows of all clients at the most, and `next` goes on from there.
+    """
+
+    most_read = 10_000
 
     field = "id"
     descending = True

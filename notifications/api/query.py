@@ -15,6 +15,8 @@ from notifications.message import LENGTHS, Invalid, Moment, receiver_hash
 from notifications.models import NotificationQuerySet
 
 MAX_VALUE = 1_024
+# Those that the index ledger_rare_status has (notifications/models.py).
+RARE_STATUSES = (Status.ACCEPTED, Status.WAITING, Status.HELD, Status.DEAD, Status.EXPIRED)
 
 
 def read_query(request: Request, allowed: Iterable[str]) -> dict[str, str]:
@@ -43,6 +45,19 @@ def apply_filters(rows: NotificationQuerySet, query: dict[str, str]) -> Notifica
     if errors:
         raise Invalid(errors)
     return rows
+
+
+def by_one_index(query: dict[str, str]) -> dict[str, str]:
+    """The filters that one index of the ledger answers in the order of ids, among those of the query."""
+    for name in ("receiver", "reference", "user"):
+        if name in query:
+            return _only(query, name, "since", "until")
+    rare = query.get("status") in RARE_STATUSES
+    return _only(query, "status", "since", "until") if rare else _only(query, "since", "until")
+
+
+def _only(query: dict[str, str], *names: str) -> dict[str, str]:
+    return {name: value for name, value in query.items() if name in names}
 
 
 def _value_problem(values: Sequence[object]) -> str | None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from notifications.api.paging import NewestFirst
 from notifications.message import first_id_at, receiver_hash
 from notifications.models import Attempt, IdempotencyKey, Notification
 from tests.api.conftest import EMAIL, Api, issue, said
@@ -211,14 +216,73 @@ def test_page_size(api: Api) -> None:
     assert len(ids(api.get("/notifications", page_size="500"))) == 3
 
 
-def test_list_costs_one_query(api: Api, django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    for second in range(30):
+def test_list_costs_the_same_however_many_it_shows(api: Api) -> None:
+    def statements(rows: int) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            assert len(ids(api.get("/notifications"))) == rows
+        return len(queries)
+
+    row(0)
+    ids(api.get("/notifications"))  # the API key is read
+    one = statements(1)
+    for second in range(1, 30):
         Attempt.objects.create(
             notification=row(second), generation=0, number=1, at=START, outcome="transient", cause="timeout"
         )
-    ids(api.get("/notifications"))  # the API key is read
-    with django_assert_num_queries(1):
-        assert len(ids(api.get("/notifications"))) == 30
+    assert statements(30) == one
+
+
+@pytest.mark.parametrize("most_read", [1, 2, 3, 7, 8, 100])
+@pytest.mark.parametrize("query", ["", "&type=EMAIL", "&reference=r", "&user=ann", "&status=dead", "&status=sent"])
+def test_pages_among_the_rows_of_others(api: Api, most_read: int, query: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page reads a few rows of all clients; following `next` finds each of ours once, and `previous` leads back."""
+    monkeypatch.setattr(NewestFirst, "most_read", most_read)
+    fields = {"reference": "r", "user": "ann", "status": "sent" if "sent" in query else "dead"}
+    rows = [row(second, client="shop" if second in (2, 3, 11) else "other", **fields) for second in range(16)]
+    pages, link = [], f"/notifications?page_size=2{query}"
+    while link:
+        pages.append(said(api.get(link)))
+        link = pages[-1]["next"]
+    shown = [item["id"] for page in pages for item in page["results"]]
+    assert shown == [str(rows[second].id) for second in (11, 3, 2)]
+    assert len(pages) <= 16 // most_read + 2
+    back = next(page for page in reversed(pages) if page["results"])
+    found = []
+    while back["previous"]:
+        back = said(api.get(back["previous"]))
+        found = [item["id"] for item in back["results"]] + found
+    assert found == shown[: len(found)]
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_list_that_takes_too_long_is_a_503(keys_required: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("notifications.sql.READ_SECONDS", 0.2)
+    api = Api(issue("read", "users"))
+    tables = {"/notifications": "notifications_notification", "/users": "users_user"}
+    for path, table in tables.items():
+        assert api.get(path).status_code == 200
+        with locked(table):
+            answer = api.get(path)
+        assert (answer.status_code, said(answer)["code"]) == (503, "unavailable")
+        assert "too long" in said(answer)["detail"]
+        assert int(answer.headers["Retry-After"]) > 0
+        assert api.get(path).status_code == 200
+    with connection.cursor() as cursor:  # the limit was the transaction's, not the session's
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() == ("0",)
+
+
+@contextmanager
+def locked(table: str) -> Iterator[None]:
+    """Another session holds the table, so that every statement on it waits."""
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute(f"BEGIN; LOCK TABLE {table}")
+            yield
+    finally:
+        other.close()
 
 
 def test_one_costs_two_queries(api: Api, django_assert_num_queries: DjangoAssertNumQueries) -> None:

@@ -10,13 +10,17 @@ import pytest
 from django.db import connection
 
 from notifications import due, retry
+from notifications.api.paging import NewestFirst
 from notifications.causes import Cause, Status
 from notifications.channels import SendError
 from notifications.ledger import TABLE, Claimed
+from notifications.message import receiver_hash
 from notifications.models import Notification
 from notifications.settlement import Settlement, mark_handed, renew, settle
+from tests.api.conftest import Api, issue, keys_required, said
 from tests.notifications.rows import ago, claim, message, row
 
+__all__ = ["keys_required"]
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db]
 WALKED = {"ledger_lease", "ledger_queue", "ledger_rare_status", "ledger_due", "ledger_deferred"}
 ROWS = 20_000
@@ -157,3 +161,44 @@ def test_the_lists_of_the_api_and_the_admin_use_an_index(explain: Explain) -> No
         nodes = explain(partial(list, rows.order_by("-id")[:51]))
         assert indexes(nodes) == {index}
         assert_no_scan(nodes)
+
+
+@pytest.mark.usefixtures("full_ledger", "keys_required")
+def test_a_client_without_rows_reads_no_more_than_a_page_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever index its filters lead to: all rows there are another client's."""
+    monkeypatch.setattr(NewestFirst, "most_read", 500)
+    number, address = "+4915112345678", receiver_hash("SMS", "+4915112345678")
+    Notification.objects.filter(status=Status.SENT).update(reference="r", user="7", receiver_hash=address)
+    Notification.objects.filter(status=Status.WAITING).update(reference="r", status=Status.DEAD)
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {TABLE}")
+    api = Api(issue("read", "users", client="without rows"))
+    api.get("/notifications")  # the API key is read
+    by_one: list[dict[str, str]] = [{}, {"type": "SMS"}, {"reference": "r"}, {"user": "7"}, {"receiver": number}]
+    others = [{"status": "sent"}, {"status": "dead"}, {"reference": "r", "status": "dead"}]
+    for query in [*by_one, *others, {"since": "2020-01-01T00:00:00Z"}]:
+        answer, read = rows_read(partial(api.get, "/notifications", **query))
+        assert said(answer)["results"] == []
+        assert said(answer)["next"]
+        assert read <= 3 * 500, query
+
+
+def rows_read(work: Callable[[], Any]) -> tuple[Any, int]:
+    """What `work` gives, and how many rows of the ledger its statements looked at."""
+    read = 0
+
+    def wrapper(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        nonlocal read
+        if TABLE in sql:
+            with connection.connection.cursor() as cursor:
+                cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", params)
+                nodes = _nodes(cursor.fetchone()[0][0]["Plan"])
+                read += sum(
+                    node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+                    for node in nodes
+                    if "Relation Name" in node
+                )
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(wrapper):
+        return work(), read

@@ -16,6 +16,7 @@ from notifications.api.body import read_body
 from notifications.api.openapi import BODY, refusals
 from notifications.api.paging import ByUsername
 from notifications.message import Invalid
+from notifications.sql import bounded_reading
 from users.api import directory
 from users.api.authentication import caller_of
 from users.api.schemas import UserEntry, UserShape
@@ -98,7 +99,8 @@ class UserList(ListAPIView[User]):
         responses={200: UserShape(many=True), **refusals(400)},
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        return self.list(request, *args, **kwargs)
+        with bounded_reading():
+            return self.list(request, *args, **kwargs)
 
 
 def _check(username: str) -> None:
