@@ -135,10 +135,24 @@ def prefixes(name: str, default: str) -> list[str]:
     return found
 
 
-def _is_prefix(prefix: str) -> bool:
-    url = urlsplit(prefix)
+def provider_url(name: str, default: str = "") -> str:
+    """The URL of a provider's API: https, or http on loopback (for tests), since credentials go there."""
+    value = text(name) or default
+    if value and not _read(name, partial(_is_private, value), "a URL with a host and a valid port"):
+        refuse(name, "must be an https URL without user, query or fragment (http only on loopback).")
+    return value
+
+
+def _is_private(value: str) -> bool:
+    """Whether nobody on the way can read what is sent there."""
+    url = urlsplit(value)
+    plain = not (url.username or url.password or url.query or url.fragment)
     loopback = url.scheme == "http" and url.hostname in LOOPBACK
-    return (url.scheme == "https" or loopback) and bool(url.hostname and url.port != 0) and url.path.endswith("/")
+    return plain and (url.scheme == "https" or loopback) and bool(url.hostname) and url.port != 0
+
+
+def _is_prefix(prefix: str) -> bool:
+    return _is_private(prefix) and urlsplit(prefix).path.endswith("/")
 
 
 def time_zone(name: str, default: str) -> str:
@@ -216,8 +230,12 @@ def email_url(name: str) -> dict[str, Any]:
 
 
 def prefixed(prefix: str) -> dict[str, str]:
-    """All variables that begin with `prefix` and are set, without it."""
-    return {key.removeprefix(prefix): text(key) for key in os.environ if key.startswith(prefix) and text(key)}
+    """All variables that begin with `prefix` and are set, without it. One that ends in _URL is a provider's."""
+    found = {key.removeprefix(prefix): text(key) for key in os.environ if key.startswith(prefix) and text(key)}
+    for name in found:
+        if name.endswith("_URL"):
+            provider_url(prefix + name)
+    return found
 
 
 def kept_secret(path: Path) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from project import environment as env
+from tests.services.process import ROOT
 
 URL = "DATABASE_URL"
 
@@ -86,6 +90,48 @@ def test_countries_are_two_letters_each(monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setenv("SMS_COUNTRIES", wrong)
         with pytest.raises(SystemExit, match="SMS_COUNTRIES"):
             env.countries("SMS_COUNTRIES")
+
+
+@pytest.mark.parametrize(
+    "value", ["https://api.example.com", "http://127.0.0.1:9000/api/", "http://[::1]:1", "http://localhost"]
+)
+def test_a_providers_url(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("SLACK_BASE_URL", value)
+    assert env.provider_url("SLACK_BASE_URL", "https://slack.com/api/") == value
+    monkeypatch.setenv("SLACK_BASE_URL", "")
+    assert env.provider_url("SLACK_BASE_URL", "https://slack.com/api/") == "https://slack.com/api/"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "http://slack.com/api/",
+        "http://127.0.0.1.example.com/",
+        "http://localhost@example.com/",
+        "https://user:password@example.com/",
+        "https://example.com/?a=b",
+        "HTTP://example.com",
+        "ftp://127.0.0.1/",
+        "//example.com",
+        "example.com",
+        "https:///api",
+        "https://h:99999/",
+        "https://[/",
+    ],
+)
+def test_a_providers_url_that_others_could_read_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("SLACK_BASE_URL", value)
+    with pytest.raises(SystemExit, match="SLACK_BASE_URL must be") as caught:
+        env.provider_url("SLACK_BASE_URL", "https://slack.com/api/")
+    assert "password" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["SLACK_BASE_URL", "TWILIO_BASE_URL", "ANYMAIL_POSTMARK_API_URL"])
+def test_every_providers_url_is_looked_at_when_a_process_starts(name: str) -> None:
+    command = [sys.executable, "-c", "import project.settings"]
+    environment = {**os.environ, name: "http://example.com/"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.startswith(f"{name} must be an https URL")) == (1, True)
 
 
 def test_a_file_must_be_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
