@@ -25,7 +25,8 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, SSLError
 
 from notifications.causes import Cause
 from notifications.channels import Channel, Outgoing, SendError
-from notifications.channels.http import refusal, retry_after, shown
+from notifications.channels.http import refusal, retry_after
+from notifications.channels.redaction import shown
 from notifications.channels.smtp import Smtp, Tls
 
 DJANGO_SMTP = "django.core.mail.backends.smtp.EmailBackend"

@@ -18,18 +18,18 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from notifications.causes import Cause
+from notifications.causes import About, Cause
 from notifications.channels import SendError
+from notifications.channels.dial import CONNECT_SECONDS, dial, left
 
-CONNECT_SECONDS = 5.0
 IDLE_SECONDS = 30.0  # an older connection may have been dropped on the way without a word
 MAX_ANSWER = 65_536  # bytes, headers included
 READ = 8_192
 MAX_RETRY_AFTER = 86_400.0
-MAX_SHOWN = 300
-ADDRESS_LIKE = re.compile(r"[^\s<>\"']+@[^\s<>\"']+")
+LONGEST_DATE = 64  # characters of a Retry-After that are read
+NOT_HTTP = (HttpParserError, HttpParserUpgrade)
 
 
 class Answer(NamedTuple):
@@ -47,7 +47,7 @@ class Answer(NamedTuple):
         """The body as a JSON object; {} where it is something else."""
         try:
             said = msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except (ValueError, RecursionError):
             return {}
         return said if isinstance(said, dict) else {}
 
@@ -69,7 +69,7 @@ class Http:
             return connection.answer(deadline)
         except TimeoutError:
             raise SendError(Cause.TIMEOUT, "No answer in time.", uncertain=True) from None
-        except (OSError, HttpParserError) as error:
+        except (OSError, *NOT_HTTP) as error:
             detail = f"The connection broke before an answer came ({type(error).__name__})."
             raise SendError(Cause.OUTCOME_UNKNOWN, detail, uncertain=True) from None
 
@@ -110,11 +110,13 @@ class _Connection:
     """One connection, used by one thread for one request at a time."""
 
     def __init__(self, target: SplitResult, tls: ssl.SSLContext, deadline: float) -> None:
+        """Connects, in CONNECT_SECONDS for the name, the address and TLS together. Raises OSError."""
         port = target.port or (443 if target.scheme == "https" else 80)
-        seconds = min(CONNECT_SECONDS, _left(deadline))
-        self._socket = socket.create_connection((target.hostname or "", port), timeout=seconds)
+        deadline = min(deadline, monotonic() + CONNECT_SECONDS)
+        self._socket = dial(target.hostname or "", port, deadline)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if target.scheme == "https":
+            self._socket.settimeout(left(deadline))  # a handshake has this in total, other than a plain read
             self._socket = tls.wrap_socket(self._socket, server_hostname=target.hostname)
         self._open = True
         self._used = monotonic()
@@ -124,17 +126,19 @@ class _Connection:
         return self._open and monotonic() - self._used < IDLE_SECONDS and not hung_up(self._socket)
 
     def write(self, request: bytes, deadline: float) -> None:
-        self._socket.settimeout(_left(deadline))
-        self._socket.sendall(request)
+        rest = memoryview(request)
+        while rest:  # sendall would begin anew with its timeout at each piece of TLS
+            self._socket.settimeout(left(deadline))
+            rest = rest[self._socket.send(rest) :]
 
     def answer(self, deadline: float) -> Answer:
         """Reads one answer; the connection stays open only after a complete one that allows it."""
         incoming = _Incoming()
         try:
             while not incoming.complete:
-                self._socket.settimeout(_left(deadline))
+                self._socket.settimeout(left(deadline))
                 incoming.feed(self._socket.recv(READ))
-        except (OSError, HttpParserError):
+        except (OSError, *NOT_HTTP):
             if not incoming.status:
                 raise
         finally:
@@ -191,43 +195,47 @@ class _Incoming:
             self.reusable = self._parser.should_keep_alive()
 
 
-def refusal(status: int, detail: str, retry_after: float | None = None) -> SendError:
-    """What an HTTP status that is not a success says by itself."""
+def refusal(
+    status: int,
+    detail: str,
+    retry_after: float | None = None,
+    *,
+    limits: About = About.ACCOUNT,
+    text_by_status: bool = True,
+) -> SendError:
+    """What an HTTP status that is not a success says by itself.
+
+    `limits` says whose a wait is that a 429 asks for. `text_by_status` is False for a provider that names what is
+    wrong with a text by a code of its own: its 400 without a known code is no reason to give a notification up.
+    """
     match status:
         case 429:
-            return SendError(Cause.THROTTLED, detail, retry_after=retry_after)
-        case 401 | 403 | 407:
+            return SendError(Cause.THROTTLED, detail, about=limits, retry_after=retry_after)
+        case 401 | 402 | 403 | 407:
             # Not permanent: it is the account that is refused, not this notification.
             return SendError(Cause.CREDENTIALS, detail)
-        case 504:  # the gateway handed it on and lost the answer
+        case 504 | 524:  # the gateway (524: Cloudflare's) handed it on and lost the answer
             return SendError(Cause.TIMEOUT, detail, uncertain=True)
-        case 400 | 413 | 422:
+        case 400 | 413 | 422 if text_by_status:
             return SendError(Cause.REJECTED_CONTENT, detail, permanent=True)
-        case 408 | 425:
-            return SendError(Cause.PROVIDER_ERROR, detail, retry_after=retry_after)
-    return SendError(Cause.PROVIDER_ERROR, detail, permanent=status < 500, retry_after=retry_after)
+    # RFC 9110 15.5: any other 4xx is about how we ask (the address, the method, the headers). A person can mend that.
+    about = About.ACCOUNT if 400 <= status < 500 and status not in {408, 425} else About.PROVIDER
+    return SendError(Cause.PROVIDER_ERROR, detail, about=about, retry_after=retry_after)
 
 
 def retry_after(value: str | None) -> float | None:
     """Seconds to wait out of a Retry-After header: a number, or an HTTP date. None where it cannot be read."""
     if not value:
         return None
-    value = value.strip()
+    value = value[:LONGEST_DATE].strip()
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value):
         return min(float(value), MAX_RETRY_AFTER)
     try:
         moment = parsedate_to_datetime(value)
-    except (ValueError, TypeError):
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return min(max((moment - datetime.now(UTC)).total_seconds(), 0.0), MAX_RETRY_AFTER)
+    except (ValueError, TypeError, LookupError, OverflowError):
         return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return min(max((moment - datetime.now(UTC)).total_seconds(), 0.0), MAX_RETRY_AFTER)
-
-
-def shown(text: str, *secrets: str) -> str:
-    """A provider's words as staff may read them: cut, without the receiver or anything like an address."""
-    for secret in filter(None, secrets):
-        text = re.sub(re.escape(secret), "…", text, flags=re.IGNORECASE)
-    return ADDRESS_LIKE.sub("…", text)[:MAX_SHOWN]
 
 
 def basic(user: str, password: str) -> str:
@@ -245,16 +253,11 @@ def hung_up(connected: socket.socket) -> bool:
     return bool(poll.poll(0))
 
 
-def _left(deadline: float) -> float:
-    seconds = deadline - monotonic()
-    if seconds <= 0:
-        raise TimeoutError
-    return seconds
-
-
 def _request(target: SplitResult, body: bytes, headers: dict[str, str]) -> bytes:
-    lines = [f"POST {target.path or '/'} HTTP/1.1", f"Host: {target.netloc}", f"Content-Length: {len(body)}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
+    place = f"{target.path or '/'}{'?' if target.query else ''}{target.query}"
+    lines = [f"POST {place} HTTP/1.1", f"Host: {target.netloc}", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items() if name.lower() != "accept-encoding"]
+    lines.append("Accept-Encoding: identity")  # nothing here unpacks a body
     if any("\r" in line or "\n" in line for line in lines):
         raise ValueError("A header must not contain a line break.")
     return "\r\n".join([*lines, "\r\n"]).encode("latin-1") + body

@@ -17,60 +17,20 @@ from django.core.exceptions import ImproperlyConfigured
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from notifications.causes import Cause
+from notifications.causes import About, Cause
 from notifications.channels import Channel, Outgoing, SendError
-from notifications.channels.http import Answer, Http, refusal, retry_after, shown
+from notifications.channels.http import Answer, Http, refusal, retry_after
+from notifications.channels.meanings import BARRED
+from notifications.channels.redaction import message_id, shown
+from notifications.channels.slack_codes import CODES
 
 ID = re.compile(r"[CGDUW][A-Z0-9]{8,20}")  # a conversation or a user
 # No percent sign, so no encoded dots; no user, query, fragment, backslash or white space either.
 URL = re.compile(r"[A-Za-z]+://[A-Za-z0-9.:\[\]-]+/[A-Za-z0-9._~/-]+")
 PORTS = {"https": 443, "http": 80}
-
-# Slack's error codes, the same from a webhook (as the text of a 4xx) and from the Web API (in a 200).
-# Of this receiver or message: trying again cannot help.
-PERMANENT = {
-    "action_prohibited": Cause.OPTED_OUT,  # an administrator forbids posting there
-    "cannot_dm_bot": Cause.UNKNOWN_RECEIVER,
-    "channel_is_archived": Cause.UNKNOWN_RECEIVER,
-    "channel_not_found": Cause.UNKNOWN_RECEIVER,
-    "invalid_blocks": Cause.REJECTED_CONTENT,
-    "invalid_payload": Cause.REJECTED_CONTENT,
-    "invalid_token": Cause.UNKNOWN_RECEIVER,  # a webhook that does not exist
-    "is_archived": Cause.UNKNOWN_RECEIVER,
-    "messages_tab_disabled": Cause.OPTED_OUT,
-    "msg_too_long": Cause.REJECTED_CONTENT,
-    "no_active_hooks": Cause.UNKNOWN_RECEIVER,  # the webhook was switched off
-    "no_service": Cause.UNKNOWN_RECEIVER,  # the webhook was removed
-    "no_service_id": Cause.UNKNOWN_RECEIVER,
-    "no_team": Cause.UNKNOWN_RECEIVER,
-    "no_text": Cause.REJECTED_CONTENT,
-    "not_in_channel": Cause.CREDENTIALS,  # the bot has to be invited there
-    "posting_to_general_channel_denied": Cause.OPTED_OUT,
-    "restricted_action": Cause.OPTED_OUT,
-    "restricted_action_read_only_channel": Cause.OPTED_OUT,
-    "team_disabled": Cause.UNKNOWN_RECEIVER,
-    "too_many_attachments": Cause.REJECTED_CONTENT,
-    "user_not_found": Cause.UNKNOWN_RECEIVER,
-}
-# Of our account or of Slack: the next try may be answered otherwise.
-TRANSIENT = {
-    "access_denied": Cause.CREDENTIALS,
-    "account_inactive": Cause.CREDENTIALS,
-    "invalid_auth": Cause.CREDENTIALS,
-    "missing_scope": Cause.CREDENTIALS,
-    "no_permission": Cause.CREDENTIALS,
-    "not_authed": Cause.CREDENTIALS,
-    "rate_limited": Cause.THROTTLED,
-    "ratelimited": Cause.THROTTLED,
-    "request_timeout": Cause.CONNECTION,  # our request arrived in part
-    "rollup_error": Cause.PROVIDER_ERROR,
-    "service_unavailable": Cause.PROVIDER_ERROR,
-    "team_added_to_org": Cause.PROVIDER_ERROR,
-    "token_expired": Cause.CREDENTIALS,
-    "token_revoked": Cause.CREDENTIALS,
-}
-# "It is possible some aspect of the operation succeeded", say Slack's pages.
-UNCERTAIN = {"fatal_error", "internal_error"}
+LONGEST_CODE = 64  # characters
+CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]{8,20}")
+TIME = re.compile(r"[0-9]{1,12}\.[0-9]{1,9}")  # Slack's name for a message of a channel
 
 # A webhook is refused by itself, whatever the code: that says nothing of other receivers.
 WEBHOOK_STATUS = {
@@ -106,6 +66,7 @@ class Slack(Channel):
     def __init__(self, http: Http, *, token: str, base_url: str) -> None:
         """Without a `token` only webhooks can be sent to."""
         self._http = http
+        self._token = token
         self._api = _Lean(http, token, base_url) if token else None
 
     @classmethod
@@ -156,24 +117,24 @@ class Slack(Channel):
             raise SendError(Cause.INVALID_RECEIVER, "Not under SLACK_WEBHOOK_PREFIXES.", permanent=True)
         body = msgspec.json.encode({"text": text})
         answer = self._http.post(webhook.url, body, {"Content-Type": "application/json"})
-        if answer.status != 200:
-            raise refused_webhook(answer, webhook)
+        if not 200 <= answer.status < 300:  # RFC 9110 15.3: any 2xx is a success
+            raise refused_webhook(answer, webhook, self._token)
         return ""
 
     def close(self) -> None:
         self._http.close()
 
     def _post_message(self, receiver: str, text: str) -> str:
-        if self._api is None:
-            raise SendError(
-                Cause.CREDENTIALS, "SLACK_BOT_TOKEN is not set, so only webhooks can be sent to.", permanent=True
-            )
+        if self._api is None:  # webhooks go on
+            raise BARRED.error("SLACK_BOT_TOKEN is not set, so only webhooks can be sent to.")
         try:
             said = self._api.chat_postMessage(channel=receiver, text=text)
         except SlackApiError as error:
             answer = Answer(error.response.status_code, error.response.headers, b"")
-            raise refused(answer, str(error.response["error"])) from None
-        return f"{said['channel']}:{said['ts']}"
+            raise refused(answer, error.response["error"], receiver, self._token) from None
+        time = message_id(TIME, said.get("ts"))
+        channel = message_id(CHANNEL_ID, said.get("channel"), receiver)  # of a user: the conversation with them
+        return f"{channel}:{time}" if channel and time else time
 
 
 class _Lean(WebClient):
@@ -185,12 +146,14 @@ class _Lean(WebClient):
 
     def _perform_urllib_http_request(self, *, url: str, args: dict[str, dict[str, Any]]) -> dict[str, Any]:
         answer = self._http.post(url, msgspec.json.encode(args["json"]), args["headers"])
-        said = answer.json()
-        if answer.status != 200:
-            raise refused(answer, str(said.get("error") or ""))
+        said = {name: value for name, value in answer.json().items() if isinstance(value, str | bool)}
+        if not 200 <= answer.status < 300:
+            raise refused(answer, said.get("error"), args["json"]["channel"], str(self.token))
         if not isinstance(said.get("ok"), bool):
-            raise SendError(Cause.OUTCOME_UNKNOWN, "Slack answered 200 without saying ok or not.", uncertain=True)
-        return {"status": answer.status, "headers": answer.headers, "body": answer.text}
+            raise SendError(
+                Cause.OUTCOME_UNKNOWN, f"Slack answered {answer.status} without saying ok or not.", uncertain=True
+            )
+        return {"status": 200, "headers": answer.headers, "body": msgspec.json.encode(said).decode()}
 
 
 def escape(text: str) -> str:
@@ -198,25 +161,31 @@ def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def refused_webhook(answer: Answer, webhook: Webhook) -> SendError:
-    """What a webhook's refusal means: its body is a code."""
-    code = shown(answer.text.strip(), webhook.url, webhook.path)
-    if code not in PERMANENT and answer.status in WEBHOOK_STATUS:
-        return SendError(WEBHOOK_STATUS[answer.status], f"{answer.status} {code}", permanent=True)
-    return refused(answer, code)
-
-
-def refused(answer: Answer, code: str) -> SendError:
-    """What a refusal with this code means; the status decides where the code is not known."""
-    detail = shown(f"{answer.status} {code}".strip())
+def refused_webhook(answer: Answer, webhook: Webhook, token: str) -> SendError:
+    """What a webhook's refusal means: its body is a code. Our account has no part in it."""
+    code = answer.body[: LONGEST_CODE + 1].decode(errors="replace").strip()
+    detail = f"{answer.status} {shown(answer.body, webhook.url, token)}".strip()
     wait = retry_after(answer.headers.get("retry-after"))
-    if code in PERMANENT:
-        return SendError(PERMANENT[code], detail, permanent=True)
-    if code in TRANSIENT:
-        return SendError(TRANSIENT[code], detail, retry_after=wait)
-    if code in UNCERTAIN:
-        return SendError(Cause.OUTCOME_UNKNOWN, detail, uncertain=True)
-    return refusal(answer.status, detail, wait)
+    meaning = CODES.get(code)
+    if meaning and meaning.cause is Cause.THROTTLED:
+        return meaning._replace(about=About.RECEIVER).error(detail, wait)
+    if meaning and meaning.cause is not Cause.CREDENTIALS:
+        return meaning.error(detail, wait)
+    if answer.status in WEBHOOK_STATUS:
+        return SendError(WEBHOOK_STATUS[answer.status], detail, permanent=True)
+    return refusal(answer.status, detail, wait, limits=About.RECEIVER)
+
+
+def refused(answer: Answer, code: object, *secrets: str) -> SendError:
+    """What a refusal by the Web API means: by its code; one that is not in the table never blames the text."""
+    word = code if isinstance(code, str) else ""
+    detail = f"{answer.status} {shown(word, *secrets)}".strip()
+    wait = retry_after(answer.headers.get("retry-after"))
+    if word in CODES:
+        return CODES[word].error(detail, wait)
+    if answer.status < 300:
+        return SendError(Cause.PROVIDER_ERROR, detail, retry_after=wait)
+    return refusal(answer.status, detail, wait, limits=About.RECEIVER, text_by_status=False)
 
 
 def allowed_webhook(receiver: str) -> Webhook | None:

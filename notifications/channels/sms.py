@@ -6,6 +6,7 @@ import re
 from typing import ClassVar, Self
 from urllib.parse import urlencode
 
+import msgspec
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from twilio.http.response import Response
@@ -13,45 +14,13 @@ from twilio.rest import Client
 
 from notifications.causes import Cause
 from notifications.channels import Channel, Outgoing, SendError, countries
-from notifications.channels.http import Answer, Http, basic, refusal, retry_after, shown
+from notifications.channels.http import Answer, Http, basic, refusal, retry_after
+from notifications.channels.redaction import message_id, shown
+from notifications.channels.twilio_codes import CODES
 
 E164 = re.compile(r"\+[1-9][0-9]{7,14}")
 
-# Twilio's error codes. Of this message: trying again cannot help.
-PERMANENT = {
-    21211: Cause.INVALID_RECEIVER,  # "To" is not a valid number
-    21214: Cause.INVALID_RECEIVER,  # "To" cannot be reached
-    21217: Cause.INVALID_RECEIVER,  # not a valid number
-    21408: Cause.CREDENTIALS,  # the account may not send to this country
-    21602: Cause.REJECTED_CONTENT,  # no body
-    21605: Cause.REJECTED_CONTENT,  # body over the old limit
-    21610: Cause.OPTED_OUT,  # the receiver answered STOP
-    21612: Cause.UNKNOWN_RECEIVER,  # no route from our number to this one
-    21614: Cause.UNKNOWN_RECEIVER,  # not a mobile number
-    21617: Cause.REJECTED_CONTENT,  # body over 1,600 characters
-    30004: Cause.OPTED_OUT,  # blocked by the receiver
-    30005: Cause.UNKNOWN_RECEIVER,  # unknown destination
-    30006: Cause.UNKNOWN_RECEIVER,  # a landline, or a carrier that cannot be reached
-    30007: Cause.REJECTED_CONTENT,  # filtered by the carrier
-}
-# Of the account or of Twilio: the next try may be answered otherwise.
-TRANSIENT = {
-    20003: Cause.CREDENTIALS,  # wrong token
-    20005: Cause.CREDENTIALS,  # account not active
-    20404: Cause.CREDENTIALS,  # no such account
-    20429: Cause.THROTTLED,  # too many requests
-    14107: Cause.THROTTLED,  # rate limit exceeded
-    21212: Cause.CREDENTIALS,  # TWILIO_FROM is not a number we may use
-    21603: Cause.CREDENTIALS,  # TWILIO_FROM is missing
-    21606: Cause.CREDENTIALS,  # TWILIO_FROM cannot send texts
-    21611: Cause.THROTTLED,  # the sending number's queue is full
-    30001: Cause.THROTTLED,  # the account's queue is full
-    30002: Cause.CREDENTIALS,  # account suspended
-    30003: Cause.PROVIDER_ERROR,  # the handset is off or out of reach
-    30008: Cause.PROVIDER_ERROR,  # unknown error at the carrier
-    30022: Cause.THROTTLED,  # the campaign's rate
-    63038: Cause.THROTTLED,  # the account's daily limit
-}
+SID = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
 
 
 class Sms(Channel):
@@ -63,7 +32,7 @@ class Sms(Channel):
 
     def __init__(self, http: Http, *, account: str, token: str, sender: str, base_url: str) -> None:
         """`sender` is a number, a short code or name, or a messaging service (MG…)."""
-        client = Client(account, token, http_client=_Lean(http))
+        client = Client(account, token, http_client=_Lean(http, account, token))
         client.api.base_url = base_url
         self._messages = client.messages
         self._sender = {"messaging_service_sid" if sender.startswith("MG") else "from_": sender}
@@ -117,8 +86,9 @@ class Sms(Channel):
 class _Lean:
     """The SDK's requests over our transport. Refusals leave here as SendError."""
 
-    def __init__(self, http: Http) -> None:
+    def __init__(self, http: Http, *credentials: str) -> None:
         self._http = http
+        self._credentials = credentials
 
     def request(
         self,
@@ -130,21 +100,25 @@ class _Lean:
         auth: tuple[str, str],
         **_: object,
     ) -> Response:
-        answer = self._http.post(uri, urlencode(data).encode(), {**headers, "Authorization": basic(*auth)})
-        if answer.status != 201:
-            raise _refused(answer, data["To"])
-        if not answer.json():
-            raise SendError(Cause.OUTCOME_UNKNOWN, "Twilio answered 201 with a body that is not JSON.", uncertain=True)
-        return Response(answer.status, answer.text)
+        authorization = basic(*auth)
+        answer = self._http.post(uri, urlencode(data).encode(), {**headers, "Authorization": authorization})
+        secrets = (data["To"], *self._credentials, authorization)
+        if not 200 <= answer.status < 300:
+            raise _refused(answer, secrets)
+        sid = message_id(SID, answer.json().get("sid"), data["To"])
+        if not sid and answer.status != 201:  # a 201 says that the message exists, whatever can be read of it
+            raise SendError(Cause.OUTCOME_UNKNOWN, f"Twilio answered {answer.status} without an id.", uncertain=True)
+        return Response(201, msgspec.json.encode({"sid": sid}).decode())  # the SDK reads no stranger's fields
 
 
-def _refused(answer: Answer, receiver: str) -> SendError:
+def _refused(answer: Answer, secrets: tuple[str, ...]) -> SendError:
+    """What a refusal means: by Twilio's code; one that is not in the table never blames the text."""
     said = answer.json()
-    code = said.get("code")
-    detail = shown(f"{answer.status} {code or ''} {said.get('message') or ''}".strip(), receiver)
+    code, words = said.get("code"), said.get("message")
+    number = str(code) if isinstance(code, int) else ""
+    detail = f"{answer.status} {number} {shown(words, *secrets) if isinstance(words, str) else ''}"
     wait = retry_after(answer.headers.get("retry-after"))
-    if isinstance(code, int) and code in PERMANENT:
-        return SendError(PERMANENT[code], detail, permanent=True)
-    if isinstance(code, int) and code in TRANSIENT:
-        return SendError(TRANSIENT[code], detail, retry_after=wait)
-    return refusal(answer.status, detail, wait)
+    meaning = CODES.get(code) if isinstance(code, int) else None
+    if meaning:
+        return meaning.error(" ".join(detail.split()), wait)
+    return refusal(answer.status, " ".join(detail.split()), wait, text_by_status=False)

@@ -13,7 +13,8 @@ from django.core.mail.utils import DNS_NAME
 
 from notifications.causes import Cause
 from notifications.channels import SendError
-from notifications.channels.http import CONNECT_SECONDS, shown
+from notifications.channels.dial import CONNECT_SECONDS
+from notifications.channels.redaction import shown
 
 IDLE_SECONDS = 60.0
 ENHANCED = re.compile(rb"([245])\.(\d{1,3})\.(\d{1,3})(?!\d)")  # RFC 3463

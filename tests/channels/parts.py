@@ -34,6 +34,7 @@ class Line:
     answer: str  # the second: a reply or code, or words
     cause: str
     outcome: str
+    about: str = ""
 
     @property
     def code(self) -> str:

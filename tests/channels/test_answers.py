@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings
 
-from notifications.channels import Channel, SendError
+from notifications.channels import Channel, SendError, slack_codes, twilio_codes
 from notifications.channels.email import Email, OverBackend, OverSmtp
 from notifications.channels.http import Http
+from notifications.channels.meanings import Meaning
 from notifications.channels.slack import Slack
 from notifications.channels.sms import Sms
 from notifications.channels.smtp import Smtp
@@ -62,6 +63,7 @@ def check(line: Line, channel: Channel, receiver: str, fake: Fake) -> None:
         channel.send(Note(receiver))
     error = caught.value
     assert (error.cause, error.outcome) == (line.cause, line.outcome)
+    assert not line.about or error.about == line.about
     assert error.retry_after == (float(line.retry_after) if line.retry_after else None)
     assert error.detail
     assert receiver not in error.detail
@@ -72,9 +74,11 @@ def script(line: Line, fake: Fake, receiver: str) -> None:
     """Make the fake answer as the line says, over HTTP."""
     if line.when in WORDS:
         fake.answer(receiver, **WORDS[line.when])
-    elif line.when.isdigit() and line.outcome != "sent":
+    elif line.outcome == "sent":
+        fake.answer(receiver, accepted=int(line.when))
+    elif line.when.isdigit():
         headers = [("Retry-After", line.retry_after)] if line.retry_after else []
-        headers += [("Location", "/elsewhere")] if line.when == "302" else []
+        headers += [("Location", "/elsewhere")] if line.when[0] == "3" else []
         code = int(line.code) if line.code.isdigit() and isinstance(fake, TwilioFake) else line.code
         fake.answer(receiver, status=int(line.when), code=code, headers=tuple(headers))
 
@@ -128,6 +132,13 @@ def test_sms(line: Line, stack: ExitStack) -> None:
     url = refusing(line) or fake.url
     sms = Sms(Http(TIMEOUT), account=fake.account, token=fake.token, sender="+14155550100", base_url=url)
     check(line, sms, "+14155550123", fake)
+
+
+@pytest.mark.parametrize(
+    ("heading", "codes"), [("SLACK by chat.postMessage", slack_codes.CODES), ("SMS by Twilio", twilio_codes.CODES)]
+)
+def test_the_page_names_every_code(heading: str, codes: dict[Any, Meaning]) -> None:
+    assert set(map(str, codes)) <= {line.code for line in answers(heading)}
 
 
 def refusing(line: Line) -> str:

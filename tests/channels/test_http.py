@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 import trustme
+from hypothesis import given
+from hypothesis import strategies as st
 
 from notifications.causes import Cause, Outcome
 from notifications.channels import SendError
-from notifications.channels.http import Answer, Http, retry_after, shown
+from notifications.channels.http import Answer, Http, retry_after
 from tests.channels.parts import tls_pair
 from tests.fakes.slack import SlackFake
 
@@ -52,6 +55,18 @@ def raw_server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
         listening.shutdown(socket.SHUT_RDWR)
         listening.close()
         thread.join(10)
+
+
+@contextmanager
+def silent_place() -> Iterator[tuple[str, int]]:
+    """An address that answers no connection: its queue of accepted ones is full."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listening, ExitStack() as waiting:
+        place: tuple[str, int] = listening.getsockname()
+        for _ in range(3):
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(place)
+        yield place
 
 
 def test_a_connection_is_reused() -> None:
@@ -125,6 +140,99 @@ def test_a_trickle_does_not_outlive_the_deadline() -> None:
         error = refused(Http(0.5), url)
         stop.set()
     assert (error.cause, error.uncertain) == (Cause.TIMEOUT, True)
+
+
+@pytest.mark.timeout(30)  # at the old cost of a second for each address it would take half an hour
+def test_the_addresses_of_a_name_share_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    with silent_place() as place:
+        monkeypatch.setattr(
+            socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place)] * 2_000
+        )
+        error = refused(Http(1), "http://many.example/")
+    assert (error.cause, error.outcome) == (Cause.CONNECTION, Outcome.TRANSIENT)
+
+
+def test_a_silent_address_leaves_time_for_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    with silent_place() as silent, SlackFake() as slack:
+        places = [silent, ("127.0.0.1", slack.port)]
+        monkeypatch.setattr(
+            socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", at) for at in places]
+        )
+        assert Http(3).post("http://two.example/services/x", b'{"text": "Hi"}', {}).status == 200
+
+
+@pytest.mark.timeout(30)
+def test_a_resolver_that_hangs_does_not_outlive_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    end = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [end.wait(60)])
+    error = refused(Http(0.5), "http://slow.example/")
+    end.set()
+    assert (error.cause, error.outcome) == (Cause.CONNECTION, Outcome.TRANSIENT)
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x03\x3f\xff\x02\x00\x3f\xfb"], ids=["nothing", "byte by byte"])
+def test_a_tls_handshake_that_trickles_does_not_outlive_the_deadline(said: bytes) -> None:
+    stop = threading.Event()
+
+    def talk(connected: socket.socket) -> None:
+        connected.sendall(said)
+        while not stop.wait(0.05):
+            try:
+                connected.sendall(b"\x00" if said else b"")
+            except OSError:
+                return
+
+    with raw_server(talk) as url:
+        error = refused(Http(0.5), url.replace("http:", "https:"))
+        stop.set()
+    assert (error.cause, error.outcome) == (Cause.CONNECTION, Outcome.TRANSIENT)
+
+
+@pytest.mark.timeout(30)
+def test_a_server_that_does_not_read_does_not_outlive_the_deadline() -> None:
+    stop = threading.Event()
+
+    def talk(_: socket.socket) -> None:
+        stop.wait(25)
+
+    with raw_server(talk) as url:
+        with pytest.raises(SendError) as caught:
+            Http(0.5).post(url, b"x" * 50_000_000, {})
+        stop.set()
+    assert (caught.value.cause, caught.value.outcome) == (Cause.CONNECTION, Outcome.TRANSIENT)
+
+
+@pytest.mark.timeout(30)
+def test_a_body_that_trickles_ends_at_the_deadline_and_keeps_its_status() -> None:
+    stop = threading.Event()
+
+    def trickle(connected: socket.socket) -> None:
+        connected.sendall(b"HTTP/1.1 202 -\r\nContent-Length: 1000\r\n\r\n")
+        while not stop.wait(0.05):
+            try:
+                connected.sendall(b"x")
+            except OSError:
+                return
+
+    with raw_server(trickle) as url:
+        assert Http(0.5).post(url, b"{}", {}).status == 202
+        stop.set()
+
+
+@pytest.mark.parametrize(
+    "said", [b"HTTP/1.1 101 -\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nabc", b"HTTP/1.1 100 -\r\n\r\n"]
+)
+def test_an_answer_that_is_none_leaves_the_outcome_unknown(said: bytes) -> None:
+    with raw_server(lambda connected: connected.sendall(said)) as url:
+        error = refused(Http(5), url)
+    assert (error.cause, error.uncertain) == (Cause.OUTCOME_UNKNOWN, True)
+
+
+def test_no_encoding_is_asked_for() -> None:
+    with SlackFake() as slack:
+        Http(5).post(slack.webhook("x"), b'{"text": "Hi"}', {"accept-encoding": "gzip"})
+        assert slack.requests[0].headers["accept-encoding"] == "identity"
 
 
 def test_what_is_not_http_leaves_the_outcome_unknown() -> None:
@@ -263,7 +371,16 @@ def test_retry_after_as_a_date() -> None:
     assert retry_after("Wed, 99 Oct 2015 07:28:00 GMT") is None
 
 
-def test_staff_see_no_receiver_in_a_providers_words() -> None:
-    assert shown("<Bob@Example.com>: unknown; ask admin@example.com", "bob@example.com") == "<…>: unknown; ask …"
-    assert shown("number +14155550123 is bad", "+14155550123") == "number … is bad"
-    assert len(shown("x" * 10_000)) == 300
+@given(st.text(alphabet="0123456789 :,+-.WedOctGMTZ()", max_size=80) | st.text(max_size=80))
+def test_no_retry_after_makes_it_fail(value: str) -> None:
+    wait = retry_after(value)
+    assert wait is None or 0 <= wait <= 86_400
+
+
+@pytest.mark.parametrize(
+    "value", ["9" * 60_000, "1." * 30_000, "Wed, " * 10_000, "1 Jan 0001 00:00:00 +9999", " " * 60_000]
+)
+def test_a_long_retry_after_costs_nothing(value: str) -> None:
+    before = time.thread_time()
+    assert retry_after(value) in {None, 0.0, 86_400.0}
+    assert time.thread_time() - before < 0.5

@@ -11,7 +11,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django.fixtures import Settings
 
-from notifications.causes import Cause, Outcome
+from notifications.causes import About, Cause, Outcome
 from notifications.channels import SendError
 from notifications.channels.http import Http
 from notifications.channels.slack import Slack
@@ -49,7 +49,13 @@ def test_an_id_goes_through_the_web_api() -> None:
     assert request.headers["content-type"].startswith("application/json")
     assert request.json() == {"channel": "C024BE91L", "text": "a &amp; b"}
     assert set(request.json()) <= PARAMETERS
-    assert said == f"{answer['channel']}:{answer['ts']}"
+    assert said == answer["ts"]  # its channel is the receiver, who is not repeated in an id
+
+
+def test_an_id_names_the_conversation_that_slack_opened_with_a_user() -> None:
+    with SlackFake() as fake:
+        fake.answer(body='{"ok": true, "channel": "D024BFF1M", "ts": "1503435956.000247"}')
+        assert slack(fake).send(Note("U024BE7LH")) == "D024BFF1M:1503435956.000247"
 
 
 def test_the_fake_answers_as_slack_describes() -> None:
@@ -67,11 +73,12 @@ def test_the_fake_answers_as_slack_describes() -> None:
     assert bad["ok"] is False
 
 
-def test_an_id_without_a_token_is_a_dead_letter_that_says_so() -> None:
+def test_an_id_without_a_token_waits_and_webhooks_go_on() -> None:
     with SlackFake() as fake:
         with pytest.raises(SendError, match="SLACK_BOT_TOKEN is not set") as caught:
             slack(fake, token="").send(Note("C024BE91L"))
-        assert (caught.value.cause, caught.value.permanent) == (Cause.CREDENTIALS, True)
+        error = caught.value
+        assert (error.cause, error.outcome, error.about) == (Cause.CREDENTIALS, Outcome.TRANSIENT, About.RECEIVER)
         assert fake.asked == 0
 
 
@@ -102,7 +109,17 @@ def test_a_webhooks_path_is_not_shown_even_if_the_server_repeats_it(settings: Se
         assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("body", ["<html>", "[]", "{}", '{"ok": "yes"}', ""])
+@pytest.mark.parametrize("body", ["", "ok", "<html>", '{"ok": false}'])
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+def test_any_2xx_of_a_webhook_is_a_success(status: int, body: str, settings: Settings) -> None:
+    with SlackFake() as fake:
+        settings.SLACK_WEBHOOK_PREFIXES = [fake.webhook_prefix]
+        fake.answer(accepted=status, body=body)
+        assert slack(fake).send(Note(fake.webhook("T1/B1/secret"))) == ""
+        assert len(fake.accepted) == 1
+
+
+@pytest.mark.parametrize("body", ["<html>", "[]", "{}", '{"ok": "yes"}', "", '{"ok": true, "ts"'])
 def test_a_200_that_does_not_say_ok_or_not_is_uncertain(body: str) -> None:
     with SlackFake() as fake:
         fake.answer(body=body)

@@ -5,6 +5,7 @@ The names below are out of twilio/twilio-oai at d50069b (CreateMessageRequest an
 
 from __future__ import annotations
 
+import gzip
 import re
 
 import pytest
@@ -83,10 +84,21 @@ def test_what_is_no_number_is_not_sent() -> None:
         assert fake.connections == 0
 
 
-@pytest.mark.parametrize("body", ["<html>", "[]", ""])
-def test_a_201_that_cannot_be_read_is_uncertain(body: str) -> None:
+UNREADABLE = [b"<html>", b"[]", b"", b'{"sid": "SM12', b'{"sid": null}', gzip.compress(b'{"sid": "SM"}')]
+
+
+@pytest.mark.parametrize("body", UNREADABLE)
+def test_a_201_says_that_the_text_exists_whatever_can_be_read_of_it(body: bytes) -> None:
     with TwilioFake() as fake:
         fake.answer(body=body)
+        assert sms(fake).send(Note(NUMBER)) == ""
+        assert len(fake.accepted) == 1
+
+
+@pytest.mark.parametrize("body", UNREADABLE)
+def test_another_success_without_an_id_is_uncertain(body: bytes) -> None:
+    with TwilioFake() as fake:
+        fake.answer(accepted=200, body=body)
         with pytest.raises(SendError) as caught:
             sms(fake).send(Note(NUMBER))
         assert caught.value.uncertain

@@ -24,9 +24,10 @@ class Behaviour:
     """How to answer one receiver. Without anything said it is the provider's good answer."""
 
     status: int = 0  # of HTTP; 0 is the good one
+    accepted: int = 0  # of HTTP: what is accepted is answered with this status instead of the provider's own
     code: str | int = ""  # the provider's own code for it
     headers: tuple[tuple[str, str], ...] = ()
-    body: str | None = None  # instead of the provider's body
+    body: str | bytes | None = None  # instead of the provider's body
     reply: str = ""  # of SMTP, such as "550 5.1.1 No such user"
     phase: str = "dot"  # of SMTP: mail (keyed by the sender), rcpt, or dot (the mail itself)
     delay: float = 0.0  # seconds before the answer

@@ -116,15 +116,15 @@ class _Connection(asyncio.Protocol):
                 self._transport.abort()
             return
         status, body = self._fake.good(sent, request)
-        self._write(status, body if behaviour.body is None else behaviour.body, behaviour.headers)
+        self._write(behaviour.accepted or status, body if behaviour.body is None else behaviour.body, behaviour.headers)
 
-    def _write(self, status: int, body: str, headers: tuple[tuple[str, str], ...]) -> None:
+    def _write(self, status: int, body: str | bytes, headers: tuple[tuple[str, str], ...]) -> None:
         if not self._transport:
             return
-        if body[:1] == "{":
+        data = b"" if status == 204 else body.encode() if isinstance(body, str) else body
+        kind = "application/json" if data[:1] == b"{" else "text/plain"
+        if data[:1] == b"{" and isinstance(body, str):
             self._fake.answers.append(json.loads(body))
-        data = body.encode()
-        kind = "application/json" if body[:1] == "{" else "text/plain"
         lines = [f"HTTP/1.1 {status} -", f"Content-Type: {kind}", f"Content-Length: {len(data)}"]
         lines += [f"{name}: {value}" for name, value in headers]
         self._transport.write("\r\n".join([*lines, "\r\n"]).encode() + data)
