@@ -10,23 +10,23 @@ from email.utils import formatdate, parseaddr
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 from anymail.exceptions import (
+    AnymailAPIError,
     AnymailError,
     AnymailInvalidAddress,
     AnymailRecipientsRefused,
-    AnymailRequestsAPIError,
     AnymailUnsupportedFeature,
 )
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.message import sanitize_address
-from requests.exceptions import Timeout
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, SSLError
+from requests import Session
 
 from notifications.causes import Cause
 from notifications.channels import Channel, Outgoing, SendError
-from notifications.channels.http import refusal, retry_after
-from notifications.channels.redaction import shown
+from notifications.channels.http import Answer, Http, refusal, retry_after
+from notifications.channels.redaction import message_id, queue_id, shown
+from notifications.channels.sessions import Lean
 from notifications.channels.smtp import Smtp, Tls
 
 DJANGO_SMTP = "django.core.mail.backends.smtp.EmailBackend"
@@ -39,6 +39,7 @@ ADDRESS = re.compile(rf"(?P<local>{ATOM}(?:\.{ATOM})*)@(?:{LABEL}\.)+(?![0-9]+\Z
 MAX_ADDRESS, MAX_LOCAL = 254, 64
 LINE_END = re.compile(r"\r\n|\r|\n")
 MAX_LINE = 998  # RFC 5322
+PROVIDER_ID = re.compile(r"[A-Za-z0-9._@<>:+/=-]{1,255}")
 
 
 class Email(Channel):
@@ -144,35 +145,40 @@ class OverSmtp:
         self.close = smtp.close
 
     def carry(self, mail: Mail) -> str:
-        return self._smtp.send(parseaddr(mail.sender)[1], mail.receiver, mime(mail))
+        return queue_id(self._smtp.send(parseaddr(mail.sender)[1], mail.receiver, mime(mail)), mail.receiver)
 
 
 class OverBackend:
-    """A Django e-mail backend, kept open by each thread; anymail's errors are classified."""
+    """A Django e-mail backend, kept open by each thread; what anymail's providers answer is classified.
+
+    `timeout` is in seconds, for a mail in total where the backend speaks HTTP.
+    """
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
+        self._http = Http(timeout)
+        self._keys = tuple(str(value) for name, value in settings.ANYMAIL.items() if not name.endswith("_URL"))
         self._mine = threading.local()
-        backend = self._backend()  # here, so that a missing ANYMAIL_… variable is found at the start
+        backend, _ = self._open()  # here, so that a missing ANYMAIL_… variable is found at the start
         self.provider = str(getattr(backend, "esp_name", type(backend).__module__.rpartition(".")[2])).lower()
 
     def carry(self, mail: Mail) -> str:
-        message = EmailMultiAlternatives(
-            mail.subject, mail.text, mail.sender, [mail.receiver], headers={"Message-ID": mail.message_id}
-        )
-        if mail.html:
-            message.attach_alternative(mail.html, "text/html")
+        message = _message(mail)
+        backend, lean = self._open()
+        secrets = (mail.receiver, *self._keys)
         try:
-            self._backend().send_messages([message])
+            backend.send_messages([message])
+            failure = _unsaid_refusal(message, lean.answer, secrets)
         except AnymailError as error:
-            raise _anymail_refusal(error, mail) from None
-        status = getattr(message, "anymail_status", None)
-        if status is None:
-            return ""
-        failure = _unsaid_refusal(status, mail)
+            failure = _anymail_refusal(error, lean.answer, secrets)
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
+            if lean.answer is None:
+                raise
+            failure = _refused(lean.answer, secrets)  # too odd an answer for the library
         if failure:
             raise failure
-        return str(status.message_id or "")
+        status = getattr(message, "anymail_status", None)
+        return message_id(PROVIDER_ID, status.message_id, *secrets) if status else ""
 
     def close(self) -> None:
         backend = getattr(self._mine, "backend", None)
@@ -180,12 +186,17 @@ class OverBackend:
         if backend:
             backend.close()
 
-    def _backend(self) -> Any:
-        backend = getattr(self._mine, "backend", None)
-        if backend is None:
-            backend = self._mine.backend = get_connection(timeout=self._timeout)
-            backend.open()
-        return backend
+    def _open(self) -> tuple[Any, Lean]:
+        """This thread's backend, and what carries its requests and has its answer afterwards."""
+        if getattr(self._mine, "backend", None) is None:
+            self._mine.lean = Lean(self._http)
+            self._mine.backend = get_connection(timeout=self._timeout)
+            self._mine.backend.open()
+            session = getattr(self._mine.backend, "session", None)
+            if isinstance(session, Session):
+                self._mine.lean.carry(session)
+        self._mine.lean.answer = None
+        return self._mine.backend, self._mine.lean
 
 
 def _smtp() -> OverSmtp:
@@ -231,7 +242,16 @@ def _part(text: str, kind: bytes) -> bytes:
     return b"Content-Type: text/%b; charset=utf-8\r\nContent-Transfer-Encoding: %b\r\n\r\n%b" % (kind, encoding, data)
 
 
-def _anymail_refusal(error: AnymailError, mail: Mail) -> SendError:
+def _message(mail: Mail) -> EmailMultiAlternatives:
+    message = EmailMultiAlternatives(
+        mail.subject, mail.text, mail.sender, [mail.receiver], headers={"Message-ID": mail.message_id}
+    )
+    if mail.html:
+        message.attach_alternative(mail.html, "text/html")
+    return message
+
+
+def _anymail_refusal(error: AnymailError, answer: Answer | None, secrets: tuple[str, ...]) -> SendError | None:
     """By what anymail made of the provider's answer, then by the HTTP status."""
     if isinstance(error, AnymailRecipientsRefused):
         status = error.email_message.anymail_status.status or set()
@@ -240,41 +260,36 @@ def _anymail_refusal(error: AnymailError, mail: Mail) -> SendError:
     if isinstance(error, AnymailInvalidAddress):
         return SendError(Cause.INVALID_RECEIVER, "Not an address to the provider's library.", permanent=True)
     if isinstance(error, AnymailUnsupportedFeature):
-        return SendError(Cause.REJECTED_CONTENT, shown(str(error.args[0]), mail.receiver), permanent=True)
-    if not isinstance(error, AnymailRequestsAPIError):
+        return SendError(Cause.REJECTED_CONTENT, shown(str(error.args[0]), *secrets), permanent=True)
+    if not isinstance(error, AnymailAPIError):
         return SendError(Cause.BUG, type(error).__name__, permanent=True)
-    if error.response is None:
-        return _unanswered(error.__cause__ or error)
-    return _refused(error.response, mail)
+    if answer is None:  # no request was made, or by another library than requests
+        return SendError(Cause.PROVIDER_ERROR, type(error).__name__)
+    return _refused(answer, secrets)
 
 
-def _unsaid_refusal(status: Any, mail: Mail) -> SendError | None:
+def _unsaid_refusal(message: Any, answer: Answer | None, secrets: tuple[str, ...]) -> SendError | None:
     """What anymail let pass because it did not understand the answer."""
-    if getattr(status.esp_response, "status_code", 200) >= 300:
-        return _refused(status.esp_response, mail)
+    status = getattr(message, "anymail_status", None)
+    if status is None:
+        return None
+    if answer and answer.status >= 300:
+        return _refused(answer, secrets)
     if status.status == {"failed"}:
         return SendError(Cause.PROVIDER_ERROR, "The provider says: failed.")
-    if status.status == {"unknown"} and not status.message_id:
-        return SendError(Cause.OUTCOME_UNKNOWN, "The provider's answer cannot be read.", uncertain=True)
+    if answer and status.status == {"unknown"} and not status.message_id:
+        return _refused(answer, secrets)
     return None
 
 
-def _refused(response: Any, mail: Mail) -> SendError:
-    """What a provider's HTTP answer means that anymail did not take for a success."""
-    detail = shown(f"{response.status_code} {response.text}", mail.receiver)
-    if 200 <= response.status_code < 300:
+def _refused(answer: Answer, secrets: tuple[str, ...]) -> SendError | None:
+    """What an HTTP answer means that anymail did not take for a success; None where it is one all the same."""
+    detail = f"{answer.status} {shown(answer.body, *secrets)}"
+    if answer.status in {201, 202}:  # RFC 9110 15.3: the mail exists, or was accepted, whatever can be read of it
+        return None
+    if answer.status < 300:
         return SendError(Cause.OUTCOME_UNKNOWN, detail, uncertain=True)
-    return refusal(response.status_code, detail, retry_after(response.headers.get("Retry-After")))
-
-
-def _unanswered(error: BaseException) -> SendError:
-    """A request without an answer: certain only where no connection came about."""
-    reason = getattr(error.args[0] if error.args else None, "reason", None)
-    if isinstance(reason, NewConnectionError | ConnectTimeoutError | SSLError):
-        return SendError(Cause.CONNECTION, "No connection to the provider.")
-    if isinstance(error, Timeout):
-        return SendError(Cause.TIMEOUT, "No answer in time.", uncertain=True)
-    return SendError(Cause.OUTCOME_UNKNOWN, "The connection broke before an answer came.", uncertain=True)
+    return refusal(answer.status, detail, retry_after(answer.headers.get("retry-after")))
 
 
 def _ascii(address: str) -> str:
