@@ -51,7 +51,8 @@ class SendError(Exception):
     """A send that did not simply succeed. Transient unless it says otherwise.
 
     `about` says who is to blame and whose a wait is. An answer about the receiver or the text says that the
-    provider works, so only the others count for its breaker. `permanent`: trying again cannot help.
+    provider works, so only the others count for its breaker. `permanent`: trying again cannot help; ValueError
+    where the answer is about something else than the receiver or the text, which a person can mend for all of them.
     `retry_after`: seconds the provider asked us to wait; with cause `throttled` it spends no retry.
     `uncertain`: the request was handed over and its answer never came.
     `detail` is for support staff: never a secret, never a receiver.
@@ -71,6 +72,8 @@ class SendError(Exception):
         self.cause = cause
         self.detail = detail
         self.about = about or ABOUT.get(cause, About.PROVIDER)
+        if permanent and self.about not in {About.RECEIVER, About.TEXT}:
+            raise ValueError(f"{cause} about the {self.about} cannot be permanent.")
         self.permanent = permanent
         self.retry_after = retry_after
         self.uncertain = uncertain

@@ -247,7 +247,8 @@ def refusal(phase: Phase, code: int, text: bytes, *secrets: str) -> SendError:
         return SendError(Cause.REJECTED_CONTENT, words, permanent=True)
     if phase == "mail":  # our own address is refused, for every receiver alike
         return SendError(Cause.CREDENTIALS, words)
-    return SendError(_permanent_cause(phase, code, subject, detail), words, permanent=True)
+    cause = _permanent_cause(phase, code, subject, detail)
+    return SendError(cause, words, permanent=cause is not Cause.PROVIDER_ERROR)
 
 
 def _permanent_cause(phase: Phase, code: int, subject: int, detail: int) -> Cause:

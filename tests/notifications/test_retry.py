@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifications import retry
-from notifications.causes import Cause, Outcome, Reason, Status
+from notifications.causes import About, Cause, Outcome, Reason, Status
 from notifications.channels import SendError
 from notifications.retry import JITTER, LONGEST_WAIT, Verdict
 
@@ -80,7 +80,7 @@ def test_putting_back_spends_nothing_and_writes_no_attempt(reason: Reason) -> No
 
 @given(st.integers(0, 10), st.sampled_from(list(Cause)), st.booleans())
 def test_a_permanent_failure_is_dead_at_once(attempts: int, cause: Cause, hold: bool) -> None:
-    verdict = fail(SendError(cause, "said", permanent=True), attempts, hold=hold)
+    verdict = fail(SendError(cause, "said", about=About.TEXT, permanent=True), attempts, hold=hold)
     assert (verdict.status, verdict.cause, verdict.outcome) == (Status.DEAD, cause, Outcome.PERMANENT)
     assert verdict.error == "said"
     assert verdict.due_in is None
