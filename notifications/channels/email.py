@@ -23,7 +23,7 @@ from django.core.mail.message import sanitize_address
 from requests import Session
 
 from notifications.causes import Cause
-from notifications.channels import Channel, Outgoing, SendError
+from notifications.channels import Channel, Outgoing, SendError, postmark_codes
 from notifications.channels.http import Answer, Http, refusal, retry_after
 from notifications.channels.redaction import message_id, queue_id, shown
 from notifications.channels.sessions import Lean
@@ -289,7 +289,10 @@ def _refused(answer: Answer, secrets: tuple[str, ...]) -> SendError | None:
         return None
     if answer.status < 300:
         return SendError(Cause.OUTCOME_UNKNOWN, detail, uncertain=True)
-    return refusal(answer.status, detail, retry_after(answer.headers.get("retry-after")))
+    wait = retry_after(answer.headers.get("retry-after"))
+    code = answer.json().get("ErrorCode")
+    meaning = postmark_codes.CODES.get(code) if isinstance(code, int) and answer.status == 422 else None
+    return meaning.error(detail, wait) if meaning else refusal(answer.status, detail, wait)
 
 
 def _ascii(address: str) -> str:

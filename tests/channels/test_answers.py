@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings
 
-from notifications.channels import Channel, SendError, slack_codes, twilio_codes
+from notifications.channels import Channel, SendError, postmark_codes, slack_codes, twilio_codes
 from notifications.channels.email import Email, OverBackend, OverSmtp
 from notifications.channels.http import Http
 from notifications.channels.meanings import Meaning
@@ -135,7 +135,12 @@ def test_sms(line: Line, stack: ExitStack) -> None:
 
 
 @pytest.mark.parametrize(
-    ("heading", "codes"), [("SLACK by chat.postMessage", slack_codes.CODES), ("SMS by Twilio", twilio_codes.CODES)]
+    ("heading", "codes"),
+    [
+        ("EMAIL over an HTTP API", postmark_codes.CODES),
+        ("SLACK by chat.postMessage", slack_codes.CODES),
+        ("SMS by Twilio", twilio_codes.CODES),
+    ],
 )
 def test_the_page_names_every_code(heading: str, codes: dict[Any, Meaning]) -> None:
     assert set(map(str, codes)) <= {line.code for line in answers(heading)}
