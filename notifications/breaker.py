@@ -1,7 +1,8 @@
 """The circuit breaker of one channel and provider in one process: pure state, its clock passed in.
 
-Closed: everything goes. Open: nothing goes but single probes, each after a longer pause. Ramping: a growing
-number at once, back to closed when that number is no limit any more.
+Closed: everything goes. Open: nothing goes but single probes, each after a longer pause. Resting: nothing goes,
+for the provider asked our account to slow down. Ramping, after either: a growing number at once, back to closed
+when that number is no limit any more.
 """
 
 from __future__ import annotations
@@ -68,6 +69,9 @@ class Breaker:
         self._successes = 0  # since the limit last grew
         self._pause = FIRST_PAUSE
         self._probe_at = 0.0
+        self.rest = 0.0  # seconds that the provider asked our account to wait, until everything goes again
+        self._rests_until = 0.0
+        self._own_rest = FIRST_PAUSE  # at least so long
         self._window = _Window()
         self._lock = threading.Lock()
 
@@ -90,8 +94,11 @@ class Breaker:
             if ticket == self._epoch:
                 self._passed -= 1
 
-    def record(self, ticket: int, receiver: str, cause: Cause | None) -> None:
-        """How an admitted send ended: `cause` None is an answer that says the provider works."""
+    def record(self, ticket: int, receiver: str, cause: Cause | None, rest: float | None = None) -> None:
+        """How an admitted send ended: `cause` None is an answer that says the provider works.
+
+        `rest` is given where the provider asked our account to slow down: so many seconds, or 0 for not saying.
+        """
         with self._lock:
             if ticket != self._epoch:
                 return
@@ -101,13 +108,15 @@ class Breaker:
                 self._after_probe(cause)
             else:
                 self._observe(receiver, cause)
+            if rest is not None and not self.is_open:
+                self._rest(rest)
             changed = self.is_open != was_open
         if changed:
             self._on_change(self.is_open, cause)
 
     def _room(self) -> int:
         if not self.is_open:
-            return self._limit - self._passed
+            return self._limit - self._passed if self._clock() >= self._rests_until else 0
         return 1 if self._passed <= 0 and self._clock() >= self._probe_at else 0
 
     def _observe(self, receiver: str, cause: Cause | None) -> None:
@@ -115,6 +124,8 @@ class Breaker:
         ramping = self._limit < FULL
         least = (LEAST_WHILE_RAMPING,) * 2 if ramping else (LEAST_FAILURES, LEAST_RECEIVERS)
         failed = cause in BLAMED_ON_PROVIDER
+        if cause is None:
+            self._own_rest = FIRST_PAUSE
         self._window.add(now, receiver if failed else None)
         if cause is Cause.CREDENTIALS or (failed and self._window.is_outage(now, *least)):
             self._open()
@@ -136,10 +147,20 @@ class Breaker:
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
         self._limit, self._successes = RAMP_FROM, 0
         self._window = _Window()
+        self.rest = self._rests_until = 0.0
+
+    def _rest(self, seconds: float) -> None:
+        """Each rest that not one good answer came before is longer."""
+        self._epoch += 1
+        self._passed = 0
+        self.rest = max(seconds, self._own_rest)
+        self._rests_until = self._clock() + self.rest
+        self._own_rest = min(2 * self._own_rest, LONGEST_PAUSE)
+        self._limit, self._successes = RAMP_FROM, 0
 
     def _ramp(self) -> None:
         self._successes += 1
         if self._successes >= self._limit:
             self._limit, self._successes = 2 * self._limit, 0
         if self._limit >= RAMP_TO:
-            self._limit, self._pause = FULL, FIRST_PAUSE
+            self._limit, self._pause, self.rest = FULL, FIRST_PAUSE, 0.0

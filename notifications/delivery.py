@@ -19,7 +19,7 @@ from notifications.causes import About, Cause, Reason
 from notifications.channels import Channel, SendError
 from notifications.ledger import LONGEST_ERROR, Claimed, Incoming, Unclaimable, clean
 from notifications.message import Unreadable, from_record, id_in
-from notifications.parking import Parking
+from notifications.parking import Parked, Parking
 from notifications.pool import PRIORITIES, Pool
 from notifications.retry import Verdict
 from notifications.settlement import Settlement
@@ -53,6 +53,7 @@ class Delivery:
         self._on_fatal = on_fatal
         self.breaker = Breaker(on_change=lambda is_open, cause: on_breaker(self.name, channel.provider, is_open, cause))
         self._parking = Parking()
+        self._order = threading.Lock()  # nothing is added of a receiver while its rows are taken out
         self._pool = Pool(threads, self._send, name=self.name, on_exit=channel.close)
         self._pace = _Pace()
         self._send_seconds = metrics.send_seconds.labels(self.name)
@@ -109,7 +110,7 @@ class Delivery:
         ahead = self._claim_ahead()
         waiting = self._pool.waiting(priority)
         room = ahead - waiting if waiting <= ahead // 2 else 0
-        allowed = self.breaker.room()
+        allowed = self.breaker.room() - sum(map(self._pool.waiting, PRIORITIES))
         if allowed <= 0:
             self._stopping.wait(0.1)
         return min(room, max(allowed, 0), BATCH)
@@ -142,18 +143,22 @@ class Delivery:
             return claimed
 
     def _queue(self, claimed: list[Claimed]) -> None:
-        now = time.monotonic()
-        send, park = self._parking.split(claimed, self._pool.lane_length)
-        for row, due_in in park:
-            self._put_back(row, Reason.PARKED, due_in, now)
-        for row in self._pool.add(send):  # it stopped while these were claimed
+        with self._order:
+            send, park = self._parking.split(claimed, self._pool.lane_length)
+            left = self._pool.add(send)
+        self._park(park, time.monotonic())
+        for row in left:  # it stopped while these were claimed
             self._put_back(row, Reason.HANDED_BACK)
+
+    def _park(self, parked: Parked, now: float) -> None:
+        for row, due_in in parked:
+            self._put_back(row, self._parking.reason(row), due_in, now)
 
     def _send(self, row: Claimed) -> None:
         """One row: check, hand over, and say how it ended."""
         ticket = self.breaker.admit()
         if not ticket:
-            self._put_back(row, Reason.OUTAGE, retry.OUTAGE_PAUSE)
+            self._put_off(row)
             return
         if not self._may_go(row):
             self.breaker.withdraw(ticket)
@@ -161,14 +166,35 @@ class Delivery:
         if row.claims == 1:
             self._accept_to_provider.observe(max(0.0, time.time() - row.accepted_at))
         began = time.monotonic()
-        verdict, cause = self._hand_over(row)
-        seconds = time.monotonic() - began
-        self.breaker.record(ticket, row.receiver_hash, cause)
-        self._settler.settle(Settlement(row, verdict, self.name, self.channel.provider, int(seconds * 1000)))
-        self._pace.add()
-        if self._pool.lane_length(row.priority, row.receiver_hash) > 1:
+        verdict, failure = self._hand_over(row)
+        now = time.monotonic()
+        seconds = now - began
+        self.breaker.record(ticket, row.receiver_hash, *_about_provider(failure))
+        rest = _rest_of_receiver(failure, verdict)
+        waits_from = now if rest else None
+        self._settler.settle(
+            Settlement(row, verdict, self.name, self.channel.provider, int(seconds * 1000), waits_from=waits_from)
+        )
+        if rest:
+            self._throttle_receiver(row, rest, now)
+        elif row.reason or self._pool.lane_length(row.priority, row.receiver_hash) > 1:
             self._parking.observe(row.receiver_hash, seconds)
+        self._pace.add()
         self._send_seconds.observe(seconds)
+
+    def _throttle_receiver(self, row: Claimed, seconds: float, now: float) -> None:
+        """A wait belongs to whom the answer is about: all other rows of this receiver wait, too, unsent."""
+        with self._order:
+            parked = self._parking.throttle(row, seconds, self._pool.withdraw(row.receiver_hash))
+        self._park(parked, now)
+
+    def _put_off(self, row: Claimed) -> None:
+        """The provider is down or rests, so this row waits, unsent, and what is new of its receiver behind it."""
+        reason, due_in = Reason.OUTAGE, retry.OUTAGE_PAUSE
+        if rest := self.breaker.rest:
+            reason, due_in = Reason.THROTTLED, rest
+        self._parking.follow(row, due_in)
+        self._put_back(row, reason, due_in)
 
     def _may_go(self, row: Claimed) -> bool:
         """The last look before the hand-over: the expiry, the lease, and the note a `hold` category needs."""
@@ -181,7 +207,7 @@ class Delivery:
             return False
         return True
 
-    def _hand_over(self, row: Claimed) -> tuple[Verdict, Cause | None]:
+    def _hand_over(self, row: Claimed) -> tuple[Verdict, SendError | None]:
         try:
             return retry.sent(self.channel.send(row)), None
         except SendError as error:
@@ -190,9 +216,10 @@ class Delivery:
             logger.exception("the channel %s raised what it does not declare", self.name)
             failure = SendError(Cause.BUG, f"{type(error).__name__} in our code.")
         hold = row.category in self.held_categories
-        verdict = retry.failed(failure, attempts=row.attempts, hold=hold, schedule=settings.RETRY_SCHEDULE)
-        blameless = failure.permanent or failure.about in {About.RECEIVER, About.TEXT}
-        return verdict, None if blameless else failure.cause
+        schedule = settings.RETRY_SCHEDULE
+        return retry.failed(
+            failure, attempts=row.attempts, hold=hold, schedule=schedule, throttled=row.throttled
+        ), failure
 
     def _put_back(self, row: Claimed, reason: Reason, due_in: float = 0.0, waits_from: float | None = None) -> None:
         metrics.put_back.labels(self.name, reason).inc()
@@ -201,6 +228,24 @@ class Delivery:
 
 class _Stopped(Exception):
     """The sender stops while it waits for the database: nothing was claimed."""
+
+
+def _about_provider(failure: SendError | None) -> tuple[Cause | None, float | None]:
+    """What an answer says about the provider: its cause, if it blames the provider, and how long it is to be left."""
+    if failure is None or failure.permanent or failure.about in {About.RECEIVER, About.TEXT}:
+        return None, None
+    if failure.cause is Cause.THROTTLED:
+        return failure.cause, min(failure.retry_after or 0.0, retry.LONGEST_WAIT)
+    return failure.cause, None
+
+
+def _rest_of_receiver(failure: SendError | None, verdict: Verdict) -> float:
+    """Seconds in which nothing is to be sent to the receiver: it asked us to slow down, or to come back later."""
+    if failure is None or failure.permanent or failure.about is not About.RECEIVER:
+        return 0.0
+    if failure.cause is not Cause.THROTTLED and not failure.retry_after:
+        return 0.0
+    return min(max(verdict.due_in or 0.0, failure.retry_after or 0.0), retry.LONGEST_WAIT)
 
 
 class _Pace:

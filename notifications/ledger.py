@@ -16,7 +16,7 @@ import msgspec
 from django.db import transaction
 
 from notifications import metrics
-from notifications.causes import Cause, Status
+from notifications.causes import Cause, Outcome, Status
 from notifications.message import Message
 from notifications.sql import REFUSALS, as_json, as_time, as_uuid, dialect, fetch, repeated
 
@@ -72,6 +72,8 @@ class Claimed(Fence, frozen=True, gc=False):
     expires_in: float | None  # seconds from the claim
     accepted_at: float  # seconds since the epoch
     owner: str
+    client: str = ""
+    throttled: int = 0  # how many of its attempts were answered "slow down"
 
 
 class FinalRow(msgspec.Struct, frozen=True, gc=False):
@@ -242,7 +244,15 @@ def around_culprits(
 
 _CLAIMED_COLUMNS = (
     *("id", "generation", "claims", "channel", "receiver", "receiver_hash", "subject", "message", "html"),
-    *("category", "priority", "attempts", "reason"),
+    *("category", "priority", "attempts", "reason", "client"),
+)
+
+
+# Counted only for what was put off unspent, which is rare; the attempts are few and found by an index.
+_THROTTLED = (
+    "CASE WHEN {n}.deferred_since IS NULL THEN 0 ELSE (SELECT count(*) FROM notifications_attempt AS a"
+    " WHERE a.notification_id = {n}.id AND a.generation = {n}.generation"
+    f" AND a.outcome = '{Outcome.THROTTLED}') END"
 )
 
 
@@ -259,7 +269,7 @@ def _claim(batch: list[Incoming], owner: str, lease: float) -> list[Claimed]:
         f" claims = n.claims + CASE WHEN n.status = '{Status.QUEUED}' THEN 1 ELSE 0 END"
         f" WHERE n.generation = excluded.generation AND (n.status = '{Status.QUEUED}'"
         f" OR (n.status = '{Status.SENDING}' AND n.owner = excluded.owner))"
-        f" {d.returning(*_CLAIMED_COLUMNS)}, {sooner}",
+        f" {d.returning(*_CLAIMED_COLUMNS)}, {_THROTTLED.format(n=d.returned(TABLE))}, {sooner}",
         [owner, lease, as_json([_incoming_row(incoming) for incoming in batch])],
     )
     accepted = {incoming.message.id: incoming.message.accepted_at.timestamp() for incoming in batch}
@@ -267,8 +277,10 @@ def _claim(batch: list[Incoming], owner: str, lease: float) -> list[Claimed]:
 
 
 def _claimed(row: tuple[Any, ...], accepted: dict[UUID, float], owner: str) -> Claimed:
-    fields = dict(zip(_CLAIMED_COLUMNS, row[:-1], strict=True)) | {"id": as_uuid(row[0])}
-    return Claimed(**fields, expires_in=row[-1], accepted_at=accepted[fields["id"]], owner=owner)
+    *columns, throttled, expires_in = row
+    fields = dict(zip(_CLAIMED_COLUMNS, columns, strict=True)) | {"id": as_uuid(row[0])}
+    accepted_at = accepted[fields["id"]]
+    return Claimed(**fields, throttled=throttled, expires_in=expires_in, accepted_at=accepted_at, owner=owner)
 
 
 def tell_final(rows: Sequence[FinalRow]) -> None:

@@ -72,6 +72,23 @@ class Pool:
             self._work.notify(min(self._idle, sum(map(len, self._ready.values()))))
             return []
 
+    def withdraw(self, receiver_hash: str) -> list[Claimed]:
+        """Take out the rows of that receiver which no thread has taken, in order for each priority."""
+        rows: list[Claimed] = []
+        with self._work:
+            for priority in PRIORITIES:
+                key = (priority, receiver_hash)
+                if key in self._sending:
+                    under_way, *behind = self._lanes[key]
+                    self._lanes[key] = deque((under_way,))
+                    rows += behind
+                elif key in self._lanes:
+                    lane = self._lanes.pop(key)
+                    self._ready[priority].remove(key)
+                    self._waiting[priority] -= len(lane)
+                    rows += lane
+        return rows
+
     def lane_length(self, priority: str, receiver_hash: str) -> int:
         """Rows of that receiver in memory, the one being sent included."""
         lane = self._lanes.get((priority, receiver_hash))

@@ -13,6 +13,7 @@ from notifications.channels import SendError
 
 JITTER = 0.1  # a retry comes up to a tenth later, never earlier
 LONGEST_WAIT = 86_400.0  # seconds; whatever a provider's Retry-After says
+LEAST_REST = 1.0  # seconds; before we ask again whoever told us to slow down
 OUTAGE_PAUSE = 15.0  # seconds until a notification that met an outage is looked at again
 Deferral = Literal["begin", "keep", "end"]  # of the time since which a notification was put off, unspent
 
@@ -42,18 +43,22 @@ def expired() -> Verdict:
 
 def put_back(reason: Reason, due_in: float = 0.0) -> Verdict:
     """Not handed over: back to waiting, nothing spent."""
-    deferral: Deferral = "begin" if reason is Reason.OUTAGE else "keep"
+    deferral: Deferral = "begin" if reason in {Reason.OUTAGE, Reason.THROTTLED} else "keep"
     return Verdict(Status.WAITING, reason, due_in, deferral=deferral)
 
 
-def failed(error: SendError, *, attempts: int, hold: bool, schedule: Sequence[float]) -> Verdict:
-    """After a SendError. `attempts` were spent before; `hold` is the category's policy for unknown outcomes."""
+def failed(error: SendError, *, attempts: int, hold: bool, schedule: Sequence[float], throttled: int = 0) -> Verdict:
+    """After a SendError. `attempts` were spent before; `hold` is the category's policy for unknown outcomes.
+
+    `throttled` is how many times it was told to slow down before. It spends no retry, yet each time it waits
+    longer, as for a retry: a provider that says "try again at once" for a day would be asked all day.
+    """
     if error.permanent:
         return _dead(error.cause, error, spent=True)
     if error.uncertain:
         return _uncertain(error, attempts=attempts, hold=hold, schedule=schedule)
     if error.cause is Cause.THROTTLED:
-        wait = error.retry_after if error.retry_after is not None else delay(schedule, attempts)
+        wait = max(delay(schedule, throttled), _later(error.retry_after or 0.0), LEAST_REST)
         return _waiting(Reason.THROTTLED, wait, error, deferral="begin")
     if error.cause is Cause.CREDENTIALS:  # ours, not the message's: it waits until somebody mends them
         return _waiting(Reason.OUTAGE, OUTAGE_PAUSE, error, deferral="begin")
@@ -75,7 +80,11 @@ def delay(schedule: Sequence[float], attempts: int) -> float:
     """Seconds until the retry after `attempts` spent ones, with jitter; the last step serves all later ones."""
     if not schedule:
         return 0.0
-    return schedule[min(attempts, len(schedule) - 1)] * (1 + JITTER * random.random())
+    return _later(schedule[min(attempts, len(schedule) - 1)])
+
+
+def _later(seconds: float) -> float:
+    return seconds * (1 + JITTER * random.random())
 
 
 def _uncertain(error: SendError, *, attempts: int, hold: bool, schedule: Sequence[float]) -> Verdict:

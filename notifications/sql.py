@@ -36,6 +36,7 @@ class Dialect:
     seconds_until: str  # from now until {}, as a float; NULL for NULL
     skip_locked: str
     qualified_returning: bool
+    size: str  # of the text {}, in bytes
     unpack: Callable[[Mapping[str, str]], str]
 
     def rows(self, columns: Mapping[str, str]) -> str:
@@ -49,6 +50,10 @@ class Dialect:
 
     def returning_seconds_until(self, column: str) -> str:
         return self.seconds_until.format(f"n.{column}" if self.qualified_returning else column)
+
+    def returned(self, table: str) -> str:
+        """How a subquery inside RETURNING names the row of `table`, aliased `n`."""
+        return "n" if self.qualified_returning else table
 
 
 def _unpack_postgresql(columns: Mapping[str, str]) -> str:
@@ -67,6 +72,7 @@ POSTGRESQL = Dialect(
     seconds_until="extract(epoch FROM {} - statement_timestamp())::float8",
     skip_locked="FOR UPDATE SKIP LOCKED",
     qualified_returning=True,
+    size="octet_length({})",
     unpack=_unpack_postgresql,
 )
 # Django stores times on SQLite as UTC text. Its file has one writer at a time, so there is nothing to skip.
@@ -76,6 +82,7 @@ SQLITE = Dialect(
     seconds_until="((julianday({}) - julianday('now')) * 86400.0)",
     skip_locked="",
     qualified_returning=False,
+    size="length(CAST({} AS BLOB))",
     unpack=_unpack_sqlite,
 )
 

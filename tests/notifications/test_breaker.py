@@ -26,6 +26,10 @@ class Provider:
                 self.breaker.record(ticket, f"r{number % receivers}", cause)
         return admitted
 
+    def throttle(self, rest: float) -> None:
+        """One more send, of which the provider says that our account is to slow down."""
+        self.breaker.record(self.breaker.admit(), "r", Cause.THROTTLED, rest)
+
     def open(self) -> None:
         self.send(Cause.PROVIDER_ERROR, count=10)
 
@@ -140,6 +144,45 @@ def test_after_a_good_probe_the_sends_ramp_up_to_no_limit(provider: Provider) ->
     assert limits == [RAMP_FROM * 2**step for step in range(len(limits))]
     assert limits[-1] == RAMP_TO / 2
     assert provider.breaker.room() == FULL
+
+
+def test_a_throttled_account_rests_and_starts_again_with_two(provider: Provider) -> None:
+    late = [provider.breaker.admit() for _ in range(20)]
+    provider.throttle(7.0)
+    for ticket in late:
+        provider.breaker.record(ticket, "r", Cause.THROTTLED, 99.0)
+    assert provider.breaker.rest == 7.0, "what was under way already says nothing new"
+    assert provider.changes == [], "it is not down"
+    assert provider.breaker.admit() == 0
+    provider.now += 6.9
+    assert provider.breaker.room() == 0
+    provider.now += 0.1
+    assert provider.breaker.room() == RAMP_FROM
+    while provider.breaker.room() < FULL:
+        provider.send(None)
+    assert provider.breaker.rest == 0.0
+
+
+def test_rests_grow_until_something_goes_through(provider: Provider) -> None:
+    rests = []
+    for _ in range(7):
+        provider.throttle(0.0)
+        rests.append(provider.breaker.rest)
+        provider.now += provider.breaker.rest
+    assert rests == [1, 2, 4, 8, 16, 30, 30]
+    provider.send(None)
+    provider.throttle(0.0)
+    assert provider.breaker.rest == 1
+
+
+def test_a_probe_that_was_throttled_closes_and_rests(provider: Provider) -> None:
+    provider.open()
+    provider.pause()
+    provider.throttle(5.0)
+    assert not provider.breaker.is_open
+    assert provider.breaker.room() == 0
+    provider.now += 5
+    assert provider.breaker.room() == RAMP_FROM
 
 
 @pytest.mark.parametrize("cause", [Cause.UNKNOWN_RECEIVER, Cause.THROTTLED])

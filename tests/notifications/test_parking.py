@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterator
 
 import pytest
+from msgspec import structs
 
 from notifications import parking
 from notifications.causes import Reason
 from notifications.ledger import Claimed
-from notifications.parking import CAP, CAP_OF_RETURNED, GRACE, LONGEST, UNKNOWN_PACE, Parking
+from notifications.parking import CAP, CAP_OF_RETURNED, GRACE, LONGEST, THROTTLED_PACE, UNKNOWN_PACE, Parking
 from tests.notifications.rows import claimed, in_threads
 
 
@@ -143,3 +145,68 @@ def test_the_two_consumers_of_a_channel_may_park_at_once(hasty_threads: None) ->
             shared.split(rows, lambda *_: CAP)
 
     in_threads(lambda: consumer("transactional"), lambda: consumer("bulk"))
+
+
+def test_a_throttled_receivers_rows_wait_behind_the_one_that_was_told_and_come_back_spread(lot: Lot) -> None:
+    told, *behind = lot.rows(8)
+    parked = lot.parking.throttle(told, 30.0, behind)
+    newcomers = lot.rows(3)
+    _, later = lot.split(newcomers)
+    assert [row for row, _ in [*parked, *later]] == [*behind, *newcomers]
+    dues = [due for _, due in [*parked, *later]]
+    assert dues[0] >= 30.0
+    assert min(second - first for first, second in itertools.pairwise(dues)) >= THROTTLED_PACE
+    assert {lot.parking.reason(row) for row in newcomers} == {Reason.THROTTLED}
+    assert lot.split(lot.rows(1, priority="bulk"))[0] == [], "the wait is the receiver's, whatever the priority"
+
+
+def test_what_comes_back_goes_in_order_however_often_its_receiver_asks_for_a_rest(lot: Lot) -> None:
+    """One send a second is allowed; every row is in the ledger until it is due, as the scheduler has it."""
+    rows = lot.rows(30)
+    ledger = dict.fromkeys((row.id.int for row in rows), lot.now)
+    sent: list[int] = []
+    asked, last = 0, -1.0
+    while ledger:
+        lot.now = max(lot.now, min(ledger.values()))
+        due = [row for row in rows if ledger.get(row.id.int, lot.now + 1) <= lot.now]
+        send, park = lot.split(due)
+        ledger |= {row.id.int: lot.now + due_in for row, due_in in park}
+        while send:
+            row, *send = send
+            asked, lot.now = asked + 1, lot.now + 0.01
+            if lot.now - last >= 1.0:
+                last = lot.now
+                sent.append(row.id.int)
+                del ledger[row.id.int]
+                lot.parking.observe("hot", 0.01)
+                continue
+            ledger[row.id.int] = lot.now + 1.1
+            ledger |= {other.id.int: lot.now + due_in for other, due_in in lot.parking.throttle(row, 1.1, send)}
+            send = []
+        lot.served()
+        rows = [structs.replace(row, reason=Reason.THROTTLED) for row in rows]
+    assert sent == [row.id.int for row in rows]
+    assert asked <= 2 * len(rows)
+
+
+def test_what_is_new_goes_behind_what_was_put_back_unsent(lot: Lot) -> None:
+    (row,) = lot.rows(1)
+    lot.parking.follow(row, 15.0)
+    _, park = lot.split(lot.rows(1))
+    assert park[0][1] > 15.0
+    assert lot.split([structs.replace(row, reason=Reason.OUTAGE)])[0]
+
+
+def test_a_long_rest_pushes_nobody_further_than_its_end_and_five_minutes(lot: Lot) -> None:
+    told, *behind = lot.rows(1000)
+    dues = [due for _, due in lot.parking.throttle(told, 86_400.0, behind)]
+    assert dues == sorted(dues)
+    assert dues[-1] <= 86_400.0 + LONGEST
+
+
+def test_lanes_do_not_fill_the_memory(lot: Lot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parking, "FORGET_OVER", 10)
+    for number in range(100):
+        lot.parking.throttle(claimed(number, f"r{number}"), 3600.0, [])
+    lot.split([])
+    assert len(lot.parking._lanes) <= 10

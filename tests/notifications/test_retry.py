@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from notifications import retry
 from notifications.causes import About, Cause, Outcome, Reason, Status
 from notifications.channels import SendError
-from notifications.retry import JITTER, LONGEST_WAIT, Verdict
+from notifications.retry import JITTER, LEAST_REST, LONGEST_WAIT, Verdict
 
 seconds = st.floats(0, 80_000, allow_nan=False)
 schedules = st.lists(seconds, min_size=1, max_size=8).map(tuple)
@@ -69,13 +69,24 @@ def test_throttled_and_credentials_spend_nothing_however_often(attempts: int, ho
     assert throttled.outcome is Outcome.THROTTLED
 
 
+@given(schedules, st.integers(0, 20), st.sampled_from([None, 0.0, 0.5]), st.integers(0, 4))
+def test_each_time_it_is_throttled_it_waits_as_long_as_for_a_retry(
+    schedule: tuple[float, ...], throttled: int, after: float | None, attempts: int
+) -> None:
+    error = SendError(Cause.THROTTLED, retry_after=after)
+    verdict = retry.failed(error, attempts=attempts, hold=False, schedule=schedule, throttled=throttled)
+    step = max(schedule[min(throttled, len(schedule) - 1)], LEAST_REST)
+    assert verdict.due_in is not None
+    assert step <= verdict.due_in <= step * (1 + JITTER)
+
+
 @pytest.mark.parametrize("reason", list(Reason))
 def test_putting_back_spends_nothing_and_writes_no_attempt(reason: Reason) -> None:
     verdict = retry.put_back(reason, 3.0)
     assert (verdict.status, verdict.reason, verdict.due_in) == (Status.WAITING, reason, 3.0)
     assert not verdict.spent
     assert verdict.outcome is None
-    assert verdict.deferral == ("begin" if reason is Reason.OUTAGE else "keep")
+    assert verdict.deferral == ("begin" if reason in {Reason.OUTAGE, Reason.THROTTLED} else "keep")
 
 
 @given(st.integers(0, 10), st.sampled_from(list(Cause)), st.booleans())
