@@ -20,6 +20,7 @@ from django.utils.module_loading import import_string
 
 from notifications.message import Message
 
+POLL_BYTES = 2 * 1024**2  # of records: claiming them takes several times as much memory for a moment
 TRACEPARENT = re.compile(r"\A00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 
 
@@ -67,7 +68,10 @@ class Consumer(Protocol):
     """Reads one topic in its group. One thread owns it."""
 
     def poll(self, limit: int, timeout: float) -> list[Record]:
-        """Up to `limit` records, waiting up to `timeout` seconds for the first; with limit 0, none, yet alive."""
+        """Up to `limit` records, waiting up to `timeout` seconds for the first; with limit 0, none, yet alive.
+
+        The last of them is the one that brings them to POLL_BYTES, so large records come a few at a time.
+        """
 
     def commit(self, records: Sequence[Record]) -> None:
         """These, and all before them in their partitions, need not be read again. Does not wait."""

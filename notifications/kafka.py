@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
@@ -26,6 +25,7 @@ from notifications import metrics
 from notifications.broker import LogLost, Outbound, Record
 from notifications.kafka_topics import KafkaLog, create_topics, topic_warnings
 from notifications.message import all_topics, topic_of
+from notifications.stash import Stash
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,11 @@ CONSUMER = {
     # Of each partition: enough for a second or two, and a backlog of a million does not fill the memory.
     "queued.min.messages": 5_000,
     "fetch.queue.backoff.ms": 50,
-    "queued.max.messages.kbytes": 4096,
+    "queued.max.messages.kbytes": 2048,
+    # A fetch is unpacked whatever that bound says, to a hundred times its size. One whole batch comes at least.
+    "fetch.message.max.bytes": 65_536,
+    "fetch.max.bytes": 65_536,
+    "message.max.bytes": 65_536,  # of a producer, yet it would raise fetch.max.bytes
 }
 
 
@@ -242,7 +246,7 @@ class KafkaConsumer:
 
     def __init__(self, topic: str) -> None:
         self.topic = topic
-        self._stash: deque[Record] = deque()
+        self._stash = Stash(STASH)
         self._paused_at: float | None = None
         self._closing = False
         own = {"group.id": f"{topic}.senders", "on_commit": _count_commit}
@@ -255,9 +259,9 @@ class KafkaConsumer:
         first = self._consumer.poll(wait)
         if first is not None:
             self._keep([first])
-            if limit > len(self._stash):
-                self._keep(self._consumer.consume(limit - len(self._stash), 0))
-        taken = [self._stash.popleft() for _ in range(min(limit, len(self._stash)))]
+            if (room := self._stash.room(limit)) > 0:
+                self._keep(self._consumer.consume(room, 0))
+        taken = self._stash.take(limit)
         self._balance_stash()
         return taken
 
@@ -284,7 +288,7 @@ class KafkaConsumer:
                 continue
             headers = dict(message.headers() or [])
             traceparent = headers.get("traceparent") or b""
-            self._stash.append(
+            self._stash.add(
                 Record(
                     message.topic() or self.topic,
                     message.partition() or 0,
@@ -313,11 +317,11 @@ class KafkaConsumer:
 
     def _balance_stash(self) -> None:
         """Pause fetching while the stash is full, resume when it is low, and never flutter."""
-        full, low = len(self._stash) >= STASH, len(self._stash) < STASH // 4
-        if full and self._paused_at is None:
+        paused_for = 0.0 if self._paused_at is None else time.monotonic() - self._paused_at
+        if self._stash.is_full and self._paused_at is None:
             self._consumer.pause(self._consumer.assignment())
             self._paused_at = time.monotonic()
-        elif low and self._paused_at is not None and time.monotonic() - self._paused_at >= PAUSE_AT_LEAST:
+        elif self._stash.is_low and self._paused_at is not None and paused_for >= PAUSE_AT_LEAST:
             self._consumer.resume(self._consumer.assignment())
             self._paused_at = None
 

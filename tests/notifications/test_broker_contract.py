@@ -12,7 +12,7 @@ import pytest
 from pytest_django import Settings
 
 from notifications import ledger
-from notifications.broker import Broker, Consumer, Record, outbound, trace_id_of
+from notifications.broker import POLL_BYTES, Broker, Consumer, Record, outbound, trace_id_of
 from notifications.embedded import EmbeddedBroker
 from notifications.kafka import KafkaBroker
 from notifications.message import Message, from_record
@@ -54,15 +54,19 @@ def take(consumer: Consumer, count: int, *, limit: int = 500) -> list[Record]:
 
     def enough() -> bool:
         records = consumer.poll(min(limit, count - len(taken)), 0.5)
-        if records:
-            batch = [incoming(from_record(record.value), topic=record.topic) for record in records]
-            ledger.claim(batch, owner=uuid.uuid4().hex, lease=60)
-            consumer.commit(records)
+        claim_and_commit(consumer, records)
         taken.extend(records)
         return len(taken) >= count
 
     wait_until(enough, what=f"{count} records")
     return taken
+
+
+def claim_and_commit(consumer: Consumer, records: list[Record]) -> None:
+    if records:
+        batch = [incoming(from_record(record.value), topic=record.topic) for record in records]
+        ledger.claim(batch, owner=uuid.uuid4().hex, lease=60)
+        consumer.commit(records)
 
 
 def ids_in(records: list[Record]) -> list[UUID]:
@@ -86,6 +90,23 @@ def test_what_is_published_is_read_once_in_order_for_each_receiver(broker: Broke
     assert {receiver: ids([one for one in said if one.receiver == receiver]) for receiver in found} == dict(found)
     assert sum(map(len, found.values())) == 60
     assert {from_record(record.value).message for record in records} == {str(number) for number in range(60)}
+
+
+def test_large_records_come_a_few_at_a_time(broker: Broker) -> None:
+    """What is polled takes several times its size while it is claimed, and a sender has little memory."""
+    large = "ü" * 128 * 1024  # 256 KiB
+    publish(broker, *(message(message=large, html=large) for _ in range(20)))
+    taken: list[Record] = []
+
+    def all_taken() -> bool:
+        records = consumer.poll(500, 0.5)
+        assert sum(len(record.value or b"") for record in records[:-1]) < POLL_BYTES
+        claim_and_commit(consumer, records)
+        taken.extend(records)
+        return len(taken) == 20
+
+    with member(broker) as consumer:
+        wait_until(all_taken, what="all are taken")
 
 
 def test_a_new_group_starts_at_the_beginning(broker: Broker) -> None:
