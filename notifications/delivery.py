@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 POLL = 0.5  # seconds
 BATCH = 500
 CLAIM_AHEAD = 512  # rows of one priority claimed and not yet taken by a thread, at most
+MOST_BYTES = 16 * 1024**2  # of texts claimed and not settled; a sender may have 512 MiB
 LONGEST_PAUSE = 5.0  # seconds between two tries to claim while the database is away
 
 
@@ -111,6 +112,9 @@ class Delivery:
         waiting = self._pool.waiting(priority)
         room = ahead - waiting if waiting <= ahead // 2 else 0
         allowed = self.breaker.room() - sum(map(self._pool.waiting, PRIORITIES))
+        if self._settler.bytes_of(self.name) >= MOST_BYTES:
+            self._stopping.wait(0.02)
+            return 0
         if allowed <= 0:
             self._stopping.wait(0.1)
         return min(room, max(allowed, 0), BATCH)

@@ -12,15 +12,17 @@ from uuid import UUID
 
 from django.db import transaction
 
+from notifications.broker import POLL_BYTES
 from notifications.causes import Cause, Reason, Status
 from notifications.ledger import FINAL_COLUMNS, TABLE, Fence, final_row, tell_final
 from notifications.message import Message
-from notifications.models import Category, Notification
+from notifications.models import Category
 from notifications.retry import lease_expired
 from notifications.settlement import Settlement, settle
 from notifications.sql import as_json, as_uuid, dialect, fetch, from_time, repeated
 
 REPUBLISH_AFTER = 5.0  # seconds, where the broker did not acknowledge
+ROUND_BYTES = 4 * 1024**2  # of texts taken at once for one reason; a scheduler may have 256 MiB
 PUBLISH_LEASE = 30.0  # seconds in which a taken row must be published and marked
 _DUE = f"n.status IN ('{Status.WAITING}', '{Status.ACCEPTED}')"
 _MESSAGE_COLUMNS = (
@@ -41,24 +43,40 @@ class Taken:
 def take_due(owner: str, limit: int) -> list[Taken]:
     """Lease due rows, outbox rows and queued rows whose lease has passed to `owner`; the earliest first.
 
+    For each of the two up to `limit`, and no more once their texts have ROUND_BYTES.
+
     Committed before anything is published: a crash leaves a queued row whose lease passes, and it is taken
     again. (Publish first and mark later, or mark first without a lease, each strand rows.)
     """
     d = dialect()
     picks = (
-        f"n.due_at <= {d.now} AND {_DUE} ORDER BY n.due_at, n.id",
-        f"n.lease_until < {d.now} AND n.status = '{Status.QUEUED}' ORDER BY n.lease_until",
+        (f"n.due_at <= {d.now} AND {_DUE}", "n.due_at"),
+        (f"n.lease_until < {d.now} AND n.status = '{Status.QUEUED}'", "n.lease_until"),
     )
     taken: list[tuple[Any, ...]] = []
-    for pick in picks:
+    for where, order in picks:
         taken += fetch(
-            f"WITH picked AS MATERIALIZED (SELECT n.id FROM {TABLE} AS n WHERE {pick} LIMIT %s {d.skip_locked})"
+            f"WITH {_that_fit(where, order, d.skip_locked)}"
             f" UPDATE {TABLE} AS n SET status = '{Status.QUEUED}', due_at = NULL, owner = %s,"
             f" lease_until = {d.later.format('%s')} FROM picked WHERE n.id = picked.id"
             f" {d.returning(*_MESSAGE_COLUMNS)}",
-            [limit, owner, PUBLISH_LEASE],
+            [limit, ROUND_BYTES, owner, PUBLISH_LEASE],
         )
     return sorted((_taken(row) for row in taken), key=lambda row: row.message.id)
+
+
+def _that_fit(where: str, order: str, lock: str = "") -> str:
+    """The CTE `picked`: the first rows up to a limit, the last of which brings their texts to a number of bytes.
+
+    The lengths are known without reading a text (on PostgreSQL).
+    """
+    size = " + ".join(dialect().size.format(column) for column in ("n.message", "n.html"))
+    return (
+        f"first AS MATERIALIZED (SELECT n.id, {order} AS place, {size} AS bytes FROM {TABLE} AS n"
+        f" WHERE {where} ORDER BY {order}, n.id LIMIT %s {lock}),"
+        f" picked AS MATERIALIZED (SELECT id FROM"
+        f" (SELECT id, sum(bytes) OVER (ORDER BY place, id) - bytes AS before FROM first) AS n WHERE before < %s)"
+    )
 
 
 def mark_published(owner: str, ids: Sequence[UUID]) -> int:
@@ -158,11 +176,17 @@ def _expired_lease(row: tuple[Any, ...], schedule: Sequence[float], held: frozen
 
 
 def queued(channel: str, priority: str, limit: int) -> list[tuple[Message, str]]:
-    """The embedded queue: (message, trace id) of queued rows that nobody holds, in the order accepted."""
-    rows = Notification.objects.filter(
-        channel=channel, priority=priority, status=Status.QUEUED, owner__isnull=True
-    ).order_by("id")[:limit]
-    return [(_message(row), row.trace_id) for row in rows]
+    """The embedded queue: (message, trace id) of queued rows that nobody holds, in the order accepted.
+
+    Up to `limit`, and no more once their texts have POLL_BYTES.
+    """
+    where = f"n.channel = %s AND n.priority = %s AND n.status = '{Status.QUEUED}' AND n.owner IS NULL"
+    rows = fetch(
+        f"WITH {_that_fit(where, 'n.id')} SELECT {', '.join(f'n.{column}' for column in _MESSAGE_COLUMNS)}"
+        f" FROM {TABLE} AS n JOIN picked ON n.id = picked.id ORDER BY n.id",
+        [channel, priority, limit, POLL_BYTES],
+    )
+    return [(taken.message, taken.trace_id) for taken in map(_taken, rows)]
 
 
 def requeue() -> int:
@@ -173,12 +197,6 @@ def requeue() -> int:
             f"UPDATE {TABLE} AS n SET owner = 'requeue', lease_until = {d.later.format('-1.0')}"
             f" WHERE status = '{Status.QUEUED}' AND owner IS NULL {d.returning('id')}"
         )
-    )
-
-
-def _message(row: Notification) -> Message:
-    return Message(
-        **{name: getattr(row, name) for name in Message.__struct_fields__ if name != "v"},
     )
 
 

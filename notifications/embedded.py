@@ -10,7 +10,7 @@ from datetime import datetime
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from notifications import database, due, ledger
-from notifications.broker import Outbound, Record, trace_id_of
+from notifications.broker import POLL_BYTES, Outbound, Record, trace_id_of
 from notifications.causes import Status
 from notifications.message import topic_of
 
@@ -52,6 +52,7 @@ class EmbeddedConsumer:
         self.channel = channel
         self.priority = priority
         self.topic = topic_of(channel, priority)
+        self._few: int | None = None  # rows to look at, since the last were large
 
     def poll(self, limit: int, timeout: float) -> list[Record]:
         if not limit:
@@ -63,16 +64,19 @@ class EmbeddedConsumer:
 
     def _look(self, limit: int) -> list[Record]:
         try:
-            found = due.queued(self.channel, self.priority, limit)
+            found = due.queued(self.channel, self.priority, min(limit, self._few or limit))
         except (DatabaseError, InterfaceError) as error:
             logger.warning("the queue cannot be read: %s", database.reason(error))
             close_old_connections()
             time.sleep(PAUSE_AFTER_ERROR)
             return []
-        return [
+        records = [
             Record(self.topic, 0, 0, message.to_record(), f"00-{trace_id or '0' * 32}-{'0' * 16}-00")
             for message, trace_id in found
         ]
+        large = sum(len(record.value or b"") for record in records) >= POLL_BYTES
+        self._few = 2 * len(records) if large else None
+        return records
 
     def commit(self, records: Sequence[Record]) -> None:
         """The claim took the rows off the queue."""

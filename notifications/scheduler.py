@@ -45,6 +45,8 @@ class Scheduler:
         self._broker = broker or open_broker()
         self._owner = f"scheduler-{os.urandom(10).hex()}"
         self._stopping = threading.Event()
+        self._limit = BATCH
+        self._more = False  # the last round left something
         self._sweep_at = 0.0
         self._chores_at = 0.0
         self._measure_at = 0.0
@@ -60,8 +62,8 @@ class Scheduler:
         while not self._stopping.is_set():
             close_old_connections()
             try:
-                taken = self.round()
-                pause = 0.0 if taken >= BATCH else IDLE
+                self.round()
+                pause = 0.0 if self._more else IDLE
             except (DatabaseError, InterfaceError) as error:
                 logger.warning("the ledger cannot be reached: %s", database.reason(error))
                 self._answered_at = 0.0
@@ -72,14 +74,17 @@ class Scheduler:
     def round(self) -> int:
         """One look at everything; how many rows went back to their topics."""
         due.expire(BATCH)
-        taken = due.take_due(self._owner, BATCH)
-        if taken:
-            self._publish(taken)
+        taken = due.take_due(self._owner, self._limit)
+        size = self._publish(taken) if taken else 0
+        # Where bytes were the bound, as many rows again are looked at next time, and locked, as were taken.
+        self._more = len(taken) >= self._limit or size >= due.ROUND_BYTES
+        self._limit = min(BATCH, 2 * len(taken)) if size >= due.ROUND_BYTES else BATCH
         self._sweep()
         self._do_chores()
         return len(taken)
 
-    def _publish(self, taken: Sequence[due.Taken]) -> None:
+    def _publish(self, taken: Sequence[due.Taken]) -> int:
+        """Publish what was leased, end the lease of what is durable; how many bytes it was."""
         records = [outbound(row.message, origin=row.origin, traceparent=trace(trace_id=row.trace_id)) for row in taken]
         durable = self._broker.publish(records)
         acknowledged = [row for row, fine in zip(taken, durable, strict=True) if fine]
@@ -90,6 +95,7 @@ class Scheduler:
         if len(acknowledged) < len(taken):
             due.take_again_soon(self._owner, [t.message.id for t, fine in zip(taken, durable, strict=True) if not fine])
             self._stopping.wait(IDLE)
+        return sum(len(record.value) for record in records)
 
     def _sweep(self) -> None:
         now = time.monotonic()

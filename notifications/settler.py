@@ -12,6 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from sys import getsizeof
 from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, close_old_connections
@@ -38,6 +39,7 @@ class Held:
     deadline: float  # monotonic
     expires: float | None  # monotonic
     renewed_at: float
+    size: int  # bytes in memory
 
 
 @dataclass(slots=True)
@@ -55,6 +57,8 @@ class Settler:
         self._cover = lease - send_timeout  # seconds of a fresh lease in which a send may still start
         self._chores = chores
         self._held: dict[UUID, Held] = {}
+        self._bytes: Counter[str] = Counter()  # of the texts held, by channel
+        self._holding = threading.Lock()
         self._results: deque[Settlement] = deque()
         self._handovers: deque[_HandOver] = deque()
         self._wake = threading.Event()
@@ -67,9 +71,21 @@ class Settler:
 
     def hold(self, rows: Sequence[Claimed], claimed_at: float) -> None:
         """Take charge of rows claimed by a statement that began at the monotonic time `claimed_at`."""
-        for row in rows:
-            expires = None if row.expires_in is None else claimed_at + row.expires_in
-            self._held[row.id] = Held(row, claimed_at + self._cover, expires, claimed_at)
+        with self._holding:
+            for row in rows:
+                expires = None if row.expires_in is None else claimed_at + row.expires_in
+                size = getsizeof(row.message) + getsizeof(row.html)
+                self._let_go(row.id)  # a claim that was ours before, and passed
+                self._held[row.id] = Held(row, claimed_at + self._cover, expires, claimed_at, size)
+                self._bytes[row.channel] += size
+
+    def _let_go(self, id: UUID) -> None:
+        if (held := self._held.pop(id, None)) is not None:
+            self._bytes[held.claimed.channel] -= held.size
+
+    def bytes_of(self, channel: str) -> int:
+        """How much memory the texts of a channel take that were claimed and are not settled."""
+        return self._bytes[channel]
 
     def settle(self, settlement: Settlement) -> None:
         self._results.append(settlement)
@@ -146,11 +162,12 @@ class Settler:
     def _settle(self, batch: list[Settlement]) -> None:
         """Settle the first results of the queue; they leave it only after the commit."""
         settled = settle(batch)
-        for settlement in batch:
-            self._results.popleft()
-            held = self._held.get(settlement.fence.id)
-            if held is not None and held.claimed is settlement.fence:
-                del self._held[settlement.fence.id]
+        with self._holding:
+            for settlement in batch:
+                self._results.popleft()
+                held = self._held.get(settlement.fence.id)
+                if held is not None and held.claimed is settlement.fence:
+                    self._let_go(settlement.fence.id)
         _count([s for s in batch if s.fence.id in settled], stale=len(batch) - len(settled))
 
     def _renew(self) -> None:

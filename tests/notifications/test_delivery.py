@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 from pytest_django import Settings
 
 from dlq.models import DeadLetter
-from notifications import due, ledger, settlement
+from notifications import delivery, due, embedded, ledger, settlement
 from notifications import settler as settler_module
 from notifications.broker import LogLost, Record
 from notifications.causes import Cause, Outcome, Reason, Status
@@ -318,6 +318,25 @@ def test_a_hot_receiver_is_parked_and_the_others_are_sent(run: Run) -> None:
     finally:
         gate.set()
     settled(Status.SENT, *hot[:CAP])
+
+
+def test_large_rows_are_claimed_as_the_others_are_settled(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = threading.Event()
+
+    def answer(_: Outgoing) -> str:
+        gate.wait(30)
+        return "x"
+
+    monkeypatch.setattr(delivery, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(embedded, "POLL_BYTES", 20_000)
+    monkeypatch.setattr(due, "POLL_BYTES", 20_000)
+    rows = [row(receiver=f"r{number}@example.com", message="x" * 10_000) for number in range(40)]
+    running = run(Scripted(answer))
+    wait_until(lambda: running.settler.bytes_of("EMAIL") >= 100_000, what="it has enough")
+    assert running.settler.unsettled() <= 14, "two consumers take 20,000 bytes at a time"
+    gate.set()
+    settled(Status.SENT, *rows)
+    wait_until(lambda: running.settler.bytes_of("EMAIL") == 0, what="nothing is held")
 
 
 def test_stopping_puts_back_what_is_unsent_and_settles_what_is_under_way(run: Run) -> None:

@@ -148,6 +148,14 @@ def test_requeue_has_unleased_queued_rows_published_again() -> None:
     assert claim_one(message_of(read(lost.id))).id == lost.id
 
 
+def test_large_rows_are_taken_a_few_at_a_time_and_none_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [row(Status.WAITING, due_at=ago(100 - n), message="ü" * 500, html="x" * 500) for n in range(10)]
+    monkeypatch.setattr(due, "ROUND_BYTES", 4000)  # the third row brings it to 4,500 bytes
+    assert [taken(), taken(), taken(4)] == [ids(rows[:3]), ids(rows[3:6]), ids(rows[6:9])]
+    monkeypatch.setattr(due, "ROUND_BYTES", 1)
+    assert taken() == ids(rows[9:])
+
+
 def test_the_embedded_queue_is_what_nobody_holds_in_the_order_accepted() -> None:
     rows = [row(trace_id="ab" * 16) for _ in range(3)]
     row(priority="bulk")

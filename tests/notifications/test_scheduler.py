@@ -55,6 +55,19 @@ def test_rows_are_leased_then_published_then_marked() -> None:
     assert (found.status, found.owner, found.lease_until) == (Status.QUEUED, None, None)
 
 
+def test_a_round_that_large_texts_cut_short_is_followed_by_another_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler.due, "ROUND_BYTES", 2500)
+    for _ in range(8):
+        row(Status.WAITING, due_at=ago(1), claims=1, message="x" * 1000)
+    row(Status.WAITING, due_at=ago(0), claims=1)
+    topic = Topic()
+    there = open_scheduler(topic)
+    rounds = [there.round()]
+    while there._more:
+        rounds.append(there.round())
+    assert rounds[:3] == [3, 3, 3]
+
+
 def test_what_was_not_acknowledged_keeps_its_lease_and_is_taken_again_when_it_passes() -> None:
     outbox = row(Status.ACCEPTED, due_at=ago(1))
     deaf = Topic(durable=False)
