@@ -189,6 +189,16 @@ def queued(channel: str, priority: str, limit: int) -> list[tuple[Message, str]]
     return [(taken.message, taken.trace_id) for taken in map(_taken, rows)]
 
 
+def offer(ids: Sequence[UUID]) -> None:
+    """Put leased rows into the embedded queue."""
+    d = dialect()
+    fetch(
+        f"UPDATE {TABLE} AS n SET owner = NULL, lease_until = NULL FROM {d.rows({'id': 'uuid'})}"
+        f" WHERE n.id = r.id AND n.status = '{Status.QUEUED}'",
+        [as_json([{"id": id.hex} for id in ids])],
+    )
+
+
 def requeue() -> int:
     """Give queued rows that nobody holds a lease that has passed, so that the scheduler publishes them; how many."""
     d = dialect()
