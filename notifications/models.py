@@ -226,7 +226,7 @@ class SandboxMessage(models.Model):
 class WorkerHeartbeat(models.Model):
     """A sender or scheduler that is alive says so here every few seconds."""
 
-    worker = models.CharField(max_length=100, unique=True)  # host:pid
+    worker = models.CharField(max_length=100, unique=True)  # host:pid:random:kind
     kind = models.CharField(max_length=16)  # sender, scheduler
     channels = models.CharField(max_length=255, default="", blank=True)
     started_at = models.DateTimeField()

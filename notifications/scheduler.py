@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections
@@ -133,8 +134,18 @@ class Scheduler:
 
 
 def worker_name(kind: str) -> str:
-    """This process, as heartbeats and breaker events name it."""
-    return f"{socket.gethostname()}:{os.getpid()}:{kind}"
+    """This process, as heartbeats and breaker events name it: at most 100 characters, and no other's name ever.
+
+    Host and process id are not enough: in containers of one name each process has the id 1, before and after
+    a restart, too.
+    """
+    return f"{socket.gethostname()[:64]}:{os.getpid()}:{_mark(os.getpid())}:{kind}"
+
+
+@cache
+def _mark(_pid: int) -> str:
+    """A random word, made once by each process; a forked child makes its own."""
+    return os.urandom(4).hex()
 
 
 def beat(kind: str, started_at: datetime, channels: str = "") -> None:

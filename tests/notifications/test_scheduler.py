@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ from notifications.causes import Status
 from notifications.due import REPUBLISH_AFTER
 from notifications.message import from_record, id_in, topic_of
 from notifications.models import Attempt, Notification, WorkerHeartbeat
-from notifications.scheduler import Scheduler
+from notifications.scheduler import Scheduler, worker_name
 from tests.notifications.rows import ago, claim_one, read, row, seconds_until
 
 pytestmark = pytest.mark.django_db
@@ -119,3 +120,27 @@ def test_a_row_of_a_channel_that_is_not_registered_stops_no_other(settings: Sett
     assert open_scheduler(topic).round() == 2
     topics = {id_in(record.value): record.topic for record in topic.records}
     assert topics == {stranger.id: topic_of("PUSH", "transactional"), known.id: topic_of("EMAIL", "transactional")}
+
+
+def test_a_worker_is_named_as_no_other_process_ever_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In containers the host may be the same, and each process has the id 1."""
+    monkeypatch.setattr("socket.gethostname", lambda: "h" * 255)
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    scheduler._mark.cache_clear()
+    before = worker_name("sender")
+    assert worker_name("sender") == before
+    assert len(before) <= 100
+    scheduler._mark.cache_clear()  # as in another process, which has nothing of this one
+    assert worker_name("sender") != before
+
+
+def test_a_forked_child_is_another_worker() -> None:
+    reading, writing = os.pipe()
+    parent = worker_name("sender").split(":")[2]
+    if (child := os.fork()) == 0:
+        os.write(writing, worker_name("sender").split(":")[2].encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reading, 100).decode() != parent
+    os.close(reading)
+    os.close(writing)
