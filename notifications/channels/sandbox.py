@@ -13,7 +13,7 @@ from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
-from notifications.causes import Cause
+from notifications.causes import About, Cause
 from notifications.channels import Channel, Outgoing, SendError, channel_class
 
 WORDS = "transient|permanent|optedout|throttled|uncertain|credentials"
@@ -82,7 +82,8 @@ def magic(receiver: str) -> SendError | None:
         case "optedout":
             return SendError(Cause.OPTED_OUT, "The sandbox was asked for a refusal.", permanent=True)
         case "throttled":
-            return SendError(Cause.THROTTLED, "The sandbox was asked to throttle.", retry_after=RETRY_AFTER)
+            said = "The sandbox was asked to throttle."
+            return SendError(Cause.THROTTLED, said, about=About.RECEIVER, retry_after=RETRY_AFTER)
         case "credentials":
             return SendError(Cause.CREDENTIALS, "The sandbox was asked to refuse the credentials.")
         case "uncertain":

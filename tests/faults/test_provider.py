@@ -38,7 +38,6 @@ def test_a_storm_of_429_waits_as_told_and_spends_nothing(site: Site) -> None:
     wait_until(lambda: site.ids("reason = 'throttled'"), what="they are put off")
     site.wait_until_settled()
     assert site.ids("status <> 'sent' OR attempts > 0") == set()
-    assert len(site.ids("claims = 3 AND channel <> 'EMAIL'")) == 20
     assert site.attempts("throttled") == site.ids("channel <> 'EMAIL'")
     tries = site.platform.sql("SELECT notification_id AS id, at FROM notifications_attempt ORDER BY id, at")
     gaps = [
@@ -46,7 +45,7 @@ def test_a_storm_of_429_waits_as_told_and_spends_nothing(site: Site) -> None:
         for earlier, later in itertools.pairwise(tries)
         if earlier["id"] == later["id"]
     ]
-    assert len(gaps) == 20
+    assert len(gaps) == 20, "each was answered so twice, and asked no more than that"
     assert min(gaps) >= 3.0, "it came back before Retry-After"
     site.balance()
 

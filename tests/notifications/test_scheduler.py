@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from pytest_django import Settings
 
-from notifications import scheduler
+from notifications import due, scheduler
 from notifications.broker import Broker, Outbound
 from notifications.causes import Status
 from notifications.due import REPUBLISH_AFTER
@@ -57,7 +57,7 @@ def test_rows_are_leased_then_published_then_marked() -> None:
 
 
 def test_a_round_that_large_texts_cut_short_is_followed_by_another_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduler.due, "ROUND_BYTES", 2500)
+    monkeypatch.setattr(due, "ROUND_BYTES", 2500)
     for _ in range(8):
         row(Status.WAITING, due_at=ago(1), claims=1, message="x" * 1000)
     row(Status.WAITING, due_at=ago(0), claims=1)

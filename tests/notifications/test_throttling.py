@@ -111,7 +111,7 @@ def test_a_receivers_wait_is_that_of_all_its_rows_which_come_back_in_order(
 
 def test_our_accounts_wait_is_the_whole_channels(site: Callable[..., Site]) -> None:
     rows = [row(receiver=f"r{number}@example.com") for number in range(60)]
-    there = site(lambda _, __: slow_down(after=1.0) if there.running.delivery.breaker.rest == 0.0 else None)
+    there: Site = site(lambda _, __: slow_down(after=1.0) if there.running.delivery.breaker.rest == 0.0 else None)
     there.start()
     there.wait_until_sent(len(rows))
     throttled = Attempt.objects.filter(outcome=Outcome.THROTTLED).count()
@@ -153,7 +153,7 @@ def test_a_greylisted_probe_closes_the_breaker(site: Callable[..., Site]) -> Non
     rows = [row(receiver=f"r{number}@example.com") for number in range(30)]
     down = slow_down(cause=Cause.CREDENTIALS)
     greylisted = slow_down(About.RECEIVER, Cause.PROVIDER_ERROR)
-    there = site(lambda _, times: None if times > 1 else greylisted if there.running.breaker else down)
+    there: Site = site(lambda _, times: None if times > 1 else greylisted if there.running.breaker else down)
     there.start()
     wait_until(lambda: [is_open for is_open, _ in there.running.breaker] == [True, False], what="it closed")
     assert len(rows) == Notification.objects.count()
