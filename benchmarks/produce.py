@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from benchmarks.traffic import receiver_of, text_of
 from notifications.broker import outbound
-from notifications.kafka import PRODUCER, connection_settings
+from notifications.kafka_client import PRODUCER, connection_settings
 from notifications.message import Draft, new_message
 
 

@@ -74,6 +74,11 @@ EXPLANATIONS: dict[Cause, Explanation] = {
         "The record could be read, but the database could not hold it: a forbidden character or a value out of range.",
         "Correct the value that the error names and send it as a new notification, or discard it.",
     ),
+    Cause.REFUSED_BY_KAFKA: Explanation(
+        "Kafka will not take the record: it is larger than its topic allows, or the topic's rules forbid it.",
+        "Have whoever runs Kafka compare the error with the topic's settings (manage.py create_topics raises the size "
+        "that it allows). Replay once that is mended; or shorten the text and replay.",
+    ),
     Cause.BUG: Explanation(
         "Our own code failed while sending this. It is not the receiver's fault, nor the provider's.",
         "Pass the error and the trace id on to the developers. Replay once it is mended.",

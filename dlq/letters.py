@@ -5,6 +5,7 @@ All but the publishing runs inside the ledger's own transactions, a constant num
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -19,6 +20,8 @@ from notifications.causes import Cause, Status
 from notifications.ledger import FinalRow, Unclaimable
 from notifications.message import dlq_topic
 from notifications.sql import as_json, dialect, fetch
+
+logger = logging.getLogger(__name__)
 
 State = DeadLetter.State
 PUBLISH_AT_ONCE = 1000
@@ -84,8 +87,11 @@ def publish_events(broker: Broker) -> None:
     records = [
         Outbound(dlq_topic(), str(event.notification_id or ""), _event_record(event), "dlq", "") for event in events
     ]
-    durable = broker.publish(records) if records else []
-    told = [event.pk for event, fine in zip(events, durable, strict=True) if fine]
+    fates = broker.publish(records) if records else []
+    refused = [fate.why for fate in fates if fate.refused]  # for good, so it must not be tried for ever
+    if refused:
+        logger.error("Kafka refuses %d events about dead letters: %s", len(refused), refused[0])
+    told = [event.pk for event, fate in zip(events, fates, strict=True) if fate.durable or fate.refused]
     if told:
         DeadLetterEvent.objects.filter(pk__in=told).update(published_at=Now())
 

@@ -14,10 +14,11 @@ class NotificationsConfig(AppConfig):
     verbose_name = "Notifications"
 
     def ready(self) -> None:
-        from notifications import schema
+        from notifications import metrics, schema
 
         checks.register(schema.compare, checks.Tags.database)
         connection_created.connect(_bound_idle_transactions)
+        metrics.start_at_zero(settings.CHANNELS)
 
 
 def _bound_idle_transactions(connection: BaseDatabaseWrapper, **_: Any) -> None:

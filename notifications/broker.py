@@ -35,14 +35,33 @@ class Outbound(msgspec.Struct, frozen=True, gc=False):
     message: Message | None = None
 
 
+class Fate(msgspec.Struct, frozen=True, gc=False):
+    """What became of a record that was to be published; true where it is durable.
+
+    `refused`: the broker will never take it, so trying again is in vain. Else it is away and may take it later.
+    """
+
+    durable: bool
+    refused: bool = False
+    why: str = ""
+
+    def __bool__(self) -> bool:
+        return self.durable
+
+
+DURABLE = Fate(durable=True)
+AWAY = Fate(durable=False, why="No acknowledgement came in time.")
+
+
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """A record as it was read."""
+    """A record as it was read. `problem`: why it cannot be a notification, whatever its value says, or ""."""
 
     topic: str
     partition: int
     offset: int
     value: bytes | None
     traceparent: str
+    problem: str = ""
 
 
 class LogRecord(msgspec.Struct, frozen=True, gc=False):
@@ -81,14 +100,17 @@ class Consumer(Protocol):
 
 
 class Broker(Protocol):
-    def publish(self, records: Sequence[Outbound]) -> list[bool]:
-        """Publish and wait for the acknowledgements; for each record, whether it is durable."""
+    def publish(self, records: Sequence[Outbound]) -> list[Fate]:
+        """Publish and wait for the acknowledgements; what became of each record."""
 
     def consumer(self, channel: str, priority: str) -> Consumer:
         """A new member of the topic's group."""
 
     def problem(self) -> str | None:
-        """Why publishing would fail now, or None."""
+        """Why publishing or reading fails now, or None."""
+
+    def lags(self) -> dict[str, int]:
+        """For each topic of notifications, how many records its senders have still to read. Raises ConnectionError."""
 
     def warnings(self) -> list[str]:
         """What an operator should mend about the topics, as sentences; also when nobody answers."""

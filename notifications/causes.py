@@ -53,6 +53,7 @@ class Cause(StrEnum):
     LEASE_EXPIRED = "lease-expired"
     UNDECODABLE = "undecodable"
     REFUSED_BY_DATABASE = "refused-by-database"
+    REFUSED_BY_KAFKA = "refused-by-kafka"
     BUG = "bug"
 
 

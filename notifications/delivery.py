@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections
@@ -18,7 +19,7 @@ from notifications.broker import Broker, Consumer, LogLost, Record, trace_id_of
 from notifications.causes import About, Cause, Reason
 from notifications.channels import Channel, SendError
 from notifications.ledger import LONGEST_ERROR, Claimed, Incoming, Unclaimable, clean
-from notifications.message import Unreadable, from_record, id_in
+from notifications.message import Unreadable, from_record, id_in, topic_of
 from notifications.parking import Parked, Parking
 from notifications.pool import PRIORITIES, Pool
 from notifications.retry import Verdict
@@ -31,6 +32,7 @@ POLL = 0.5  # seconds
 BATCH = 500
 CLAIM_AHEAD = 512  # rows of one priority claimed and not yet taken by a thread, at most
 MOST_BYTES = 16 * 1024**2  # of texts claimed and not settled; a sender may have 512 MiB
+STUCK = 60.0  # seconds without a poll after which a restart may help
 LONGEST_PAUSE = 5.0  # seconds between two tries to claim while the database is away
 
 
@@ -61,6 +63,7 @@ class Delivery:
         self._accept_to_provider = metrics.accept_to_provider.labels(self.name)
         self.held_categories: frozenset[str] = frozenset()
         self.failing_since: float | None = None  # monotonic: the database has not taken a claim since
+        self._polled_at: dict[str, float] = {}  # monotonic, by priority
         self._stopping = threading.Event()
         self._consumers = [
             threading.Thread(target=self._consume, args=(priority,), name=f"{self.name}-{priority}", daemon=True)
@@ -68,11 +71,22 @@ class Delivery:
         ]
 
     def start(self) -> None:
+        self._polled_at = dict.fromkeys(PRIORITIES, time.monotonic())
         metrics.in_flight.labels(self.name).set_function(self._pool.in_flight)
         metrics.ready.labels(self.name).set_function(lambda: sum(map(self._pool.waiting, PRIORITIES)))
         self._pool.start()
+        for priority in PRIORITIES:
+            metrics.last_poll.labels(topic_of(self.name, priority)).set_function(partial(self._since_poll, priority))
         for thread in self._consumers:
             thread.start()
+
+    def is_stuck(self) -> bool:
+        """Whether a consumer's loop has stood still for a minute, and not because the database is away."""
+        return self.failing_since is None and any(self._since_poll(priority) > STUCK for priority in PRIORITIES)
+
+    def _since_poll(self, priority: str) -> float:
+        """Seconds; a loop that waits for the database does not poll for records."""
+        return time.monotonic() - self._polled_at[priority]
 
     def stop(self, deadline: float) -> None:
         """Read and take nothing more, put back what no thread has taken, wait for the sends under way."""
@@ -99,6 +113,7 @@ class Delivery:
     def _round(self, consumer: Consumer, priority: str) -> None:
         room = self._room(priority)
         records = consumer.poll(room, POLL if room else 0)
+        self._polled_at[priority] = time.monotonic()
         if records:
             claimed = self._claim(records, consumer)
             consumer.commit(records)
@@ -283,6 +298,8 @@ def _read(records: Sequence[Record]) -> tuple[list[Incoming], list[Unclaimable]]
 
 
 def _incoming(record: Record) -> Incoming:
+    if record.problem:
+        raise Unreadable(record.problem)
     message = from_record(record.value)
     if message.topic != record.topic:
         raise Unreadable(f"It belongs to the topic {message.topic}.")

@@ -5,7 +5,7 @@ Rows are chosen by SKIP LOCKED, so that any number of schedulers share the work 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from django.db import transaction
 
 from notifications.broker import POLL_BYTES
 from notifications.causes import Cause, Reason, Status
-from notifications.ledger import FINAL_COLUMNS, TABLE, Fence, final_row, tell_final
+from notifications.ledger import FINAL_COLUMNS, LONGEST_ERROR, TABLE, Fence, clean, final_row, tell_final
 from notifications.message import Message
 from notifications.models import Category
 from notifications.retry import lease_expired
@@ -25,6 +25,7 @@ REPUBLISH_AFTER = 5.0  # seconds, where the broker did not acknowledge
 ROUND_BYTES = 4 * 1024**2  # of texts taken at once for one reason; a scheduler may have 256 MiB
 PUBLISH_LEASE = 30.0  # seconds in which a taken row must be published and marked
 _DUE = f"n.status IN ('{Status.WAITING}', '{Status.ACCEPTED}')"
+_ENDED = "reason = '', due_at = NULL, deferred_since = NULL, owner = NULL, lease_until = NULL"
 _MESSAGE_COLUMNS = (
     *("id", "generation", "channel", "receiver", "subject", "message", "html", '"user"', "client", "reference"),
     *("category", "priority", "accepted_at", "expires_at", "reason", "claims", "trace_id"),
@@ -89,6 +90,25 @@ def take_again_soon(owner: str, ids: Sequence[UUID]) -> int:
     return _change_mine(owner, ids, f"lease_until = {dialect().later.format(REPUBLISH_AFTER)}")
 
 
+def refuse(owner: str, refused: Mapping[UUID, str]) -> int:
+    """Rows that the broker will never take, each with its reason, end as dead; how many."""
+    d = dialect()
+    said = as_json([{"id": id.hex, "error": clean(why, LONGEST_ERROR)} for id, why in refused.items()])
+
+    def end() -> int:
+        with transaction.atomic():
+            rows = fetch(
+                f"UPDATE {TABLE} AS n SET status = '{Status.DEAD}', last_cause = '{Cause.REFUSED_BY_KAFKA}',"
+                f" last_error = r.error, {_ENDED}, settled_at = {d.now} FROM {d.rows({'id': 'uuid', 'error': 'text'})}"
+                f" WHERE n.id = r.id AND n.status = '{Status.QUEUED}' AND n.owner = %s {d.returning(*FINAL_COLUMNS)}",
+                [said, owner],
+            )
+            tell_final([final_row(row) for row in rows])
+            return len(rows)
+
+    return repeated(end)
+
+
 def _change_mine(owner: str, ids: Sequence[UUID], change: str) -> int:
     d = dialect()
     return len(
@@ -107,7 +127,7 @@ def expire(limit: int) -> int:
     """Waiting and outbox rows that are due and past their `expires_at` end as expired; how many."""
     d = dialect()
     where = f"n.due_at <= {d.now} AND n.expires_at <= {d.now} AND {_DUE}"
-    return _end(where, limit, f"status = '{Status.EXPIRED}', reason = ''")
+    return _end(where, limit, f"status = '{Status.EXPIRED}'")
 
 
 def give_up(patience: float, limit: int) -> int:
@@ -118,7 +138,7 @@ def give_up(patience: float, limit: int) -> int:
         f"status = '{Status.DEAD}', last_error = CASE WHEN n.last_error = '' THEN"
         " 'The provider did not recover in time.' ELSE n.last_error END,"
         f" last_cause = CASE n.reason WHEN '{Reason.THROTTLED}' THEN '{Cause.THROTTLED}'"
-        f" ELSE '{Cause.PROVIDER_OUTAGE}' END, reason = ''"
+        f" ELSE '{Cause.PROVIDER_OUTAGE}' END"
     )
     return _end(where, limit, ends, [patience])
 
@@ -130,8 +150,7 @@ def _end(where: str, limit: int, ends: str, parameters: Sequence[Any] = ()) -> i
         with transaction.atomic():
             rows = fetch(
                 f"WITH picked AS MATERIALIZED (SELECT n.id FROM {TABLE} AS n WHERE {where} LIMIT %s {d.skip_locked})"
-                f" UPDATE {TABLE} AS n SET {ends}, due_at = NULL, deferred_since = NULL, owner = NULL,"
-                f" lease_until = NULL, settled_at = {d.now} FROM picked WHERE n.id = picked.id"
+                f" UPDATE {TABLE} AS n SET {ends}, {_ENDED}, settled_at = {d.now} FROM picked WHERE n.id = picked.id"
                 f" {d.returning(*FINAL_COLUMNS)}",
                 [*parameters, limit],
             )

@@ -22,9 +22,10 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from notifications import database, due, ledger
-from notifications.broker import POLL_BYTES, Outbound, Record, trace_id_of
+from notifications.broker import AWAY, DURABLE, POLL_BYTES, Fate, Outbound, Record, trace_id_of
 from notifications.causes import Status
 from notifications.message import topic_of
+from notifications.models import Notification
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ LOOK_EVERY = 1.0  # seconds between two looks at an empty queue that nobody call
 
 
 class EmbeddedBroker:
-    def publish(self, records: Sequence[Outbound]) -> list[bool]:
+    def publish(self, records: Sequence[Outbound]) -> list[Fate]:
         """Insert what is new; what the scheduler publishes is in the ledger already. Then call the consumers."""
         new = [(r.message, trace_id_of(r.traceparent)) for r in records if r.message and r.origin == "intake"]
         back = [r.message.id for r in records if r.message and r.origin != "intake"]
@@ -44,15 +45,19 @@ class EmbeddedBroker:
             if back:
                 due.offer(back)
         except (DatabaseError, InterfaceError):
-            return [False] * len(records)
+            return [AWAY] * len(records)
         _call({record.topic for record in records})
-        return [record.message is not None for record in records]
+        return [DURABLE if record.message else AWAY for record in records]
 
     def consumer(self, channel: str, priority: str) -> EmbeddedConsumer:
         return EmbeddedConsumer(channel, priority)
 
     def problem(self) -> str | None:
         return None  # it is the database, which is asked about on its own
+
+    def lags(self) -> dict[str, int]:
+        rows = Notification.objects.queued_by_channel()
+        return {topic_of(channel, priority): count for (channel, priority), count in rows.items()}
 
     def warnings(self) -> list[str]:
         return []

@@ -225,10 +225,14 @@ def _address(draft: Draft, devices: Devices, channels: frozenset[str] | None) ->
 
 
 def _publish(records: list[Outbound]) -> None:
-    """Durable in the broker, or in the outbox: what was not acknowledged may still arrive, with the same id."""
-    durable = open_broker().publish(records)
-    _published.inc(sum(durable))
-    outbox = [record for record, fine in zip(records, durable, strict=True) if not fine]
+    """Durable in the broker, or in the outbox: what was not acknowledged may still arrive, with the same id.
+
+    What Kafka refuses for good takes the outbox too: the caller kept to our limits, so the scheduler makes a dead
+    letter of it, which is replayed once the topic's settings are mended.
+    """
+    fates = open_broker().publish(records)
+    outbox = [record for record, fate in zip(records, fates, strict=True) if not fate]
+    _published.inc(len(records) - len(outbox))
     if outbox:
         ledger.insert([(r.message, trace_id_of(r.traceparent)) for r in outbox if r.message], Status.ACCEPTED)
         metrics.outboxed.inc(len(outbox))

@@ -1,161 +1,92 @@
-"""Kafka as the broker. Only this module and kafka_topics.py import confluent_kafka; why so set: docs/adr/."""
+"""Kafka as the broker. Only this module and the others named kafka_ import confluent_kafka; why so: docs/adr/."""
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
 
-from confluent_kafka import (
-    OFFSET_BEGINNING,
-    Consumer,
-    KafkaError,
-    KafkaException,
-    Message,
-    Producer,
-    TopicPartition,
-)
-from django.conf import settings
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from notifications import metrics
-from notifications.broker import LogLost, Outbound, Record
-from notifications.kafka_topics import KafkaLog, create_topics, topic_warnings
-from notifications.message import all_topics, topic_of
+from notifications.broker import AWAY, DURABLE, Fate, LogLost, Outbound, Record
+from notifications.kafka_client import (
+    CONSUMER,
+    Troubles,
+    client_logger,
+    connection_settings,
+    headers_of,
+    in_words,
+)
+from notifications.kafka_log import GroupLags, KafkaLog
+from notifications.kafka_publishing import ANY, Acks, Outage, Place, Publisher
+from notifications.kafka_topics import Denied, create_topics, topic_warnings
+from notifications.message import topic_of
 from notifications.stash import Stash
 
 logger = logging.getLogger(__name__)
 
 ACK_TIMEOUT = 4.0  # seconds; the delivery timeout of 2.5 s fires at about 3
-PROBE_EVERY = 0.5  # seconds between two looks at a Kafka that did not answer
 STASH = 500  # records fetched and not yet asked for; above it fetching pauses
-SAY_AGAIN = 10.0  # seconds between two log lines of the client about the same
 PAUSE_AT_LEAST = 1.0  # seconds; each pause throws the prefetched records away
-
-PRODUCER = {
-    "acks": "all",
-    "enable.idempotence": True,
-    "linger.ms": 2,
-    "delivery.timeout.ms": 2500,
-    "compression.type": "lz4",
-}
-CONSUMER = {
-    "enable.auto.commit": False,
-    "enable.auto.offset.store": False,
-    # With on_assign below: a new group starts at the beginning, and a gap left by retention is never jumped.
-    "auto.offset.reset": "error",
-    "session.timeout.ms": 30_000,
-    "max.poll.interval.ms": 300_000,
-    # Of each partition: enough for a second or two, and a backlog of a million does not fill the memory.
-    "queued.min.messages": 5_000,
-    "fetch.queue.backoff.ms": 50,
-    "queued.max.messages.kbytes": 2048,
-    # A fetch is unpacked whatever that bound says, to a hundred times its size. One whole batch comes at least.
-    "fetch.message.max.bytes": 65_536,
-    "fetch.max.bytes": 65_536,
-    "message.max.bytes": 65_536,  # of a producer, yet it would raise fetch.max.bytes
-}
-
-
-def connection_settings() -> dict[str, Any]:
-    """librdkafka's settings for reaching the brokers, TLS and SASL included."""
-    found: dict[str, Any] = {
-        "bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS,
-        "security.protocol": settings.KAFKA_SECURITY_PROTOCOL,
-        "client.id": "notifications",
-        "reconnect.backoff.max.ms": 1000,
-    }
-    if settings.KAFKA_SECURITY_PROTOCOL.startswith("SASL"):
-        found |= {
-            "sasl.mechanism": settings.KAFKA_SASL_MECHANISM,
-            "sasl.username": settings.KAFKA_USERNAME,
-            "sasl.password": settings.KAFKA_PASSWORD,
-        }
-    if settings.KAFKA_CA_FILE:
-        found["ssl.ca.location"] = settings.KAFKA_CA_FILE
-    return found
-
-
-class _Damped(logging.Filter):
-    """The client says again and again that it cannot connect; once in a while is enough of each kind."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._said: dict[str, float] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        kind, now = record.getMessage().partition(" ")[0], time.monotonic()
-        if now - self._said.get(kind, -SAY_AGAIN) < SAY_AGAIN:
-            return False
-        self._said[kind] = now
-        return True
-
-
-client_logger = logging.getLogger(f"{__name__}.client")
-client_logger.addFilter(_Damped())
+LOOK_EVERY = 1.0  # seconds between two looks of a consumer in trouble
+CALM = 3.0  # seconds without an error after which such a look is believed
 
 
 class KafkaBroker:
-    """One producer for the process, made on first use, with one thread that serves its delivery reports."""
+    """Kafka for this process: a publisher, consumers, and what keeps either from working."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._producer: Producer | None = None
-        self._down: frozenset[str] = frozenset()  # topics for whose acknowledgement nobody waits
+        self._troubles = Troubles()
+        self._publisher = Publisher()
+        self._one_by_one = Publisher({"batch.num.messages": 1, "linger.ms": 0})
+        self._outage = Outage(self._publisher, self._troubles)
+        self._lags = GroupLags(connection_settings)
 
-    def publish(self, records: Sequence[Outbound]) -> list[bool]:
-        down = self._down
-        tried = [record for record in records if record.topic not in down] if down else records
-        durable = self._produce(tried) if tried else []
-        failed = {record.topic for record, fine in zip(tried, durable, strict=True) if not fine}
-        if failed:
-            self._trip(failed)
-        answers = iter(durable)
-        return [record.topic not in down and next(answers) for record in records]
+    def publish(self, records: Sequence[Outbound]) -> list[Fate]:
+        if not self._outage:
+            return self._publish(records)
+        waited = [not self._outage.covers(record) for record in records]
+        fates = iter(self._publish([record for record, waits in zip(records, waited, strict=True) if waits]))
+        self._outage.try_without_waiting([r for r, waits in zip(records, waited, strict=True) if not waits])
+        return [next(fates) if waits else AWAY for waits in waited]
 
-    def _produce(self, records: Sequence[Outbound]) -> list[bool]:
-        acks = _Acks(len(records))
-        try:
-            producer = self._open()
-        except KafkaException as error:
-            logger.warning("Kafka's producer cannot be made: %s", error)
-            return [False] * len(records)
-        for position, record in enumerate(records):
-            headers: list[tuple[str, str | bytes | None]] = [
-                ("origin", record.origin),
-                ("traceparent", record.traceparent),
-            ]
-            try:
-                producer.produce(
-                    record.topic, record.value, record.key, headers=headers, on_delivery=partial(acks.report, position)
-                )
-            except (BufferError, KafkaException) as error:
-                logger.warning("Kafka's producer refused a record: %s", error)
-                acks.one_less()
-                if error.args[0] == KafkaError._FATAL:  # it will refuse all others too
-                    self._replace(producer)
-        return acks.wait(ACK_TIMEOUT)
+    def _publish(self, records: Sequence[Outbound]) -> list[Fate]:
+        fates, places = _publish_by(self._publisher, records)
+        if fates.count(DURABLE) == len(fates):
+            return fates
+        # Kafka refuses a batch for one of its records, so each of them is asked about alone.
+        refused = [position for position, fate in enumerate(fates) if fate.refused]
+        alone, places_alone = _publish_by(self._one_by_one, [records[position] for position in refused])
+        for position, fate, place in zip(refused, alone, places_alone, strict=True):
+            fates[position], places[position] = fate, place
+        away = {place: fate.why for fate, place in zip(fates, places, strict=True) if not (fate or fate.refused)}
+        if away:
+            self._outage.begin(away)
+        return fates
 
     def consumer(self, channel: str, priority: str) -> KafkaConsumer:
-        return KafkaConsumer(topic_of(channel, priority))
+        return KafkaConsumer(topic_of(channel, priority), self._troubles)
 
     def problem(self) -> str | None:
-        if self._down:
-            return f"Kafka does not acknowledge {', '.join(sorted(self._down))}; accepting through the outbox."
+        if known := str(self._troubles):
+            return known
         try:
-            self._open().list_topics(timeout=2)
-        except KafkaException:
-            return "Kafka cannot be reached; accepting through the outbox."
+            self._publisher.open().list_topics(timeout=2)
+        except KafkaException as error:
+            return f"{in_words(error.args[0])} Accepting through the outbox."
         return None
+
+    def lags(self) -> dict[str, int]:
+        return self._lags.measure()
 
     def warnings(self) -> list[str]:
         try:
             return topic_warnings(connection_settings())
         except KafkaException as error:
-            return [f"Kafka cannot be reached ({error.args[0].name()}); waiting for it."]
+            return [f"Kafka cannot be reached; waiting for it. {in_words(error.args[0])}"]
 
     def log(self, since: datetime | None) -> KafkaLog:
         return KafkaLog(connection_settings(), since)
@@ -164,92 +95,30 @@ class KafkaBroker:
         try:
             return create_topics(connection_settings(), partitions, replication_factor)
         except KafkaException as error:
-            raise ConnectionError(f"Kafka refused: {error.args[0].str()}.") from error
-
-    def _open(self) -> Producer:
-        if self._producer is None:
-            with self._lock:
-                if self._producer is None:
-                    producer = Producer(connection_settings() | PRODUCER, logger=client_logger)
-                    self._producer = producer
-                    threading.Thread(target=self._serve, args=(producer,), name="kafka-acks", daemon=True).start()
-        return self._producer
-
-    def _replace(self, producer: Producer) -> None:
-        """Have the next publish make a new producer, if nobody has done so."""
-        with self._lock:
-            if self._producer is producer:
-                self._producer = None
-
-    def _serve(self, producer: Producer) -> None:
-        """Delivery reports, until the producer was replaced and nobody waits for it."""
-        while producer is self._producer or len(producer):
-            producer.poll(0.1)
-
-    def _trip(self, topics: set[str]) -> None:
-        """Stop waiting for Kafka: at three seconds each, a few threads would wait away the intake."""
-        with self._lock:
-            first = not self._down
-            self._down |= topics | set(all_topics())  # the probe soon tells which of them are well
-        if first:
-            logger.error("Kafka did not acknowledge; going through the outbox until it answers again")
-            metrics.kafka_up.set(0)
-            threading.Thread(target=self._probe, name="kafka-probe", daemon=True).start()
-
-    def _probe(self) -> None:
-        while self._down:
-            time.sleep(PROBE_EVERY)
-            try:
-                still = frozenset(topic for topic in self._down if not self._is_there(topic))
-            except (KafkaException, KeyError):  # nobody else would probe again
-                continue
-            with self._lock:
-                self._down = still
-        logger.warning("Kafka answers again")
-        metrics.kafka_up.set(1)
-
-    def _is_there(self, topic: str) -> bool:
-        known = self._open().list_topics(topic, timeout=2).topics[topic]
-        return known.error is None and bool(known.partitions)
+            raise ConnectionError(in_words(error.args[0])) from error
+        except Denied as error:
+            raise ConnectionError(str(error)) from error
 
 
-class _Acks:
-    """The delivery reports of one publish."""
-
-    def __init__(self, count: int) -> None:
-        self._durable = [False] * count
-        self._missing = count
-        self._lock = threading.Lock()
-        self._none_missing = threading.Lock()  # held until all are there: lighter than an Event
-        self._none_missing.acquire()
-
-    def report(self, position: int, error: KafkaError | None, _message: Message) -> None:
-        if error is not None:
-            logger.warning("Kafka did not take a record: %s", error.name())
-        self._durable[position] = error is None
-        self.one_less()
-
-    def one_less(self) -> None:
-        with self._lock:
-            self._missing -= 1
-            if not self._missing:
-                self._none_missing.release()
-
-    def wait(self, timeout: float) -> list[bool]:
-        if self._durable:
-            self._none_missing.acquire(timeout=timeout)
-        return list(self._durable)
+def _publish_by(publisher: Publisher, records: Sequence[Outbound]) -> tuple[list[Fate], list[Place]]:
+    """What became of each record, and the place where it was to be."""
+    acks = Acks(len(records))
+    for position, record in enumerate(records):
+        publisher.send(record, partial(acks.report, position))
+    fates = acks.wait(ACK_TIMEOUT)
+    return fates, [(record.topic, acks.partitions.get(position, ANY)) for position, record in enumerate(records)]
 
 
 class KafkaConsumer:
     """A member of `<topic>.senders`. What was fetched and not yet asked for is kept in a small stash."""
 
-    def __init__(self, topic: str) -> None:
+    def __init__(self, topic: str, troubles: Troubles | None = None) -> None:
         self.topic = topic
+        self._health = _Health(topic, troubles or Troubles())
         self._stash = Stash(STASH)
         self._paused_at: float | None = None
         self._closing = False
-        own = {"group.id": f"{topic}.senders", "on_commit": _count_commit}
+        own = {"group.id": f"{topic}.senders", "on_commit": _count_commit, "error_cb": self._health.note}
         self._consumer = Consumer(connection_settings() | CONSUMER | own, logger=client_logger)
         self._consumer.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
 
@@ -261,6 +130,7 @@ class KafkaConsumer:
             self._keep([first])
             if (room := self._stash.room(limit)) > 0:
                 self._keep(self._consumer.consume(room, 0))
+        self._health.look(self._consumer)
         taken = self._stash.take(limit)
         self._balance_stash()
         return taken
@@ -280,28 +150,29 @@ class KafkaConsumer:
         self._closing = True
         self._stash.clear()
         self._consumer.close()
+        self._health.end()
 
     def _keep(self, messages: Iterable[Message]) -> None:
         for message in messages:
             if error := message.error():
                 self._complain(message, error)
                 continue
-            headers = dict(message.headers() or [])
-            traceparent = headers.get("traceparent") or b""
+            headers = headers_of(message)
             self._stash.add(
                 Record(
                     message.topic() or self.topic,
                     message.partition() or 0,
                     message.offset() or 0,
                     message.value(),
-                    traceparent.decode(errors="replace") if isinstance(traceparent, bytes) else traceparent,
+                    (headers or {}).get("traceparent", b"").decode(errors="replace"),
+                    "The name of a header is not UTF-8." if headers is None else "",
                 )
             )
 
     def _complain(self, message: Message, error: KafkaError) -> None:
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
             raise LogLost(self._lost_range(message))
-        logger.warning("Kafka, reading %s: %s", self.topic, error.name())
+        self._health.note(error)
 
     def _lost_range(self, message: Message) -> str:
         place = TopicPartition(self.topic, message.partition() or 0)
@@ -310,10 +181,10 @@ class KafkaConsumer:
             committed = self._consumer.committed([place], timeout=5)[0].offset
         except KafkaException as error:
             return f"{self.topic} partition {place.partition}: the committed offset is gone ({error})"
-        lost = (
-            f"offsets {committed} to {first - 1}" if committed < first else f"offset {committed}, beyond the end {end}"
-        )
-        return f"{self.topic} partition {place.partition}: {lost} can no longer be read"
+        where = f"{self.topic} partition {place.partition}"
+        if committed < 0 or committed > end:  # Kafka forgets the offsets of a topic that is deleted
+            return f"{where}: the topic was deleted and made anew, so what it held before is gone"
+        return f"{where}: offsets {committed} to {first - 1} can no longer be read"
 
     def _balance_stash(self) -> None:
         """Pause fetching while the stash is full, resume when it is low, and never flutter."""
@@ -347,3 +218,42 @@ class KafkaConsumer:
 def _count_commit(error: KafkaError | None, _partitions: list[TopicPartition]) -> None:
     if error is not None:
         metrics.commit_failures.inc()
+
+
+class _Health:
+    """What keeps one consumer from reading, as the client's errors tell; nothing tells when they are over."""
+
+    def __init__(self, topic: str, troubles: Troubles) -> None:
+        self._topic = topic
+        self._who = f"Reading {topic}"
+        self._troubles = troubles
+        self._error: int | None = None
+        self._noted_at = 0.0
+        self._look_at = 0.0
+
+    def note(self, error: KafkaError) -> None:
+        """An error of the client as a whole, or of a partition. One broker of several that is away is none."""
+        if error.code() == KafkaError._TRANSPORT:
+            return
+        self._noted_at = time.monotonic()
+        if self._error is None or error.code() != KafkaError._ALL_BROKERS_DOWN:  # which follows what explains it
+            self._error = error.code()
+            self._troubles.begin(self._who, in_words(error))
+
+    def look(self, consumer: Consumer) -> None:
+        """Of a consumer in trouble: ask the brokers for what reading needs, once a second."""
+        now = time.monotonic()
+        if self._error is None or now < max(self._look_at, self._noted_at + CALM):
+            return
+        self._look_at = now + LOOK_EVERY
+        try:
+            topic = consumer.list_topics(self._topic, timeout=1).topics[self._topic]
+            consumer.committed([TopicPartition(self._topic, 0)], timeout=1)
+        except (KafkaException, KeyError):
+            return
+        if topic.error is None and topic.partitions:
+            self.end()
+
+    def end(self) -> None:
+        self._error = None
+        self._troubles.end(self._who)

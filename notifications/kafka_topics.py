@@ -1,27 +1,45 @@
-"""The topics themselves: making and judging them, and reading them as a log beside their groups."""
+"""The topics themselves: making and judging them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, ResourceType
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    ResourceType,
+)
 
-from notifications.broker import LogRecord
-from notifications.message import all_topics, dlq_topic
+from notifications.kafka_client import LARGEST_RECORD, QUIETLY
+from notifications.message import all_topics
 
-READ_AT_ONCE = 5000
-QUIET = 10.0  # seconds without a record, with some still expected, after which the broker is given up
+SIZE = "max.message.bytes"
+TOPIC_SIZE = 1_048_588  # Kafka's own default; a broker may have a smaller one
+IN_SYNC = "min.insync.replicas"
+
+Config = dict[str, int]  # the numbers among a topic's settings
+
+
+class Denied(Exception):
+    """Kafka answers, and this user may not; the text names the right and the topic."""
 
 
 def create_topics(connection: dict[str, Any], partitions: int, replication_factor: int) -> list[str]:
-    """Make the topics that are missing, grow those with too few partitions; what was done, as lines."""
-    admin = AdminClient(connection)
+    """Make the topics that are missing, grow those with too few partitions or too low a limit of a record's size.
+
+    Returns what was done, as lines. Raises Denied and KafkaException.
+    """
+    admin = _admin(connection)
     known = admin.list_topics(timeout=10).topics
-    config = {"min.insync.replicas": "2"} if replication_factor >= 3 else {}
+    config = {SIZE: str(TOPIC_SIZE)} | ({IN_SYNC: "2"} if replication_factor >= 3 else {})
     done = []
     for topic in all_topics():
         count = len(known[topic].partitions) if topic in known else 0
@@ -30,123 +48,104 @@ def create_topics(connection: dict[str, Any], partitions: int, replication_facto
             _create(admin, new)
             done.append(f"{topic}: created with {partitions} partitions, {replication_factor} replicas")
         elif count < partitions:
-            admin.create_partitions([NewPartitions(topic, partitions)])[topic].result(30)
+            _result(admin.create_partitions([NewPartitions(topic, partitions)])[topic], "Alter", topic)
             done.append(f"{topic}: grown from {count} to {partitions} partitions")
         else:
             done.append(f"{topic}: has {count} partitions")
-    return done
-
-
-def _create(admin: AdminClient, new: NewTopic) -> None:
-    try:
-        admin.create_topics([new])[new.topic].result(30)
-    except KafkaException as error:  # somebody else was faster, or the metadata did not tell yet
-        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-            raise
+    return done + list(_raise_limits(admin, [topic for topic in all_topics() if topic in known]))
 
 
 def topic_warnings(connection: dict[str, Any]) -> list[str]:
-    """What an operator should mend, as sentences."""
-    admin = AdminClient(connection)
+    """What an operator should mend, as sentences. Raises KafkaException where nobody answers."""
+    admin = _admin(connection)
     known = admin.list_topics(timeout=5).topics
-    missing = [topic for topic in all_topics() if topic not in known]
-    found = [f"The topics {', '.join(missing)} are missing: run manage.py create_topics."] if missing else []
+    found = _missing_warnings(admin, [topic for topic in all_topics() if topic not in known])
     there = [topic for topic in all_topics() if topic in known]
-    thin = [t for t in there if any(len(p.replicas) < 3 for p in known[t].partitions.values())]
-    if thin:
+    if thin := [t for t in there if any(len(p.replicas) < 3 for p in known[t].partitions.values())]:
         found.append(f"Fewer than 3 replicas, so that a lost broker can lose what was accepted: {', '.join(thin)}.")
-    resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in there]
-    configs = {r.name: f.result(10) for r, f in admin.describe_configs(resources).items()} if resources else {}
-    lax = [topic for topic, config in configs.items() if int(config["min.insync.replicas"].value or 1) < 2]
-    if lax:
-        found.append(f"min.insync.replicas is below 2: {', '.join(lax)}.")
+    configs, denied = _configs(admin, there)
+    if denied:
+        found.append(
+            f"The right DescribeConfigs is missing, so {IN_SYNC} and {SIZE} cannot be checked: {', '.join(denied)}."
+        )
+    if lax := [topic for topic, config in configs.items() if config[IN_SYNC] < 2]:
+        found.append(f"{IN_SYNC} is below 2: {', '.join(lax)}.")
+    if narrow := [topic for topic, config in configs.items() if config[SIZE] < LARGEST_RECORD]:
+        found.append(
+            f"{SIZE} is below {LARGEST_RECORD:,}, so that Kafka refuses what was accepted; "
+            f"run manage.py create_topics: {', '.join(narrow)}."
+        )
     return found
 
 
+def _admin(connection: dict[str, Any]) -> AdminClient:
+    return AdminClient(connection | QUIETLY)
+
+
+def _create(admin: AdminClient, new: NewTopic) -> None:
+    with _unless(KafkaError.TOPIC_ALREADY_EXISTS):  # somebody else was faster, or the metadata did not tell yet
+        _result(admin.create_topics([new])[new.topic], "Create", new.topic)
+
+
+def _raise_limits(admin: AdminClient, topics: Sequence[str]) -> Iterator[str]:
+    """Let existing topics take our largest record; lines about those that did not or may not."""
+    configs, denied = _configs(admin, topics)
+    for topic in denied:
+        yield f"{topic}: {SIZE} is not known, for the right DescribeConfigs is missing"
+    for topic, config in configs.items():
+        if config[SIZE] < LARGEST_RECORD:
+            entry = ConfigEntry(SIZE, str(TOPIC_SIZE), incremental_operation=AlterConfigOpType.SET)
+            resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+            _result(admin.incremental_alter_configs([resource])[resource], "AlterConfigs", topic)
+            yield f"{topic}: {SIZE} raised from {config[SIZE]:,} to {TOPIC_SIZE:,}"
+
+
+def _missing_warnings(admin: AdminClient, topics: Sequence[str]) -> list[str]:
+    """Kafka leaves topics that we may not see out of its list: asked for by name, it says so."""
+    hidden = []
+    for topic, future in admin.describe_topics(TopicCollection(topics)).items() if topics else ():
+        try:
+            with _unless(KafkaError.UNKNOWN_TOPIC_OR_PART):
+                _result(future, "Describe", topic)
+        except Denied:
+            hidden.append(topic)
+    missing = [topic for topic in topics if topic not in hidden]
+    found = [f"The topics {', '.join(missing)} are missing: run manage.py create_topics."] if missing else []
+    if hidden:
+        found.append(f"The right Describe, which Read and Write imply, is missing: {', '.join(hidden)}.")
+    return found
+
+
+def _configs(admin: AdminClient, topics: Sequence[str]) -> tuple[dict[str, Config], list[str]]:
+    """The settings of topics, and the topics whose settings we may not see."""
+    configs: dict[str, Config] = {}
+    denied = []
+    resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in topics]
+    for resource, future in admin.describe_configs(resources).items() if resources else ():
+        try:
+            found = _result(future, "DescribeConfigs", resource.name)
+        except Denied:
+            denied.append(resource.name)
+        else:
+            configs[resource.name] = {name: int(found[name].value) for name in (SIZE, IN_SYNC)}
+    return configs, denied
+
+
+def _result(future: Future[Any], right: str, topic: str) -> Any:
+    """What Kafka answers. Raises Denied where it answers that we lack the right."""
+    try:
+        return future.result(30)
+    except KafkaException as error:
+        if error.args[0].code() in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED):
+            raise Denied(f"The right {right} on the topic {topic} is missing.") from error
+        raise
+
+
 @contextmanager
-def _readable() -> Iterator[None]:
+def _unless(code: int) -> Iterator[None]:
+    """Do not raise this error of Kafka's."""
     try:
         yield
-    except (KafkaException, KeyError) as error:
-        raise ConnectionError(str(error)) from error
-
-
-class KafkaLog:
-    """The topics of notifications, read beside their groups: nothing is joined, moved or committed."""
-
-    def __init__(self, connection: dict[str, Any], since: datetime | None) -> None:
-        """Notes what is committed now. Raises ConnectionError."""
-        self._connection = connection
-        self._since = since
-        topics = [topic for topic in all_topics() if topic != dlq_topic()]
-        with _readable():
-            self._committed = {topic: self._committed_offsets(topic) for topic in topics}
-
-    def unread_and_gone(self) -> list[str]:
-        with _readable():
-            return [gap for topic in self._committed for gap in self._gaps(topic)]
-
-    def read(self) -> Iterator[list[LogRecord]]:
-        for topic in self._committed:
-            with _readable():
-                yield from self._read_topic(topic)
-
-    def _consumer(self, topic: str) -> Consumer:
-        own = {"group.id": f"{topic}.senders", "enable.auto.commit": False, "auto.offset.reset": "earliest"}
-        return Consumer(self._connection | own)
-
-    def _committed_offsets(self, topic: str) -> dict[int, int]:
-        consumer = self._consumer(topic)
-        try:
-            known = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-            places = consumer.committed([TopicPartition(topic, partition) for partition in known], timeout=10)
-            return {place.partition: max(place.offset, 0) for place in places}
-        finally:
-            consumer.close()
-
-    def _gaps(self, topic: str) -> Iterator[str]:
-        consumer = self._consumer(topic)
-        try:
-            for partition, committed in self._committed[topic].items():
-                first, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
-                if committed < first:
-                    yield f"{topic}[{partition}]@{committed} to {first - 1}"
-        finally:
-            consumer.close()
-
-    def _read_topic(self, topic: str) -> Iterator[list[LogRecord]]:
-        consumer = self._consumer(topic)
-        try:
-            places = [TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in self._committed[topic]]
-            if self._since and places:
-                at = int(self._since.timestamp() * 1000)
-                places = consumer.offsets_for_times([TopicPartition(topic, p.partition, at) for p in places], 10)
-            ends = {p.partition: consumer.get_watermark_offsets(p, timeout=10)[1] for p in places}
-            places = [p for p in places if p.offset != OFFSET_END and self._has_records(consumer, p, ends)]
-            consumer.assign(places)
-            missing = {place.partition for place in places}
-            while missing:
-                messages = consumer.consume(READ_AT_ONCE, 1.0) or consumer.consume(READ_AT_ONCE, QUIET)
-                if not messages:
-                    raise KafkaException(f"{topic} could not be read to its end")
-                yield [self._record(message) for message in messages if not message.error()]
-                positions = {place.partition: place.offset for place in consumer.position(places)}
-                missing = {partition for partition in missing if positions[partition] < ends[partition]}
-        finally:
-            consumer.close()
-
-    def _has_records(self, consumer: Consumer, place: TopicPartition, ends: dict[int, int]) -> bool:
-        first, _ = consumer.get_watermark_offsets(place, timeout=10)
-        return max(first, place.offset) < ends[place.partition]
-
-    def _record(self, message: Message) -> LogRecord:
-        topic, partition, offset = message.topic() or "", message.partition() or 0, message.offset() or 0
-        origin = dict(message.headers() or []).get("origin") or b""
-        return LogRecord(
-            topic,
-            partition,
-            offset,
-            message.value() or b"",
-            origin.decode(errors="replace") if isinstance(origin, bytes) else origin,
-            offset < self._committed[topic].get(partition, 0),
-        )
+    except KafkaException as error:
+        if error.args[0].code() != code:
+            raise

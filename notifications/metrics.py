@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import product
+
 from prometheus_client import Counter, Gauge, Histogram
+
+from notifications.causes import PRIORITIES, Cause, Outcome, Reason
 
 accepted = Counter("notifications_accepted", "Notifications answered 202", ["channel"])
 published = Counter("notifications_published", "Records acknowledged by the broker", ["origin"])
 outboxed = Counter("notifications_outboxed", "Notifications accepted through the outbox")
-kafka_up = Gauge("notifications_kafka_up", "1 while Kafka acknowledges, 0 while the outbox takes over")
+kafka_up = Gauge("notifications_kafka_up", "1 while this process can publish to Kafka and read from it")
 kafka_up.set(1)
 commit_failures = Counter("notifications_commit_failures", "Offset commits that Kafka refused")
 
@@ -35,7 +40,35 @@ send_seconds = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30),
 )
 
-outbox_depth = Gauge("notifications_outbox_depth", "Rows in the outbox")
+consumer_lag = Gauge("notifications_consumer_lag", "Records that the senders of a topic have still to read", ["topic"])
+last_poll = Gauge("notifications_last_poll_seconds", "Since a consumer asked for records last", ["topic"])
+outbox_depth = Gauge("notifications_outbox_depth", "Rows in the outbox, and those taken from it and not yet published")
 waiting = Gauge("notifications_waiting", "Rows waiting", ["reason"])
 oldest_due = Gauge("notifications_oldest_due_seconds", "How long the most overdue waiting row is due")
 open_letters = Gauge("notifications_open_dead_letters", "Open dead letters", ["cause"])
+
+ORIGINS = ("intake", "outbox", "retry", "replay")
+
+
+def start_at_zero(channels: Iterable[str]) -> None:
+    """Expose every counter and histogram with each of its labels from the start.
+
+    One that is born with its first event has no increase, so that an alert cannot see the first. Gauges are not
+    begun: that a process shows one says that it measures it.
+    """
+    channels = list(channels)
+    labels: dict[Counter | Histogram, list[Iterable[str]]] = {
+        accepted: [channels],
+        published: [ORIGINS],
+        claimed: [channels, PRIORITIES],
+        duplicates: [channels],
+        unclaimable: [(Cause.UNDECODABLE, Cause.REFUSED_BY_DATABASE)],
+        attempts: [channels, ("sent", *Outcome)],
+        dead: [channels, Cause],
+        put_back: [channels, Reason],
+        accept_to_provider: [channels],
+        send_seconds: [channels],
+    }
+    for metric, values in labels.items():
+        for combination in product(*values):
+            metric.labels(*combination)

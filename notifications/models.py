@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import product
 from typing import ClassVar, Self
 from uuid import UUID
 
@@ -11,8 +12,8 @@ from django.db.models import Count, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from notifications.causes import Cause, Outcome, Reason, Status
-from notifications.channels import channel_choices, masked
+from notifications.causes import PRIORITIES, Cause, Outcome, Reason, Status
+from notifications.channels import channel_choices, channel_names, masked
 from notifications.message import first_id_at
 
 
@@ -44,6 +45,17 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
     def outbox(self) -> Self:
         """Accepted while Kafka did not answer, and not yet published."""
         return self.filter(status=Status.ACCEPTED)
+
+    def count_unpublished(self) -> int:
+        """The outbox, and what a scheduler has taken to publish it and Kafka has not acknowledged."""
+        return self.outbox().count() + self.filter(status=Status.QUEUED, lease_until__isnull=False).count()
+
+    def queued_by_channel(self) -> dict[tuple[str, str], int]:
+        """How many rows nobody has claimed, for every channel and priority."""
+        free = self.filter(status=Status.QUEUED, owner__isnull=True).order_by()
+        found = free.values_list("channel", "priority").annotate(rows=Count("id"))
+        every = dict.fromkeys(product(channel_names(), PRIORITIES), 0)
+        return every | {(channel, priority): rows for channel, priority, rows in found}
 
     def waiting_by_reason(self) -> dict[str, int]:
         """How many rows wait, for every reason there is."""

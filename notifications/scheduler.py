@@ -33,6 +33,7 @@ SWEEP_EVERY = 1.0
 CHORES_EVERY = 5.0
 MEASURE_EVERY = 15.0
 LONGEST_PAUSE = 2.0
+STUCK = 60.0  # seconds without a round after which a restart may help
 LONGEST_SILENCE = 60.0  # of heartbeats, after which a worker's row is removed
 
 # What other parts of the product want done every few seconds; each gets the broker.
@@ -54,13 +55,19 @@ class Scheduler:
         self._answered_at = 0.0
         self._trusted_from = 0.0
         self._started_at = timezone.now()
+        self._moved_at = time.monotonic()
 
     def stop(self) -> None:
         self._stopping.set()
 
+    def is_stuck(self) -> bool:
+        """Whether it has not begun a round for a minute; one that waits for the database begins them."""
+        return time.monotonic() - self._moved_at > STUCK
+
     def run(self) -> None:
         pause = IDLE
         while not self._stopping.is_set():
+            self._moved_at = time.monotonic()
             close_old_connections()
             try:
                 self.round()
@@ -87,14 +94,16 @@ class Scheduler:
     def _publish(self, taken: Sequence[due.Taken]) -> int:
         """Publish what was leased, end the lease of what is durable; how many bytes it was."""
         records = [outbound(row.message, origin=row.origin, traceparent=trace(trace_id=row.trace_id)) for row in taken]
-        durable = self._broker.publish(records)
-        acknowledged = [row for row, fine in zip(taken, durable, strict=True) if fine]
+        fates = list(zip(taken, self._broker.publish(records), strict=True))
+        acknowledged = [row for row, fate in fates if fate.durable]
         if acknowledged:
             due.mark_published(self._owner, [row.message.id for row in acknowledged])
             for origin, count in Counter(row.origin for row in acknowledged).items():
                 metrics.published.labels(origin).inc(count)
-        if len(acknowledged) < len(taken):
-            due.take_again_soon(self._owner, [t.message.id for t, fine in zip(taken, durable, strict=True) if not fine])
+        if refused := {row.message.id: fate.why for row, fate in fates if fate.refused}:
+            logger.error("%d notifications died, for Kafka will never take them", due.refuse(self._owner, refused))
+        if len(acknowledged) + len(refused) < len(taken):
+            due.take_again_soon(self._owner, [t.message.id for t, fate in fates if not (fate or fate.refused)])
             self._stopping.wait(IDLE)
         return sum(len(record.value) for record in records)
 
@@ -129,6 +138,7 @@ class Scheduler:
         if now >= self._measure_at:
             self._measure_at = now + MEASURE_EVERY
             _measure()
+            _measure_lags(self._broker)
         for chore in chores:
             chore(self._broker)
 
@@ -161,5 +171,16 @@ def _measure() -> None:
     """The gauges of the whole ledger; each is one look at a partial index."""
     for reason, count in Notification.objects.waiting_by_reason().items():
         metrics.waiting.labels(reason).set(count)
-    metrics.outbox_depth.set(Notification.objects.outbox().count())
+    metrics.outbox_depth.set(Notification.objects.count_unpublished())
     metrics.oldest_due.set(Notification.objects.overdue_seconds())
+
+
+def _measure_lags(broker: Broker) -> None:
+    """By the scheduler, so that a topic whose senders are all away is known too."""
+    try:
+        lags = broker.lags()
+    except ConnectionError as error:
+        logger.warning("the lags of the senders cannot be measured: %s", error)
+        return
+    for topic, lag in lags.items():
+        metrics.consumer_lag.labels(topic).set(lag)

@@ -39,6 +39,7 @@ class Sender:
         self._names = ",".join(channel.name for channel in channels)
         self._started_at = timezone.now()
         self._stopping = threading.Event()
+        self._running = False  # waiting for the database at the start is not being stuck
         self._fatal = ""
         self._breaker_events: deque[BreakerEvent] = deque()
         self._settler = Settler(
@@ -65,12 +66,18 @@ class Sender:
         """Ask `run` to drain and return; safe in a signal handler."""
         self._stopping.set()
 
+    def is_stuck(self) -> bool:
+        """Whether a restart may help: a loop stands still. Never while results are held, as in `_is_hopeless`."""
+        loops = [*self._deliveries, *([self._scheduler] if self._scheduler else [])]
+        return self._running and any(loop.is_stuck() for loop in loops) and not self._settler.unsettled()
+
     def run(self) -> int:
         self._wait_for_database()
         self._settler.thread.start()
         for delivery in self._deliveries:
             delivery.start()
         self._scheduling.start()
+        self._running = True
         while not self._stopping.wait(LOOK_EVERY):
             if self._is_hopeless():
                 self._end("The database has taken nothing for minutes.")

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from dlq import letters
 from dlq.models import DeadLetter, DeadLetterEvent
 from notifications import due, ledger, retry
-from notifications.broker import Broker, Outbound
+from notifications.broker import AWAY, DURABLE, Broker, Fate, Outbound
 from notifications.causes import Cause, Reason, Status
 from notifications.channels import SendError
 from notifications.ledger import Claimed, Unclaimable
@@ -159,19 +159,27 @@ def test_an_unreadable_record_is_kept_with_its_bytes_once_for_each_place() -> No
 
 
 class Topic:
-    def __init__(self, *durable: bool) -> None:
-        self.durable = durable
+    def __init__(self, *fates: Fate) -> None:
+        self.fates = fates
         self.records: list[Outbound] = []
 
-    def publish(self, records: Sequence[Outbound]) -> list[bool]:
+    def publish(self, records: Sequence[Outbound]) -> list[Fate]:
         self.records += records
-        return [self.durable[place % len(self.durable)] for place in range(len(records))]
+        return [self.fates[place % len(self.fates)] for place in range(len(records))]
+
+
+def test_an_event_that_kafka_refuses_for_good_is_not_published_again_and_again() -> None:
+    fail(claim_one())
+    topic = Topic(Fate(durable=False, refused=True, why="It is too large."))
+    for _ in range(2):
+        letters.publish_events(cast("Broker", topic))
+    assert len(topic.records) == 1
 
 
 def test_events_are_published_until_each_was_acknowledged() -> None:
     claims = claim(*(message() for _ in range(4)))
     fail(*claims)
-    half, whole = Topic(True, False), Topic(True)
+    half, whole = Topic(DURABLE, AWAY), Topic(DURABLE)
     for topic in (half, whole, whole):
         letters.publish_events(cast("Broker", topic))
     assert (len(half.records), len(whole.records)) == (4, 2)

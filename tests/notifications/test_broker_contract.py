@@ -12,7 +12,7 @@ import pytest
 from pytest_django import Settings
 
 from notifications import ledger
-from notifications.broker import POLL_BYTES, Broker, Consumer, Record, outbound, trace_id_of
+from notifications.broker import DURABLE, POLL_BYTES, Broker, Consumer, Record, outbound, trace_id_of
 from notifications.embedded import EmbeddedBroker
 from notifications.kafka import KafkaBroker
 from notifications.message import Message, from_record
@@ -45,7 +45,7 @@ def member(broker: Broker, priority: str = "transactional") -> Iterator[Consumer
 
 def publish(broker: Broker, *said: Message) -> None:
     records = [outbound(one, origin="intake", traceparent=TRACE) for one in said]
-    assert broker.publish(records) == [True] * len(said)
+    assert broker.publish(records) == [DURABLE] * len(said)
 
 
 def take(consumer: Consumer, count: int, *, limit: int = 500) -> list[Record]:

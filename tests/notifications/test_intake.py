@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
 from notifications import intake, ledger
-from notifications.broker import Outbound
+from notifications.broker import AWAY, DURABLE, Fate, Outbound
 from notifications.causes import Status
 from notifications.intake import Conflict, Refused, TooLarge, Unavailable, accept
 from notifications.message import Draft, from_record
@@ -44,9 +44,9 @@ class Broker:
         self.durable = durable
         self.records: list[Outbound] = []
 
-    def publish(self, records: Sequence[Outbound]) -> list[bool]:
+    def publish(self, records: Sequence[Outbound]) -> list[Fate]:
         self.records += records
-        return [self.durable(position) for position in range(len(records))]
+        return [DURABLE if self.durable(position) else AWAY for position in range(len(records))]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from pytest_django import Settings
 
 from notifications import due, scheduler
-from notifications.broker import Broker, Outbound
+from notifications.broker import AWAY, DURABLE, Broker, Fate, Outbound
 from notifications.causes import Status
 from notifications.due import REPUBLISH_AFTER
 from notifications.message import from_record, id_in, topic_of
@@ -24,19 +24,22 @@ pytestmark = pytest.mark.django_db
 class Topic:
     """Acknowledges, or not; what it got, and what the ledger said at that time."""
 
-    def __init__(self, *, durable: bool = True) -> None:
-        self.durable = durable
+    def __init__(self, fate: Fate = DURABLE) -> None:
+        self.fate = fate
         self.records: list[Outbound] = []
         self.seen: list[tuple[str, str | None]] = []
 
-    def publish(self, records: Sequence[Outbound]) -> list[bool]:
+    def publish(self, records: Sequence[Outbound]) -> list[Fate]:
         for record in records:
             id = id_in(record.value)
             assert id
             found = read(id)
             self.seen.append((found.status, found.owner))
         self.records += records
-        return [self.durable] * len(records)
+        return [self.fate] * len(records)
+
+    def lags(self) -> dict[str, int]:
+        return {"notifications.email": 7}
 
 
 def open_scheduler(topic: Topic) -> Scheduler:
@@ -71,7 +74,7 @@ def test_a_round_that_large_texts_cut_short_is_followed_by_another_at_once(monke
 
 def test_what_was_not_acknowledged_keeps_its_lease_and_is_taken_again_when_it_passes() -> None:
     outbox = row(Status.ACCEPTED, due_at=ago(1))
-    deaf = Topic(durable=False)
+    deaf = Topic(AWAY)
     assert open_scheduler(deaf).round() == 1
     assert 0 < (seconds_until("lease_until", outbox.id) or 0) <= REPUBLISH_AFTER
     topic = Topic()

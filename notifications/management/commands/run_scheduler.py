@@ -21,6 +21,6 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         scheduler = Scheduler()
         on_stop(scheduler.stop)
-        serve_metrics(options["metrics_port"])
+        serve_metrics(options["metrics_port"], scheduler.is_stuck)
         self.stderr.write("scheduling")
         scheduler.run()

@@ -45,6 +45,6 @@ class Command(BaseCommand):
             drain=options["drain"],
         )
         on_stop(sender.stop)
-        serve_metrics(options["metrics_port"])
+        serve_metrics(options["metrics_port"], sender.is_stuck)
         self.stderr.write(f"sending {', '.join(f'{channel.name} ({channel.provider})' for channel in channels)}")
         sys.exit(sender.run())
