@@ -203,7 +203,9 @@ def test_topics_are_made_and_grown_and_never_shrunk(kafka: SharedKafka, settings
     settings.TOPIC_PREFIX = f"kafka-{uuid.uuid4().hex[:8]}."
     broker = KafkaBroker()
     assert all("created with 2" in line for line in broker.create_topics(2, 1))
-    again = wait_until(lambda: [line for line in [broker.create_topics(1, 1)] if "created" not in str(line)], what="known")
+    again = wait_until(
+        lambda: [line for line in [broker.create_topics(1, 1)] if "created" not in str(line)], what="known"
+    )
     assert all("has 2" in line for line in again[0])
     assert all("grown from 2 to 3" in line for line in broker.create_topics(3, 1))
     known = AdminClient(room.connection_settings()).list_topics(timeout=10).topics

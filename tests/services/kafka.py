@@ -40,9 +40,12 @@ class Kafka:
     """`start`, `stop` and `kill` keep data and ports, so that a test can take the broker away and give it back.
 
     With `behind_proxy` its plain listener is reached through `proxy` alone, for lost answers and cut connections.
+    With `guarded` the user of the SASL_SSL listener has no right but those that an ACL gives; the plain listener
+    has them all.
     """
 
-    def __init__(self, *, behind_proxy: bool = False) -> None:
+    def __init__(self, *, behind_proxy: bool = False, guarded: bool = False) -> None:
+        self._guarded = guarded
         self.directory = Path(tempfile.mkdtemp(prefix="ntf-kafka-"))
         self._plain, self._sasl, self._controller = free_ports(3)
         self.proxy = Proxy(self._plain) if behind_proxy else None
@@ -171,6 +174,11 @@ class Kafka:
             "auto.create.topics.enable": "false",
             "controlled.shutdown.enable": "false",
         }
+        if self._guarded:
+            settings |= {
+                "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+                "super.users": "User:ANONYMOUS",
+            }
         return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
