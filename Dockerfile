@@ -28,4 +28,4 @@ STOPSIGNAL SIGTERM
 # For the web; compose.yaml switches it off for the workers.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8020/health/live', timeout=2)"]
-CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8020", "--no-ws", "--workers", "1", "--blocking-threads", "16", "--workers-kill-timeout", "20", "project.wsgi:application"]
+CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8020", "--no-ws", "--workers", "1", "--http", "1", "--backpressure", "512", "--blocking-threads", "512", "--workers-kill-timeout", "20", "project.wsgi:application"]

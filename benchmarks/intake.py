@@ -14,7 +14,7 @@ from tests.platform.web import request
 from tests.services.process import free_ports
 
 # As the image starts it, with one worker.
-GRANIAN = ("--no-ws", "--workers", "1", "--blocking-threads", "16")
+GRANIAN = ("--no-ws", "--http", "1", "--backpressure", "512", "--blocking-threads", "512")
 BATCH = 500
 
 

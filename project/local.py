@@ -29,7 +29,8 @@ from project.supervisor import GRACE, TICK, Child, Signals, say, supervise
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
-WEB_THREADS = 8
+# A thread for each connection: see project/places.py. HTTP/2 would carry many requests in one.
+WEB_OPTIONS = ("--no-ws", "--http", "1", "--backpressure", "512", "--blocking-threads", "512")
 NEW_KEY = "create_api_key NAME --client CLIENT --scope send --scope read"
 EXAMPLE = '{"type": "EMAIL", "message": "Hello World", "receiver": "test@gmail.com"}'
 
@@ -86,15 +87,7 @@ def _bind_problem(port: int) -> str | None:
 
 def _web_command(port: int) -> list[str]:
     granian = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port)]
-    return [
-        *granian,
-        "--no-ws",
-        "--log-level",
-        "error",
-        "--blocking-threads",
-        str(WEB_THREADS),
-        "project.wsgi:application",
-    ]
+    return [*granian, *WEB_OPTIONS, "--log-level", "error", "project.wsgi:application"]
 
 
 def _sender_command() -> list[str]:

@@ -1,0 +1,90 @@
+"""How many requests are worked on at a time, whoever keeps the server waiting for a body."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import Any
+from wsgiref.types import InputStream, StartResponse, WSGIApplication, WSGIEnvironment
+
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+COUNT = 32
+BODY_SECONDS = 60  # for a body to arrive
+STEP = 65_536
+
+
+class Places:
+    """A WSGI application that works on at most COUNT requests at a time, each with a database connection of its own.
+
+    The server has a thread for each connection (docs/reference.md, "granian"), because a thread that reads a body
+    waits for the client. Such a thread holds no place meanwhile, so it is in nobody's way. A place keeps its database
+    connection from request to request: there are as many of these as places, not as many as threads.
+    """
+
+    def __init__(self, application: WSGIApplication) -> None:
+        self._application = application
+        self._free: SimpleQueue[BaseDatabaseWrapper] = SimpleQueue()
+        for _ in range(COUNT):
+            connection = connections.create_connection(DEFAULT_DB_ALIAS)
+            connection.inc_thread_sharing()  # by one thread at a time
+            self._free.put(connection)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """The whole answer at once: a client that is slow to read it keeps no thread either."""
+        environ["wsgi.input"] = Body(environ["wsgi.input"], self)
+        self._take()
+        try:
+            response: Any = self._application(environ, start_response)
+            try:
+                return [b"".join(response)]
+            finally:
+                response.close()
+        finally:
+            self._leave()
+
+    @contextmanager
+    def given_up(self) -> Iterator[None]:
+        """Without a place, and without its database connection; no transaction may be open."""
+        self._leave()
+        try:
+            yield
+        finally:
+            self._take()
+
+    def _take(self) -> None:
+        connections[DEFAULT_DB_ALIAS] = self._free.get()
+
+    def _leave(self) -> None:
+        connection = connections[DEFAULT_DB_ALIAS]
+        del connections[DEFAULT_DB_ALIAS]
+        self._free.put(connection)
+
+
+class Body:
+    """A request's body. Who reads it gives up their place until it is there."""
+
+    def __init__(self, stream: InputStream, places: Places) -> None:
+        self._stream = stream
+        self._places = places
+        self._deadline = time.monotonic() + BODY_SECONDS
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes, fewer only at the end. Raises TimeoutError where they drip in."""
+        parts = []
+        with self._places.given_up():
+            while size > 0:
+                if time.monotonic() > self._deadline:
+                    raise TimeoutError("The body did not arrive in time.")
+                parts.append(self._stream.read(min(size, STEP)))
+                if len(parts[-1]) < STEP:
+                    break
+                size -= STEP
+        return b"".join(parts)
+
+    def readline(self, _size: int = -1) -> bytes:
+        with self._places.given_up():
+            return self._stream.readline()
