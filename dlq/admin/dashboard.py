@@ -80,8 +80,9 @@ def _waiting() -> Card:
     by_reason = Notification.objects.filter(status=Status.WAITING).order_by().values_list("reason")
     counts = _largest_first(by_reason.annotate(count=Count("pk")))
     lines = [(reason, f"{count:,}", f"{page}?{urlencode({'reason': reason})}") for reason, count in counts]
-    first = Notification.objects.filter(status=Status.WAITING, due_at__isnull=False).order_by("due_at").first()
-    when = f"The next one is due at {printed(first.due_at)}." if first else "Nothing waits."
+    due = Notification.objects.filter(status=Status.WAITING, due_at__isnull=False).order_by("due_at")
+    first = due.values_list("due_at", flat=True).first()
+    when = f"The next one is due at {printed(first)}." if first else "Nothing waits."
     return Card("Waiting", f"{sum(count for _, count in counts):,}", when, lines, f"{page}?status=waiting")
 
 

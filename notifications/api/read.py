@@ -41,7 +41,7 @@ class ReadOne(APIView):
     def get(self, request: Request, id: str) -> Response:
         if not UUID_TEXT.fullmatch(id) or (known := UUID(id)).version != 7:
             raise Http404
-        mine = Notification.objects.filter(client=caller_of(request).client)
+        mine = _without_texts().filter(client=caller_of(request).client)
         found = mine.filter(id=known).first() or _accepted_with_key(known, caller_of(request).client)
         return Response(schemas.NotificationDetail(found, context={"request": request}).data)
 
@@ -59,7 +59,7 @@ class ListOrSubmit(SubmitBatch, ListAPIView[Notification]):
         """The rows of all clients that one index leads to: what a page reads."""
         query = read_query(self.request, {*FILTERS, *PARAMETERS})
         self.said = {name: value for name, value in query.items() if name in FILTERS}
-        everything = Notification.objects.all()
+        everything = _without_texts()
         apply_filters(everything, self.said)  # says all that is wrong at once
         return apply_filters(everything, by_one_index(self.said))
 
@@ -74,6 +74,11 @@ class ListOrSubmit(SubmitBatch, ListAPIView[Notification]):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         with bounded_reading():
             return self.list(request, *args, **kwargs)
+
+
+def _without_texts() -> NotificationQuerySet:
+    """Notifications without their texts, which no answer shows and which can be half a megabyte each."""
+    return Notification.objects.defer("message", "html")
 
 
 def _accepted_with_key(id: UUID, client: str) -> Notification:
