@@ -185,6 +185,8 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    # Enums of "" or null alone are valid OpenAPI, but what generators make of them compiles in no language.
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     "ENUM_NAME_OVERRIDES": {
         "Status": "notifications.models.status_choices",
         "Reason": "notifications.models.reason_choices",
@@ -195,6 +197,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "notifications.api.openapi.refuse_unknown_fields",
+        "notifications.api.openapi.name_the_words",
     ],
 }
 

@@ -149,3 +149,21 @@ def refuse_unknown_fields(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     for name in ("SubmissionRequest", "BatchItemRequest", "BatchRequest", "UserEntryRequest", "DeviceShapeRequest"):
         result["components"]["schemas"][name]["additionalProperties"] = False
     return result
+
+
+def name_the_words(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """drf-spectacular's hook: what generated clients call the values of enums, and the empty one where it is a value.
+
+    Go has one namespace for all of a package's constants, and several of our enums have the word `throttled`.
+    """
+    for name, schema in result["components"]["schemas"].items():
+        if name in ("Reason", "Cause"):
+            schema["enum"] = ["", *schema["enum"]]
+        if "enum" in schema:
+            prefix = name.removesuffix("Enum").upper()
+            schema["x-enum-varnames"] = [f"{prefix}_{_constant(value) or 'NONE'}" for value in schema["enum"]]
+    return result
+
+
+def _constant(value: str) -> str:
+    return value.upper().replace("-", "_")

@@ -1,4 +1,4 @@
-"""Kafka's jars, fetched once by Maven into .kafka/ and kept there."""
+"""Kafka's jars, and others a pom.xml names, fetched once by Maven into .kafka/ and kept there."""
 
 from __future__ import annotations
 
@@ -19,34 +19,39 @@ def missing_program() -> str | None:
     """What a test run lacks for a Kafka broker, or None."""
     if shutil.which("java") is None:
         return "Java (Kafka)"
-    return None if shutil.which("mvn") or _directory().exists() else "Maven (Kafka)"
+    return None if shutil.which("mvn") or _directory(POM).exists() else "Maven (Kafka)"
+
+
+def class_path() -> str:
+    """Java's class path of the broker and its tools."""
+    return f"{fetched(POM)}/*"
 
 
 @cache
-def class_path() -> str:
-    """Java's class path of the broker and its tools."""
-    directory = _directory()
+def fetched(pom: Path) -> Path:
+    """The directory with the jars of a pom.xml."""
+    directory = _directory(pom)
     CACHE.mkdir(exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not directory.exists():
-            _fetch(directory)
-    return f"{directory}/*"
+            _fetch(pom, directory)
+    return directory
 
 
-def _directory() -> Path:
+def _directory(pom: Path) -> Path:
     """Another one for other versions."""
-    return CACHE / f"lib-{hashlib.sha256(POM.read_bytes()).hexdigest()[:12]}"
+    return CACHE / f"lib-{hashlib.sha256(pom.read_bytes()).hexdigest()[:12]}"
 
 
-def _fetch(directory: Path) -> None:
+def _fetch(pom: Path, directory: Path) -> None:
     """Into a directory beside it first, so that a broken download leaves nothing that looks whole."""
     incomplete = directory.with_suffix(".incomplete")
     shutil.rmtree(incomplete, ignore_errors=True)
-    command = ["mvn", "--batch-mode", "--quiet", "-f", str(POM), "dependency:copy-dependencies"]
+    command = ["mvn", "--batch-mode", "--quiet", "-f", str(pom), "dependency:copy-dependencies"]
     done = subprocess.run(
         [*command, f"-DoutputDirectory={incomplete}"], capture_output=True, text=True, timeout=600, check=False
     )
     if done.returncode:
-        raise AssertionError(f"Maven could not fetch Kafka's jars:\n{done.stdout}{done.stderr}")
+        raise AssertionError(f"Maven could not fetch the jars of {pom}:\n{done.stdout}{done.stderr}")
     incomplete.rename(directory)
