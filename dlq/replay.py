@@ -7,12 +7,14 @@ that moment are skipped, never waited for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from dlq.models import DeadLetter
 from notifications.causes import Reason, Status
@@ -20,10 +22,12 @@ from notifications.models import Notification, StaffAction
 from notifications.sql import as_json, dialect, fetch
 from notifications.staff import MOST_AT_ONCE, expect, last_actions, one_at_a_time, printed, record
 
-STOPPED = (Status.DEAD, Status.HELD)
+# A notification that expired on its way has a letter only where it was replayed before: it came back.
+STOPPED = (Status.DEAD, Status.HELD, Status.EXPIRED)
 REFUSALS_TOLD = 20  # by name; the others are counted
 
 State = DeadLetter.State
+Why = Callable[[DeadLetter | None, StaffAction | None], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +51,29 @@ class Result:
 
 
 def replay(letter_ids: Iterable[int], actor: str) -> Result:
-    """Send these again: generation + 1, all attempts anew, no expiry, due now by the database's clock."""
+    """Send these again: generation + 1, all attempts anew, due now by the database's clock.
+
+    What has expired is left alone: whoever gave the expiry does not want it sent any more. An expiry to come stays.
+    """
     ids = _bounded(letter_ids)
     with one_at_a_time():
-        letters = _take_stopped(ids, STOPPED)
+        letters = _take_stopped(ids, STOPPED, Q(notification__expires_at=None) | Q(notification__expires_at__gt=Now()))
         if letters:
-            expect(len(letters), _stopped_notifications(letters, STOPPED).update(**_as_new()))
-            _move(letters, State.REPLAYING)
-            write_events("replayed", letters)
-            record(actor, "replay", targets_of(letters))
-    return _result(ids, letters)
+            _send_again(letters, actor)
+    return _result(ids, letters, why=_why_not_replayed)
+
+
+def replay_with_expiry(letter_id: int, actor: str, expires_at: datetime | None) -> Result:
+    """Send one again although it may have expired: a person says until when, or None for always.
+
+    The record of the action keeps both expiries, for the row forgets the old one.
+    """
+    with one_at_a_time():
+        letters = _take_stopped([letter_id], STOPPED)
+        if letters:
+            old, new = (printed(moment, none="never") for moment in (expiry_of(letters[0]), expires_at))
+            _send_again(letters, actor, f"new expiry: {new}; before: {old}", expires_at=expires_at)
+    return _result([letter_id], letters)
 
 
 def discard(letter_ids: Iterable[int], actor: str, reason: str) -> Result:
@@ -115,12 +132,29 @@ def write_events(event: str, letters: Sequence[DeadLetter], notification_id: UUI
     fetch(" ".join(statement), [event, as_json(rows)])
 
 
-def refusals(letter_ids: Sequence[int]) -> list[Refusal]:
+def refusals(letter_ids: Sequence[int], *, why: Why | None = None) -> list[Refusal]:
     """Why a verb left these letters alone; who was first, where it was a person."""
-    letters = DeadLetter.objects.select_related("notification").only("state", "notification__status")
-    known = letters.in_bulk(letter_ids)
+    letters = DeadLetter.objects.select_related("notification")
+    known = letters.only("state", "notification__status", "notification__expires_at").in_bulk(letter_ids)
     actions = last_actions([target(pk) for pk in letter_ids])
-    return [Refusal(pk, _why(known.get(pk), actions.get(target(pk)))) for pk in letter_ids]
+    return [Refusal(pk, (why or _why)(known.get(pk), actions.get(target(pk)))) for pk in letter_ids]
+
+
+def expiry_of(letter: DeadLetter) -> datetime | None:
+    return letter.notification.expires_at if letter.notification else None
+
+
+def has_expired(letter: DeadLetter) -> bool:
+    """Whether a replay of this letter needs a new expiry."""
+    expires_at = expiry_of(letter)
+    return expires_at is not None and expires_at <= timezone.now()
+
+
+def _send_again(letters: Sequence[DeadLetter], actor: str, note: str = "", **also: datetime | None) -> None:
+    expect(len(letters), _stopped_notifications(letters, STOPPED).update(**_as_new(), **also))
+    _move(letters, State.REPLAYING)
+    write_events("replayed", letters)
+    record(actor, "replay", targets_of(letters), note=note)
 
 
 def _as_new() -> dict[str, object]:
@@ -131,7 +165,6 @@ def _as_new() -> dict[str, object]:
         "status": Status.WAITING,
         "reason": Reason.REPLAY,
         "due_at": Now(),
-        "expires_at": None,
         "deferred_since": None,
         "settled_at": None,
         "owner": None,
@@ -146,11 +179,12 @@ def _bounded(letter_ids: Iterable[int]) -> list[int]:
     return ids
 
 
-def _take_stopped(ids: Sequence[int], statuses: Sequence[Status]) -> list[DeadLetter]:
+def _take_stopped(ids: Sequence[int], statuses: Sequence[Status], only: Q | None = None) -> list[DeadLetter]:
     """The open letters among `ids` whose notification has one of `statuses`, both rows locked."""
-    chosen = DeadLetter.objects.filter(pk__in=ids, state=State.OPEN, notification__status__in=statuses)
+    chosen = DeadLetter.objects.filter(only or Q(), pk__in=ids, state=State.OPEN, notification__status__in=statuses)
     locked = chosen.select_related("notification").select_for_update(skip_locked=True, of=("self", "notification"))
-    return list(locked.only("id", "notification__id", "notification__status").order_by("id"))
+    read = ("id", "notification__id", "notification__status", "notification__expires_at")
+    return list(locked.only(*read).order_by("id"))
 
 
 def _take_unreadable(ids: Sequence[int]) -> list[DeadLetter]:
@@ -168,10 +202,16 @@ def _move(letters: Sequence[DeadLetter], state: DeadLetter.State, **also: str) -
     expect(len(letters), still_open.update(state=state, changed_at=Now(), **also))
 
 
-def _result(ids: Sequence[int], letters: Sequence[DeadLetter]) -> Result:
+def _result(ids: Sequence[int], letters: Sequence[DeadLetter], *, why: Why | None = None) -> Result:
     done = sorted(letter.pk for letter in letters)
     left = sorted(set(ids).difference(done))
-    return Result(done, refusals(left[:REFUSALS_TOLD]) if left else [], len(left))
+    return Result(done, refusals(left[:REFUSALS_TOLD], why=why) if left else [], len(left))
+
+
+def _why_not_replayed(letter: DeadLetter | None, action: StaffAction | None) -> str:
+    if letter and letter.state == State.OPEN and has_expired(letter):
+        return f"expired at {printed(expiry_of(letter))}: replay it by itself, with a new expiry"
+    return _why(letter, action)
 
 
 def _why(letter: DeadLetter | None, action: StaffAction | None) -> str:

@@ -72,6 +72,6 @@ def expect(locked: int, changed: int) -> None:
         raise OutOfStep(f"{locked} rows were locked, {changed} were changed.")
 
 
-def printed(moment: datetime | None) -> str:
+def printed(moment: datetime | None, *, none: str = "–") -> str:
     """A time as the admin prints it: to the second, in the site's time zone, which it names."""
-    return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S %Z") if moment else "–"
+    return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S %Z") if moment else none

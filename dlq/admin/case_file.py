@@ -9,7 +9,7 @@ from typing import Any
 from dlq.explanations import explain
 from dlq.models import DeadLetter
 from dlq.repair import raw_text
-from dlq.replay import STOPPED, State, target
+from dlq.replay import STOPPED, State, has_expired, target
 from notifications.causes import Outcome, Status
 from notifications.models import Attempt, Notification, StaffAction
 from notifications.staff import printed
@@ -113,7 +113,7 @@ def _facts(letter: DeadLetter, notification: Notification | None) -> list[tuple[
             ("Reference", notification.reference),
             ("Category", notification.category),
             ("Priority", notification.priority),
-            ("Expires", printed(notification.expires_at) if notification.expires_at else ""),
+            ("Expired" if has_expired(letter) else "Expires", printed(notification.expires_at, none="")),
             ("Provider", notification.provider),
             ("Provider's id", notification.provider_message_id),
             ("Replays", notification.generation),

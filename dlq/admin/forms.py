@@ -8,8 +8,9 @@ from typing import Any
 from django import forms
 
 from dlq.models import DeadLetter
-from dlq.repair import raw_text
-from notifications.admin.unfold import Textarea, TextInput
+from dlq.repair import REPAIRABLE, raw_text
+from notifications.admin.fields import FutureField
+from notifications.admin.unfold import CheckboxInput, Textarea, TextInput
 from notifications.channels import channel_class
 from notifications.models import Notification
 
@@ -23,8 +24,24 @@ class ReasonForm(forms.Form):
     )
 
 
-class RepairForm(forms.Form):
-    """What of a notification can be corrected; the rules are the intake's, not the form's."""
+class ExpiryForm(forms.Form):
+    """Until when what has expired is sent nevertheless: a time, or always; one of the two has to be said."""
+
+    expires_at = FutureField(label="The new expiry", help_text="After it, this is not sent any more.")
+    never = forms.BooleanField(required=False, label="It never expires", widget=CheckboxInput)
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or self.cleaned_data
+        if "expires_at" in said and bool(said["expires_at"]) == said["never"]:
+            self.add_error("expires_at", "It has expired: give a new expiry, or say that it never expires.")
+        return said
+
+
+class RepairForm(ExpiryForm):
+    """What of a notification can be corrected; the rules are the intake's, not the form's.
+
+    What has expired needs a new expiry too, if it is to be replayed.
+    """
 
     generation = forms.IntegerField(widget=forms.HiddenInput)
     receiver = forms.CharField(strip=False, required=False, widget=TextInput)
@@ -32,9 +49,13 @@ class RepairForm(forms.Form):
     message = forms.CharField(strip=False, required=False, widget=Textarea({"rows": 8}))
     html = forms.CharField(strip=False, required=False, widget=Textarea({"rows": 8}), label="HTML")
 
-    def __init__(self, notification: Notification, data: Any = None) -> None:
-        names = ("receiver", "subject", "message", "html", "generation")
+    field_order = (*REPAIRABLE, "expires_at", "never")
+
+    def __init__(self, notification: Notification, data: Any = None, *, expired: bool) -> None:
+        names = (*REPAIRABLE, "generation")
         super().__init__(data, initial={name: getattr(notification, name) for name in names})
+        if not expired:
+            del self.fields["expires_at"], self.fields["never"]
         self._notification = notification
         takes = channel_class(notification.channel)
         if not takes.takes_subject:
@@ -42,9 +63,17 @@ class RepairForm(forms.Form):
         if not takes.takes_html:
             del self.fields["html"]
 
+    @property
+    def replays(self) -> bool:
+        """Whether the button was pressed that sends it again, too."""
+        return self.data.get("confirm") == "yes"
+
+    def clean(self) -> dict[str, Any]:
+        return super().clean() if self.replays else self.cleaned_data
+
     def changes(self) -> dict[str, str]:
         """The texts as typed. Browsers post line breaks as CR LF, which is no change."""
-        said = {name: text for name, text in self.cleaned_data.items() if name != "generation"}
+        said = {name: text for name, text in self.cleaned_data.items() if name in REPAIRABLE}
         return {name: _line_breaks_as_in(getattr(self._notification, name), text) for name, text in said.items()}
 
 

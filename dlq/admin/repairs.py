@@ -12,7 +12,7 @@ from dlq.admin.forms import RawForm, RepairForm, add_errors
 from dlq.admin.verbs import LIST, tell
 from dlq.models import DeadLetter
 from dlq.repair import Refused, repair, repair_unreadable
-from dlq.replay import Result, replay
+from dlq.replay import Result, has_expired, replay, replay_with_expiry
 from notifications import intake
 from notifications.admin.base import ReadOnlyAdmin, confirmation
 from notifications.message import Invalid
@@ -33,7 +33,7 @@ def repair_page(desk: ReadOnlyAdmin[DeadLetter], request: HttpRequest, letter_id
 def _notification_page(
     desk: ReadOnlyAdmin[DeadLetter], request: HttpRequest, letter: DeadLetter, notification: Notification
 ) -> HttpResponse:
-    form = RepairForm(notification, request.POST if request.method == "POST" else None)
+    form = RepairForm(notification, request.POST if request.method == "POST" else None, expired=has_expired(letter))
     if request.method == "POST" and form.is_valid() and _corrected(request, letter, form):
         return HttpResponseRedirect(_case(letter))
     return confirmation(
@@ -56,7 +56,9 @@ def _corrected(request: HttpRequest, letter: DeadLetter, form: RepairForm) -> bo
     try:
         with transaction.atomic():
             changed = repair(letter.pk, actor, form.changes(), generation=generation)
-            if request.POST.get("confirm") == "yes":
+            if form.replays and "expires_at" in form.cleaned_data:
+                result = replay_with_expiry(letter.pk, actor, form.cleaned_data["expires_at"])
+            elif form.replays:
                 result = replay([letter.pk], actor)
     except Invalid as invalid:
         add_errors(form, invalid.errors)

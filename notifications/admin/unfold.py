@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from django.contrib.admin import FieldListFilter as RangeDateTimeFilter
     from django.contrib.admin import ModelAdmin, TabularInline
     from django.contrib.admin import SimpleListFilter as DropdownFilter
+    from django.contrib.admin.views.main import ChangeList
     from django.contrib.auth.admin import UserAdmin
     from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm
     from django.core.paginator import Paginator
-    from django.forms import CheckboxSelectMultiple, ModelForm, Textarea, TextInput
+    from django.forms import CheckboxInput, CheckboxSelectMultiple, ModelForm, Textarea, TextInput
 else:
     from django import forms
     from django.contrib.auth import admin as auth
@@ -22,9 +23,11 @@ else:
     from unfold import admin
     from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter
     from unfold.forms import AdminPasswordChangeForm, UserChangeForm
+    from unfold.views import ChangeList
     from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as CheckboxSelectMultiple
     from unfold.widgets import UnfoldAdminTextareaWidget as Textarea
     from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
+    from unfold.widgets import UnfoldBooleanWidget as CheckboxInput
 
     def generic(cls):
         """The class as its stubs have it: `ModelAdmin[Notification]` is `ModelAdmin`."""
@@ -37,6 +40,8 @@ else:
 
 __all__ = [
     "AdminPasswordChangeForm",
+    "ChangeList",
+    "CheckboxInput",
     "CheckboxSelectMultiple",
     "DropdownFilter",
     "ModelAdmin",

@@ -25,12 +25,13 @@ pytestmark = pytest.mark.django_db
 
 def test_a_replay_starts_the_notification_anew() -> None:
     past = timezone.now() - timedelta(days=1)
-    dead = letter(expires_at=past, deferred_since=past)
+    soon = timezone.now() + timedelta(days=1)
+    dead = letter(expires_at=soon, deferred_since=past)
     result = replay([dead.pk], "anna")
     assert result == Result([dead.pk], [], 0)
     row = row_of(dead)
     assert (row.status, row.reason, row.generation, row.attempts, row.claims) == ("waiting", "replay", 1, 0, 6)
-    assert (row.expires_at, row.deferred_since, row.settled_at, row.owner) == (None, None, None, None)
+    assert (row.expires_at, row.deferred_since, row.settled_at, row.owner) == (soon, None, None, None)
     assert row.due_at is not None
     assert abs(row.due_at - timezone.now()) < timedelta(seconds=30)
     assert (row.last_cause, row.last_error) == ("connection", "refused")

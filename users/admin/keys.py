@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
@@ -16,6 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from notifications.admin.base import Context, ReadOnlyAdmin, column, confirmation, time_column
+from notifications.admin.fields import FutureField
 from notifications.admin.unfold import CheckboxSelectMultiple, TextInput
 from notifications.channels import channel_choices
 from notifications.staff import one_at_a_time, record
@@ -79,20 +79,9 @@ class NewKeyForm(LimitsForm):
         help_text="The name that rotating keys of one application share. Idempotency keys are per client.",
     )
     scopes = forms.MultipleChoiceField(choices=[(scope, scope) for scope in SCOPES], widget=CheckboxSelectMultiple)
-    expires_at = forms.DateTimeField(
-        required=False,
-        label="Expires",
-        widget=TextInput({"type": "datetime-local"}),
-        help_text=f"In {settings.TIME_ZONE}. Empty: never.",
-    )
+    expires_at = FutureField(label="Expires", help_text="Empty: never.")
 
     field_order = ("name", "client", "scopes", "expires_at")
-
-    def clean_expires_at(self) -> Any:
-        moment = self.cleaned_data["expires_at"]
-        if moment and moment <= timezone.now():
-            raise forms.ValidationError("Must be in the future.")
-        return moment
 
 
 @admin.register(ApiKey)
