@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.urls import path, re_path
 from django.views.generic import RedirectView
 
+from notifications.admin.base import find_pages
 from notifications.api import errors
 from notifications.api.urls import urlpatterns as notification_calls
 from users.api.urls import urlpatterns as user_calls
@@ -15,6 +16,7 @@ urlpatterns = [
     *user_calls,
     path("", RedirectView.as_view(url="/docs")),
     path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/search/", admin.site.admin_view(find_pages)),  # before unfold's own
     path("admin/", admin.site.urls),
     re_path(r"", errors.not_found),  # with DEBUG, Django's own answer would be a page
 ]

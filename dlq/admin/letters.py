@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.exceptions import DisallowedModelAdminLookup
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import PAGE_VAR
 from django.core.exceptions import PermissionDenied
@@ -18,7 +20,7 @@ from dlq.admin.repairs import repair_page
 from dlq.models import DeadLetter
 from notifications.admin.base import Context, ReadOnlyAdmin, column, ids_of, is_list, time_column
 from notifications.admin.filters import TimeRange, WordFilter, word_filter
-from notifications.admin.search import ExactSearch, newest, notification_matches
+from notifications.admin.search import HELP, ExactSearch, first_matches, notification_matches
 from notifications.channels import channel_choices
 from notifications.models import cause_choices
 from notifications.staff import MOST_AT_ONCE
@@ -54,6 +56,12 @@ def _filters(request: HttpRequest) -> str:
     return chosen.urlencode()
 
 
+def _matching(request: HttpRequest) -> bool:
+    """Whether the request is for a verb on all that match, rather than for the list or for one letter."""
+    match = request.resolver_match
+    return match is not None and match.url_name == "dlq_deadletter_matching"
+
+
 def _number(term: str) -> int | None:
     digits = term.strip().removeprefix("#")
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= LONGEST_NUMBER else None
@@ -70,7 +78,7 @@ error = column("error", _error)
 
 
 @admin.register(DeadLetter)
-class DeadLetterAdmin(ExactSearch, ReadOnlyAdmin[DeadLetter]):
+class DeadLetterAdmin(ExactSearch[DeadLetter], ReadOnlyAdmin[DeadLetter]):
     list_display = (
         *(number, time_column("died_at", "died"), "channel", receiver),
         *("cause", error, "attempts", state),
@@ -85,7 +93,7 @@ class DeadLetterAdmin(ExactSearch, ReadOnlyAdmin[DeadLetter]):
     )
     list_before_template = "dlq/list_before.html"
     search_fields = ("id",)
-    search_help_text = "Exact receiver, user, reference, id or letter number"
+    search_help_text = f"{HELP}, or letter number"
     ordering = ("-id",)
     sortable_by = ()
     actions = ("replay_selected", "discard_selected")
@@ -93,13 +101,18 @@ class DeadLetterAdmin(ExactSearch, ReadOnlyAdmin[DeadLetter]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
         """Lists leave out what can be big: the record's bytes and the texts."""
         queryset = super().get_queryset(request)
+        if _matching(request):  # before the search is bounded, so that the bound never hides an open letter
+            queryset = queryset.filter(state=DeadLetter.State.OPEN)
         return queryset.defer("raw", "notification__message", "notification__html") if is_list(request) else queryset
 
-    def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+    def get_ordering(self, request: HttpRequest) -> tuple[str]:
+        return ("id",) if _matching(request) else ("-id",)
+
+    def find(self, queryset: QuerySet[DeadLetter], term: str, most: int) -> QuerySet[DeadLetter]:
         matches = [*notification_matches(term, "notification__")]
         if letter_id := _number(term):
             matches.append(Q(pk=letter_id))
-        return queryset.filter(pk__in=newest(DeadLetter.objects.all(), matches))
+        return first_matches(queryset, matches, most)
 
     def get_urls(self) -> list[URLPattern]:
         guard = self.admin_site.admin_view
@@ -148,13 +161,14 @@ class DeadLetterAdmin(ExactSearch, ReadOnlyAdmin[DeadLetter]):
             raise PermissionDenied
         try:
             changelist = self.get_changelist_instance(request)
-        except IncorrectLookupParameters:  # such as the filters of an older version, or a page that is gone
+        except (DisallowedModelAdminLookup, IncorrectLookupParameters):  # such as the filters of an older version
             messages.warning(request, "These filters cannot be used: choose them anew.")
             return HttpResponseRedirect(reverse(verbs.LIST))
-        matching = changelist.get_queryset(request).filter(state=DeadLetter.State.OPEN)
-        if name != "discard":
-            matching = matching.filter(notification__isnull=False)
-        ids = list(matching.order_by("id").values_list("pk", flat=True)[: MOST_AT_ONCE + 1])
+        matching = changelist.get_queryset(request).filter(verbs.VERBS[name].takes)
+        ids = list(matching.values_list("pk", flat=True)[: MOST_AT_ONCE + 1])
+        if not ids:
+            messages.warning(request, "No open letter matches these filters.")
+            return HttpResponseRedirect(f"{reverse(verbs.LIST)}?{_filters(request)}")
         more = f"More match: these are the oldest {MOST_AT_ONCE:,}. Come back for the others."
         note = more if len(ids) > MOST_AT_ONCE else "These are all open letters that match your filters."
         return verbs.ask(self, request, name, ids[:MOST_AT_ONCE], back=request.GET.urlencode(), note=note)
@@ -164,15 +178,16 @@ class DeadLetterAdmin(ExactSearch, ReadOnlyAdmin[DeadLetter]):
         return repair_page(self, request, letter_id)
 
     @admin.action(description="Replay the selected", permissions=["act"])
-    def replay_selected(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> HttpResponse:
-        return self._ask_selected(request, "replay", queryset)
+    def replay_selected(self, request: HttpRequest, _queryset: QuerySet[DeadLetter]) -> HttpResponse:
+        return self._ask_selected(request, "replay")
 
     @admin.action(description="Discard the selected", permissions=["act"])
-    def discard_selected(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> HttpResponse:
-        return self._ask_selected(request, "discard", queryset)
+    def discard_selected(self, request: HttpRequest, _queryset: QuerySet[DeadLetter]) -> HttpResponse:
+        return self._ask_selected(request, "discard")
 
-    def _ask_selected(self, request: HttpRequest, name: str, queryset: QuerySet[DeadLetter]) -> HttpResponse:
-        ids = list(queryset.order_by("id").values_list("pk", flat=True)[: MOST_AT_ONCE + 1])
+    def _ask_selected(self, request: HttpRequest, name: str) -> HttpResponse:
+        """What was ticked, not what of it the filters still show: somebody else may have taken a letter meanwhile."""
+        ids = sorted({int(key) for key in request.POST.getlist(ACTION_CHECKBOX_NAME)})
         return verbs.ask(self, request, name, ids, back=request.GET.urlencode())
 
     def _guard(self, request: HttpRequest, verb: str = "replay") -> None:

@@ -6,40 +6,25 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
 from django import forms
-from django.contrib import admin
-from django.core.exceptions import PermissionDenied
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.paginator import InvalidPage
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.templatetags.static import static
-from django.utils.functional import cached_property
 from django.utils.html import format_html
 
-from notifications.admin.unfold import ModelAdmin, Paginator
+from notifications.admin.listing import BoundedPaginator, DeskList, filter_parameters
+from notifications.admin.marks import mark_when_rendered
+from notifications.admin.unfold import ModelAdmin
 from notifications.staff import printed
 
 M = TypeVar("M", bound=Model)
 Context = dict[str, Any]
-
-
-class BoundedPaginator(Paginator[Any]):
-    """Counts no further than `most`, so that a page of a table with millions of rows stays cheap."""
-
-    template_name = "notifications/admin/pagination.html"
-    most = 10_000
-
-    @cached_property
-    def counted(self) -> int:
-        rows = cast("QuerySet[Any]", self.object_list)
-        return rows.order_by()[: self.most + 1].count()
-
-    @property
-    def count(self) -> int:
-        return min(self.counted, self.most)
-
-    @property
-    def more(self) -> bool:
-        return self.counted > self.most
+MOST_OF_WRONG_KEYS = 100  # characters
+MOST_TYPED = 1_024  # characters of a search, as many as a receiver can have
 
 
 class DeskAdmin(ModelAdmin[M]):
@@ -51,15 +36,15 @@ class DeskAdmin(ModelAdmin[M]):
     list_filter_submit = True
     show_facets = admin.ShowFacets.NEVER
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DeskList]:
+        return DeskList
+
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """The filters' own. Any other column would tell, by what is found, what the list masks."""
-        filters = [
-            str(each[0] if isinstance(each, tuple) else getattr(each, "parameter_name", each))
-            for each in self.list_filter
-        ]
-        fields = self.opts.get_fields()  # relations too, either way
-        columns = {"pk", *(field.name for field in fields), *(getattr(field, "attname", "") for field in fields)}
-        return lookup.startswith(tuple(filters)) or lookup.partition("__")[0] not in columns
+        """The parameters of the list's own filters, letter for letter.
+
+        Any other column or relation would tell, by what is found, what the list masks or does not show at all.
+        """
+        return lookup in filter_parameters(self, request)
 
     def has_act_permission(self, request: HttpRequest) -> bool:
         """Whether this person may use the page's verbs: the model's change permission."""
@@ -68,7 +53,35 @@ class DeskAdmin(ModelAdmin[M]):
     def changelist_view(self, request: HttpRequest, extra_context: Context | None = None) -> HttpResponse:
         if request.method == "POST" and not self.has_act_permission(request):
             raise PermissionDenied
-        return super().changelist_view(request, extra_context)
+        return mark_when_rendered(super().changelist_view(request, extra_context))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[M], search_term: str
+    ) -> tuple[QuerySet[M], bool]:
+        """Django's, but for what no row can hold."""
+        if "\x00" in search_term or len(search_term) > MOST_TYPED:
+            return queryset.none(), False
+        return super().get_search_results(request, queryset, search_term)
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[M], *place: Any) -> HttpResponse | None:
+        """Django's, but for what no row of this table can be called: that is said instead of looked up."""
+        said = request.POST.getlist(ACTION_CHECKBOX_NAME)
+        wrong = [key for key in said if not self._is_key(key)]
+        if wrong:
+            messages.warning(request, f"There is no such row: {', '.join(wrong)[:MOST_OF_WRONG_KEYS]}")
+            return HttpResponseRedirect(request.get_full_path())
+        return super().response_action(request, queryset, *place)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> M | None:
+        """Django's, which takes an empty `_to_field` for the name of a column."""
+        return super().get_object(request, object_id, from_field or None)
+
+    def _is_key(self, said: str) -> bool:
+        try:
+            self.opts.pk.clean(said, None)
+        except ValidationError:
+            return False
+        return True
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Context | None = None) -> HttpResponse:
         """Django's own page, to read only."""
@@ -100,7 +113,7 @@ class ReadOnlyAdmin(DeskAdmin[M]):
     ) -> Any:
         if request.method == "POST" and object_id is not None:
             raise PermissionDenied
-        return super().changeform_view(request, object_id, form_url, extra_context)
+        return mark_when_rendered(super().changeform_view(request, object_id, form_url, extra_context))
 
 
 def column(title: str, read: Callable[[Any], Any], *, labels: Mapping[str, str] | None = None) -> Callable[[Any], Any]:
@@ -173,13 +186,21 @@ def ids_of(request: HttpRequest, read: Callable[[str], Read | None]) -> list[Rea
     """The ids that a page was asked about: `ids`, separated by commas, of the form or the address."""
     said = (request.POST if request.method == "POST" else request.GET).get("ids", "")
     found = (read(word) for word in said.split(",") if word)
-    return [one for one in found if one is not None]
+    return list(dict.fromkeys(one for one in found if one is not None))
 
 
 def is_list(request: HttpRequest) -> bool:
     """Whether the request is for a list rather than for one row."""
     match = request.resolver_match
     return match is not None and (match.url_name or "").endswith("_changelist")
+
+
+def find_pages(request: HttpRequest) -> HttpResponse:
+    """Unfold's search among the names of the pages. Raises Http404 for results beyond the last."""
+    try:
+        return cast("HttpResponse", cast("Any", admin.site).search(request))
+    except (InvalidPage, ValueError):
+        raise Http404 from None
 
 
 def stylesheet(_: HttpRequest) -> str:

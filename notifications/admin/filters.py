@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Any, cast
 
 from django.db.models import QuerySet
@@ -58,14 +58,14 @@ class TimeRange(RangeDateTimeFilter):
         return queryset.filter(**{f"{self.field_path}__lt": moment})
 
     def moment(self, end: str) -> datetime | None:
-        """What was asked for at this end, or None where it cannot be read."""
+        """What was asked for at this end, in UTC; None where it cannot be read, or lies outside of all calendars."""
         said = [self.used_parameters.get(f"{self.field_path}_{end}_{part}") for part in (0, 1)]
         try:
             day = date.fromisoformat(str(said[0]))
             hour = time.fromisoformat(str(said[1])) if said[1] else time.min
-        except ValueError:
+            return timezone.make_aware(datetime.combine(day, hour.replace(tzinfo=None))).astimezone(UTC)
+        except (ValueError, OverflowError):  # midnight of 0001-01-01 in Tokyo is in the year before the first
             return None
-        return timezone.make_aware(datetime.combine(day, hour.replace(tzinfo=None)))
 
 
 class AcceptedRange(TimeRange):

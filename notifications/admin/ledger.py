@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import flatten_fieldsets
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.db.models import Model, QuerySet
@@ -25,7 +26,8 @@ from notifications.admin.base import (
     time_column,
 )
 from notifications.admin.filters import AcceptedRange, WordFilter, word_filter
-from notifications.admin.search import HELP, ExactSearch, as_id, newest, notification_matches
+from notifications.admin.search import HELP, ExactSearch, first_matches, notification_matches
+from notifications.admin.spelling import as_id
 from notifications.admin.unfold import TabularInline
 from notifications.causes import Status
 from notifications.channels import channel_choices
@@ -116,7 +118,7 @@ class AttemptInline(TabularInline[Attempt, Notification]):
 
 
 @admin.register(Notification)
-class NotificationAdmin(ExactSearch, ReadOnlyAdmin[Notification]):
+class NotificationAdmin(ExactSearch[Notification], ReadOnlyAdmin[Notification]):
     list_display = (*(accepted, "channel", masked_receiver, "user", status, why, "attempts", due),)
     list_display_links = (accepted,)
     list_filter = (
@@ -155,8 +157,8 @@ class NotificationAdmin(ExactSearch, ReadOnlyAdmin[Notification]):
         queryset = super().get_queryset(request)
         return queryset.defer("message", "html") if is_list(request) else queryset.select_related("dead_letter")
 
-    def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
-        return queryset.filter(pk__in=newest(Notification.objects.all(), notification_matches(term)))
+    def find(self, queryset: QuerySet[Notification], term: str, most: int) -> QuerySet[Notification]:
+        return first_matches(queryset, notification_matches(term), most)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Context | None = None
@@ -165,8 +167,9 @@ class NotificationAdmin(ExactSearch, ReadOnlyAdmin[Notification]):
         return super().change_view(request, object_id, form_url, {**more, **(extra_context or {})})
 
     @admin.action(description="Try the selected ones now", permissions=["act"])
-    def try_selected_now(self, request: HttpRequest, queryset: QuerySet[Notification]) -> HttpResponse:
-        return self._ask(request, list(queryset.values_list("pk", flat=True)[: MOST_AT_ONCE + 1]))
+    def try_selected_now(self, request: HttpRequest, _queryset: QuerySet[Notification]) -> HttpResponse:
+        """What was ticked, not what of it the filters still show: it may have been sent meanwhile."""
+        return self._ask(request, [UUID(key) for key in request.POST.getlist(ACTION_CHECKBOX_NAME)])
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.try_now_view)
@@ -190,10 +193,12 @@ class NotificationAdmin(ExactSearch, ReadOnlyAdmin[Notification]):
 
     def _ask(self, request: HttpRequest, ids: list[UUID]) -> HttpResponse:
         home = reverse("admin:notifications_notification_changelist")
-        if not 1 <= len(ids) <= MOST_AT_ONCE:
-            messages.error(request, f"Choose 1 to {MOST_AT_ONCE:,} notifications.")
+        waiting = Notification.objects.filter(pk__in=ids[:MOST_AT_ONCE], status=Status.WAITING).count()
+        if len(ids) > MOST_AT_ONCE or not waiting:
+            many = f"Choose at most {MOST_AT_ONCE:,} notifications at once."
+            none = f"None of the {len(ids):,} you chose is waiting any more." if ids else "No notification is chosen."
+            messages.warning(request, many if len(ids) > MOST_AT_ONCE else none)
             return HttpResponseRedirect(home)
-        waiting = Notification.objects.filter(pk__in=ids, status=Status.WAITING).count()
         many = "notification" if len(ids) == 1 else f"{len(ids):,} notifications"
         return confirmation(
             self,

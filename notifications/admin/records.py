@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from notifications.admin.base import DeskAdmin, ReadOnlyAdmin, as_text, column, is_list, time_column
 from notifications.admin.filters import TimeRange, word_filter
-from notifications.admin.search import ExactSearch, as_id
+from notifications.admin.search import ExactSearch
+from notifications.admin.spelling import as_id
 from notifications.channels import channel_choices, masked
 from notifications.models import BreakerEvent, Category, SandboxMessage, StaffAction, WorkerHeartbeat
 
@@ -51,7 +52,7 @@ class CategoryAdmin(DeskAdmin[Category]):
 
 
 @admin.register(SandboxMessage)
-class SandboxMessageAdmin(ExactSearch, ReadOnlyAdmin[SandboxMessage]):
+class SandboxMessageAdmin(ExactSearch[SandboxMessage], ReadOnlyAdmin[SandboxMessage]):
     list_display = (sent, "channel", sandbox_receiver, "subject", beginning)
     list_display_links = (sent,)
     list_filter = (word_filter("channel", channel_choices), ("sent_at", TimeRange))
@@ -75,8 +76,9 @@ class SandboxMessageAdmin(ExactSearch, ReadOnlyAdmin[SandboxMessage]):
             return queryset
         return queryset.defer("message", "html").annotate(beginning=Left("message", 81))
 
-    def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
-        return queryset.filter(notification_id=as_id(term))
+    def find(self, queryset: QuerySet[SandboxMessage], term: str, most: int) -> QuerySet[SandboxMessage]:
+        found = as_id(term)
+        return queryset.filter(notification_id=found) if found else queryset.none()
 
 
 @admin.register(WorkerHeartbeat)
@@ -96,13 +98,13 @@ class BreakerEventAdmin(ReadOnlyAdmin[BreakerEvent]):
 
 
 @admin.register(StaffAction)
-class StaffActionAdmin(ExactSearch, ReadOnlyAdmin[StaffAction]):
+class StaffActionAdmin(ExactSearch[StaffAction], ReadOnlyAdmin[StaffAction]):
     list_display = (at, "actor", "action", "target", "note")
     list_filter = (("at", TimeRange),)
     search_fields = ("target",)
     search_help_text = 'Exact target, such as "dead letter 17", or notification id'
     sortable_by = ()
 
-    def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+    def find(self, queryset: QuerySet[StaffAction], term: str, most: int) -> QuerySet[StaffAction]:
         found = as_id(term)
         return queryset.filter(Q(notification_id=found) if found else Q(target=term))

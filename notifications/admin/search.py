@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
-from uuid import UUID
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
-from django.db.models import Q, QuerySet
+from django.core.paginator import Paginator
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
+from notifications.admin.base import MOST_TYPED, DeskAdmin, is_list
+from notifications.admin.spelling import as_id, spellings
 from notifications.channels import channel_class, channel_names
 from notifications.message import receiver_hash
+from notifications.staff import MOST_AT_ONCE
 
-MOST_MATCHES = 1_000  # of each kind, the newest
-HELP = "Exact receiver, user, reference or id"
+MOST_MATCHES = 1_000  # of a search, in a list; a verb for all that match reaches as many as a verb takes
+HELP = "Receiver (a number with its country code), user, reference or id"
+
+M = TypeVar("M", bound=Model)
 
 
-class ExactSearch:
-    """For a list: `find` narrows it to what was typed, which is stripped and neither empty nor holds a NUL."""
+class ExactSearch(DeskAdmin[M]):
+    """For a list: `find` narrows it to what was typed, which is stripped and neither empty, long nor holds a NUL."""
 
-    find: Callable[[QuerySet[Any], str], QuerySet[Any]]
+    def find(self, queryset: QuerySet[M], term: str, most: int) -> QuerySet[M]:
+        """The rows of `queryset`, which the filters have narrowed already; of many, the first `most` and one more."""
+        raise NotImplementedError
 
     def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
+        self, request: HttpRequest, queryset: QuerySet[M], search_term: str
+    ) -> tuple[QuerySet[M], bool]:
         term = search_term.strip()
         if not term:
             return queryset, False
-        return (queryset.none() if "\x00" in term else self.find(queryset, term)), False
+        if "\x00" in term or len(term) > MOST_TYPED:
+            return queryset.none(), False
+        return self.find(queryset, term, MOST_MATCHES if is_list(request) else MOST_AT_ONCE), False
+
+    def get_paginator(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Paginator[M]:
+        """A list that was searched ends after `MOST_MATCHES`, and says so."""
+        paginator = super().get_paginator(request, *args, **kwargs)
+        if is_list(request) and request.GET.get("q", "").strip():
+            vars(paginator)["most"] = MOST_MATCHES
+        return paginator
 
 
 def notification_matches(term: str, prefix: str = "") -> Iterator[Q]:
@@ -35,10 +51,11 @@ def notification_matches(term: str, prefix: str = "") -> Iterator[Q]:
 
     `prefix` is the way to the notification, such as "notification__".
     """
-    if len(term) > 1024:
-        return
     hashes = [
-        receiver_hash(name, term) for name in channel_names() if channel_class(name).receiver_problem(term) is None
+        receiver_hash(name, spelling)
+        for spelling in spellings(term)
+        for name in channel_names()
+        if channel_class(name).receiver_problem(spelling) is None
     ]
     if hashes:
         yield Q(**{f"{prefix}receiver_hash__in": hashes})
@@ -49,17 +66,13 @@ def notification_matches(term: str, prefix: str = "") -> Iterator[Q]:
     yield Q(**{f"{prefix}reference": term}) & ~Q(**{f"{prefix}reference": ""})
 
 
-def newest(rows: QuerySet[Any], matches: Iterable[Q]) -> set[Any]:
-    """The keys of the newest rows of each match, looked for one by one so that each uses its index."""
+def first_matches(queryset: QuerySet[M], matches: Iterable[Q], most: int) -> QuerySet[M]:
+    """The first rows of `queryset`, in its order, that fit any of `matches`: `most` of each, and one more.
+
+    They are looked for one by one so that each uses its index, among the rows that the filters left, so that the
+    bound never hides a row that fits. The row beyond the bound lets the list say that there are more.
+    """
     found: set[Any] = set()
     for match in matches:
-        found.update(rows.filter(match).order_by("-id").values_list("pk", flat=True)[:MOST_MATCHES])
-    return found
-
-
-def as_id(term: str) -> UUID | None:
-    """The notification id that the term spells, or None."""
-    try:
-        return UUID(term)
-    except ValueError:
-        return None
+        found.update(queryset.filter(match).values_list("pk", flat=True)[: most + 1])
+    return queryset.filter(pk__in=found)

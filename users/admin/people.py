@@ -81,7 +81,7 @@ class NewUserForm(ModelForm[User]):
 
 
 @admin.register(User)
-class UserAdmin(ExactSearch, DjangoUserAdmin[User], DeskAdmin[User]):
+class UserAdmin(ExactSearch[User], DjangoUserAdmin[User]):
     form: Any = UserChangeForm
     add_form = NewUserForm
     change_password_form = AdminPasswordChangeForm
@@ -107,7 +107,7 @@ class UserAdmin(ExactSearch, DjangoUserAdmin[User], DeskAdmin[User]):
             access += ("groups", "user_permissions")
         return (who, ("Access to this admin", {"fields": access}))
 
-    def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+    def find(self, queryset: QuerySet[User], term: str, most: int) -> QuerySet[User]:
         return queryset.filter(username__startswith=term)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
@@ -133,7 +133,7 @@ class UserAdmin(ExactSearch, DjangoUserAdmin[User], DeskAdmin[User]):
 
 
 @admin.register(Device)
-class DeviceAdmin(ExactSearch, DeskAdmin[Device]):
+class DeviceAdmin(ExactSearch[Device]):
     form = DeviceForm
     list_display = ("user", "channel", masked_address, "position")
     list_select_related = ("user",)
@@ -152,7 +152,7 @@ class DeviceAdmin(ExactSearch, DeskAdmin[Device]):
         may_change = self.has_change_permission(request) or obj is None
         return () if may_change else ("user", "channel", masked_address, "position")
 
-    def find(self, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+    def find(self, queryset: QuerySet[Device], term: str, most: int) -> QuerySet[Device]:
         return queryset.filter(user__username=term)
 
     def has_act_permission(self, request: HttpRequest) -> bool:
