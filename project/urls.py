@@ -9,6 +9,7 @@ from django.views.generic import RedirectView
 from notifications.admin.base import find_pages
 from notifications.api import errors
 from notifications.api.urls import urlpatterns as notification_calls
+from users.admin.second_factor import second_factor
 from users.api.urls import urlpatterns as user_calls
 
 urlpatterns = [
@@ -16,6 +17,7 @@ urlpatterns = [
     *user_calls,
     path("", RedirectView.as_view(url="/docs")),
     path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/second-factor/", second_factor, name="second_factor"),
     path("admin/search/", admin.site.admin_view(find_pages)),  # before unfold's own
     path("admin/", admin.site.urls),
     re_path(r"", errors.not_found),  # with DEBUG, Django's own answer would be a page

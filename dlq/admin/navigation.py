@@ -23,6 +23,8 @@ GROUPS = {
     "Access": [
         ("API keys", "key", "users_apikey"),
         ("Groups", "group", "auth_group"),
+        ("Second factors", "phonelink_lock", "otp_totp_totpdevice"),
+        ("Refused log-ins", "block", "axes_accessfailurelog"),
     ],
     "Workers": [
         ("Workers", "memory", "notifications_workerheartbeat"),

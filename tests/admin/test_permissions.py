@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from axes.models import AccessFailureLog
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group
@@ -14,6 +15,7 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from dlq.admin.verbs import VERBS
 from dlq.models import DeadLetter
@@ -50,6 +52,8 @@ def rows(db: None) -> dict[type[Model], Any]:
         BreakerEvent.objects.create(worker="w:1", channel="EMAIL", provider="smtp", state="open"),
         StaffAction.objects.create(actor="anna", action="replay", target="dead letter 1"),
         Group.objects.create(name="Support"),
+        TOTPDevice.objects.create(user=user, name="phone"),
+        AccessFailureLog.objects.create(username="joan", ip_address="192.0.2.1"),
     ]
     return {type(row): row for row in made}
 

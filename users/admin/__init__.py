@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from users.admin import keys, people
+from users.admin import keys, login, people, second_factor
 
-__all__ = ["keys", "people"]
+__all__ = ["keys", "login", "people", "second_factor"]
