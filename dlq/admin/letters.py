@@ -20,6 +20,7 @@ from dlq.admin.repairs import repair_page
 from dlq.models import DeadLetter
 from notifications.admin.base import Context, ReadOnlyAdmin, column, ids_of, is_list, time_column
 from notifications.admin.filters import TimeRange, WordFilter, word_filter
+from notifications.admin.marks import mark_when_rendered
 from notifications.admin.search import HELP, ExactSearch, first_matches, notification_matches
 from notifications.channels import channel_choices
 from notifications.models import cause_choices
@@ -93,7 +94,7 @@ class DeadLetterAdmin(ExactSearch[DeadLetter], ReadOnlyAdmin[DeadLetter]):
     )
     list_before_template = "dlq/list_before.html"
     search_fields = ("id",)
-    search_help_text = f"{HELP}, or letter number"
+    search_help_text = f"{HELP}, #letter"
     ordering = ("-id",)
     sortable_by = ()
     actions = ("replay_selected", "discard_selected")
@@ -145,7 +146,7 @@ class DeadLetterAdmin(ExactSearch[DeadLetter], ReadOnlyAdmin[DeadLetter]):
             "title": f"Dead letter {letter.pk}",
             **case_file.context(letter, may_act=self.has_act_permission(request)),
         }
-        return TemplateResponse(request, "dlq/case_file.html", context)
+        return mark_when_rendered(TemplateResponse(request, "dlq/case_file.html", context))
 
     def verb_view(self, request: HttpRequest, name: str) -> HttpResponse:
         self._guard(request, name)

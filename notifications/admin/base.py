@@ -17,7 +17,7 @@ from django.templatetags.static import static
 from django.utils.html import format_html
 
 from notifications.admin.listing import BoundedPaginator, DeskList, filter_parameters
-from notifications.admin.marks import mark_when_rendered
+from notifications.admin.marks import mark_when_rendered, marked
 from notifications.admin.unfold import ModelAdmin
 from notifications.staff import printed
 
@@ -30,6 +30,7 @@ MOST_TYPED = 1_024  # characters of a search, as many as a receiver can have
 class DeskAdmin(ModelAdmin[M]):
     """Lists that stay cheap on big tables, and a 403 for whoever posts without the right to act."""
 
+    change_list_template = "notifications/admin/change_list.html"
     paginator = BoundedPaginator
     show_full_result_count = False
     list_disable_select_all = True  # a selection is what was ticked
@@ -167,8 +168,8 @@ def confirmation(
         "button": button,
         "hidden": dict(hidden),
         "action": action,
-        "facts": list(facts),
-        "sentences": list(sentences),
+        "facts": [(name, marked(value)) for name, value in facts],
+        "sentences": [marked(sentence) for sentence in sentences],
         "form": form,
         "danger": danger,
         "also": also,

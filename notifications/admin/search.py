@@ -16,7 +16,7 @@ from notifications.message import receiver_hash
 from notifications.staff import MOST_AT_ONCE
 
 MOST_MATCHES = 1_000  # of a search, in a list; a verb for all that match reaches as many as a verb takes
-HELP = "Receiver (a number with its country code), user, reference or id"
+HELP = "Receiver (+49 …), user, reference, id"  # a number without its country code could be in any country
 
 M = TypeVar("M", bound=Model)
 

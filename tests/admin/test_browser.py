@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from base64 import b32decode
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django_otp.oath import totp
 from playwright.sync_api import Page, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
+from notifications.models import SandboxMessage
 from tests.admin.desk import PASSWORD, letter, row_of, superuser
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -54,14 +58,70 @@ def test_log_in_and_replay_a_dead_letter(page: Page) -> None:
     assert row_of(other).generation == 0
 
 
+def log_in(page: Page, address: str) -> None:
+    page.goto(f"/admin/login/?next={address}")
+    page.fill("[name=username]", "anna")
+    page.fill("[name=password]", PASSWORD)
+    page.click("button[type=submit]")
+
+
+def test_the_filters_are_reached_by_keyboard(page: Page) -> None:
+    superuser("anna", PASSWORD)
+    letter()
+    log_in(page, "/admin/dlq/deadletter/")
+    page.locator("#searchbar").focus()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Filters")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#filter-form")).to_be_visible()
+    assert page.evaluate("document.activeElement.closest('#filter-form') !== null")
+    page.keyboard.press("Escape")
+    expect(page.locator("#filter-form")).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [1280, 380])
+def test_no_word_is_too_long_for_its_place(page: Page, width: int) -> None:
+    superuser("anna", PASSWORD)
+    word = "W" * 255
+    dead = letter(subject=word, reference=word, user="u" * 150, last_error="e" * 900)
+    SandboxMessage.objects.create(notification_id=dead.notification_id, channel="EMAIL", subject=word, message=word)
+    page.set_viewport_size({"width": width, "height": 900})
+    lists = ("dlq/deadletter", "notifications/notification", "notifications/sandboxmessage")
+    pages = (f"dlq/deadletter/{dead.pk}/change", f"notifications/notification/{dead.notification_id}/change")
+    log_in(page, "/admin/")
+    for address in (*lists, *pages):
+        page.goto(f"/admin/{address}/")
+        over = page.evaluate(
+            "[...document.querySelectorAll('main *, #page *')].filter(each => !each.children.length"
+            " && each.textContent.length > 99 && (each.getBoundingClientRect().right > innerWidth"
+            " || each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).display !== 'inline'))"
+            ".map(each => each.className)"
+        )
+        assert over == [], address
+
+
+def test_a_second_factor_is_set_up_and_asked_for(page: Page, settings: Any) -> None:
+    settings.STAFF_SECOND_FACTOR = True
+    superuser("anna", PASSWORD)
+    log_in(page, "/admin/dlq/deadletter/")
+    expect(page.get_by_role("img", name="The secret as a QR code")).to_be_visible()
+    key = b32decode(page.locator("#secret").inner_text())
+    page.locator("#id_code").fill(f"{totp(key):06d}")
+    page.get_by_role("button", name="Confirm").click()
+    expect(page.get_by_text("From now on each log-in asks for a code")).to_be_visible()
+    page.context.clear_cookies()
+    log_in(page, "/admin/dlq/deadletter/")
+    expect(page.get_by_text("Type the code that your authenticator app shows")).to_be_visible()
+    page.locator("#id_code").fill(f"{totp(key, drift=1):06d}")  # the next one: the first was used
+    page.get_by_role("button", name="Confirm").click()
+    expect(page.locator("#searchbar")).to_be_visible()
+
+
 def test_replay_a_selection_from_the_list(page: Page) -> None:
     superuser("anna", PASSWORD)
     chosen = [letter(), letter()]
     left = letter()
-    page.goto("/admin/login/?next=/admin/dlq/deadletter/")
-    page.fill("[name=username]", "anna")
-    page.fill("[name=password]", PASSWORD)
-    page.click("button[type=submit]")
+    log_in(page, "/admin/dlq/deadletter/")
     for dead in chosen:
         page.locator(f"input.action-select[value='{dead.pk}']").check()
     page.select_option("select[name=action]", "replay_selected")
