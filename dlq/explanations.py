@@ -24,6 +24,10 @@ EXPLANATIONS: dict[Cause, Explanation] = {
         "channel or webhook, a number out of service.",
         "Ask for the current address, correct the receiver and replay; or discard.",
     ),
+    Cause.MAILBOX_FULL: Explanation(
+        "The receiver's mailbox was full, and stayed so for as long as we keep waiting.",
+        "Try again tomorrow: replay it then. If it is urgent, reach the person another way.",
+    ),
     Cause.REJECTED_CONTENT: Explanation(
         "The provider refused the text itself: too long for it, a forbidden format, or taken for spam.",
         "Read the provider's answer, correct the text and replay.",

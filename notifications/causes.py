@@ -41,6 +41,7 @@ class Cause(StrEnum):
 
     INVALID_RECEIVER = "invalid-receiver"
     UNKNOWN_RECEIVER = "unknown-receiver"
+    MAILBOX_FULL = "mailbox-full"
     REJECTED_CONTENT = "rejected-content"
     OPTED_OUT = "opted-out"
     THROTTLED = "throttled"

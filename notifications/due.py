@@ -131,13 +131,14 @@ def expire(limit: int) -> int:
 
 
 def give_up(patience: float, limit: int) -> int:
-    """Rows put off for longer than `patience` seconds, none of it their fault, end as dead; how many."""
+    """Rows put off for longer than `patience` seconds, unspent, end as dead; how many."""
     d = dialect()
     where = f"n.deferred_since < {d.later.format('-(%s)')} AND n.status IN ('{Status.WAITING}', '{Status.QUEUED}')"
     ends = (
         f"status = '{Status.DEAD}', last_error = CASE WHEN n.last_error = '' THEN"
         " 'The provider did not recover in time.' ELSE n.last_error END,"
-        f" last_cause = CASE n.reason WHEN '{Reason.THROTTLED}' THEN '{Cause.THROTTLED}'"
+        f" last_cause = CASE WHEN n.last_cause = '{Cause.MAILBOX_FULL}' THEN n.last_cause"
+        f" WHEN n.reason = '{Reason.THROTTLED}' THEN '{Cause.THROTTLED}'"
         f" ELSE '{Cause.PROVIDER_OUTAGE}' END"
     )
     return _end(where, limit, ends, [patience])

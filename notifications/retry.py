@@ -62,6 +62,8 @@ def failed(error: SendError, *, attempts: int, hold: bool, schedule: Sequence[fl
         return _waiting(Reason.THROTTLED, wait, error, deferral="begin")
     if error.cause is Cause.CREDENTIALS:  # ours, not the message's: it waits until somebody mends them
         return _waiting(Reason.OUTAGE, OUTAGE_PAUSE, error, deferral="begin")
+    if error.cause is Cause.MAILBOX_FULL:  # its owner has to make room: seldom, but for as long as an outage
+        return _waiting(Reason.RETRY, delay(schedule, len(schedule)), error, deferral="begin")
     if attempts >= len(schedule):
         return _dead(error.cause, error, spent=True)
     return _waiting(Reason.RETRY, max(delay(schedule, attempts), error.retry_after or 0.0), error, spent=True)

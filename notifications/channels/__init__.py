@@ -24,6 +24,7 @@ SANDBOX = "notifications.channels.sandbox.Sandbox"
 ABOUT = {
     Cause.INVALID_RECEIVER: About.RECEIVER,
     Cause.UNKNOWN_RECEIVER: About.RECEIVER,
+    Cause.MAILBOX_FULL: About.RECEIVER,
     Cause.OPTED_OUT: About.RECEIVER,
     Cause.REJECTED_CONTENT: About.TEXT,
     Cause.BUG: About.TEXT,

@@ -111,12 +111,19 @@ def test_what_is_past_its_expiry_ends(final: list[FinalRow]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "cause"), [(Reason.OUTAGE, Cause.PROVIDER_OUTAGE), (Reason.THROTTLED, Cause.THROTTLED)]
+    ("reason", "last", "cause"),
+    [
+        (Reason.OUTAGE, "", Cause.PROVIDER_OUTAGE),
+        (Reason.OUTAGE, Cause.CREDENTIALS, Cause.PROVIDER_OUTAGE),
+        (Reason.THROTTLED, Cause.THROTTLED, Cause.THROTTLED),
+        (Reason.RETRY, Cause.MAILBOX_FULL, Cause.MAILBOX_FULL),
+        (Reason.PARKED, Cause.MAILBOX_FULL, Cause.MAILBOX_FULL),
+    ],
 )
-def test_what_was_put_off_for_too_long_is_dead(reason: Reason, cause: Cause, final: list[FinalRow]) -> None:
+def test_what_was_put_off_for_too_long_is_dead(reason: Reason, last: str, cause: Cause, final: list[FinalRow]) -> None:
     patient = row(Status.WAITING, due_at=LATER, reason=reason, deferred_since=ago(50))
-    waiting = row(Status.WAITING, due_at=LATER, reason=reason, deferred_since=ago(200))
-    queued = row(Status.QUEUED, reason=reason, deferred_since=ago(200), last_error="503")
+    waiting = row(Status.WAITING, due_at=LATER, reason=reason, last_cause=last, deferred_since=ago(200))
+    queued = row(Status.QUEUED, reason=reason, last_cause=last, deferred_since=ago(200), last_error="503")
     sending = row(Status.SENDING, deferred_since=ago(200))
     assert due.give_up(100, 10) == 2
     assert [read(one.id).status for one in (patient, waiting, queued, sending)] == [

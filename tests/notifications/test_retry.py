@@ -80,6 +80,15 @@ def test_each_time_it_is_throttled_it_waits_as_long_as_for_a_retry(
     assert step <= verdict.due_in <= step * (1 + JITTER)
 
 
+@given(schedules, st.integers(0, 50), st.booleans())
+def test_a_full_mailbox_waits_long_and_spends_nothing(schedule: tuple[float, ...], attempts: int, hold: bool) -> None:
+    verdict = fail(SendError(Cause.MAILBOX_FULL), attempts, hold=hold, schedule=schedule)
+    assert (verdict.status, verdict.reason, verdict.spent) == (Status.WAITING, Reason.RETRY, False)
+    assert (verdict.deferral, verdict.outcome) == ("begin", Outcome.TRANSIENT)
+    assert verdict.due_in is not None
+    assert schedule[-1] <= verdict.due_in <= min(schedule[-1] * (1 + JITTER), LONGEST_WAIT)
+
+
 @pytest.mark.parametrize("reason", list(Reason))
 def test_putting_back_spends_nothing_and_writes_no_attempt(reason: Reason) -> None:
     verdict = retry.put_back(reason, 3.0)
