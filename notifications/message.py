@@ -19,7 +19,7 @@ from django.conf import settings
 from msgspec import UNSET, Meta, UnsetType
 
 from notifications.causes import PRIORITIES, Priority
-from notifications.channels import channel_class, channel_names
+from notifications.channels import Channel, channel_class, channel_names
 from notifications.complaints import Errors, explain, explain_batch
 
 MAX_BATCH = 5_000
@@ -332,7 +332,14 @@ def _problems(said: Draft | Message, channel: str | None, receiver: str | None) 
         if rules.too_long(getattr(said, field)):
             yield field, f"Must have at most {rules.max_message} for {channel}."
     if receiver is not None:
-        at_intake = isinstance(said, Draft)  # a record was accepted, perhaps under other settings
-        problem = rules.receiver_problem(receiver) or (rules.intake_problem(receiver) if at_intake else None)
-        if problem:
-            yield "receiver", problem
+        yield from _receiver_problems(said, rules, receiver)
+
+
+def _receiver_problems(said: Draft | Message, rules: type[Channel], receiver: str) -> Iterator[tuple[str, str]]:
+    """By length first: what a rule costs may grow with it."""
+    at_intake = isinstance(said, Draft)  # a record was accepted, perhaps under other settings
+    if len(receiver) > LENGTHS["receiver"]:
+        if not said.receiver:  # one that was given is complained of among the texts; this is a device's
+            yield "receiver", f"Must have at most {LENGTHS['receiver']:,} characters."
+    elif problem := rules.receiver_problem(receiver) or (rules.intake_problem(receiver) if at_intake else None):
+        yield "receiver", problem

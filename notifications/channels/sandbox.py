@@ -18,7 +18,7 @@ from notifications.channels import Channel, Outgoing, SendError, channel_class
 
 WORDS = "transient|permanent|optedout|throttled|uncertain|credentials"
 # The end of a Slack webhook's path, a Slack id after its first letter, or a local part at sandbox.test.
-WORD = re.compile(rf"(?:[CGDUW]|.*/|)({WORDS})(?:(?:\+[^@]*)?@sandbox\.test)?", re.IGNORECASE)
+WORD = re.compile(rf"(?:[CGDUW]|.*/|)({WORDS})(?:(?:\+[^@/]*)?@sandbox\.test)?", re.IGNORECASE)
 NUMBERS = {
     "+15005550001": "permanent",
     "+15005550004": "optedout",

@@ -1,0 +1,84 @@
+"""E-mail addresses: one plain spelling each, bounded before any of it is encoded, the domain in ASCII by IDNA 2008."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+import idna
+
+# RFC 5321's dot-string (quoted local parts and address literals are not taken) and a domain name.
+ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+LAST_LABEL = rf"(?![0-9]+\Z){LABEL}"
+LOCAL = rf"(?P<local>{ATOM}(?:\.{ATOM})*)"
+ADDRESS = re.compile(rf"{LOCAL}@(?:{LABEL}\.)+{LAST_LABEL}")
+SENDER = re.compile(rf"{LOCAL}@(?:{LABEL}\.)*{LAST_LABEL}")  # ours may be of a host without a dot
+NAMED = re.compile(
+    r'(?:"(?P<quoted>(?:[^"\\]|\\.)*)" *|(?P<plain>[^"<>,;:@\\]*))<(?P<named>[^<>\s]+)>|(?P<bare>[^<>\s]+)'
+)
+QUOTED_PAIR = re.compile(r"\\(.)")
+HOST = re.compile(rf"(?:{LABEL}\.)+{LAST_LABEL}")
+
+MAX_ADDRESS, MAX_LOCAL, MAX_DOMAIN, MAX_LABEL = 254, 64, 253, 63  # RFC 5321 4.5.3.1, RFC 1035 2.3.4
+MAX_SENDER = 600
+
+NOT_PLAIN = "Must be one plain e-mail address, such as name@example.com."
+TOO_LONG = f"Must have at most {MAX_ADDRESS} characters, and {MAX_LOCAL} before the @."
+NOT_A_DOMAIN = "Must have a domain that exists in ASCII: this one is not allowed by IDNA 2008."
+
+
+def address_problem(address: str, pattern: re.Pattern[str] = ADDRESS) -> str | None:
+    """Why this is not one plain address, as a sentence, or None."""
+    if len(address) > MAX_ADDRESS:
+        return TOO_LONG
+    try:
+        written = in_ascii(address)
+    except UnicodeError:
+        return NOT_A_DOMAIN
+    found = pattern.fullmatch(written)
+    if found is None:
+        return NOT_PLAIN
+    return TOO_LONG if len(written) > MAX_ADDRESS or len(found["local"]) > MAX_LOCAL else None
+
+
+def canonical_address(address: str) -> str:
+    """The one spelling of an address, its domain in ASCII and in lower case; what is no address stays as it is."""
+    try:
+        local, _, domain = in_ascii(address).rpartition("@")
+    except UnicodeError:
+        return address
+    return f"{local}@{domain.lower()}"
+
+
+def in_ascii(address: str) -> str:
+    """The address with its domain in ASCII. Raises UnicodeError where that cannot be."""
+    if address.isascii():
+        return address
+    local, at, domain = address.rpartition("@")
+    return f"{local}{at}{domain_in_ascii(domain)}"
+
+
+@lru_cache(maxsize=4096)
+def domain_in_ascii(domain: str) -> str:
+    """By IDNA 2008 after the mapping of UTS 46, non-transitional: faß.example is not fass.example.
+
+    Raises UnicodeError for what they refuse. The bounds come first: encoding a label costs its length squared.
+    """
+    if domain.isascii():
+        return domain
+    if len(domain) > MAX_DOMAIN or len(domain.encode()) > MAX_DOMAIN or max(map(len, domain.split("."))) > MAX_LABEL:
+        raise UnicodeError("A domain has at most 253 octets, and a label 63.")
+    return idna.encode(domain, uts46=True, std3_rules=True).decode("ascii")
+
+
+def parse_sender(text: str) -> tuple[str, str]:
+    """The (display name, address in ASCII) of a text such as App <app@example.com>. Raises ValueError."""
+    said = NAMED.fullmatch(text.strip()) if len(text) <= MAX_SENDER and text.isprintable() else None
+    if said is None:
+        raise ValueError(f"one address, such as App <app@example.com>, in at most {MAX_SENDER} characters")
+    address = said["named"] or said["bare"]
+    if problem := address_problem(address, SENDER):
+        raise ValueError(f"an address that mail servers take. {problem}")
+    quoted = said["quoted"]
+    return QUOTED_PAIR.sub(r"\1", quoted) if quoted is not None else (said["plain"] or "").strip(), in_ascii(address)
