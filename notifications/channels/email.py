@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import binascii
 import re
 import threading
-from email.header import Header
-from email.utils import formatdate, parseaddr
-from typing import Any, ClassVar, NamedTuple, Protocol, Self
+from hashlib import blake2b
+from typing import Any, ClassVar, Protocol, Self
 
 from anymail.exceptions import (
     AnymailAPIError,
@@ -19,26 +17,21 @@ from anymail.exceptions import (
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMultiAlternatives, get_connection
-from django.core.mail.message import sanitize_address
 from requests import Session
 
 from notifications.causes import Cause
 from notifications.channels import Channel, Outgoing, SendError, postmark_codes
+from notifications.channels.address import address_problem, canonical_address, parse_sender
 from notifications.channels.http import Answer, Http, refusal, retry_after
+from notifications.channels.mime import AUTOMATIC, Mail, address_of, mime, written_sender
 from notifications.channels.redaction import message_id, queue_id, shown
 from notifications.channels.sessions import Lean
-from notifications.channels.smtp import Smtp, Tls
+from notifications.channels.smtp import Smtp
+from notifications.channels.smtp_session import Tls
 
 DJANGO_SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
 MAX_BYTES = 256 * 1024
-# RFC 5321's dot-string (quoted local parts and address literals are not taken) and a dotted domain.
-ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-ADDRESS = re.compile(rf"(?P<local>{ATOM}(?:\.{ATOM})*)@(?:{LABEL}\.)+(?![0-9]+\Z){LABEL}")
-MAX_ADDRESS, MAX_LOCAL = 254, 64
-LINE_END = re.compile(r"\r\n|\r|\n")
-MAX_LINE = 998  # RFC 5322
 PROVIDER_ID = re.compile(r"[A-Za-z0-9._@<>:+/=-]{1,255}")
 
 
@@ -53,12 +46,11 @@ class Email(Channel):
     def __init__(self, carrier: Carrier, *, sender: str, default_subject: str) -> None:
         """`sender` is an address, with or without a display name."""
         try:
-            self._sender = sanitize_address(sender, "utf-8")
-        except ValueError:
-            raise ImproperlyConfigured(
-                "DEFAULT_FROM_EMAIL must be one address, such as App <app@example.com>."
-            ) from None
-        self._domain = parseaddr(self._sender)[1].rpartition("@")[2]
+            name, address = parse_sender(sender)
+        except ValueError as wrong:
+            raise ImproperlyConfigured(f"DEFAULT_FROM_EMAIL must be {wrong}.") from None
+        self._sender = written_sender(name, address)
+        self._domain = address.rpartition("@")[2]
         self._default_subject = default_subject
         self._carrier = carrier
         self.provider = carrier.provider
@@ -75,17 +67,11 @@ class Email(Channel):
 
     @classmethod
     def receiver_problem(cls, receiver: str) -> str | None:
-        address = ADDRESS.fullmatch(_ascii(receiver))
-        if address is None:
-            return "Must be one plain e-mail address, such as name@example.com."
-        if len(address[0]) > MAX_ADDRESS or len(address["local"]) > MAX_LOCAL:
-            return f"Must have at most {MAX_ADDRESS} characters, and {MAX_LOCAL} before the @."
-        return None
+        return address_problem(receiver)
 
     @classmethod
     def canonical(cls, receiver: str) -> str:
-        local, _, domain = _ascii(receiver).rpartition("@")
-        return f"{local}@{domain.lower()}"
+        return canonical_address(receiver)
 
     @classmethod
     def too_long(cls, text: str) -> bool:
@@ -105,23 +91,12 @@ class Email(Channel):
             subject=" ".join(notification.subject.splitlines()) or self._default_subject,
             text=notification.message,
             html=notification.html,
-            message_id=f"<{notification.id}@{self._domain}>",  # so that a duplicate collapses in mail clients
+            message_id=f"<{notification.id}@{_digest(notification)}.{self._domain}>",
         )
         return self._carrier.carry(mail)
 
     def close(self) -> None:
         self._carrier.close()
-
-
-class Mail(NamedTuple):
-    """One mail to one receiver."""
-
-    sender: str  # as the From header says it, in ASCII
-    receiver: str  # in ASCII
-    subject: str
-    text: str
-    html: str
-    message_id: str
 
 
 class Carrier(Protocol):
@@ -136,7 +111,7 @@ class Carrier(Protocol):
 
 
 class OverSmtp:
-    """Builds the MIME text itself: Django's and the standard library's builders cost more than the sending."""
+    """SMTP, with a client and mails of our own."""
 
     provider = "smtp"
 
@@ -145,7 +120,7 @@ class OverSmtp:
         self.close = smtp.close
 
     def carry(self, mail: Mail) -> str:
-        return queue_id(self._smtp.send(parseaddr(mail.sender)[1], mail.receiver, mime(mail)), mail.receiver)
+        return queue_id(self._smtp.send(address_of(mail.sender), mail.receiver, mime(mail)), mail.receiver)
 
 
 class OverBackend:
@@ -209,43 +184,20 @@ def _smtp() -> OverSmtp:
             password=settings.EMAIL_HOST_PASSWORD,
             tls=tls,
             timeout=settings.SEND_TIMEOUT_SECONDS,
+            helo=settings.EMAIL_HELO,
         )
     )
 
 
-def mime(mail: Mail) -> bytes:
-    """The mail as SMTP carries it: ASCII, CRLF at every end, no line over 998 characters."""
-    head = (
-        f"From: {mail.sender}\r\nTo: {mail.receiver}\r\nSubject: {_header(mail.subject)}\r\n"
-        f"Date: {formatdate()}\r\nMessage-ID: {mail.message_id}\r\nMIME-Version: 1.0\r\n"
-    ).encode("ascii")
-    text = _part(mail.text, b"plain")
-    if not mail.html:
-        return head + text
-    boundary = b"=_" + mail.message_id[1:].partition("@")[0].encode()  # has random bits nobody knew before
-    parts = b"".join(b"--%b\r\n%b" % (boundary, part) for part in (text, _part(mail.html, b"html")))
-    kind = b'Content-Type: multipart/alternative; boundary="%b"\r\n\r\n' % boundary
-    return b"%b%b%b--%b--\r\n" % (head, kind, parts, boundary)
-
-
-def _header(text: str) -> str:
-    if text.isascii() and text.isprintable() and "=?" not in text:
-        return text
-    return Header(text, "utf-8", header_name="Subject").encode(linesep="\r\n")
-
-
-def _part(text: str, kind: bytes) -> bytes:
-    data = LINE_END.sub("\r\n", text).encode() + b"\r\n"
-    encoding = b"7bit"
-    if not data.isascii() or b"\x00" in data or max(map(len, data.split(b"\r\n"))) > MAX_LINE:
-        data, encoding = binascii.b2a_qp(data), b"quoted-printable"
-    return b"Content-Type: text/%b; charset=utf-8\r\nContent-Transfer-Encoding: %b\r\n\r\n%b" % (kind, encoding, data)
+def _digest(notification: Outgoing) -> str:
+    """Of the content: mail clients take mails with one Message-ID for the same, which an edited one is not."""
+    content = "\0".join((notification.subject, notification.message, notification.html))
+    return blake2b(content.encode(errors="surrogatepass"), digest_size=6).hexdigest()
 
 
 def _message(mail: Mail) -> EmailMultiAlternatives:
-    message = EmailMultiAlternatives(
-        mail.subject, mail.text, mail.sender, [mail.receiver], headers={"Message-ID": mail.message_id}
-    )
+    headers = {"Message-ID": mail.message_id, "Auto-Submitted": AUTOMATIC}
+    message = EmailMultiAlternatives(mail.subject, mail.text, mail.sender, [mail.receiver], headers=headers)
     if mail.html:
         message.attach_alternative(mail.html, "text/html")
     return message
@@ -293,14 +245,3 @@ def _refused(answer: Answer, secrets: tuple[str, ...]) -> SendError | None:
     code = answer.json().get("ErrorCode")
     meaning = postmark_codes.CODES.get(code) if isinstance(code, int) and answer.status == 422 else None
     return meaning.error(detail, wait) if meaning else refusal(answer.status, detail, wait)
-
-
-def _ascii(address: str) -> str:
-    """The address with its domain in ASCII (IDNA); unchanged where that cannot be."""
-    if address.isascii():
-        return address
-    local, at, domain = address.rpartition("@")
-    try:
-        return f"{local}{at}{domain.encode('idna').decode()}"
-    except UnicodeError:
-        return address
