@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -38,11 +39,22 @@ class Dialogue:
     def write(self, data: bytes) -> None:
         self._socket.sendall(data)
 
+    def drip(self, data: bytes, seconds: float) -> bool:
+        """A byte every so many seconds; False as soon as the client has gone."""
+        for number in range(len(data)):
+            time.sleep(seconds)
+            try:
+                self._socket.sendall(data[number : number + 1])
+            except OSError:
+                return False
+        return True
+
 
 @contextmanager
-def dialogue(serve: Callable[[Dialogue], None]) -> Iterator[int]:
+def dialogue(serve: Callable[[Dialogue], None], *, host: str = "127.0.0.1") -> Iterator[int]:
     """Serves one connection; the port. What `serve` raises is raised here at the end."""
-    listening = socket.create_server(("127.0.0.1", 0))
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.create_server((host, 0), family=family)
     failures: list[BaseException] = []
 
     def run() -> None:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import email
 from email.message import EmailMessage
-from email.policy import default
 
 import pytest
 import trustme
 from django.core.exceptions import ImproperlyConfigured
-from hypothesis import given
-from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
 from notifications.causes import Cause, Outcome
 from notifications.channels import SendError
-from notifications.channels.email import Email, Mail, OverBackend, OverSmtp, mime
-from notifications.channels.smtp import Smtp, Tls
-from project.environment import env
+from notifications.channels.email import Email, OverBackend, OverSmtp
+from notifications.channels.smtp import Smtp
+from notifications.channels.smtp_session import Tls
+from project import environment
 from tests.channels.parts import Note, tls_pair
 from tests.channels.raw import Dialogue, dialogue
 from tests.fakes.postmark import PostmarkFake
@@ -31,10 +28,6 @@ def over_smtp(fake: SmtpFake, *, tls: Tls = "") -> Email:
 
 def plain_smtp(port: int) -> Smtp:
     return Smtp("127.0.0.1", port, user="", password="", tls="", timeout=5)
-
-
-def parse(mail: bytes) -> EmailMessage:
-    return email.message_from_bytes(mail, policy=default)
 
 
 def part(mail: EmailMessage, kind: str) -> str:
@@ -53,7 +46,7 @@ def test_a_mail_as_it_arrives() -> None:
     assert mail["To"] == "Bob@xn--exmple-cua.com"
     assert mail["From"] == "Äpp <app@example.com>"
     assert mail["Subject"] == "Ihre Bestellung №1"
-    assert mail["Message-ID"] == f"<{note.id}@example.com>"
+    assert mail["Message-ID"].startswith(f"<{note.id}@")
     assert mail["Date"]
     assert mail.get_content_type() == "multipart/alternative"
     assert part(mail, "plain").rstrip("\n") == note.message
@@ -81,31 +74,6 @@ def test_a_receiver_that_is_no_address_is_not_written_to_the_wire() -> None:
             over_smtp(fake).send(Note("bob@example.com>\r\nRCPT TO:<eve@example.com"))
         assert (caught.value.cause, caught.value.permanent) == (Cause.INVALID_RECEIVER, True)
         assert fake.connections == 0
-
-
-# Mail has no way to say a control character other than tab and line breaks in a text part.
-TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"], include_characters="\t\n"), max_size=2_000)
-
-
-@given(text=TEXT, html=TEXT, subject=st.text(st.characters(exclude_categories=["Cs", "C", "Z"]), max_size=255))
-def test_every_text_survives_the_mail(text: str, html: str, subject: str) -> None:
-    written = mime(Mail("a@example.com", "b@example.com", subject, text, html, "<id@example.com>"))
-    assert written.isascii()
-    assert written.endswith(b"\r\n")
-    assert b"\n" not in written.replace(b"\r\n", b"")
-    assert max(map(len, written.split(b"\r\n"))) <= 998
-    mail = parse(written)
-    if html:  # of two parts, where the last line break of each belongs to the boundary
-        assert (part(mail, "plain"), part(mail, "html")) == (text, html)
-    else:
-        assert part(mail, "plain") == text + "\n"
-    assert (mail["Subject"] or "").strip() == subject
-
-
-def test_a_very_long_line_is_folded() -> None:
-    written = mime(Mail("a@example.com", "b@example.com", "Hi", "x" * 250_000, "", "<id@example.com>"))
-    assert max(map(len, written.split(b"\r\n"))) <= 998
-    assert part(parse(written), "plain").rstrip("\n") == "x" * 250_000
 
 
 def test_a_session_is_reused_and_reopened_when_the_server_closed_it() -> None:
@@ -238,9 +206,10 @@ def test_tls_that_the_server_does_not_offer_is_not_done_without() -> None:
         assert fake.accepted == []
 
 
-def test_email_url_leads_to_the_server(settings: Settings) -> None:
+def test_email_url_leads_to_the_server(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     with SmtpFake(login=("user", "right")) as fake:
-        for name, value in env.email_url_config(fake.url).items():
+        monkeypatch.setenv("EMAIL_URL", fake.url)
+        for name, value in environment.email_url("EMAIL_URL").items():
             setattr(settings, name, value)
         settings.EMAIL_CONFIGURED = True
         settings.DEFAULT_FROM_EMAIL = "App <app@example.com>"

@@ -18,11 +18,28 @@ logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd logs every com
 
 
 class SmtpFake(Fake):
-    """Receivers are addresses. With a `login` AUTH is required; with `tls` it is STARTTLS, or TLS at once."""
+    """Receivers are addresses. With a `login` AUTH is required; with `tls` it is STARTTLS, or TLS at once.
 
-    def __init__(self, *, login: tuple[str, str] | None = None, tls_at_once: bool = False, **given: Any) -> None:
+    `most` is how many connections it allows at once; another one is refused with `crowded` and counted.
+    """
+
+    def __init__(
+        self,
+        *,
+        login: tuple[str, str] | None = None,
+        tls_at_once: bool = False,
+        most: int = 1_000_000,
+        crowded: str = "421 4.7.0 fake.test Error: too many connections from 127.0.0.1",
+        **given: Any,
+    ) -> None:
         super().__init__(**given)
         self.login = login
+        self.most = most
+        self.crowded = crowded
+        self.refused_connections = 0
+        self.most_open = 0
+        self.names: list[str] = []  # as EHLO said them
+        self.mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN")
         self.pipelining = True
         self.tls_at_once = tls_at_once
         self.mails: list[bytes] = []
@@ -33,6 +50,10 @@ class SmtpFake(Fake):
         scheme = "smtp" if not self.tls else "smtp+ssl" if self.tls_at_once else "smtp+tls"
         user = f"{self.login[0]}:{self.login[1]}@" if self.login else ""
         return f"{scheme}://{user}127.0.0.1:{self.port}"
+
+    @property
+    def open_connections(self) -> int:
+        return len(self._open)
 
     @property
     def listening_tls(self) -> ssl.SSLContext | None:
@@ -51,6 +72,7 @@ class SmtpFake(Fake):
             tls_context=starttls,
             require_starttls=starttls is not None,
             auth_require_tls=False,
+            auth_exclude_mechanism=[name for name in ("PLAIN", "LOGIN") if name not in self.mechanisms],
             authenticator=self._authenticate,
             ident="fake",
             hostname="fake.test",
@@ -67,13 +89,30 @@ class _Connection(SMTP):
         super().__init__(handler, **given)
         self._fake = fake
 
+        self._refused = False
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self.transport is None and self._fake.open_connections >= self._fake.most:
+            self._refused = True
+            self._fake.refused_connections += 1
+            cast("asyncio.Transport", transport).write(f"{self._fake.crowded}\r\n".encode())
+            transport.close()
+            return
         self._fake.opened(self, transport)
+        self._fake.most_open = max(self._fake.most_open, self._fake.open_connections)
         super().connection_made(transport)
 
+    def data_received(self, data: bytes) -> None:
+        if not self._refused:
+            super().data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return None if self._refused else super().eof_received()
+
     def connection_lost(self, error: Exception | None) -> None:
-        self._fake.closed(self)
-        super().connection_lost(error)
+        if not self._refused:
+            self._fake.closed(self)
+            super().connection_lost(error)
 
 
 class _Handler:
@@ -87,6 +126,7 @@ class _Handler:
         self, server: SMTP, session: Session, envelope: Envelope, name: str, replies: list[str]
     ) -> list[str]:
         session.host_name = name
+        self._fake.names.append(name)
         return [*replies[:-1], "250-PIPELINING", replies[-1]] if self._fake.pipelining else replies
 
     async def mail(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:

@@ -1,0 +1,199 @@
+"""What a mail server's refusal means and whom it is about: tables by enhanced status code, reply code and phase.
+
+The enhanced codes are those of IANA's registry (RFC 3463 and its successors, among them RFC 4954, 7372, 7504 and
+7505), the reply codes those of RFC 5321. docs/channels.md shows the whole of it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple
+
+from notifications.causes import About, Cause
+from notifications.channels import SendError
+from notifications.channels.redaction import shown
+
+Phase = Literal["connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "dot"]
+
+ENHANCED = re.compile(rb"([245])\.(\d{1,3})\.(\d{1,3})(?!\d)")
+ENHANCED_BEHIND = re.compile(rb"\(#([245])\.(\d{1,3})\.(\d{1,3})\)")  # as qmail and its heirs write it
+MAX_WORDS = 1_000  # bytes of a reply that are looked at
+
+# Postfix checks client, name and sender at RCPT unless told otherwise (smtpd_delay_reject) and gives them the codes
+# it gives a receiver. These are the fixed words with which its smtpd_check.c begins.
+POSTFIX = re.compile(
+    rb"(?:[245]\.\d{1,3}\.\d{1,3} )?(?:<[^<>]{0,320}>: )?(?:Service unavailable[;,] )?(?:Unverified )?"
+    rb"(Client host|Helo command|Sender address|Recipient address)(?: rejected:| \[)"
+)
+RELAY_DENIED = re.compile(rb"(?:[245]\.\d{1,3}\.\d{1,3} )?(?:<[^<>]{0,320}>: )?Relay access denied")
+
+
+class Meaning(NamedTuple):
+    """What became of a mail. `policy` marks a refusal that may be of this receiver or of us."""
+
+    cause: Cause
+    about: About
+    permanent: bool = False
+    policy: bool = False
+
+
+ACCOUNT = Meaning(Cause.CREDENTIALS, About.ACCOUNT)
+SENDER = Meaning(Cause.CREDENTIALS, About.SENDER)
+SLOWER = Meaning(Cause.THROTTLED, About.ACCOUNT)
+SERVER = Meaning(Cause.PROVIDER_ERROR, About.PROVIDER)
+NOT_NOW = Meaning(Cause.PROVIDER_ERROR, About.RECEIVER)
+NO_ADDRESS = Meaning(Cause.INVALID_RECEIVER, About.RECEIVER, permanent=True)
+NOBODY = Meaning(Cause.UNKNOWN_RECEIVER, About.RECEIVER, permanent=True)
+FULL = Meaning(Cause.MAILBOX_FULL, About.RECEIVER)
+TEXT = Meaning(Cause.REJECTED_CONTENT, About.TEXT, permanent=True)
+POLICY = Meaning(Cause.REJECTED_CONTENT, About.RECEIVER, permanent=True, policy=True)
+
+
+class ByPhase(NamedTuple):
+    """Before a receiver was named, when one was (RCPT, DATA), and after the mail."""
+
+    session: Meaning
+    receiver: Meaning
+    mail: Meaning
+
+
+def always(meaning: Meaning) -> ByPhase:
+    return ByPhase(meaning, meaning, meaning)
+
+
+Detail = tuple[int, int]  # (subject, detail) of an enhanced code
+
+# The same whether the code is 4.x.x or 5.x.x.
+EITHER_CLASS: dict[Detail, ByPhase] = {
+    (1, 7): always(SENDER),  # bad sender's mailbox syntax
+    (1, 8): always(SENDER),  # bad sender's system
+    (2, 2): ByPhase(SERVER, FULL, FULL),
+    (2, 252): always(SENDER),  # Exchange: SendAsDenied
+    (4, 5): always(SLOWER),  # congestion, and daily quotas
+    (5, 3): always(SLOWER),  # too many recipients
+    (7, 28): always(SLOWER),  # mail flood
+    **dict.fromkeys([(7, detail) for detail in (8, 9, 10, 11, 12, 13, 14, 30)], always(ACCOUNT)),  # AUTH and TLS
+    **dict.fromkeys([(7, detail) for detail in (20, 21, 22, 23, 24, 26, 27, 29)], always(SENDER)),  # DKIM, SPF, ARC
+    (7, 25): always(ACCOUNT),  # our address has no name
+}
+
+# 5.x.x: by subject and detail, or by subject.
+PERMANENT: dict[Detail | int, ByPhase] = {
+    1: ByPhase(SENDER, NOBODY, NOBODY),
+    (1, 3): ByPhase(SENDER, NO_ADDRESS, NO_ADDRESS),
+    2: ByPhase(SENDER, NOBODY, NOBODY),
+    (2, 3): always(TEXT),  # too large for the mailbox
+    3: always(SERVER),
+    (3, 4): always(TEXT),  # too large for the system
+    4: always(SERVER),
+    (4, 1): ByPhase(SERVER, NOBODY, NOBODY),  # no answer from the receiver's host; Exchange: no such receiver
+    (4, 4): ByPhase(SERVER, NOBODY, NOBODY),  # no way to it
+    6: ByPhase(SENDER, TEXT, TEXT),
+    (6, 7): ByPhase(SENDER, NO_ADDRESS, TEXT),  # not an ASCII address
+    7: ByPhase(ACCOUNT, POLICY, TEXT),
+    (7, 17): ByPhase(ACCOUNT, NOBODY, NOBODY),  # the mailbox has another owner now
+    (7, 18): ByPhase(ACCOUNT, NOBODY, NOBODY),  # the domain has
+}
+
+# 4.x.x, by subject; what is not here is the server's, or of this receiver where it is said at RCPT.
+TEMPORARY: dict[int, ByPhase] = {
+    1: ByPhase(Meaning(Cause.PROVIDER_ERROR, About.SENDER), NOT_NOW, NOT_NOW),
+    2: ByPhase(SERVER, NOT_NOW, NOT_NOW),
+    7: ByPhase(Meaning(Cause.PROVIDER_ERROR, About.ACCOUNT), NOT_NOW, SERVER),
+}
+OTHER_TEMPORARY = ByPhase(SERVER, NOT_NOW, SERVER)
+
+# Replies without an enhanced code, or with one that tells of the protocol alone (5.5.x, 5.0.0).
+LOGIN_WANTED = frozenset({432, 523, 525, 530, 534, 535, 538})  # RFC 4954, RFC 5248
+AT_CONNECT = {500: SERVER, 502: SERVER}  # otherwise we are not let in
+AT_MAIL = {552: TEXT}  # RFC 1870; otherwise our address is refused, for every receiver alike
+AT_RECEIVER = {
+    **dict.fromkeys((501, 555), NO_ADDRESS),
+    **dict.fromkeys((521, 550, 551, 553, 556), NOBODY),
+    **dict.fromkeys((503, 504), ACCOUNT),  # no AUTH before, or no full name in EHLO
+    552: FULL,
+    554: POLICY,
+}
+AFTER_MAIL = dict.fromkeys((550, 551, 552, 553, 554, 556), TEXT)
+
+
+class PolicyRefusal(SendError):
+    """Refused at RCPT by a rule that may be about this receiver or about us; `code` tells equal ones."""
+
+    code: tuple[int, int, int]
+
+
+def refusal(phase: Phase, code: int, text: bytes, *secrets: str) -> SendError:
+    """The error for a negative reply."""
+    text = text[:MAX_WORDS]
+    meaning = meaning_of(phase, code, text)
+    name = "DATA" if phase == "dot" else phase.upper()
+    words = shown(f"{name}: {code} {text.decode(errors='replace')}", *secrets)
+    kind = PolicyRefusal if meaning.policy else SendError
+    error = kind(meaning.cause, words, about=meaning.about, permanent=meaning.permanent)
+    if isinstance(error, PolicyRefusal):
+        error.code = (code, *enhanced_of(text))
+    return error
+
+
+def meaning_of(phase: Phase, code: int, text: bytes) -> Meaning:
+    """By login codes, then Postfix's words at RCPT, then the enhanced code, then the reply code."""
+    if code in LOGIN_WANTED:
+        return ACCOUNT
+    detail = enhanced_of(text)
+    if phase in ("rcpt", "data") and (said := _as_postfix_says(code, text, detail)):
+        return said
+    if code < 500:
+        return _temporary(phase, code, detail)
+    found = EITHER_CLASS.get(detail) or PERMANENT.get(detail) or PERMANENT.get(detail[0])
+    return _in(found, phase) if found else _by_reply_code(phase, code)
+
+
+def enhanced_of(text: bytes) -> Detail:
+    """(subject, detail), or (0, 0) where there is none."""
+    found = ENHANCED.match(text) or ENHANCED_BEHIND.search(text)
+    return (int(found[2]), int(found[3])) if found else (0, 0)
+
+
+def _as_postfix_says(code: int, text: bytes, detail: Detail) -> Meaning | None:
+    if RELAY_DENIED.match(text):
+        return ACCOUNT
+    found = POSTFIX.match(text)
+    if found is None or detail in EITHER_CLASS:
+        return None
+    if found[1] == b"Recipient address":
+        return NO_ADDRESS if code == 504 else None
+    return SENDER if found[1] == b"Sender address" else ACCOUNT
+
+
+def _temporary(phase: Phase, code: int, detail: Detail) -> Meaning:
+    if detail in EITHER_CLASS:
+        return _in(EITHER_CLASS[detail], phase)
+    if code == 421:  # the server ends the session: for this mail it is too much, or it ends altogether
+        return SLOWER if detail[0] == 7 or phase in ("connect", "ehlo") else SERVER
+    if code == 454 and phase not in ("auth", "starttls"):  # Amazon SES: its rate or its quota
+        return SLOWER
+    return SERVER if phase == "data" else _in(TEMPORARY.get(detail[0], OTHER_TEMPORARY), phase)
+
+
+def _by_reply_code(phase: Phase, code: int) -> Meaning:
+    match phase:
+        case "connect" | "ehlo":
+            return AT_CONNECT.get(code, ACCOUNT)
+        case "starttls" | "auth":
+            return ACCOUNT
+        case "mail":
+            return AT_MAIL.get(code, SENDER)
+        case "rcpt" | "data":
+            return AT_RECEIVER.get(code, SERVER)
+        case "dot":
+            return AFTER_MAIL.get(code, SERVER)
+
+
+def _in(meanings: ByPhase, phase: Phase) -> Meaning:
+    if phase == "dot":
+        return meanings.mail
+    if phase in ("rcpt", "data"):
+        return meanings.receiver
+    # What is about a text cannot be before MAIL has said its size.
+    return ACCOUNT if meanings.session is TEXT and phase != "mail" else meanings.session

@@ -1,0 +1,280 @@
+"""One session with a mail server: opened and logged in, then mail after mail, every reply classified."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import socket
+import ssl
+from collections.abc import Iterator
+from time import monotonic
+from typing import Literal, NamedTuple, Self
+
+from notifications.causes import Cause
+from notifications.channels import SendError
+from notifications.channels.redaction import shown
+from notifications.channels.smtp_replies import MAX_WORDS, Phase, refusal
+from notifications.channels.smtp_wire import Wire, connect
+
+IDLE_SECONDS = 60.0
+MAX_INITIAL_RESPONSE = 512  # a command line (RFC 5321 4.5.3.1.4), which AUTH's first answer must fit into
+
+Tls = Literal["", "starttls", "ssl"]
+
+
+class Server(NamedTuple):
+    """Where a server is, and how to be let in."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    tls: Tls
+    context: ssl.SSLContext | None
+    helo: str  # "" is the address of our end of the connection
+
+
+class NoSession(SendError):
+    """The server answered, and does not want another session now."""
+
+
+class Session:
+    """An open session and where it stands."""
+
+    def __init__(self, server: Server, wire: Wire) -> None:
+        self._server = server
+        self._wire = wire
+        self._extensions: dict[str, str] = {}
+        self._used = monotonic()
+        self._in_mail = False
+        self.gone = False
+
+    @classmethod
+    def open(cls, server: Server, deadline: float) -> Self:
+        """A session that is ready for a mail. Raises SendError; NoSession for a refusal."""
+        try:
+            wire = connect(server.host, server.port, deadline)
+            try:
+                session = cls(server, wire)
+                session._begin()
+            except BaseException:
+                wire.close()
+                raise
+        except OSError as error:
+            raise SendError(Cause.CONNECTION, f"No connection: {error.strerror or str(error)[:200]}.") from None
+        return session
+
+    @property
+    def usable(self) -> bool:
+        return not self.gone and monotonic() - self._used < IDLE_SECONDS
+
+    @property
+    def stale(self) -> bool:
+        """Whether it was lost before it took anything of the mail, which may then go over another."""
+        return self.gone and not self._in_mail
+
+    def envelope(self, sender: str, receiver: str, size: int, deadline: float) -> None:
+        """MAIL, RCPT and DATA, in one write where the server allows it (RFC 2920). Nothing is handed over yet."""
+        self._wire.deadline = deadline
+        extension = f" SIZE={size}" if "SIZE" in self._extensions else ""
+        lines: dict[Phase, str] = {
+            "mail": f"MAIL FROM:<{sender}>{extension}",
+            "rcpt": f"RCPT TO:<{receiver}>",
+            "data": "DATA",
+        }
+        at_once = "PIPELINING" in self._extensions
+        if at_once:
+            self._write("mail", *lines.values())
+        refused: SendError | None = None
+        for phase, line in lines.items():
+            if not at_once:
+                self._write(phase, line)
+            try:
+                code, text = self._reply(phase)
+            except SendError as broken:
+                raise refused or broken from None
+            if code // 100 == (3 if phase == "data" else 2):
+                self._in_mail = self._in_mail or phase == "mail"
+            else:
+                refused = refused or refusal(phase, code, text, sender, receiver)
+            if refused and (not at_once or self.gone or code == 354):
+                self.gone = self.gone or code == 354  # it waits for a mail now, and takes nothing else
+                break
+        if refused:
+            raise refused
+
+    def hand_over(self, mail: bytes, receiver: str) -> str:
+        """The mail itself; the server's words. Once the final dot is out, a missing reply is an unknown outcome."""
+        try:
+            self._wire.write(mail.replace(b"\r\n.", b"\r\n..") + b".\r\n")
+        except OSError:
+            self.gone = True
+            raise SendError(Cause.CONNECTION, "The connection broke before the mail was handed over.") from None
+        try:
+            code, text = self._wire.reply()
+        except TimeoutError:
+            self.gone = True
+            raise SendError(Cause.TIMEOUT, "No reply to the mail in time.", uncertain=True) from None
+        except OSError:
+            self.gone = True
+            detail = "The connection broke before the mail was answered."
+            raise SendError(Cause.OUTCOME_UNKNOWN, detail, uncertain=True) from None
+        self.gone = code == 421
+        if code // 100 != 2:
+            raise refusal("dot", code, text, receiver)
+        self._in_mail = False
+        words = text[:MAX_WORDS].decode(errors="replace")
+        return shown(words, receiver) if "@" in words else words  # to look for an address costs as much as to send
+
+    def reset(self) -> bool:
+        """Leave the session ready for the next mail; False where it cannot be used any more."""
+        self._used = monotonic()
+        if self._in_mail and not self.gone:
+            self._in_mail = False
+            try:
+                self._write("mail", "RSET")
+                self.gone = self._reply("mail")[0] // 100 != 2
+            except SendError:
+                self.gone = True
+        if self.gone:
+            self.drop()
+        return not self.gone
+
+    def quit(self) -> None:
+        """Say goodbye, without waiting long for the answer."""
+        self._wire.deadline = monotonic() + 1
+        try:
+            self._wire.write(b"QUIT\r\n")
+            self._wire.reply()
+        except OSError:
+            pass
+        finally:
+            self.drop()
+
+    def drop(self) -> None:
+        self._wire.close()
+
+    def _begin(self) -> None:
+        """Greeting, EHLO, TLS, AUTH: all of it has what is left of the deadline (RFC 5321 4.5.3.2 allows minutes)."""
+        if self._server.tls == "ssl":
+            self._encrypt()
+        code, text = self._wire.reply()
+        if code != 220:
+            raise _no_session("connect", code, text)
+        self._greet()
+        if self._server.tls == "starttls":
+            if "STARTTLS" not in self._extensions:
+                raise SendError(Cause.CREDENTIALS, "The server does not offer STARTTLS.")
+            code, text = self._ask("STARTTLS")
+            if code != 220:
+                raise refusal("starttls", code, text)
+            self._encrypt()
+            self._greet()
+        if self._server.user and self._server.password:
+            self._log_in()
+
+    def _encrypt(self) -> None:
+        if self._server.context:
+            self._wire.encrypt(self._server.context, self._server.host)
+
+    def _greet(self) -> None:
+        """EHLO, or HELO where the server is too old for it."""
+        name = self._server.helo or _literal(*self._wire.local_address)
+        code, text = self._ask(f"EHLO {name}")
+        if 500 <= code <= 504:
+            code, text = self._ask(f"HELO {name}")
+            text = b""
+        if code != 250:
+            raise _no_session("ehlo", code, text)
+        lines = text.decode("ascii", errors="replace").split("\n")[1:]
+        words = (line.replace("=", " ", 1).partition(" ") for line in lines)  # old servers: AUTH=PLAIN
+        self._extensions = {keyword.upper(): parameters for keyword, _, parameters in words}
+
+    def _log_in(self) -> None:
+        """By the first mechanism that the server lets us in with. Names and passwords are UTF-8 (RFC 4616)."""
+        offered = self._extensions.get("AUTH", "").upper().split()
+        mechanisms = {"CRAM-MD5": self._cram_md5, "PLAIN": self._plain, "LOGIN": self._login}
+        spoken = [say for name, say in mechanisms.items() if name in offered]
+        if not spoken:
+            offer = f"AUTH by {', '.join(offered)} alone, none of which we speak" if offered else "no AUTH"
+            raise SendError(Cause.CREDENTIALS, shown(f"The server offers {offer[:200]}."))
+        for say in spoken:
+            code, text = say()
+            if code in (235, 503):  # 503: it knows us already
+                return
+            if code < 500:
+                raise _no_session("auth", code, text, self._server.user, self._server.password)
+        raise refusal("auth", code, text, self._server.user, self._server.password)
+
+    def _plain(self) -> tuple[int, bytes]:
+        said = _base64(f"\0{self._server.user}\0{self._server.password}".encode())
+        if len(said) + len("AUTH PLAIN \r\n") <= MAX_INITIAL_RESPONSE:
+            return self._ask(f"AUTH PLAIN {said}")
+        return self._answer("AUTH PLAIN", iter([said]))
+
+    def _login(self) -> tuple[int, bytes]:
+        said = [_base64(self._server.user.encode()), _base64(self._server.password.encode())]
+        return self._answer("AUTH LOGIN", iter(said))
+
+    def _cram_md5(self) -> tuple[int, bytes]:
+        code, challenge = self._ask("AUTH CRAM-MD5")
+        if code != 334:
+            return code, challenge
+        try:
+            asked = base64.b64decode(challenge)
+        except ValueError:
+            raise ConnectionError("The server's challenge cannot be read") from None
+        digest = hmac.new(self._server.password.encode(), asked, "md5").hexdigest()
+        return self._ask(_base64(f"{self._server.user} {digest}".encode()))
+
+    def _answer(self, command: str, said: Iterator[str]) -> tuple[int, bytes]:
+        """One answer to each challenge."""
+        code, text = self._ask(command)
+        for answer in said:
+            if code != 334:
+                break
+            code, text = self._ask(answer)
+        return code, text
+
+    def _ask(self, command: str) -> tuple[int, bytes]:
+        self._wire.write(f"{command}\r\n".encode("ascii"))
+        return self._wire.reply()
+
+    def _write(self, phase: Phase, *lines: str) -> None:
+        if any("\r" in line or "\n" in line for line in lines):
+            raise ValueError("A command must not contain a line break.")
+        try:
+            self._wire.write("".join(f"{line}\r\n" for line in lines).encode("ascii"))
+        except OSError as error:
+            raise self._broken(phase, error) from None
+
+    def _reply(self, phase: Phase) -> tuple[int, bytes]:
+        try:
+            code, text = self._wire.reply()
+        except OSError as error:
+            raise self._broken(phase, error) from None
+        self.gone = self.gone or code == 421
+        return code, text
+
+    def _broken(self, phase: Phase, error: OSError) -> SendError:
+        self.gone = True
+        cause = Cause.TIMEOUT if isinstance(error, TimeoutError) else Cause.CONNECTION
+        return SendError(cause, f"The connection broke at {phase.upper()}.")
+
+
+def _no_session(phase: Phase, code: int, text: bytes, *secrets: str) -> NoSession:
+    said = refusal(phase, code, text, *secrets)
+    return NoSession(said.cause, said.detail, about=said.about)
+
+
+def _literal(family: socket.AddressFamily, address: str) -> str:
+    """An address in place of a name (RFC 5321 4.1.4)."""
+    if family is not socket.AF_INET6:
+        return f"[{address}]"
+    address = address.partition("%")[0]
+    mapped = address.removeprefix("::ffff:")
+    return f"[{mapped}]" if "." in mapped else f"[IPv6:{address}]"
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
