@@ -8,14 +8,17 @@ import secrets
 import sys
 from collections.abc import Callable
 from functools import partial
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 from phonenumbers import SUPPORTED_REGIONS
+
+from notifications.channels.address import HOST, domain_in_ascii, parse_sender
 
 T = TypeVar("T")
 
@@ -29,6 +32,16 @@ POSTGRESQL_OPTIONS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 25_000,  # milliseconds
 }
+
+# The port of each scheme, and when TLS begins (RFC 8314).
+MAIL_SCHEMES = {
+    "smtp": (25, "never"),
+    "smtp+tls": (587, "starttls"),
+    "smtp+ssl": (465, "at once"),
+    "smtps": (465, "at once"),
+}
+PERCENT = "with what is special in user and password percent-encoded in UTF-8"
+EHLO_NAME = "a full host name such as app.example.com, or an address such as [192.0.2.1] or [IPv6:2001:db8::1]"
 
 
 def refuse(name: str, reason: str) -> NoReturn:
@@ -219,14 +232,57 @@ def _postgresql(config: dict[str, Any]) -> dict[str, Any]:
 
 def email_url(name: str) -> dict[str, Any]:
     """Django's EMAIL_* settings from a URL such as smtp+tls://user:password@host:587; {} where it is unset."""
-    if not text(name):
+    raw = text(name).strip()
+    if not raw:
         return {}
-    config = _read(
-        name,
-        lambda: environ.Env.email_url_config(text(name)),
-        "an e-mail URL such as smtp+tls://user:password@host:587",
-    )
-    return {key: value for key, value in config.items() if key.startswith("EMAIL_")}
+    url = _read(name, partial(_mail_server, raw), f"such as smtp+tls://user:password@host:587, {PERCENT}")
+    if url.scheme not in MAIL_SCHEMES:
+        refuse(name, f"must begin with one of {', '.join(f'{scheme}://' for scheme in MAIL_SCHEMES)}.")
+    port, tls = MAIL_SCHEMES[url.scheme]
+    return {
+        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_HOST": domain_in_ascii(url.hostname or ""),
+        "EMAIL_PORT": url.port or port,
+        "EMAIL_HOST_USER": unquote(url.username or "", errors="strict"),
+        "EMAIL_HOST_PASSWORD": unquote(url.password or "", errors="strict"),
+        "EMAIL_USE_TLS": tls == "starttls",
+        "EMAIL_USE_SSL": tls == "at once",
+    }
+
+
+def _mail_server(raw: str) -> SplitResult:
+    """The URL in its parts. Raises ValueError where a part is missing, or is there and means nothing."""
+    url = urlsplit(raw)
+    said = unquote(url.netloc, errors="strict")
+    if not url.hostname or url.port == 0 or url.path.strip("/") or url.query or url.fragment or not said.isprintable():
+        raise ValueError
+    domain_in_ascii(url.hostname)
+    return url
+
+
+def sender(name: str, default: str) -> str:
+    """One e-mail address that mail servers take, with or without a display name."""
+    value = text(name, default)
+    try:
+        parse_sender(value)
+    except ValueError as wrong:
+        refuse(name, f"must be {wrong}.")
+    return value
+
+
+def helo(name: str) -> str:
+    """A full host name, or an address literal, as EHLO may say it (RFC 5321 4.1.4)."""
+    value = text(name).strip()
+    if value and not HOST.fullmatch(value) and not _read(name, partial(_is_literal, value), EHLO_NAME):
+        refuse(name, f"must be {EHLO_NAME}.")
+    return value
+
+
+def _is_literal(value: str) -> bool:
+    if not (value.startswith("[") and value.endswith("]")):
+        return False
+    inner = value[1:-1]
+    return bool(IPv6Address(inner[5:]) if inner.upper().startswith("IPV6:") else IPv4Address(inner))
 
 
 def prefixed(prefix: str) -> dict[str, str]:
