@@ -22,6 +22,8 @@ from django.core.management import call_command
 from django.db import DatabaseError, InterfaceError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
+from notifications.channels import channel_names, open_channel
+from notifications.channels.sandbox import Sandbox
 from notifications.database import reason
 from project import environment as env
 from project import running
@@ -115,12 +117,28 @@ def _prepare_embedded(port: int, directory: Path) -> str:
 {_urls(port)}
   Login    {login}
 
-  Nothing is really sent: e-mail, Slack and SMS go to the sandbox, which the admin shows. Try it:
+  {what_is_sent()} Try it:
 
   {_curl(port)}
 
   Ctrl-C ends everything.
 """
+
+
+def what_is_sent() -> str:
+    """Which channels have credentials and really send, and which are the sandbox."""
+    real = [name for name in channel_names() if not isinstance(open_channel(name), Sandbox)]
+    rest = [name for name in channel_names() if name not in real]
+    if not real:
+        return "Nothing is really sent: e-mail, Slack and SMS go to the sandbox, which the admin shows."
+    if not rest:
+        return f"{_listed(real)} are really sent."
+    verbs = ("is" if len(real) == 1 else "are"), ("goes" if len(rest) == 1 else "go")
+    return f"{_listed(real)} {verbs[0]} really sent; {_listed(rest)} {verbs[1]} to the sandbox, which the admin shows."
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _demo_login(file: Path) -> str:

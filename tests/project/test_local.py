@@ -16,8 +16,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from django.test import override_settings
 
-from project.local import EXAMPLE
+from project.local import EXAMPLE, what_is_sent
 from tests.platform import Platform, Process, wait_until
 from tests.platform.web import request
 from tests.services.process import ROOT, free_ports
@@ -89,10 +90,35 @@ def local(tmp_path: Path) -> Iterator[Local]:
 def test_it_says_where_to_look_and_the_login_works(local: Local) -> None:
     assert f"http://127.0.0.1:{local.port}/admin/" in local.output
     assert "curl --request POST" in local.output
+    assert "Nothing is really sent" in local.output
     password = re.search(r"demo, password (\S+)", local.output)
     assert password
     check = "from django.contrib.auth import authenticate as a; print(a(username='demo', password='{}').is_superuser)"
     assert local.platform.manage("shell", "-v0", "-c", check.format(password[1])).strip() == "True"
+
+
+EMAIL = {
+    "EMAIL_CONFIGURED": True,
+    "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+    "EMAIL_USE_TLS": False,
+    "EMAIL_USE_SSL": False,
+}
+SLACK = {"SLACK_CONFIGURED": True, "SLACK_BOT_TOKEN": "x"}
+SMS = {"TWILIO_ACCOUNT_SID": "AC1", "TWILIO_AUTH_TOKEN": "x", "TWILIO_FROM": "+14155550100"}
+
+
+@pytest.mark.parametrize(
+    ("set_up", "said"),
+    [
+        ({}, "Nothing is really sent: e-mail, Slack and SMS go to the sandbox, which the admin shows."),
+        (EMAIL, "EMAIL is really sent; SLACK and SMS go to the sandbox, which the admin shows."),
+        (EMAIL | SMS, "EMAIL and SMS are really sent; SLACK goes to the sandbox, which the admin shows."),
+        (EMAIL | SLACK | SMS, "EMAIL, SLACK and SMS are really sent."),
+    ],
+)
+def test_it_says_what_is_really_sent(set_up: dict[str, object], said: str) -> None:
+    with override_settings(SANDBOX_ALLOWED=True, **set_up):
+        assert what_is_sent() == said
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
