@@ -88,6 +88,11 @@ class Breaker:
             self._passed += 1
             return self._epoch
 
+    def rest_of(self) -> float:
+        """Seconds that what a rest does not admit has to wait, or 0.0 where it is no rest that admits nothing."""
+        resting = self._clock() < self._rests_until
+        return self.rest if resting else min(self.rest, LONGEST_PAUSE)
+
     def withdraw(self, ticket: int) -> None:
         """An admitted send was not handed over after all."""
         with self._lock:

@@ -210,7 +210,7 @@ class Delivery:
     def _put_off(self, row: Claimed) -> None:
         """The provider is down or rests, so this row waits, unsent, and what is new of its receiver behind it."""
         reason, due_in = Reason.OUTAGE, retry.OUTAGE_PAUSE
-        if rest := self.breaker.rest:
+        if rest := self.breaker.rest_of():
             reason, due_in = Reason.THROTTLED, rest
         self._parking.follow(row, due_in)
         self._put_back(row, reason, due_in)

@@ -160,7 +160,14 @@ def test_a_throttled_account_rests_and_starts_again_with_two(provider: Provider)
     assert provider.breaker.room() == RAMP_FROM
     while provider.breaker.room() < FULL:
         provider.send(None)
-    assert provider.breaker.rest == 0.0
+    assert provider.breaker.rest_of() == 0.0
+
+
+def test_what_is_not_admitted_after_a_long_rest_does_not_wait_for_another_whole_one(provider: Provider) -> None:
+    provider.throttle(3600.0)
+    assert provider.breaker.rest_of() == 3600.0
+    provider.now += 3600.0
+    assert provider.breaker.rest_of() == LONGEST_PAUSE
 
 
 def test_rests_grow_until_something_goes_through(provider: Provider) -> None:
