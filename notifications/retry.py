@@ -58,7 +58,7 @@ def failed(error: SendError, *, attempts: int, hold: bool, schedule: Sequence[fl
     if error.uncertain:
         return _uncertain(error, attempts=attempts, hold=hold, schedule=schedule)
     if error.cause is Cause.THROTTLED:
-        wait = max(delay(schedule, throttled), _later(error.retry_after or 0.0), LEAST_REST)
+        wait = max(delay(schedule, throttled), error.retry_after or 0.0, LEAST_REST)
         return _waiting(Reason.THROTTLED, wait, error, deferral="begin")
     if error.cause is Cause.CREDENTIALS:  # ours, not the message's: it waits until somebody mends them
         return _waiting(Reason.OUTAGE, OUTAGE_PAUSE, error, deferral="begin")
@@ -82,11 +82,7 @@ def delay(schedule: Sequence[float], attempts: int) -> float:
     """Seconds until the retry after `attempts` spent ones, with jitter; the last step serves all later ones."""
     if not schedule:
         return 0.0
-    return _later(schedule[min(attempts, len(schedule) - 1)])
-
-
-def _later(seconds: float) -> float:
-    return seconds * (1 + JITTER * random.random())
+    return schedule[min(attempts, len(schedule) - 1)] * (1 + JITTER * random.random())
 
 
 def _uncertain(error: SendError, *, attempts: int, hold: bool, schedule: Sequence[float]) -> Verdict:
