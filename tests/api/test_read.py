@@ -247,7 +247,7 @@ def test_pages_among_the_rows_of_others(api: Api, most_read: int, query: str, mo
     assert shown == [str(rows[second].id) for second in (11, 3, 2)]
     assert len(pages) <= 16 // most_read + 2
     back = next(page for page in reversed(pages) if page["results"])
-    found = []
+    found: list[str] = []
     while back["previous"]:
         back = said(api.get(back["previous"]))
         found = [item["id"] for item in back["results"]] + found
