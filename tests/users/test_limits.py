@@ -58,7 +58,7 @@ def test_requests_a_minute_of_whatever_kind() -> None:
     assert Notification.objects.count() == 4
     assert other.get("/notifications").status_code == 200
     pass_time(seconds=61)
-    assert api.post("/notification", EMAIL).status_code == 202
+    assert [api.get("/notifications").status_code for _ in range(5)] == [200, 200, 200, 200, 429]
 
 
 def test_texts_a_day_however_they_are_addressed() -> None:
@@ -80,8 +80,10 @@ def test_what_is_refused_or_repeated_costs_no_text() -> None:
     api = limited(texts_a_day=1)
     assert api.post("/notifications", batch(SMS, SMS | {"expires_at": "2020-01-01T00:00:00Z"})).status_code == 400
     assert_over(api.post("/notifications", batch(SMS, SMS)), "texts", 1, 86_400)
-    answers = [api.post("/notification", SMS, Idempotency_Key="k") for _ in range(3)]
-    assert [answer.status_code for answer in answers] == [202] * 3
+    assert api.post("/notification", SMS, Idempotency_Key="k").status_code == 202
+    assert api.post("/notification", SMS, Idempotency_Key="k").status_code == 202
+    Notification.objects.all().delete()  # as if its record were still in Kafka: it is published again
+    assert api.post("/notification", SMS, Idempotency_Key="k").status_code == 202
     assert_over(api.post("/notification", SMS, Idempotency_Key="another"), "texts", 1, 86_400)
     assert Notification.objects.count() == 1
 
