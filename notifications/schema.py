@@ -6,7 +6,7 @@ hand, leaves a database that works and is slow, or lets duplicates in. `manage.p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.apps import apps
@@ -19,7 +19,7 @@ from django.db.migrations.executor import MigrationExecutor
 OURS = ("users", "notifications", "dlq")
 HINT = "Compare it with the migrations, and make what is missing by hand: docs/runbooks.md, The schema differs."
 
-Constraints = dict[str, dict[str, Any]]  # as Django's introspection describes them, by name
+Constraints = Mapping[str, Mapping[str, Any]]  # as Django's introspection describes them, by name
 
 
 def compare(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
@@ -59,9 +59,9 @@ def _differences(connection: BaseDatabaseWrapper, cursor: CursorWrapper, model: 
 
 def _named(model: type[models.Model]) -> Iterator[tuple[str, list[str]]]:
     """Indexes and constraints that have a name of ours, with their columns; none for those over expressions."""
+    columns = {field.name: str(field.column) for field in model._meta.local_concrete_fields}
     for each in [*model._meta.indexes, *model._meta.constraints]:
-        fields = [name.removeprefix("-") for name in getattr(each, "fields", ())]
-        yield each.name, [model._meta.get_field(name).column for name in fields]
+        yield each.name, [columns[name.removeprefix("-")] for name in getattr(each, "fields", ())]
 
 
 def _missing_of_fields(model: type[models.Model], there: Constraints) -> Iterator[str]:
@@ -69,7 +69,7 @@ def _missing_of_fields(model: type[models.Model], there: Constraints) -> Iterato
     for field in model._meta.local_concrete_fields:
         kinds = {
             "unique": field.unique and not field.primary_key,  # SQLite does not list its primary keys
-            "index": field.db_index,
+            "index": getattr(field, "db_index", False),
             "foreign_key": getattr(field, "db_constraint", False),
         }
         for kind, wanted in kinds.items():

@@ -43,6 +43,8 @@ MAIL_SCHEMES = {
 PERCENT = "with what is special in user and password percent-encoded in UTF-8"
 EHLO_NAME = "a full host name such as app.example.com, or an address such as [192.0.2.1] or [IPv6:2001:db8::1]"
 
+env = environ.Env()  # its readers of URLs; what it does with a $ or an empty value is not wanted here
+
 
 def refuse(name: str, reason: str) -> NoReturn:
     """End the process, naming the variable; settings are read before anything could handle an error."""
@@ -207,7 +209,7 @@ def database(name: str, default: Path) -> dict[str, Any]:
         return _sqlite(_read(name, lambda: unquote(urlsplit(url).path)[1:], "a sqlite:///path URL") or ":memory:")
     if scheme not in {"postgres", "postgresql", "psql", "pgsql"}:
         refuse(name, "must be a postgres:// or sqlite:/// URL.")
-    return _postgresql(_read(name, lambda: environ.Env.db_url_config(url), "a postgres:// or sqlite:/// URL"))
+    return _postgresql(_read(name, lambda: env.db_url_config(url), "a postgres:// or sqlite:/// URL"))
 
 
 def _sqlite(path: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg2
 from django.db.backends.postgresql import base
 
 
@@ -20,5 +21,5 @@ class DatabaseWrapper(base.DatabaseWrapper):
             with self.connection.cursor() as cursor:
                 cursor.execute("SELECT current_setting('transaction_read_only')")
                 return bool(cursor.fetchone() == ("off",))
-        except base.Database.Error:
+        except psycopg2.Error:
             return False

@@ -18,13 +18,13 @@ def asked(name: str) -> dict[str, str]:
     """The pins of a requirements file, by name."""
     lines = (line.partition("#")[0].strip() for line in (ROOT / name).read_text().splitlines())
     found = [Requirement(line) for line in lines if line and not line.startswith("-r")]
-    return {canonicalize_name(each.name): str(each.specifier).removeprefix("==") for each in found}
+    return {str(canonicalize_name(each.name)): str(each.specifier).removeprefix("==") for each in found}
 
 
 def locked(name: str) -> dict[str, str]:
     """What a lock installs; each entry has at least one hash."""
     text = (ROOT / name).read_text()
-    found = {canonicalize_name(package): version for package, version, _, _ in ENTRY.findall(text)}
+    found = {str(canonicalize_name(package)): version for package, version, _, _ in ENTRY.findall(text)}
     assert len(found) == len(re.findall(r"^[^\s#]", text, re.MULTILINE)), "an entry without a hash, or another kind"
     return found
 

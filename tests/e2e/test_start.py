@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,7 +14,7 @@ import psutil
 import pytest
 
 from tests.platform import Platform, wait_until
-from tests.services.process import ROOT, free_ports
+from tests.services.process import ROOT, Process, free_ports
 from tests.services.shared import SharedPostgres
 
 MIGRATE = "Run: manage.py migrate"
@@ -45,12 +46,16 @@ def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Platform]:
 def test_workers_before_the_tables_say_so_and_go_on_once_they_are_there(fresh: Platform) -> None:
     workers = [fresh.start_sender("--channels", "EMAIL", "--no-scheduler"), fresh.start_scheduler()]
     for worker in workers:
-        wait_until(lambda worker=worker: MIGRATE in worker.output, what=f"{worker.name} says what to run")
+        wait_until(partial(_says, worker, MIGRATE), what=f"{worker.name} says what to run")
         assert "does not answer" not in worker.output
     fresh.manage("migrate", "--verbosity", "0")
     beats = "SELECT kind FROM notifications_workerheartbeat"
     wait_until(lambda: len(fresh.sql(beats)) == 2, what="both work")
     assert all(worker.running for worker in workers)
+
+
+def _says(process: Process, text: str) -> bool:
+    return text in process.output
 
 
 def test_the_web_before_the_tables_answers_503_with_the_reason(fresh: Platform) -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from inspect import isfunction
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_every_kind_is_among_those() -> None:
     ours = {
         name
         for name, value in vars(env).items()
-        if callable(value) and getattr(value, "__module__", "") == env.__name__ and not name.startswith("_")
+        if isfunction(value) and value.__module__ == env.__name__ and not name.startswith("_")
     }
     assert ours - {"refuse", "kept_secret", "made"} == set(READERS)
 
