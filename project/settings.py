@@ -115,6 +115,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",  # behind ours, whose runserver is meant
 ]
 MIDDLEWARE = [
+    "notifications.api.middleware.AnswerHeaders",
+    "notifications.api.middleware.KnownHosts",
     "notifications.api.middleware.StraightToTheView",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -170,6 +172,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 WHITENOISE_USE_FINDERS = EMBEDDED or DEBUG
 APPEND_SLASH = False
+CSRF_FAILURE_VIEW = "notifications.api.errors.csrf_failure"
 
 # Behind a TLS-terminating proxy; the embedded default speaks plain HTTP on loopback.
 SECURE_PROXY_SSL_HEADER = None if EMBEDDED else ("HTTP_X_FORWARDED_PROTO", "https")

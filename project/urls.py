@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import path, re_path
-from django.views.generic import RedirectView
 
 from notifications.admin.base import find_pages
 from notifications.api import errors
@@ -15,8 +14,8 @@ from users.api.urls import urlpatterns as user_calls
 urlpatterns = [
     *notification_calls,  # not included: each level of resolvers costs every call a few µs
     *user_calls,
-    path("", RedirectView.as_view(url="/docs")),
-    path("admin", RedirectView.as_view(url="/admin/")),
+    path("", errors.leads_to("/docs")),
+    path("admin", errors.leads_to("/admin/")),
     path("admin/second-factor/", second_factor, name="second_factor"),
     path("admin/search/", admin.site.admin_view(find_pages)),  # before unfold's own
     path("admin/", admin.site.urls),

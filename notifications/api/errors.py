@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import Error as DatabaseProblem
 from django.db import OperationalError
-from django.http import Http404, HttpRequest, HttpResponse
-from django.views import defaults
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.views import csrf, defaults
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 
 from notifications import database
@@ -119,10 +121,27 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
     return defaults.permission_denied(request, exception) if _is_admin(request) else refusal(PermissionDenied())
 
 
+@csrf_exempt  # which would read the body of a form first, and answer with a page
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     if _is_admin(request) and exception is not None:
         return defaults.page_not_found(request, exception)
     return refusal(Http404())
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return csrf.csrf_failure(request, reason) if _is_admin(request) else refusal(PermissionDenied())
+
+
+def leads_to(url: str) -> Callable[[HttpRequest], HttpResponse]:
+    """A view that sends browsers there."""
+
+    @csrf_exempt
+    def view(request: HttpRequest) -> HttpResponse:
+        if request.method in ("GET", "HEAD"):
+            return HttpResponseRedirect(url)
+        return json_response(*_detail(405, "method_not_allowed", "Only GET.", {"Allow": "GET, HEAD"}))
+
+    return view
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from drf_spectacular.renderers import OpenApiJsonRenderer2
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
@@ -43,7 +43,8 @@ class Schema(SpectacularJSONAPIView):
         return [OpenApiJsonRenderer2()]  # application/json
 
 
-class Docs(SpectacularSwaggerView):
-    """GET /docs: the description as a page."""
+class Docs(SpectacularSwaggerSplitView):
+    """GET /docs: the description as a page, whose script is a file of its own."""
 
     authentication_classes = (StaffOrApiKey,)
+    http_method_names: ClassVar = ["get", "head"]  # there is no page that says what else could be asked
