@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
+import sys
 from collections.abc import Iterable
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -19,6 +22,19 @@ _places = Places(_django)
 # Nothing is cached and no queries are logged, yet clearing both would cost each request some 30 µs.
 request_finished.disconnect(close_caches)
 request_started.disconnect(reset_queries)
+
+
+def _is_one_of_several() -> bool:
+    """Whether granian was told, by option or variable, to run several workers behind its one address."""
+    told = re.search(r"--workers[ =](\d+)", " ".join(sys.argv))
+    return int(told[1] if told else os.environ.get("GRANIAN_WORKERS") or 1) > 1
+
+
+if _is_one_of_several():
+    logging.getLogger(__name__).warning(
+        "One of several workers: /metrics shows the figures of whichever answers. "
+        "Run one worker in each process, and have Prometheus scrape each process."
+    )
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

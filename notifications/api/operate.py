@@ -47,4 +47,3 @@ class Docs(SpectacularSwaggerSplitView):
     """GET /docs: the description as a page, whose script is a file of its own."""
 
     authentication_classes = (StaffOrApiKey,)
-    http_method_names: ClassVar = ["get", "head"]  # there is no page that says what else could be asked

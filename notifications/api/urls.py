@@ -17,5 +17,5 @@ urlpatterns = [
     path("health/ready", Ready.as_view()),
     path("metrics", Metrics.as_view()),
     path("schema", Schema.as_view(), name="schema"),
-    path("docs", Docs.as_view(url_name="schema")),
+    path("docs", Docs.as_view(url_name="schema", http_method_names=["get", "head"])),
 ]

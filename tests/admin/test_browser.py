@@ -136,7 +136,7 @@ def test_replay_a_selection_from_the_list(page: Page) -> None:
 def test_no_page_breaks_the_policy_of_its_contents(page: Page) -> None:
     """What the policy forbids, a browser says in its console."""
     said: list[str] = []
-    page.on("console", lambda message: "Security" in message.text and said.append(message.text))
+    page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     superuser("anna", PASSWORD)
     dead = letter()
@@ -144,9 +144,9 @@ def test_no_page_breaks_the_policy_of_its_contents(page: Page) -> None:
     page.fill("[name=username]", "anna")
     page.fill("[name=password]", PASSWORD)
     page.click("button[type=submit]")
-    for path in ("/admin/", "/admin/dlq/deadletter/", f"/admin/dlq/deadletter/{dead.pk}/change/",
-                 "/admin/notifications/notification/", "/admin/users/user/add/", "/admin/users/apikey/add/"):  # fmt: skip
-        page.goto(path, wait_until="networkidle")
+    letters = ("dlq/deadletter/", f"dlq/deadletter/{dead.pk}/change/", "notifications/notification/")
+    for path in ("", *letters, "users/user/add/", "users/apikey/add/"):
+        page.goto(f"/admin/{path}", wait_until="networkidle")
     page.goto("/docs", wait_until="networkidle")
     expect(page.get_by_text("Send a notification").first).to_be_visible()
-    assert said == []
+    assert [text for text in said if "404" not in text] == []  # there is no favicon

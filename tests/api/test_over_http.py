@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import EMAIL
-from tests.platform import Platform
+from tests.platform import Platform, wait_until
 
 BODY = json.dumps(EMAIL).encode()
 HEAD = b"POST /notification HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
@@ -117,6 +117,15 @@ def test_puts_and_deletes_of_one_user_at_the_same_time_on_postgresql(platform: P
     platform.prepare()
     platform.start_web("--blocking-threads", "8")
     check_puts_and_deletes(platform)
+
+
+@pytest.mark.parametrize(("options", "times"), [(("--workers", "1"), 0), (("--workers=2",), 2)])
+def test_several_workers_say_that_their_figures_are_not_all(
+    embedded: Platform, options: tuple[str, ...], times: int
+) -> None:
+    web = embedded.start_web(*options)
+    said = "One of several workers: /metrics"
+    wait_until(lambda: web.output.count(said) == times, deadline=30, what="each worker has said so")
 
 
 def check_puts_and_deletes(web: Platform) -> None:

@@ -75,7 +75,7 @@ class Front:
         return True
 
     def ask(
-        self, method: str, path: str, body: bytes | None = None, source: str = "127.0.0.1", **headers: str
+        self, method: str, path: str, body: bytes | None = None, *, source: str = "127.0.0.1", **headers: str
     ) -> tuple[int, bytes, list[str]]:
         """Status, body and cookies."""
         there = HTTPSConnection("localhost", self.port, context=self.tls, timeout=30, source_address=(source, 0))
@@ -139,11 +139,8 @@ def test_staff_log_in_over_tls(front: Front) -> None:
     form = {"csrfmiddlewaretoken": token.decode(), "username": "anna", "password": "a-long-enough-password-7"}
     home = f"https://localhost:{front.port}"
     headers = {"Cookie": "; ".join(cookies), "Origin": home, "Referer": f"{home}/admin/login/"}
-    posted = front.ask(
-        *("POST", "/admin/login/", urlencode(form).encode()),
-        Content_Type="application/x-www-form-urlencoded",
-        **headers,
-    )
+    body = urlencode(form).encode()
+    posted = front.ask("POST", "/admin/login/", body, Content_Type="application/x-www-form-urlencoded", **headers)
     assert posted[0] == 302, posted
 
 
