@@ -7,9 +7,11 @@ import json
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 from django.conf import settings
 
+from notifications.channels import channel_class
 from notifications.message import (
     LENGTHS,
     MAX_BATCH,
@@ -18,6 +20,7 @@ from notifications.message import (
     Message,
     Unreadable,
     all_topics,
+    content_problems,
     from_record,
     id_in,
     new_message,
@@ -307,3 +310,20 @@ def test_a_message_by_user_drops_what_the_device_does_not_take() -> None:
     assert (sms.subject, sms.html, sms.user) == ("", "", "7")
     email = new_message(draft, client="shop", channel="EMAIL", receiver="ann@example.com")
     assert (email.subject, email.html) == ("s", "<b>m</b>")
+
+
+@pytest.mark.parametrize("channel", ["EMAIL", "SLACK", "SMS"])
+def test_a_receiver_over_its_length_is_refused_before_its_channel_looks(
+    channel: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def looks(_receiver: str) -> str:
+        raise AssertionError
+
+    monkeypatch.setattr(channel_class(channel), "receiver_problem", looks)
+    long = "a" * (LENGTHS["receiver"] + 1)
+    said = {"type": channel, "receiver": long, "message": "Hi"}
+    with pytest.raises(Invalid) as caught:
+        read_request(msgspec.json.encode(said))
+    assert caught.value.errors == {"receiver": ["Must have at most 1,024 characters."]}
+    by_user = read_request(msgspec.json.encode({"user": "ann", "message": "Hi"}))
+    assert content_problems(by_user, channel, long) == {"receiver": ["Must have at most 1,024 characters."]}
