@@ -181,12 +181,13 @@ class Session:
         """EHLO, or HELO where the server is too old for it."""
         name = self._server.helo or _literal(*self._wire.local_address)
         code, text = self._ask(f"EHLO {name}")
+        extensions = text
         if 500 <= code <= 504:
             code, text = self._ask(f"HELO {name}")
-            text = b""
+            extensions = b""
         if code != 250:
             raise _no_session("ehlo", code, text)
-        lines = text.decode("ascii", errors="replace").split("\n")[1:]
+        lines = extensions.decode("ascii", errors="replace").split("\n")[1:]
         words = (line.replace("=", " ", 1).partition(" ") for line in lines)  # old servers: AUTH=PLAIN
         self._extensions = {keyword.upper(): parameters for keyword, _, parameters in words}
 
