@@ -68,7 +68,7 @@ class Sender:
 
     def is_stuck(self) -> bool:
         """Whether a restart may help: a loop stands still. Never while results are held, as in `_is_hopeless`."""
-        loops = [*self._deliveries, *([self._scheduler] if self._scheduler else [])]
+        loops: list[Delivery | Scheduler] = [*self._deliveries, *([self._scheduler] if self._scheduler else [])]
         return self._running and any(loop.is_stuck() for loop in loops) and not self._settler.unsettled()
 
     def run(self) -> int:

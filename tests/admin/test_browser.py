@@ -84,6 +84,7 @@ def test_no_word_is_too_long_for_its_place(page: Page, width: int) -> None:
     superuser("anna", PASSWORD)
     word = "W" * 255
     dead = letter(subject=word, reference=word, user="u" * 150, last_error="e" * 900)
+    assert dead.notification_id
     SandboxMessage.objects.create(notification_id=dead.notification_id, channel="EMAIL", subject=word, message=word)
     page.set_viewport_size({"width": width, "height": 900})
     lists = ("dlq/deadletter", "notifications/notification", "notifications/sandboxmessage")

@@ -27,6 +27,7 @@ def test_every_control_is_shown_by_its_number() -> None:
 def test_no_page_obeys_a_control(anna: Client) -> None:
     dead = letter(**dict.fromkeys(("subject", "message", "html", "reference", "user", "client", "last_error"), EVIL))
     User.objects.create(username="u1", name=EVIL)
+    assert dead.notification_id
     row = SandboxMessage.objects.create(
         notification_id=dead.notification_id, channel="EMAIL", receiver=EVIL, subject=EVIL, message=EVIL
     )

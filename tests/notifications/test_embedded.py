@@ -12,7 +12,7 @@ import pytest
 from pytest_django import Settings
 
 from notifications import embedded
-from notifications.broker import outbound
+from notifications.broker import DURABLE, outbound
 from notifications.causes import Status
 from notifications.embedded import EmbeddedBroker, EmbeddedConsumer
 from notifications.message import id_in, topic_of
@@ -43,7 +43,7 @@ def asleep(directory: Path) -> EmbeddedConsumer:
 
 def test_publishing_wakes(asleep: EmbeddedConsumer) -> None:
     said = message()
-    assert EmbeddedBroker().publish([outbound(said, origin="intake")]) == [True]
+    assert EmbeddedBroker().publish([outbound(said, origin="intake")]) == [DURABLE]
     (record,) = asleep.poll(10, FOR_EVER)
     assert id_in(record.value or b"") == said.id
 
