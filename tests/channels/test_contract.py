@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
+from notifications.causes import About, Cause
 from notifications.channels import Channel, SendError, channel_class, channel_names, open_channel
 from notifications.channels.sandbox import Sandbox
 from notifications.models import SandboxMessage
@@ -164,6 +165,16 @@ def test_threads_share_it(name: str) -> None:
             thread.join(30)
         assert len(fake.accepted) == 20
         assert fake.connections == 4
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+@pytest.mark.parametrize("about", [None, *About])
+def test_only_what_is_about_the_receiver_or_the_text_can_be_permanent(cause: Cause, about: About | None) -> None:
+    if SendError(cause, about=about).about in {About.RECEIVER, About.TEXT}:
+        assert SendError(cause, about=about, permanent=True).permanent
+    else:
+        with pytest.raises(ValueError, match="cannot be permanent"):
+            SendError(cause, about=about, permanent=True)
 
 
 @channels

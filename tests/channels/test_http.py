@@ -369,6 +369,8 @@ def test_retry_after_as_a_date() -> None:
     assert 0 < wait <= 100
     assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
     assert retry_after("Wed, 99 Oct 2015 07:28:00 GMT") is None
+    assert retry_after("Wed, 21 Oct 2015 07:28:00 +99999999999999999999") is None
+    assert retry_after("Wed, 21 Oct 99999999999 07:28:00 GMT") is None
 
 
 @given(st.text(alphabet="0123456789 :,+-.WedOctGMTZ()", max_size=80) | st.text(max_size=80))
