@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from django.db import connections
+from prometheus_client import REGISTRY
 from pytest_django import Settings
 
 from notifications import parking, retry, scheduler
@@ -86,6 +87,10 @@ def slow_down(about: About | None = None, cause: Cause = Cause.THROTTLED, after:
     return SendError(cause, "429", about=about, retry_after=after)
 
 
+def put_back(reason: Reason) -> float:
+    return REGISTRY.get_sample_value("notifications_put_back_total", {"channel": "EMAIL", "reason": reason}) or 0.0
+
+
 @pytest.mark.parametrize(
     ("cause", "after"),
     [(Cause.THROTTLED, 1.0), (Cause.THROTTLED, 0.0), (Cause.THROTTLED, None), (Cause.PROVIDER_ERROR, 1.0)],
@@ -112,8 +117,11 @@ def test_a_receivers_wait_is_that_of_all_its_rows_which_come_back_in_order(
 def test_our_accounts_wait_is_the_whole_channels(site: Callable[..., Site]) -> None:
     rows = [row(receiver=f"r{number}@example.com") for number in range(60)]
     there: Site = site(lambda _, __: slow_down(after=1.0) if there.running.delivery.breaker.rest == 0.0 else None)
+    outages, rests = put_back(Reason.OUTAGE), put_back(Reason.THROTTLED)
     there.start()
     there.wait_until_sent(len(rows))
+    assert put_back(Reason.OUTAGE) == outages
+    assert put_back(Reason.THROTTLED) > rests, "what was claimed went back, and says why"
     throttled = Attempt.objects.filter(outcome=Outcome.THROTTLED).count()
     assert 1 <= throttled <= 4, "only what was under way was answered so"
     assert len(there.handed) == len(rows) + throttled
