@@ -62,26 +62,6 @@ lock: setup-dev
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
 	@touch $@
 
-.venv/.requirements-bench
-	@exec $(BIN)/python -m benchmarks
-
-faults: setup-dev
-	@FAULTS_TABLE=docs/reliability.md exec $(BIN)/python -m pytest tests/faults -n 2 --dist loadgroup
-
-soak: setup-dev
-	@exec $(BIN)/python -m tests.faults.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
-
-# A stamp file for each requirements file: pip runs again only where that changed.
-.venv/.requirements: requirements.txt | .venv/bin/pip
-	@echo "Installing requirements.txt ..."
-	@$(BIN)/python -m pip install --quiet -r requirements.txt
-	@touch $@
-
-.venv/.requirements-dev: requirements-dev.txt .venv/.requirements
-	@echo "Installing requirements-dev.txt ..."
-	@$(BIN)/python -m pip install --quiet -r requirements-dev.txt
-	@touch $@
-
 .venv/.requirements-bench: benchmarks/requirements.txt .venv/.requirements-dev
 	@echo "Installing benchmarks/requirements.txt ..."
 	@$(BIN)/python -m pip install --quiet -r benchmarks/requirements.txt
