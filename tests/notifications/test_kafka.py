@@ -115,6 +115,40 @@ def test_a_gap_left_by_retention_stops_it_and_is_named(broker: KafkaBroker, cons
         read(second, 1)
 
 
+def test_a_topic_made_anew_is_said_in_words(broker: KafkaBroker) -> None:
+    """Not as offsets -1001 to -1."""
+    assert all(broker.publish(numbered(20)))
+    consumer = broker.consumer("EMAIL", "transactional")
+    consumer.commit(read(consumer, 20))
+    admin, topic = AdminClient(room.connection_settings()), topic_of("EMAIL", "transactional")
+    admin.delete_topics([topic])[topic].result(30)
+    wait_until(lambda: topic not in admin.list_topics(timeout=10).topics, what="it is gone")
+    broker.create_topics(1, 1)
+    try:
+        with pytest.raises(LogLost, match="partition 0: the topic was deleted and made anew"):
+            wait_until(lambda: consumer.poll(1, 0.5), what="the sender notices")
+    finally:
+        consumer.close()
+
+
+def test_new_partitions_are_read_within_seconds(kafka: SharedKafka, settings: Settings) -> None:
+    """Without a restart of the senders, though a web that has just started writes to them at once."""
+    settings.KAFKA_BOOTSTRAP_SERVERS = kafka.servers
+    broker = created(settings)
+    consumer = broker.consumer("EMAIL", "transactional")
+    try:
+        assert all(broker.publish(one()))
+        read(consumer, 1)
+        broker.create_topics(6, 1)
+        web = KafkaBroker()
+        said = [message(receiver=f"r{number}@example.com") for number in range(60)]
+        wait_until(lambda: web.publish(one())[0].durable, what="the web has metadata")
+        assert all(web.publish([outbound(each, origin="intake") for each in said]))
+        assert len({record.partition for record in read(consumer, 61)}) > 1
+    finally:
+        consumer.close()
+
+
 def test_a_new_group_begins_where_the_log_begins(broker: KafkaBroker, consumers: list[KafkaConsumer]) -> None:
     assert all(broker.publish(numbered(20)))
     _delete_before(10)

@@ -16,15 +16,9 @@ ALL_REPLICAS = -1
 
 
 def write_record(
-    servers: str,
-    topic: str,
-    *,
-    key: bytes | None,
-    value: bytes | None,
-    headers: Sequence[Header] = (),
-    partition: int = 0,
+    servers: str, topic: str, value: bytes | None, *, key: bytes | None = None, headers: Sequence[Header] = ()
 ) -> None:
-    """Append the record. AssertionError where the broker refuses it."""
+    """Append the record to partition 0. AssertionError where the broker refuses it."""
     batch = _batch(_record(key, value, headers))
     body = struct.pack(">hhi", -1, ALL_REPLICAS, 10_000)  # no transaction
     body += struct.pack(">ih", 1, len(topic)) + topic.encode() + struct.pack(">iii", 1, 0, len(batch)) + batch
