@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet
+from django.db.models.functions import Now
 
 from dlq.models import DeadLetter
 from notifications.broker import LogRecord, open_broker
@@ -93,6 +94,7 @@ def _rows_off(rows: QuerySet[Notification]) -> Iterator[tuple[UUID, str]]:
         (rows.filter(status=Status.WAITING, due_at=None), "is waiting without a due time"),
         (rows.filter(status=Status.ACCEPTED, due_at=None), "is in the outbox without a due time"),
         (rows.filter(status=Status.SENDING, lease_until=None), "is sending without a lease"),
+        (_unpublished(rows), "is taken to be published, and Kafka has not acknowledged it"),
         (final.filter(settled_at=None), "has ended without a time"),
         (final.filter(Q(due_at__isnull=False) | Q(lease_until__isnull=False)), "has ended, yet is due or leased"),
         (rows.filter(status=Status.EXPIRED, expires_at=None), "has expired without an expiry"),
@@ -107,6 +109,11 @@ def _rows_off(rows: QuerySet[Notification]) -> Iterator[tuple[UUID, str]]:
     for found, why in checks:
         for id in found.order_by().values_list("id", flat=True).iterator():
             yield id, why
+
+
+def _unpublished(rows: QuerySet[Notification]) -> QuerySet[Notification]:
+    """What a scheduler takes again and again; those of the last minutes are under way."""
+    return rows.filter(status=Status.QUEUED, owner__isnull=False, accepted_at__lt=Now() - timedelta(minutes=5))
 
 
 def _counts(rows: QuerySet[Notification]) -> Iterable[tuple[str, int]]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 from pytest_django import Settings
 
-from notifications import due, scheduler
+from dlq.models import DeadLetter
+from notifications import due, metrics, scheduler
 from notifications.broker import AWAY, DURABLE, Broker, Fate, Outbound
 from notifications.causes import Status
 from notifications.due import REPUBLISH_AFTER
@@ -24,8 +26,9 @@ pytestmark = pytest.mark.django_db
 class Topic:
     """Acknowledges, or not; what it got, and what the ledger said at that time."""
 
-    def __init__(self, fate: Fate = DURABLE) -> None:
+    def __init__(self, fate: Fate = DURABLE, fates: dict[UUID, Fate] | None = None) -> None:
         self.fate = fate
+        self.fates = fates or {}
         self.records: list[Outbound] = []
         self.seen: list[tuple[str, str | None]] = []
 
@@ -36,7 +39,7 @@ class Topic:
             found = read(id)
             self.seen.append((found.status, found.owner))
         self.records += records
-        return [self.fate] * len(records)
+        return [self.fates.get(record.message.id, self.fate) if record.message else self.fate for record in records]
 
     def lags(self) -> dict[str, int]:
         return {"notifications.email": 7}
@@ -83,6 +86,34 @@ def test_what_was_not_acknowledged_keeps_its_lease_and_is_taken_again_when_it_pa
     assert open_scheduler(topic).round() == 1
     assert topic.records[0].origin == "outbox"
     assert claim_one(from_record(topic.records[0].value)).id == outbox.id
+
+
+def test_what_kafka_refuses_for_good_dies_with_the_reason_and_the_rest_goes_on() -> None:
+    rows = [row(Status.ACCEPTED, due_at=ago(1)), row(Status.WAITING, due_at=ago(1), claims=1)]
+    fates = {rows[0].id: Fate(durable=False, refused=True, why="It is too large."), rows[1].id: DURABLE}
+    topic = Topic(fates=fates)
+    assert open_scheduler(topic).round() == 2
+    dead, published = read(rows[0].id), read(rows[1].id)
+    assert (dead.status, dead.last_cause, dead.last_error) == (Status.DEAD, "refused-by-kafka", "It is too large.")
+    assert (dead.owner, dead.lease_until, dead.due_at) == (None, None, None)
+    assert dead.settled_at
+    assert [letter.notification_id for letter in DeadLetter.objects.all()] == [dead.id]
+    assert (published.status, published.lease_until) == (Status.QUEUED, None)
+    Notification.objects.filter(lease_until__isnull=False).update(lease_until=ago(1))
+    assert open_scheduler(topic).round() == 0, "nothing is published again"
+
+
+def test_what_is_taken_and_not_acknowledged_still_counts_as_outbox() -> None:
+    row(Status.ACCEPTED, due_at=ago(1))
+    row(Status.ACCEPTED, due_at=ago(-60))
+    open_scheduler(Topic(AWAY)).round()
+    assert Notification.objects.outbox().count() == 1
+    assert metrics.outbox_depth._value.get() == 2
+
+
+def test_the_lag_of_every_topic_is_shown() -> None:
+    open_scheduler(Topic()).round()
+    assert metrics.consumer_lag.labels("notifications.email")._value.get() == 7
 
 
 def test_expired_rows_are_not_published() -> None:

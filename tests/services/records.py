@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from collections.abc import Sequence
 
 Header = tuple[bytes, bytes | None]
@@ -38,7 +39,8 @@ def _record(key: bytes | None, value: bytes | None, headers: Sequence[Header]) -
 
 
 def _batch(record: bytes) -> bytes:
-    checked = struct.pack(">hiqqqhii", 0, 0, 0, 0, -1, -1, -1, 1) + record
+    now = int(time.time() * 1000)  # an old record would be deleted by retention
+    checked = struct.pack(">hiqqqhii", 0, 0, now, now, -1, -1, -1, 1) + record
     body = struct.pack(">ibI", -1, 2, _crc32c(checked)) + checked
     return struct.pack(">qi", 0, len(body)) + body
 
