@@ -24,6 +24,8 @@ from notifications.message import all_topics, dlq_topic
 
 READ_AT_ONCE = 5000
 QUIET = 10.0  # seconds without a record, with some still expected, after which the broker is given up
+_Spec: Any = OffsetSpec  # whose methods have no types
+EARLIEST, LATEST = _Spec.earliest(), _Spec.latest()
 PATIENCE = 2.0  # seconds for an answer about the lags, for the scheduler waits meanwhile
 
 
@@ -51,7 +53,7 @@ class GroupLags:
             known = admin.list_topics(timeout=PATIENCE).topics
             topics = {topic: list(known[topic].partitions) for topic in notification_topics() if topic in known}
             places = [TopicPartition(topic, partition) for topic in topics for partition in topics[topic]]
-            starts, ends = _offsets(admin, places, OffsetSpec.earliest()), _offsets(admin, places, OffsetSpec.latest())
+            starts, ends = _offsets(admin, places, EARLIEST), _offsets(admin, places, LATEST)
             lags = dict.fromkeys(topics, 0)
             for topic, partition, committed in self._committed(topics):
                 place = topic, partition
@@ -70,7 +72,7 @@ class GroupLags:
 Offsets = dict[tuple[str, int], int]  # by topic and partition
 
 
-def _offsets(admin: AdminClient, places: list[TopicPartition], spec: OffsetSpec) -> Offsets:
+def _offsets(admin: AdminClient, places: list[TopicPartition], spec: Any) -> Offsets:
     if not places:
         return {}
     asked = admin.list_offsets(dict.fromkeys(places, spec), request_timeout=PATIENCE)

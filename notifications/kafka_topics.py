@@ -103,7 +103,7 @@ def _raise_limits(admin: AdminClient, topics: Sequence[str]) -> Iterator[str]:
 def _missing_warnings(admin: AdminClient, topics: Sequence[str]) -> list[str]:
     """Kafka leaves topics that we may not see out of its list: asked for by name, it says so."""
     hidden = []
-    for topic, future in admin.describe_topics(TopicCollection(topics)).items() if topics else ():
+    for topic, future in admin.describe_topics(TopicCollection(list(topics))).items() if topics else ():
         try:
             with _unless(KafkaError.UNKNOWN_TOPIC_OR_PART):
                 _result(future, "Describe", topic)

@@ -68,8 +68,10 @@ class Sender:
 
     def is_stuck(self) -> bool:
         """Whether a restart may help: a loop stands still. Never while results are held, as in `_is_hopeless`."""
-        loops: list[Delivery | Scheduler] = [*self._deliveries, *([self._scheduler] if self._scheduler else [])]
-        return self._running and any(loop.is_stuck() for loop in loops) and not self._settler.unsettled()
+        if not self._running or self._settler.unsettled():
+            return False
+        scheduler_is_stuck = self._scheduler is not None and self._scheduler.is_stuck()
+        return scheduler_is_stuck or any(delivery.is_stuck() for delivery in self._deliveries)
 
     def run(self) -> int:
         self._wait_for_database()

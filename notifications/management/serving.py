@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
-from typing import Any
+from typing import Any, cast
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from django.conf import settings
@@ -30,7 +30,7 @@ def serve_metrics(port: int, is_stuck: Callable[[], bool]) -> None:
             return _answer(start_response, "A loop has not moved for a minute." if is_stuck() else "")
         if environ["PATH_INFO"] == "/health/ready":
             return _answer(start_response, open_broker().problem() or "")
-        return metrics_app(environ, start_response)
+        return cast("Iterable[bytes]", metrics_app(environ, start_response))
 
     server = _listen(port, app)
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()

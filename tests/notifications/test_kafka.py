@@ -17,6 +17,7 @@ from pytest_django import Settings
 from notifications import kafka as room
 from notifications.broker import DURABLE, LogLost, Outbound, Record, outbound, trace
 from notifications.kafka import KafkaBroker, KafkaConsumer
+from notifications.kafka_client import connection_settings
 from notifications.message import all_topics, topic_of
 from tests.notifications.rows import message
 from tests.services.kafka import Kafka
@@ -120,7 +121,7 @@ def test_a_topic_made_anew_is_said_in_words(broker: KafkaBroker) -> None:
     assert all(broker.publish(numbered(20)))
     consumer = broker.consumer("EMAIL", "transactional")
     consumer.commit(read(consumer, 20))
-    admin, topic = AdminClient(room.connection_settings()), topic_of("EMAIL", "transactional")
+    admin, topic = AdminClient(connection_settings()), topic_of("EMAIL", "transactional")
     admin.delete_topics([topic])[topic].result(30)
     wait_until(lambda: topic not in admin.list_topics(timeout=10).topics, what="it is gone")
     broker.create_topics(1, 1)
@@ -158,7 +159,7 @@ def test_a_new_group_begins_where_the_log_begins(broker: KafkaBroker, consumers:
 
 def _delete_before(offset: int) -> None:
     place = TopicPartition(topic_of("EMAIL", "transactional"), 0, offset)
-    admin = AdminClient(room.connection_settings())
+    admin = AdminClient(connection_settings())
     for result in admin.delete_records([place]).values():
         result.result(30)
 
@@ -195,7 +196,7 @@ def test_a_member_that_joins_takes_over_and_all_is_read(kafka: SharedKafka, sett
 def test_each_record_says_where_it_comes_from(broker: KafkaBroker) -> None:
     said = message()
     assert broker.publish([outbound(said, origin="replay", traceparent=trace(trace_id="ab" * 16))]) == [DURABLE]
-    raw = RawConsumer(room.connection_settings() | {"group.id": "raw", "auto.offset.reset": "earliest"})
+    raw = RawConsumer(connection_settings() | {"group.id": "raw", "auto.offset.reset": "earliest"})
     try:
         raw.subscribe([said.topic])
         record = wait_until(lambda: raw.poll(1.0), what="the record")
@@ -242,7 +243,7 @@ def test_topics_are_made_and_grown_and_never_shrunk(kafka: SharedKafka, settings
     )
     assert all("has 2" in line for line in again[0])
     assert all("grown from 2 to 3" in line for line in broker.create_topics(3, 1))
-    known = AdminClient(room.connection_settings()).list_topics(timeout=10).topics
+    known = AdminClient(connection_settings()).list_topics(timeout=10).topics
     assert {len(known[topic].partitions) for topic in all_topics()} == {3}
     thin, lax = broker.warnings()
     assert "3 replicas" in thin

@@ -22,7 +22,7 @@ from confluent_kafka.admin import (
 from pytest_django import Settings
 
 from notifications import metrics
-from notifications.broker import Outbound, outbound
+from notifications.broker import Fate, Outbound, outbound
 from notifications.kafka import KafkaBroker
 from notifications.kafka_publishing import Outage
 from notifications.message import all_topics, topic_of
@@ -208,7 +208,12 @@ def test_metadata_do_not_end_an_outage_and_nobody_waits_meanwhile(
     wait_until(lambda: not any(unwritable.publish([mail()])), what="the rights are known")
     waited: list[Outbound] = []
     publish = unwritable._publish
-    monkeypatch.setattr(unwritable, "_publish", lambda records: waited.extend(records) or publish(records))
+
+    def noted(records: Sequence[Outbound]) -> list[Fate]:
+        waited.extend(records)
+        return publish(records)
+
+    monkeypatch.setattr(unwritable, "_publish", noted)
 
     def looked_at_often() -> bool:
         assert not any(unwritable.publish([mail()]))
