@@ -65,31 +65,44 @@ class Smtp:
 
 
 class _Policy:
-    """Tells a rule against one receiver from a rule against us: several receivers in a row get the same answer."""
+    """Tells a rule against one receiver from a rule against us, which a server may answer alike.
+
+    It is of the receiver where the server takes others from us. Where it has taken none yet, nobody knows: the
+    mail is tried again. Where it refuses several receivers in a row alike, the rule is against us.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._takes_ours = False
         self._code: tuple[int, int, int] | None = None
         self._receivers: set[str] = set()
 
     def taken(self) -> None:
         """A receiver was taken, so the server does not refuse us."""
-        if self._receivers:
+        if self._receivers or not self._takes_ours:
             with self._lock:
+                self._takes_ours = True
                 self._receivers.clear()
 
     def blamed(self, refused: SendError, receiver: str) -> SendError:
-        """The refusal as it is, or as one of our account."""
+        """Returns the refusal as it is, or one that ends no mail."""
         if not isinstance(refused, PolicyRefusal):
             return refused
         with self._lock:
-            if refused.code != self._code:
-                self._code = refused.code
-                self._receivers.clear()
-            if len(self._receivers) < SEVERAL:
-                self._receivers.add(receiver)
-            several = len(self._receivers) >= SEVERAL
-        return SendError(Cause.CREDENTIALS, refused.detail, about=About.ACCOUNT) if several else refused
+            if self._in_a_row(refused, receiver) >= SEVERAL:
+                return SendError(Cause.CREDENTIALS, refused.detail, about=About.ACCOUNT)
+            if not self._takes_ours:
+                return SendError(Cause.PROVIDER_ERROR, refused.detail, about=About.RECEIVER)
+        return refused
+
+    def _in_a_row(self, refused: PolicyRefusal, receiver: str) -> int:
+        """How many receivers were refused alike since one was taken; counts no further than needed."""
+        if refused.code != self._code:
+            self._code = refused.code
+            self._receivers.clear()
+        if len(self._receivers) < SEVERAL:
+            self._receivers.add(receiver)
+        return len(self._receivers)
 
 
 def _own_name() -> str:
