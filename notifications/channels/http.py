@@ -114,7 +114,6 @@ class _Connection:
         port = target.port or (443 if target.scheme == "https" else 80)
         deadline = min(deadline, monotonic() + CONNECT_SECONDS)
         self._socket = dial(target.hostname or "", port, deadline)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if target.scheme == "https":
             self._socket.settimeout(left(deadline))  # a handshake has this in total, other than a plain read
             self._socket = tls.wrap_socket(self._socket, server_hostname=target.hostname)

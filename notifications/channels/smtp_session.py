@@ -43,6 +43,7 @@ class Session:
 
     def __init__(self, server: Server, wire: Wire) -> None:
         self._server = server
+        self._secrets = (server.user, server.password)
         self._wire = wire
         self._extensions: dict[str, str] = {}
         self._used = monotonic()
@@ -96,7 +97,7 @@ class Session:
             if code // 100 == (3 if phase == "data" else 2):
                 self._in_mail = self._in_mail or phase == "mail"
             else:
-                refused = refused or refusal(phase, code, text, sender, receiver)
+                refused = refused or refusal(phase, code, text, sender, receiver, *self._secrets)
             if refused and (not at_once or self.gone or code == 354):
                 self.gone = self.gone or code == 354  # it waits for a mail now, and takes nothing else
                 break
@@ -121,10 +122,9 @@ class Session:
             raise SendError(Cause.OUTCOME_UNKNOWN, detail, uncertain=True) from None
         self.gone = code == 421
         if code // 100 != 2:
-            raise refusal("dot", code, text, receiver)
+            raise refusal("dot", code, text, receiver, *self._secrets)
         self._in_mail = False
-        words = text[:MAX_WORDS].decode(errors="replace")
-        return shown(words, receiver) if "@" in words else words  # to look for an address costs as much as to send
+        return text[:MAX_WORDS].decode(errors="replace")
 
     def reset(self) -> bool:
         """Leave the session ready for the next mail; False where it cannot be used any more."""
@@ -204,8 +204,8 @@ class Session:
             if code in (235, 503):  # 503: it knows us already
                 return
             if code < 500:
-                raise _no_session("auth", code, text, self._server.user, self._server.password)
-        raise refusal("auth", code, text, self._server.user, self._server.password)
+                raise _no_session("auth", code, text, *self._secrets)
+        raise refusal("auth", code, text, *self._secrets)
 
     def _plain(self) -> tuple[int, bytes]:
         said = _base64(f"\0{self._server.user}\0{self._server.password}".encode())

@@ -6,26 +6,16 @@ Here the time left is set anew before every call.
 
 from __future__ import annotations
 
-import errno
-import os
-import selectors
 import socket
 import ssl
-import threading
-from collections import deque
-from concurrent.futures import Future
 from time import monotonic
-from typing import Any
 
-from notifications.channels.dial import CONNECT_SECONDS
+from notifications.channels.dial import CONNECT_SECONDS, dial, left
 
-NEXT_ADDRESS = 0.25  # seconds until the next address is tried beside those under way (RFC 8305)
 MAX_LINE = 8_192  # bytes; RFC 5321 4.5.3.1.5 asks for 512
 MAX_REPLY = 65_536
 READ = 4_096
 WRITE = 65_536
-
-Address = tuple[Any, ...]  # an entry of getaddrinfo
 
 
 class Wire:
@@ -84,71 +74,5 @@ class Wire:
 
 def connect(host: str, port: int, deadline: float) -> Wire:
     """A connection to whichever of the host's addresses answers first, within CONNECT_SECONDS in all."""
-    until = min(monotonic() + CONNECT_SECONDS, deadline)
-    connected = _first_connected(deque(_addresses(host, port, until)), until)
-    connected.setblocking(True)
-    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connected = dial(host, port, min(monotonic() + CONNECT_SECONDS, deadline))
     return Wire(connected, deadline)
-
-
-def left(deadline: float) -> float:
-    """Seconds until the deadline. Raises TimeoutError once it has passed."""
-    seconds = deadline - monotonic()
-    if seconds <= 0:
-        raise TimeoutError("out of time")
-    return seconds
-
-
-def _addresses(host: str, port: int, until: float) -> list[Address]:
-    """The addresses of a name. The system's look-up takes no timeout, so another thread waits for it."""
-    found: Future[list[Address]] = Future()
-
-    def look_up() -> None:
-        try:
-            found.set_result(list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
-        except OSError as error:
-            found.set_exception(error)
-        except UnicodeError:
-            found.set_exception(ConnectionError("The name cannot be one of a host"))
-
-    threading.Thread(target=look_up, name=f"look-up of {host}", daemon=True).start()
-    return found.result(left(until))
-
-
-def _first_connected(addresses: deque[Address], until: float) -> socket.socket:
-    """Tries the next address whenever one fails or takes long; the slow ones stay in the race."""
-    failure: OSError = ConnectionError("The name has no address")
-    with selectors.DefaultSelector() as race:
-        try:
-            while addresses or race.get_map():
-                if addresses:
-                    failure = _begin(addresses.popleft(), race) or failure
-                wait = left(until)
-                for key, _ in race.select(min(wait, NEXT_ADDRESS) if addresses else wait):
-                    candidate: socket.socket = key.data
-                    race.unregister(candidate)
-                    code = candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                    if not code:
-                        return candidate
-                    candidate.close()
-                    failure = OSError(code, os.strerror(code))
-        finally:
-            for key in race.get_map().values():
-                key.data.close()
-    raise failure
-
-
-def _begin(address: Address, race: selectors.BaseSelector) -> OSError | None:
-    """Begin to connect; the failure, if there is one already."""
-    family, kind, protocol, _, where = address
-    try:
-        candidate = socket.socket(family, kind, protocol)
-    except OSError as error:  # a family that this machine lacks
-        return error
-    candidate.setblocking(False)
-    code = candidate.connect_ex(where)
-    if code and code != errno.EINPROGRESS:
-        candidate.close()
-        return OSError(code, os.strerror(code))
-    race.register(candidate, selectors.EVENT_WRITE, candidate)
-    return None

@@ -84,7 +84,7 @@ def test_what_is_no_number_is_not_sent() -> None:
         assert fake.connections == 0
 
 
-UNREADABLE = [b"<html>", b"[]", b"", b'{"sid": "SM12', b'{"sid": null}', gzip.compress(b'{"sid": "SM"}')]
+UNREADABLE = [b"<html>", b"[]", b"", b'{"sid": "SM12', b'{"sid": null}', gzip.compress(b'{"sid": "SM"}', mtime=0)]
 
 
 @pytest.mark.parametrize("body", UNREADABLE)
