@@ -44,14 +44,14 @@ def asleep(directory: Path) -> EmbeddedConsumer:
 def test_publishing_wakes(asleep: EmbeddedConsumer) -> None:
     said = message()
     assert EmbeddedBroker().publish([outbound(said, origin="intake")]) == [DURABLE]
-    (record,) = asleep.poll(10, FOR_EVER)
+    (record,) = asleep.poll(10, 20)
     assert id_in(record.value or b"") == said.id
 
 
 def test_what_the_scheduler_brings_back_wakes(asleep: EmbeddedConsumer) -> None:
     waiting = row(Status.WAITING, due_at=ago(1), claims=1)
     assert Scheduler(EmbeddedBroker()).round() == 1
-    (record,) = asleep.poll(10, FOR_EVER)
+    (record,) = asleep.poll(10, 20)
     assert id_in(record.value or b"") == waiting.id
 
 
@@ -60,7 +60,7 @@ def test_another_process_wakes(asleep: EmbeddedConsumer, directory: Path) -> Non
     publish = f"import django; django.setup(); from notifications.embedded import _call; _call([{queued_topic()!r}])"
     environment = {"PATH": os.environ["PATH"], "VAR_DIR": str(directory), "DJANGO_SETTINGS_MODULE": "project.settings"}
     subprocess.run([sys.executable, "-c", publish], env=environment, cwd=ROOT, timeout=60, check=True)
-    (record,) = asleep.poll(10, FOR_EVER)
+    (record,) = asleep.poll(10, 20)
     assert id_in(record.value or b"") == queued.id
 
 
