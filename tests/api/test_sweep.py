@@ -63,7 +63,12 @@ def callers(db: None, keys_required: None) -> list[tuple[Client, dict[str, str]]
     staff = Client(raise_request_exception=False)
     staff.force_login(superuser("anna"))
     key = {"Authorization": f"Bearer {issue()}"}
-    return [(Client(raise_request_exception=False), {}), (Client(raise_request_exception=False), key), (staff, {})]
+    return [(stranger(), {}), (stranger(), key), (staff, {})]
+
+
+def stranger() -> Client:
+    """Without a CSRF token, as a browser that was led here would be."""
+    return Client(raise_request_exception=False, enforce_csrf_checks=True)
 
 
 @pytest.mark.parametrize("path", URLS)
@@ -77,9 +82,17 @@ def test_every_method(callers: list[tuple[Client, dict[str, str]]], path: str) -
 
 @pytest.mark.parametrize("path", [path for path in URLS if "%" not in path])
 def test_every_query_and_cookie(callers: list[tuple[Client, dict[str, str]]], path: str) -> None:
-    for client, headers in callers:
-        for query in QUERIES:
-            check(path, client.generic("GET", path + query, headers=headers))
+    client, headers = callers[2 if path.startswith("/admin/") else 1]
+    for query in QUERIES:
+        check(path, client.generic("GET", path + query, headers=headers))
     for cookie in COOKIES:
         for method in ("GET", "POST"):
-            check(path, Client(raise_request_exception=False).generic(method, path, headers={"Cookie": cookie}))
+            check(path, stranger().generic(method, path, headers={"Cookie": cookie}))
+
+
+@pytest.mark.parametrize(("path", "status"), [("/nowhere", 404), ("/", 405), ("/admin", 405), ("/docs", 405)])
+def test_a_form_from_elsewhere_gets_the_answer_of_its_path(
+    callers: list[tuple[Client, dict[str, str]]], path: str, status: int
+) -> None:
+    client, headers = callers[1]
+    assert client.post(path, {"a": "form"}, headers=headers).status_code == status
