@@ -55,7 +55,7 @@ def rows(db: None) -> None:
 
 @pytest.mark.parametrize(("model", "desk"), DESKS, ids=IDS)
 def test_a_list_takes_the_parameters_of_its_filters_and_nothing_else(
-    viewer: Client, rows: None, rf: Any, model: type[Model], desk: ModelAdmin[Any]
+    anna: Client, rows: None, rf: Any, model: type[Model], desk: ModelAdmin[Any]
 ) -> None:
     assert isinstance(desk, DeskAdmin)
     own = filter_parameters(desk, rf.get("/"))
@@ -64,7 +64,7 @@ def test_a_list_takes_the_parameters_of_its_filters_and_nothing_else(
     assert {path for path in paths if desk.lookup_allowed(path, "x", rf.get("/"))} == set()
     assert {path for path in own if not desk.lookup_allowed(path, "x", rf.get("/"))} == set()
     for path in [*sorted(paths)[:: len(paths) // 5], *(f"{name}__startswith" for name in own)]:
-        assert viewer.get(address_of(model), {path: "x"}).status_code == 400, path
+        assert anna.get(address_of(model), {path: "x"}).status_code == 400, path
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_what_is_hidden_cannot_be_guessed_letter_by_letter(viewer: Client, rows:
 
 @pytest.mark.parametrize(("model", "desk"), DESKS, ids=IDS)
 def test_the_order_tells_nothing_of_a_column_that_is_not_for_it(
-    viewer: Client, rows: None, model: type[Model], desk: ModelAdmin[Any]
+    anna: Client, rows: None, model: type[Model], desk: ModelAdmin[Any]
 ) -> None:
     """A masked column has no order of its own, and a list without sortable columns keeps its one order."""
     if desk.sortable_by is None:
@@ -95,7 +95,7 @@ def test_the_order_tells_nothing_of_a_column_that_is_not_for_it(
     orders = {f"{sign}{number}" for sign, number in product(("", "-"), numbers)} | {"x", "-", "1.2.-3", "9" * 400}
     shown = set()
     for order in orders:
-        answer = viewer.get(address_of(model), {"o": order})
+        answer = anna.get(address_of(model), {"o": order})
         shown.add(tuple(row.pk for row in answer.context["cl"].result_list))
     assert len(shown) == 1
 
