@@ -33,7 +33,7 @@ def test_a_consumer_that_has_not_polled_for_a_minute(
     idle: Delivery, monkeypatch: pytest.MonkeyPatch, polled: float, failing_since: float | None, stuck: bool
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(delivery.time, "monotonic", lambda: now)
+    monkeypatch.setattr("notifications.delivery.time.monotonic", lambda: now)
     idle._polled_at = {"transactional": now, "bulk": now + polled}
     idle.failing_since = failing_since
     assert idle.is_stuck() is stuck
