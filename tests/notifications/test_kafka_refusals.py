@@ -239,6 +239,7 @@ def test_the_other_topics_go_on(unwritable: KafkaBroker) -> None:
         assert [fate.durable for fate in mixed] == [False, True]
 
 
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_producer_that_kafka_refuses_for_ever_is_replaced(
     guarded: Kafka, stranger: KafkaBroker, settings: Settings
 ) -> None:
