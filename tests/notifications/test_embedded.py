@@ -51,7 +51,7 @@ def test_what_the_scheduler_brings_back_is_there_when_it_wakes(asleep: EmbeddedC
     """Not only once the scheduler has marked it: the call would have come too early."""
     row(Status.WAITING, due_at=ago(1), claims=1)
     (taken,) = due.take_due("scheduler", 10)
-    assert EmbeddedBroker().publish([outbound(taken.message, origin="retry")]) == [True]
+    assert EmbeddedBroker().publish([outbound(taken.message, origin="retry")]) == [DURABLE]
     (record,) = asleep.poll(10, 20)
     assert id_in(record.value or b"") == taken.message.id
 
