@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from notifications.causes import Cause, Outcome, Reason, Status
+from notifications.causes import About, Cause, Outcome, Reason, Status
 from notifications.channels import SendError
 
 JITTER = 0.1  # a retry comes up to a tenth later, never earlier
@@ -61,7 +61,9 @@ def failed(error: SendError, *, attempts: int, hold: bool, schedule: Sequence[fl
         wait = max(delay(schedule, throttled), error.retry_after or 0.0, LEAST_REST)
         return _waiting(Reason.THROTTLED, wait, error, deferral="begin")
     if error.cause is Cause.CREDENTIALS:  # ours, not the message's: it waits until somebody mends them
-        return _waiting(Reason.OUTAGE, OUTAGE_PAUSE, error, deferral="begin")
+        # No breaker keeps back what is refused for this receiver alone, so it asks seldom by itself.
+        pause = delay(schedule, len(schedule)) if error.about is About.RECEIVER else 0.0
+        return _waiting(Reason.OUTAGE, max(pause, OUTAGE_PAUSE), error, deferral="begin")
     if error.cause is Cause.MAILBOX_FULL:  # its owner has to make room: seldom, but for as long as an outage
         return _waiting(Reason.RETRY, delay(schedule, len(schedule)), error, deferral="begin")
     if attempts >= len(schedule):

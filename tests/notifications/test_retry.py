@@ -89,6 +89,14 @@ def test_a_full_mailbox_waits_long_and_spends_nothing(schedule: tuple[float, ...
     assert schedule[-1] <= verdict.due_in <= min(schedule[-1] * (1 + JITTER), LONGEST_WAIT)
 
 
+def test_what_our_account_may_not_do_for_one_receiver_asks_seldom() -> None:
+    error = SendError(Cause.CREDENTIALS, about=About.RECEIVER)
+    verdict = retry.failed(error, attempts=0, hold=False, schedule=(30.0, 7200.0))
+    assert (verdict.reason, verdict.spent, verdict.deferral) == (Reason.OUTAGE, False, "begin")
+    assert verdict.due_in is not None
+    assert 7200 <= verdict.due_in <= 7200 * (1 + JITTER)
+
+
 @pytest.mark.parametrize("reason", list(Reason))
 def test_putting_back_spends_nothing_and_writes_no_attempt(reason: Reason) -> None:
     verdict = retry.put_back(reason, 3.0)
