@@ -239,13 +239,14 @@ def test_the_other_topics_go_on(unwritable: KafkaBroker) -> None:
         assert [fate.durable for fate in mixed] == [False, True]
 
 
-@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_producer_that_kafka_refuses_for_ever_is_replaced(
     guarded: Kafka, stranger: KafkaBroker, settings: Settings
 ) -> None:
     """Without the right to write anywhere its idempotence is refused, which librdkafka never forgives."""
+    first = stranger._publisher.open()
     assert not any(stranger.publish([mail()]))
     assert "right" in (stranger.problem() or "")
+    wait_until(lambda: stranger._publisher._producer is not first, what="the thread of acknowledgements replaces it")
     grant(guarded, settings, [AclOperation.WRITE])
     wait_until(lambda: all(stranger.publish([mail()])), what="a new producer publishes")
 
