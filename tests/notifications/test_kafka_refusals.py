@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 from confluent_kafka.admin import (
@@ -139,6 +140,7 @@ def guarded(kafka: SharedKafka) -> Iterator[Kafka]:
 def stranger(guarded: Kafka, settings: Settings) -> KafkaBroker:
     """A user without any right, and topics that somebody else made."""
     settings.KAFKA_BOOTSTRAP_SERVERS = guarded.servers
+    forget_rights(guarded)
     created(settings)
     for name, value in guarded.sasl_environment.items():
         setattr(settings, name, value)
@@ -164,26 +166,21 @@ def rule(
     return AclBinding(kind, name, pattern, f"User:{USERNAME}", "*", operation, permission)
 
 
-def change_rights(guarded: Kafka, rules: list[AclBinding], *, forget: bool = False) -> None:
+def change_rights(guarded: Kafka, rules: Sequence[AclBinding]) -> None:
     admin = AdminClient({"bootstrap.servers": guarded.servers})
-    if forget:
-        filters = [
-            AclBindingFilter(
-                one.restype,
-                one.name,
-                one.resource_pattern_type,
-                one.principal,
-                one.host,
-                one.operation,
-                one.permission_type,
-            )
-            for one in rules
-        ]
-        for gone in admin.delete_acls(filters).values():
-            gone.result(30)
-    else:
-        for made in admin.create_acls(rules).values():
-            made.result(30)
+    for made in admin.create_acls(rules).values():
+        made.result(30)
+
+
+def forget_rights(guarded: Kafka, permission: AclPermissionType = AclPermissionType.ANY) -> None:
+    """Of our user, on everything."""
+    admin = AdminClient({"bootstrap.servers": guarded.servers})
+    any_text: Any = None  # which the stubs do not know
+    anywhere = AclBindingFilter(
+        ResourceType.ANY, any_text, ResourcePatternType.ANY, f"User:{USERNAME}", any_text, AclOperation.ANY, permission
+    )
+    for gone in admin.delete_acls([anywhere]).values():
+        gone.result(30)
 
 
 @pytest.fixture
@@ -223,7 +220,7 @@ def test_metadata_do_not_end_an_outage_and_nobody_waits_meanwhile(
 
     wait_until(looked_at_often, what="the metadata say that all is well")
     assert waited == [], "somebody waited for the topic"
-    change_rights(guarded, [rule(topic_of(*EMAIL), AclOperation.WRITE, deny=True)], forget=True)
+    forget_rights(guarded, AclPermissionType.DENY)
     wait_until(lambda: all(unwritable.publish([mail()])), what="it acknowledges again")
     assert unwritable.problem() is None
     assert metrics.kafka_up._value.get() == 1
