@@ -166,7 +166,7 @@ def rule(
     return AclBinding(kind, name, pattern, f"User:{USERNAME}", "*", operation, permission)
 
 
-def change_rights(guarded: Kafka, rules: Sequence[AclBinding]) -> None:
+def change_rights(guarded: Kafka, rules: list[AclBinding]) -> None:
     admin = AdminClient({"bootstrap.servers": guarded.servers})
     for made in admin.create_acls(rules).values():
         made.result(30)
