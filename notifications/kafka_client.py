@@ -48,8 +48,7 @@ CONSUMER = FRESH | {
     "message.max.bytes": 65_536,  # of a producer, yet it would raise fetch.max.bytes
 }
 
-# For clients whose every answer is an exception or a value. (With a logger, an AdminClient can crash the process:
-# it calls it from its own thread.)
+# For clients whose every answer is an exception or a value. (Not a logger: an AdminClient that had one hung.)
 QUIETLY = {"log_level": 0}
 
 # Errors in the words of somebody who can mend them; what is not here is said as librdkafka says it.

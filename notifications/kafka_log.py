@@ -38,7 +38,7 @@ class GroupLags:
     """How many records the group of each topic has still to read, asked for without joining a group.
 
     A consumer for each group tells what is committed. (AdminClient.list_consumer_group_offsets of confluent_kafka
-    2.16.1 ends the process where the group's coordinator is not ready.)
+    2.16.1 ended the process on a cluster that had just started and had no groups yet.)
     """
 
     def __init__(self, connection: Callable[[], dict[str, Any]]) -> None:
