@@ -94,7 +94,7 @@ def _outbox() -> Card:
 
 
 def _workers(alive: list[WorkerHeartbeat]) -> Card:
-    lines = [(f"{worker.kind} {worker.worker}", worker.channels or "–", "") for worker in alive[:10]]
+    lines = [(worker.worker, worker.channels.replace(",", ", ") or "–", "") for worker in alive[:10]]
     page = reverse("admin:notifications_workerheartbeat_changelist")
     return Card("Workers alive", f"{len(alive):,}", f"Heard of in the last {ALIVE_SECONDS} seconds.", lines, page)
 
