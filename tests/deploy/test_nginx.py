@@ -92,7 +92,7 @@ class Front:
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """As in production, but for Kafka: HTTPS is taken for granted, and API keys are required."""
     directory = tmp_path_factory.mktemp("web")
-    url = f"sqlite:///{directory}/var/notifications.sqlite3"
+    url = f"sqlite:///{directory}/notifications.sqlite3"
     settings = {"DATABASE_URL": url, "SECRET_KEY": "for-tests-only-" * 4}
     with Platform(directory, settings, url.replace(":///", "://")) as platform:
         platform.prepare()

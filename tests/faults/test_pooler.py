@@ -22,7 +22,7 @@ from django.contrib.auth import get_user_model, BACKEND_SESSION_KEY, HASH_SESSIO
 staff = get_user_model().objects.create_superuser("staff", password="a password for tests")
 session = import_module(settings.SESSION_ENGINE).SessionStore()
 session[SESSION_KEY], session[HASH_SESSION_KEY] = str(staff.pk), staff.get_session_auth_hash()
-session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
 session.save()
 print(session.session_key)
 """
