@@ -21,6 +21,7 @@ from django.utils.module_loading import import_string
 from notifications.message import Message
 
 POLL_BYTES = 2 * 1024**2  # of records: claiming them takes several times as much memory for a moment
+LOOK_AHEAD = 20_000  # records, or rows: how far a consumer looks for other clients' while a provider is slow
 TRACEPARENT = re.compile(r"\A00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 
 
@@ -86,14 +87,16 @@ class Log(Protocol):
 class Consumer(Protocol):
     """Reads one topic in its group. One thread owns it."""
 
-    def poll(self, limit: int, timeout: float) -> list[Record]:
+    def poll(self, limit: int, timeout: float, *, ahead: bool = False) -> list[Record]:
         """Up to `limit` records, waiting up to `timeout` seconds for the first; with limit 0, none, yet alive.
 
         The last of them is the one that brings them to POLL_BYTES, so large records come a few at a time.
+        `ahead`: look at up to LOOK_AHEAD records, and give every client its share of those polled. The records of
+        one receiver stay in order.
         """
 
     def commit(self, records: Sequence[Record]) -> None:
-        """These, and all before them in their partitions, need not be read again. Does not wait."""
+        """These need not be read again, as soon as that holds for all before them. Does not wait."""
 
     def close(self) -> None:
         """Leave the group."""

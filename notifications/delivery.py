@@ -32,6 +32,7 @@ POLL = 0.5  # seconds
 BATCH = 500
 CLAIM_AHEAD = 512  # rows of one priority claimed and not yet taken by a thread, at most
 MOST_BYTES = 16 * 1024**2  # of texts claimed and not settled; a sender may have 512 MiB
+SLOW = 1500  # sends a second; below it the provider is the limit, and a consumer has time to look for everybody's share
 STUCK = 60.0  # seconds without a poll after which a restart may help
 LONGEST_PAUSE = 5.0  # seconds between two tries to claim while the database is away
 
@@ -112,7 +113,7 @@ class Delivery:
 
     def _round(self, consumer: Consumer, priority: str) -> None:
         room = self._room(priority)
-        records = consumer.poll(room, POLL if room else 0)
+        records = consumer.poll(room, POLL if room else 0, ahead=self._is_slow(priority))
         self._polled_at[priority] = time.monotonic()
         if records:
             claimed = self._claim(records, consumer)
@@ -133,6 +134,10 @@ class Delivery:
         if allowed <= 0:
             self._stopping.wait(0.1)
         return min(room, max(allowed, 0), BATCH)
+
+    def _is_slow(self, priority: str) -> bool:
+        """Whether rows wait for threads, and these for the provider: then each client is to have its share."""
+        return self._pool.waiting(priority) > 0 and self._pace.rate() < SLOW
 
     def _claim_ahead(self) -> int:
         """Enough rows to keep the threads busy while the next are claimed, and no more: they may wait long."""

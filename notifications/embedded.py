@@ -130,20 +130,20 @@ class EmbeddedConsumer:
         self._look_at = 0.0
         self._few: int | None = None  # rows to look at, since the last were large
 
-    def poll(self, limit: int, timeout: float) -> list[Record]:
+    def poll(self, limit: int, timeout: float, *, ahead: bool = False) -> list[Record]:
         if not limit:
             return []
         until_look = self._look_at - time.monotonic()
         if until_look > 0 and not self._called.wait(min(timeout, until_look)) and timeout < until_look:
             return []
         self._called.clear()
-        found = self._look(limit)
+        found = self._look(limit, ahead)
         self._look_at = 0.0 if found else time.monotonic() + LOOK_EVERY
         return found
 
-    def _look(self, limit: int) -> list[Record]:
+    def _look(self, limit: int, ahead: bool) -> list[Record]:
         try:
-            found = due.queued(self.channel, self.priority, min(limit, self._few or limit))
+            found = due.queued(self.channel, self.priority, min(limit, self._few or limit), ahead=ahead)
         except (DatabaseError, InterfaceError) as error:
             logger.warning("the queue cannot be read: %s", database.reason(error))
             close_old_connections()

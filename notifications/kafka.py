@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 ACK_TIMEOUT = 4.0  # seconds; the delivery timeout of 2.5 s fires at about 3
 STASH = 500  # records fetched and not yet asked for; above it fetching pauses
+FETCH_AHEAD = 2_000  # records of those read ahead, in one poll
 PAUSE_AT_LEAST = 1.0  # seconds; each pause throws the prefetched records away
 LOOK_EVERY = 1.0  # seconds between two looks of a consumer in trouble
 CALM = 3.0  # seconds without an error after which such a look is believed
@@ -110,7 +111,7 @@ def _publish_by(publisher: Publisher, records: Sequence[Outbound]) -> tuple[list
 
 
 class KafkaConsumer:
-    """A member of `<topic>.senders`. What was fetched and not yet asked for is kept in a small stash."""
+    """A member of `<topic>.senders`. What was fetched and not yet asked for is kept in a stash."""
 
     def __init__(self, topic: str, troubles: Troubles | None = None) -> None:
         self.topic = topic
@@ -122,26 +123,27 @@ class KafkaConsumer:
         self._consumer = Consumer(connection_settings() | CONSUMER | own, logger=client_logger)
         self._consumer.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
 
-    def poll(self, limit: int, timeout: float) -> list[Record]:
+    def poll(self, limit: int, timeout: float, *, ahead: bool = False) -> list[Record]:
         # The first record by poll, the rest without waiting: consume(n, t) alone would wait the whole t.
         wait = 0.0 if self._stash or not limit else timeout
         first = self._consumer.poll(wait)
         if first is not None:
             self._keep([first])
-            if (room := self._stash.room(limit)) > 0:
-                self._keep(self._consumer.consume(room, 0))
+            if (room := self._stash.room(limit, ahead=ahead)) > 0:
+                self._keep(self._consumer.consume(min(room, FETCH_AHEAD), 0))
         self._health.look(self._consumer)
+        if ahead and len(self._stash) > limit:
+            self._stash.line_up()
         taken = self._stash.take(limit)
         self._balance_stash()
         return taken
 
     def commit(self, records: Sequence[Record]) -> None:
-        ends: dict[tuple[str, int], int] = {}
-        for record in records:
-            place = (record.topic, record.partition)
-            ends[place] = max(ends.get(place, 0), record.offset + 1)
+        offsets = [TopicPartition(*place, offset) for place, offset in self._stash.read_until(records).items()]
+        if not offsets:  # their partitions were given up since, so they are read again; the claim drops them
+            return
         try:
-            self._consumer.commit(offsets=[TopicPartition(*place, end) for place, end in ends.items()])
+            self._consumer.commit(offsets=offsets)
         except KafkaException as error:  # a stale member: whoever has the partition now will commit
             metrics.commit_failures.inc()
             logger.warning("could not commit on %s: %s", self.topic, error)

@@ -30,7 +30,7 @@ class Feed:
     def consumer(self, channel: str, priority: str) -> Any:
         return self if priority == "transactional" else Feed()
 
-    def poll(self, limit: int, timeout: float) -> list[Record]:
+    def poll(self, limit: int, timeout: float, *, ahead: bool = False) -> list[Record]:
         if self.error:
             raise self.error
         taken, self.records = self.records[:limit], self.records[limit:]
