@@ -147,6 +147,57 @@ def test_polling_for_nothing_gives_nothing_and_loses_nothing(broker: Broker) -> 
     assert read == ids(said)
 
 
+def test_looking_ahead_finds_every_client_and_keeps_each_receivers_order(broker: Broker) -> None:
+    many = [message(client="shop", receiver=f"r{number % 200}@example.com") for number in range(3000)]
+    behind = message(client="desk", receiver=many[-1].receiver)
+    one = message(client="desk", receiver="ann@example.com")
+    publish(broker, *many, behind, one)
+    with member(broker) as consumer:
+        found = _ahead_until(consumer, one.id)
+        assert len(found) < 1500
+        found += take(consumer, 3002 - len(found))
+        assert nothing_more(consumer)
+    read = ids_in(found)
+    assert sorted(read) == sorted(ids([*many, behind, one]))
+    for receiver in {said.receiver for said in many}:
+        expected = ids([said for said in [*many, behind] if said.receiver == receiver])
+        assert [id for id in read if id in expected] == expected
+
+
+def test_what_was_read_ahead_and_not_claimed_is_read_again(broker: Broker) -> None:
+    """The next member is given what was claimed since, too; its claim drops that."""
+    many = [message(client="shop", receiver=f"r{number}@example.com") for number in range(1000)]
+    one = message(client="desk", receiver="ann@example.com")
+    publish(broker, *many, one)
+    with member(broker) as first:
+        found = _ahead_until(first, one.id)
+    with member(broker) as second:
+        missing = set(ids([*many, one])) - set(ids_in(found))
+
+        def all_are_read() -> bool:
+            records = second.poll(500, 0.5)
+            claim_and_commit(second, records)
+            missing.difference_update(ids_in(records))
+            return not missing
+
+        wait_until(all_are_read, what="all others are read")
+        assert nothing_more(second)
+
+
+def _ahead_until(consumer: Consumer, id: UUID) -> list[Record]:
+    """Records polled ten at a time, claimed and committed, until this one is among them."""
+    found: list[Record] = []
+
+    def is_there() -> bool:
+        records = consumer.poll(10, 0.5, ahead=True)
+        claim_and_commit(consumer, records)
+        found.extend(records)
+        return id in ids_in(records)
+
+    wait_until(is_there, what="it is found")
+    return found
+
+
 def test_the_trace_travels(broker: Broker) -> None:
     publish(broker, message())
     with member(broker) as consumer:

@@ -296,6 +296,43 @@ def test_an_open_breaker_puts_the_rest_off_unspent(run: Run) -> None:
     assert Notification.objects.filter(status=Status.QUEUED).count() > len(rows) / 2, "its consumers pause"
 
 
+def test_a_slow_providers_sends_are_shared_among_clients(run: Run) -> None:
+    gate = threading.Semaphore(0)
+    released = iter(range(40))
+
+    def answer(_: Outgoing) -> str:
+        gate.acquire(timeout=30)
+        return "x"
+
+    many = [row(receiver=f"r{number}@example.com", client="shop") for number in range(200)]
+    one = row(receiver="ann@example.com", client="desk")
+    running = run(Scripted(answer), threads=2)
+
+    def one_is_sent() -> bool:
+        if next(released, None) is not None:
+            gate.release()
+        return one.id in running.channel.handed
+
+    try:
+        wait_until(one_is_sent, what="the one is sent after a few of the many")
+        assert Notification.objects.filter(status=Status.QUEUED).count() > len(many) / 2
+    finally:
+        gate.release(1000)
+    settled(Status.SENT, *many, one)
+
+
+def test_where_sending_is_fast_nobody_looks_ahead(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would cost what a full pool of fast sends has none of: this process's CPU."""
+    running = run(Scripted()).delivery
+    monkeypatch.setattr(running._pool, "waiting", lambda _: 100)
+    for rate, looks in ((delivery.SLOW - 1, True), (delivery.SLOW, False), (12_000.0, False)):
+        monkeypatch.setattr(running._pace, "rate", lambda rate=rate: rate)
+        assert running._is_slow("transactional") is looks
+    monkeypatch.setattr(running._pace, "rate", lambda: 1.0)
+    monkeypatch.setattr(running._pool, "waiting", lambda _: 0)
+    assert not running._is_slow("transactional"), "no row waits"
+
+
 def test_a_hot_receiver_is_parked_and_the_others_are_sent(run: Run) -> None:
     gate = threading.Event()
 

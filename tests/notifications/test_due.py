@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -174,6 +175,22 @@ def test_the_embedded_queue_is_what_nobody_holds_in_the_order_accepted() -> None
     assert found[0][1] == "ab" * 16
     assert found[0][0] == message_of(rows[0])
     assert len(due.queued("EMAIL", "bulk", 10)) == 1
+
+
+def test_looking_ahead_the_embedded_queue_gives_each_client_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = [row(client="shop", receiver=f"r{number}@example.com") for number in range(8)]
+    behind = row(client="desk", receiver=shop[6].receiver)
+    desk = [row(client="desk") for _ in range(2)]
+    out_of_reach = row(client="bank")
+    monkeypatch.setattr(due, "LOOK_AHEAD", 11)
+
+    def ahead(limit: int) -> list[UUID]:
+        return [said.id for said, _ in due.queued("EMAIL", "transactional", limit, ahead=True)]
+
+    assert ahead(5) == ids([*shop[:3], *desk])
+    assert behind.id not in ahead(9), "it would overtake another to its receiver"
+    assert ahead(100) == ids([*shop, behind, *desk]), "and within a batch the order is that of the queue"
+    assert out_of_reach.id not in ahead(100)
 
 
 def test_filters_for_the_gauges_and_the_admin() -> None:

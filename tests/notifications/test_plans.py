@@ -135,6 +135,7 @@ SCHEDULERS: list[tuple[Callable[[], Any], set[str]]] = [
     (lambda: due.give_up(60, 500), {"ledger_deferred"}),
     (lambda: due.sweep((1.0,), 500), {"ledger_lease"}),
     (lambda: due.queued("EMAIL", "transactional", 500), {"ledger_queue"}),
+    (lambda: due.queued("EMAIL", "transactional", 500, ahead=True), {"ledger_queue"}),
     (Notification.objects.overdue_seconds, {"ledger_due"}),
 ]
 
