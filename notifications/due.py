@@ -26,7 +26,10 @@ ROUND_BYTES = 4 * 1024**2  # of texts taken at once for one reason; a scheduler 
 PUBLISH_LEASE = 30.0  # seconds in which a taken row must be published and marked
 _DUE = f"n.status IN ('{Status.WAITING}', '{Status.ACCEPTED}')"
 _ENDED = "reason = '', due_at = NULL, deferred_since = NULL, owner = NULL, lease_until = NULL"
-_IN_TURNS = f"{TABLE} AS n JOIN turns AS t ON n.id = t.id"
+_PICKED = (
+    "picked AS MATERIALIZED (SELECT id FROM"
+    " (SELECT id, sum(bytes) OVER (ORDER BY place, id) - bytes AS before FROM first) AS n WHERE before < %s)"
+)
 _MESSAGE_COLUMNS = (
     *("id", "generation", "channel", "receiver", "subject", "message", "html", '"user"', "client", "reference"),
     *("category", "priority", "accepted_at", "expires_at", "reason", "claims", "trace_id"),
@@ -67,18 +70,17 @@ def take_due(owner: str, limit: int) -> list[Taken]:
     return sorted((_taken(row) for row in taken), key=lambda row: row.message.id)
 
 
-def _that_fit(where: str, order: str, lock: str = "", source: str = f"{TABLE} AS n") -> str:
-    """The CTE `picked`: the first rows up to a limit, the last of which brings their texts to a number of bytes.
-
-    The lengths are known without reading a text (on PostgreSQL).
-    """
-    size = " + ".join(dialect().size.format(column) for column in ("n.message", "n.html"))
+def _that_fit(where: str, order: str, lock: str = "") -> str:
+    """The CTE `picked`: the first rows up to a limit, the last of which brings their texts to a number of bytes."""
     return (
-        f"first AS MATERIALIZED (SELECT n.id, {order} AS place, {size} AS bytes FROM {source}"
-        f" WHERE {where} ORDER BY {order}, n.id LIMIT %s {lock}),"
-        f" picked AS MATERIALIZED (SELECT id FROM"
-        f" (SELECT id, sum(bytes) OVER (ORDER BY place, id) - bytes AS before FROM first) AS n WHERE before < %s)"
+        f"first AS MATERIALIZED (SELECT n.id, {order} AS place, {_size()} AS bytes FROM {TABLE} AS n"
+        f" WHERE {where} ORDER BY {order}, n.id LIMIT %s {lock}), {_PICKED}"
     )
+
+
+def _size() -> str:
+    """Of a row's texts. It is known without reading them (on PostgreSQL)."""
+    return " + ".join(dialect().size.format(column) for column in ("n.message", "n.html"))
 
 
 def mark_published(owner: str, ids: Sequence[UUID]) -> int:
@@ -203,28 +205,29 @@ def queued(channel: str, priority: str, limit: int, *, ahead: bool = False) -> l
     it has any among the first LOOK_AHEAD rows.
     """
     where = f"n.channel = %s AND n.priority = %s AND n.status = '{Status.QUEUED}' AND n.owner IS NULL"
-    picked, looked_at = _that_fit(where, "n.id"), []
-    if ahead:
-        picked, looked_at = f"{_in_turns(where)}, {_that_fit('true', 't.turn', source=_IN_TURNS)}", [LOOK_AHEAD]
+    picked = _in_turns_that_fit(where) if ahead else _that_fit(where, "n.id")
     rows = fetch(
         f"WITH {picked} SELECT {', '.join(f'n.{column}' for column in _MESSAGE_COLUMNS)}"
         f" FROM {TABLE} AS n JOIN picked ON n.id = picked.id ORDER BY n.id",
-        [channel, priority, *looked_at, limit, POLL_BYTES],
+        [channel, priority, *([LOOK_AHEAD] if ahead else []), limit, POLL_BYTES],
     )
     return [(taken.message, taken.trace_id) for taken in map(_taken, rows)]
 
 
-def _in_turns(where: str) -> str:
-    """The CTE `turns`: the first rows up to a limit, and when it is the turn of each.
+def _in_turns_that_fit(where: str) -> str:
+    """The CTE `picked` as above, but of a limited number of rows those whose turn comes first.
 
-    That is its place among its client's rows, yet no earlier than the turn of any row before it of its receiver.
+    The turn of a row is its place among its client's rows, yet no earlier than that of a row before it of its
+    receiver.
     """
     return (
         f"seen AS MATERIALIZED (SELECT n.id, n.client, n.receiver_hash FROM {TABLE} AS n"
         f" WHERE {where} ORDER BY n.id LIMIT %s),"
         " placed AS (SELECT id, receiver_hash, row_number() OVER (PARTITION BY client ORDER BY id) AS place FROM seen),"
-        " turns AS MATERIALIZED"
-        " (SELECT id, max(place) OVER (PARTITION BY receiver_hash ORDER BY id) AS turn FROM placed)"
+        " turns AS MATERIALIZED (SELECT id, max(place) OVER (PARTITION BY receiver_hash ORDER BY id) AS turn"
+        " FROM placed ORDER BY turn, id LIMIT %s),"
+        " first AS MATERIALIZED (SELECT t.id, t.turn AS place,"
+        f" (SELECT {_size()} FROM {TABLE} AS n WHERE n.id = t.id) AS bytes FROM turns AS t), {_PICKED}"
     )
 
 

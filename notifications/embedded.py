@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 PAUSE_AFTER_ERROR = 0.5
 CALLS = "calls-"  # names of the FIFOs begin so
+LOOK_AHEAD_EVERY = 0.5  # seconds; it takes SQLite up to 0.1
 LOOK_EVERY = 1.0  # seconds between two looks at an empty queue that nobody called for
 
 
@@ -128,6 +129,7 @@ class EmbeddedConsumer:
         self.topic = topic_of(channel, priority)
         self._called = _called(self.topic)
         self._look_at = 0.0
+        self._look_ahead_at = 0.0
         self._few: int | None = None  # rows to look at, since the last were large
 
     def poll(self, limit: int, timeout: float, *, ahead: bool = False) -> list[Record]:
@@ -142,6 +144,8 @@ class EmbeddedConsumer:
         return found
 
     def _look(self, limit: int, ahead: bool) -> list[Record]:
+        if ahead := ahead and time.monotonic() >= self._look_ahead_at:
+            self._look_ahead_at = time.monotonic() + LOOK_AHEAD_EVERY
         try:
             found = due.queued(self.channel, self.priority, min(limit, self._few or limit), ahead=ahead)
         except (DatabaseError, InterfaceError) as error:
