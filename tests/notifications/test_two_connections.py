@@ -143,7 +143,7 @@ def test_a_real_deadlock_is_repeated() -> None:
         repeated(work)
 
     in_threads(lambda: cross("a", first.id, second.id), lambda: cross("b", second.id, first.id))
-    assert len(tries) == 3, "one of the two lost and went again"
+    assert len(tries) >= 3, "one of the two lost and went again; it may come first again, and lose again"
     assert (read(first.id).attempts, read(second.id).attempts) == (2, 2)
 
 
