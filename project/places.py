@@ -56,7 +56,9 @@ class Places:
             self._take()
 
     def _take(self) -> None:
-        connections[DEFAULT_DB_ALIAS] = self._free.get()
+        connection = self._free.get()
+        connection.close_if_unusable_or_obsolete()  # and it is looked at anew: this request has not done so
+        connections[DEFAULT_DB_ALIAS] = connection
 
     def _leave(self) -> None:
         connection = connections[DEFAULT_DB_ALIAS]
@@ -65,7 +67,11 @@ class Places:
 
 
 class Body:
-    """A request's body. Who reads it gives up their place until it is there."""
+    """A request's body. Who reads it gives up their place until it is there.
+
+    The deadline is looked at between reads of STEP bytes. One read waits as long as the server lets it, so what
+    bounds a caller who sends nothing is the proxy (deploy/nginx.conf).
+    """
 
     def __init__(self, stream: InputStream, places: Places) -> None:
         self._stream = stream
@@ -73,7 +79,7 @@ class Body:
         self._deadline = time.monotonic() + BODY_SECONDS
 
     def read(self, size: int) -> bytes:
-        """At most `size` bytes, fewer only at the end. Raises TimeoutError where they drip in."""
+        """Returns at most `size` bytes, fewer only at the end. Raises TimeoutError where a large body drips in."""
         parts = []
         with self._places.given_up():
             while size > 0:

@@ -151,8 +151,9 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 
-# Logging in to the admin. Ten wrong passwords in a row lock their address and their name for a quarter of an hour;
-# tries meanwhile do not make it longer, or a stranger could keep somebody out for good.
+# Logging in to the admin. Ten wrong passwords from one address or for one name, none more than a quarter of an hour
+# after the last, lock it for as long. A right one resets nothing, or one account would free its address for guesses at
+# others. Tries meanwhile do not make it longer, or a stranger could keep somebody out for good.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AXES_LOCKOUT_PARAMETERS = ["ip_address", "username"]
 AXES_FAILURE_LIMIT = 10

@@ -6,10 +6,12 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+from django.test import RequestFactory
 
-from project import places
+from project import places, wsgi
 from project.local import WEB_OPTIONS
 from tests.api.conftest import EMAIL
 from tests.platform import Platform
@@ -75,6 +77,15 @@ def test_what_is_refused_is_refused_before_its_body(web: Platform) -> None:
         with silent_callers(web, line, JSON + b"Authorization: Bearer none\r\n" + LENGTH + b"x") as callers:
             for caller in callers:
                 assert caller.recv(4096).startswith(b"HTTP/1.1 4")
+
+
+def test_a_probe_of_liveness_needs_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All others may wait for a database that hangs; a restart would not help them."""
+    monkeypatch.setattr(wsgi, "_places", None)
+    environ = RequestFactory().get("/health/live").environ | {"wsgi.multithread": True}
+    start_response = Mock()
+    wsgi.application(environ, start_response)
+    assert start_response.call_args.args[0] == "200 OK"
 
 
 def test_threads_share_the_connections_of_the_places(web: Platform) -> None:
