@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+from collections import OrderedDict
 from time import monotonic
 
 from notifications.causes import About, Cause
@@ -14,7 +15,8 @@ from notifications.channels.smtp_replies import PolicyRefusal
 from notifications.channels.smtp_session import Server, Session, Tls
 from notifications.channels.smtp_sessions import Sessions
 
-SEVERAL = 3  # receivers in a row that are refused alike, so that the reason is not theirs
+SEVERAL = 3  # receivers in a row that are refused, so that the reason is not theirs
+REMEMBERED = 10_000  # receivers
 
 
 class Smtp:
@@ -27,7 +29,7 @@ class Smtp:
         server = Server(host, port, user, password, tls, context, helo or _own_name())
         self._timeout = timeout
         self._sessions = Sessions(lambda deadline: Session.open(server, deadline))
-        self._policy = _Policy()
+        self._at_receiver, self._at_mail = _Policy(), _Policy()
         self.close = self._sessions.close
 
     def send(self, sender: str, receiver: str, mail: bytes) -> str:
@@ -38,6 +40,9 @@ class Smtp:
         try:
             words = session.hand_over(mail, receiver)
             sent = True
+            self._at_mail.taken()
+        except SendError as error:
+            raise self._at_mail.blamed(error, receiver) from None
         finally:
             self._give_back(session, sent=sent)
         return words
@@ -49,15 +54,15 @@ class Smtp:
             try:
                 session.envelope(sender, receiver, size, deadline)
             except SendError as error:
-                replaced = session.stale and not new
+                replaced = session.stale and not new and monotonic() < deadline
                 self._give_back(session)
                 if not replaced:
-                    raise self._policy.blamed(error, receiver) from None
+                    raise self._at_receiver.blamed(error, receiver) from None
             except BaseException:
                 self._give_back(session)
                 raise
             else:
-                self._policy.taken()
+                self._at_receiver.taken()
                 return session
 
     def _give_back(self, session: Session, *, sent: bool = False) -> None:
@@ -65,44 +70,39 @@ class Smtp:
 
 
 class _Policy:
-    """Tells a rule against one receiver from a rule against us, which a server may answer alike.
+    """Tells a rule against one mail from a rule against us, which a server may answer alike.
 
-    It is of the receiver where the server takes others from us. Where it has taken none yet, nobody knows: the
-    mail is tried again. Where it refuses several receivers in a row alike, the rule is against us.
+    The first such refusal of a receiver ends no mail: it is tried again. It is of this mail where the server has
+    taken others of ours since then. Where it refuses several receivers in a row, the rule is against us.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._takes_ours = False
-        self._code: tuple[int, int, int] | None = None
-        self._receivers: set[str] = set()
+        self._taken = 0
+        self._in_a_row: set[str] = set()  # receivers refused since a mail was taken, SEVERAL at most
+        self._refused: OrderedDict[str, int] = OrderedDict()  # receivers: how many mails had been taken before
 
     def taken(self) -> None:
-        """A receiver was taken, so the server does not refuse us."""
-        if self._receivers or not self._takes_ours:
+        """A mail went on, so the server does not refuse us."""
+        self._taken += 1  # threads may lose one to another: what counts is that it grows
+        if self._in_a_row:
             with self._lock:
-                self._takes_ours = True
-                self._receivers.clear()
+                self._in_a_row.clear()
 
     def blamed(self, refused: SendError, receiver: str) -> SendError:
         """Returns the refusal as it is, or one that ends no mail."""
         if not isinstance(refused, PolicyRefusal):
             return refused
         with self._lock:
-            if self._in_a_row(refused, receiver) >= SEVERAL:
+            if len(self._in_a_row) < SEVERAL:
+                self._in_a_row.add(receiver)
+            if len(self._in_a_row) >= SEVERAL:
                 return SendError(Cause.CREDENTIALS, refused.detail, about=About.ACCOUNT)
-            if not self._takes_ours:
-                return SendError(Cause.PROVIDER_ERROR, refused.detail, about=About.RECEIVER)
-        return refused
-
-    def _in_a_row(self, refused: PolicyRefusal, receiver: str) -> int:
-        """How many receivers were refused alike since one was taken; counts no further than needed."""
-        if refused.code != self._code:
-            self._code = refused.code
-            self._receivers.clear()
-        if len(self._receivers) < SEVERAL:
-            self._receivers.add(receiver)
-        return len(self._receivers)
+            if self._taken > self._refused.setdefault(receiver, self._taken):
+                return refused
+            while len(self._refused) > REMEMBERED:
+                self._refused.popitem(last=False)
+        return SendError(Cause.PROVIDER_ERROR, refused.detail, about=About.RECEIVER)
 
 
 def _own_name() -> str:

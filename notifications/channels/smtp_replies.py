@@ -25,11 +25,14 @@ POSTFIX = re.compile(
     rb"(?:[245]\.\d{1,3}\.\d{1,3} )?(?:<[^<>]{0,320}>: )?(?:Service unavailable[;,] )?(?:Unverified )?"
     rb"(Client host|Helo command|Sender address|Recipient address)(?: rejected:| \[)"
 )
-RELAY_DENIED = re.compile(rb"(?:[245]\.\d{1,3}\.\d{1,3} )?(?:<[^<>]{0,320}>: )?Relay access denied")
+# Postfix, Exim, Sendmail, Exchange, OpenSMTPD: we may not send through this server to anybody elsewhere.
+RELAY_DENIED = re.compile(
+    rb"relay(?:ing)? (?:access )?(?:denied|not permitted|prohibited)|unable to relay", re.IGNORECASE
+)
 
 
 class Meaning(NamedTuple):
-    """What became of a mail. `policy` marks a refusal that may be of this receiver or of us."""
+    """What became of a mail. `policy` marks a refusal that may be of this mail or of us."""
 
     cause: Cause
     about: About
@@ -47,6 +50,7 @@ NOBODY = Meaning(Cause.UNKNOWN_RECEIVER, About.RECEIVER, permanent=True)
 FULL = Meaning(Cause.MAILBOX_FULL, About.RECEIVER)
 TEXT = Meaning(Cause.REJECTED_CONTENT, About.TEXT, permanent=True)
 POLICY = Meaning(Cause.REJECTED_CONTENT, About.RECEIVER, permanent=True, policy=True)
+POLICY_OF_TEXT = Meaning(Cause.REJECTED_CONTENT, About.TEXT, permanent=True, policy=True)
 
 
 class ByPhase(NamedTuple):
@@ -90,7 +94,7 @@ PERMANENT: dict[Detail | int, ByPhase] = {
     (4, 4): ByPhase(SERVER, NOBODY, NOBODY),  # no way to it
     6: ByPhase(SENDER, TEXT, TEXT),
     (6, 7): ByPhase(SENDER, NO_ADDRESS, TEXT),  # not an ASCII address
-    7: ByPhase(ACCOUNT, POLICY, TEXT),
+    7: ByPhase(ACCOUNT, POLICY, POLICY_OF_TEXT),
     (7, 17): ByPhase(ACCOUNT, NOBODY, NOBODY),  # the mailbox has another owner now
     (7, 18): ByPhase(ACCOUNT, NOBODY, NOBODY),  # the domain has
 }
@@ -118,9 +122,7 @@ AFTER_MAIL = dict.fromkeys((550, 551, 552, 553, 554, 556), TEXT)
 
 
 class PolicyRefusal(SendError):
-    """Refused at RCPT by a rule that may be about this receiver or about us; `code` tells equal ones."""
-
-    code: tuple[int, int, int]
+    """Refused by a rule that may be about this mail or about us."""
 
 
 def refusal(phase: Phase, code: int, text: bytes, *secrets: str) -> SendError:
@@ -130,18 +132,15 @@ def refusal(phase: Phase, code: int, text: bytes, *secrets: str) -> SendError:
     name = "DATA" if phase == "dot" else phase.upper()
     words = shown(f"{name}: {code} {text.decode(errors='replace')}", *secrets)
     kind = PolicyRefusal if meaning.policy else SendError
-    error = kind(meaning.cause, words, about=meaning.about, permanent=meaning.permanent)
-    if isinstance(error, PolicyRefusal):
-        error.code = (code, *enhanced_of(text))
-    return error
+    return kind(meaning.cause, words, about=meaning.about, permanent=meaning.permanent)
 
 
 def meaning_of(phase: Phase, code: int, text: bytes) -> Meaning:
-    """By login codes, then Postfix's words at RCPT, then the enhanced code, then the reply code."""
+    """By login codes, then servers' fixed words, then the enhanced code, then the reply code."""
     if code in LOGIN_WANTED:
         return ACCOUNT
     detail = enhanced_of(text)
-    if phase in ("rcpt", "data") and (said := _as_postfix_says(code, text, detail)):
+    if phase in ("rcpt", "data", "dot") and (said := _as_servers_say(code, text, detail)):
         return said
     if code < 500:
         return _temporary(phase, code, detail)
@@ -155,8 +154,8 @@ def enhanced_of(text: bytes) -> Detail:
     return (int(found[2]), int(found[3])) if found else (0, 0)
 
 
-def _as_postfix_says(code: int, text: bytes, detail: Detail) -> Meaning | None:
-    if RELAY_DENIED.match(text):
+def _as_servers_say(code: int, text: bytes, detail: Detail) -> Meaning | None:
+    if RELAY_DENIED.search(text):
         return ACCOUNT
     found = POSTFIX.match(text)
     if found is None or detail in EITHER_CLASS:
