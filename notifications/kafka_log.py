@@ -49,6 +49,7 @@ class GroupLags:
     def measure(self) -> dict[str, int]:
         """By topic; one that is missing has no lag. Raises ConnectionError."""
         with _readable():
+            self._forget_errors()
             admin = self._admin = self._admin or AdminClient(self._connection() | QUIETLY)
             known = admin.list_topics(timeout=PATIENCE).topics
             topics = {topic: list(known[topic].partitions) for topic in notification_topics() if topic in known}
@@ -59,6 +60,14 @@ class GroupLags:
                 place = topic, partition
                 lags[topic] += max(0, ends[place] - max(committed, starts[place]))
             return lags
+
+    def _forget_errors(self) -> None:
+        """What the clients noted since they were last asked. Nobody else takes it, so it would pile up."""
+        if self._admin:
+            self._admin.poll(0)
+        for consumer in self._groups.values():
+            while consumer.poll(0) is not None:
+                pass
 
     def _committed(self, topics: Mapping[str, list[int]]) -> Iterator[tuple[str, int, int]]:
         for topic, partitions in topics.items():

@@ -205,7 +205,7 @@ class Outage:
 
     def _watch(self) -> None:
         """Where nothing is published nothing is acknowledged. Then metadata must do: for what is said, no more."""
-        while self._watched:
+        while True:
             time.sleep(PROBE_EVERY)
             missing = {topic for topic in list(self._failed_at) if not self._is_there(topic)}
             now = time.monotonic()
@@ -215,7 +215,9 @@ class Outage:
                         self._failed_at[topic] = now
                     elif now - failed_at > DOUBT:
                         self._mend(topic)
-                self._watched = bool(self._failed_at)
+                if not self._failed_at:
+                    self._watched = False
+                    return
 
     def _is_there(self, topic: str) -> bool:
         try:

@@ -87,6 +87,7 @@ class Pool:
                     self._ready[priority].remove(key)
                     self._waiting[priority] -= len(lane)
                     rows += lane
+            self._room.notify_all()
         return rows
 
     def lane_length(self, priority: str, receiver_hash: str) -> int:

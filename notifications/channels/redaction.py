@@ -29,6 +29,7 @@ CREDENTIAL = (
     r"|\b(?:AC|SK)[0-9a-f]{32}\b"  # Twilio's account and key
     r"|\b(?:Basic|Bearer)\s{1,8}[\w.~+/=-]{16,512}"  # an Authorization header
 )
+WITHOUT_SECRETS = re.compile(f"{ADDRESS}|{CREDENTIAL}", re.IGNORECASE)
 GAP = r"[\W_]{0,3}"  # between the digits of a telephone number
 ALONE = r"(?<![^\W_]){}(?![^\W_])"
 
@@ -49,7 +50,7 @@ def shown(words: str | bytes, *secrets: str) -> str:
     """A provider's words as staff may read them: at most 300 characters, without these secrets or any address."""
     plain = _plain(words[:WINDOW])
     end = len(plain) - MARGIN if len(words) > WINDOW or len(plain) >= WINDOW else len(plain)
-    hidden = re.compile("|".join([ADDRESS, *_patterns(secrets), CREDENTIAL]), re.IGNORECASE)
+    hidden = _hidden(plain, secrets)
     pieces, at = [], 0
     for found in hidden.finditer(plain, 0):
         if found.start() >= end:
@@ -83,13 +84,25 @@ def _plain(words: str | bytes) -> str:
     return "".join(" " if sign.isspace() else sign for sign in text if sign.isspace() or sign.isprintable())
 
 
-def _patterns(secrets: tuple[str, ...]) -> Iterator[str]:
+def _hidden(plain: str, secrets: tuple[str, ...]) -> re.Pattern[str]:
+    """What is to be hidden. An expression of its own is made, for a millisecond, only where a secret is repeated."""
+    patterns = list(_patterns(secrets, WITHOUT_SECRETS.sub(" ", plain)))
+    if not patterns:
+        return WITHOUT_SECRETS
+    return re.compile("|".join([ADDRESS, *patterns, CREDENTIAL]), re.IGNORECASE)
+
+
+def _patterns(secrets: tuple[str, ...], rest: str) -> Iterator[str]:
+    """For each part of a secret that may be in the rest of the words."""
+    lower, digits = rest.lower(), "".join(sign for sign in rest if sign.isdigit())
     for secret in filter(None, secrets):
         if NUMBER.fullmatch(secret):
-            yield _number(secret.lstrip("+"))
+            if secret.lstrip("+")[3:] in digits:
+                yield _number(secret.lstrip("+"))
             continue
         for part in sorted(_parts(_plain(secret[:WINDOW])), key=len, reverse=True):
-            yield re.escape(part) if len(part) >= WHOLE_WORD else ALONE.format(re.escape(part))
+            if part.lower() in lower or not (part.isascii() and rest.isascii()):
+                yield re.escape(part) if len(part) >= WHOLE_WORD else ALONE.format(re.escape(part))
 
 
 def _number(digits: str) -> str:
