@@ -231,7 +231,7 @@ def _publish(records: list[Outbound]) -> None:
     letter of it, which is replayed once the topic's settings are mended.
     """
     fates = open_broker().publish(records)
-    outbox = [record for record, fate in zip(records, fates, strict=True) if not fate]
+    outbox = [record for record, fate in zip(records, fates, strict=True) if not fate.durable]
     _published.inc(len(records) - len(outbox))
     if outbox:
         ledger.insert([(r.message, trace_id_of(r.traceparent)) for r in outbox if r.message], Status.ACCEPTED)

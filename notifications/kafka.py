@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from functools import partial
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -21,7 +20,7 @@ from notifications.kafka_client import (
     in_words,
 )
 from notifications.kafka_log import GroupLags, KafkaLog
-from notifications.kafka_publishing import ANY, Acks, Outage, Place, Publisher
+from notifications.kafka_publishing import ANY, Acked, Acks, Outage, Publisher
 from notifications.kafka_topics import Denied, create_topics, topic_warnings
 from notifications.message import topic_of
 from notifications.stash import Stash
@@ -55,15 +54,20 @@ class KafkaBroker:
         return [next(fates) if waits else AWAY for waits in waited]
 
     def _publish(self, records: Sequence[Outbound]) -> list[Fate]:
-        fates, places = _publish_by(self._publisher, records)
+        acks = _publish_by(self._publisher, records)
+        fates, partitions = acks.fates, acks.partitions
         if fates.count(DURABLE) == len(fates):
             return fates
         # Kafka refuses a batch for one of its records, so each of them is asked about alone.
         refused = [position for position, fate in enumerate(fates) if fate.refused]
-        alone, places_alone = _publish_by(self._one_by_one, [records[position] for position in refused])
-        for position, fate, place in zip(refused, alone, places_alone, strict=True):
-            fates[position], places[position] = fate, place
-        away = {place: fate.why for fate, place in zip(fates, places, strict=True) if not (fate or fate.refused)}
+        alone = _publish_by(self._one_by_one, [records[position] for position in refused])
+        for number, position in enumerate(refused):
+            fates[position], partitions[position] = alone.fates[number], alone.partitions.get(number, ANY)
+        away = {
+            (records[position].topic, partitions.get(position, ANY)): fate.why
+            for position, fate in enumerate(fates)
+            if not (fate or fate.refused)
+        }
         if away:
             self._outage.begin(away)
         return fates
@@ -101,13 +105,10 @@ class KafkaBroker:
             raise ConnectionError(str(error)) from error
 
 
-def _publish_by(publisher: Publisher, records: Sequence[Outbound]) -> tuple[list[Fate], list[Place]]:
-    """What became of each record, and the place where it was to be."""
+def _publish_by(publisher: Publisher, records: Sequence[Outbound]) -> Acked:
     acks = Acks(len(records))
-    for position, record in enumerate(records):
-        publisher.send(record, partial(acks.report, position))
-    fates = acks.wait(ACK_TIMEOUT)
-    return fates, [(record.topic, acks.partitions.get(position, ANY)) for position, record in enumerate(records)]
+    publisher.send(records, acks.report)
+    return acks.wait(ACK_TIMEOUT)
 
 
 class KafkaConsumer:

@@ -8,7 +8,7 @@ import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -23,6 +23,8 @@ DOUBT = 10.0  # seconds without a new failure after which Kafka's metadata are b
 ANY = -1  # instead of a partition: the topic as a whole
 
 Place = tuple[str, int]  # topic and partition
+# Gets a record's position, what went wrong, and the record as Kafka had it, where it had it.
+Report = Callable[[int, KafkaError | None, Message | None], None]
 
 # What Kafka says of a record that it will not take later either. (A missing right or topic is an operator's to mend.)
 REFUSALS = frozenset(
@@ -54,24 +56,29 @@ class Publisher:
         self._lock = threading.Lock()
         self._producer: Producer | None = None
 
-    def send(self, record: Outbound, report: Callable[[KafkaError | None, int], None]) -> None:
-        """Hand a record over; `report` gets its error and its partition, in another thread or before this returns."""
-        headers: list[tuple[str, str | bytes | None]] = [
-            ("origin", record.origin),
-            ("traceparent", record.traceparent),
-        ]
-        producer = None
+    def send(self, records: Sequence[Outbound], report: Report) -> None:
+        """Hand records over. `report` is called once for each, in another thread or before this returns."""
         try:
             producer = self.open()
-            producer.produce(
-                record.topic, record.value, record.key, headers=headers, on_delivery=partial(_delivered, report)
-            )
-        except BufferError:
-            report(KafkaError(KafkaError._QUEUE_FULL), ANY)
         except KafkaException as error:
-            report(error.args[0], ANY)
-            if producer and error.args[0] == KafkaError._FATAL:  # it will refuse all others too
-                self._replace(producer)
+            for position in range(len(records)):
+                report(position, error.args[0], None)
+            return
+        for position, record in enumerate(records):
+            headers: list[tuple[str, str | bytes | None]] = [
+                ("origin", record.origin),
+                ("traceparent", record.traceparent),
+            ]
+            try:
+                producer.produce(
+                    record.topic, record.value, record.key, headers=headers, on_delivery=partial(report, position)
+                )
+            except BufferError:
+                report(position, KafkaError(KafkaError._QUEUE_FULL), None)
+            except KafkaException as error:
+                report(position, error.args[0], None)
+                if error.args[0] == KafkaError._FATAL:  # it will refuse all others too
+                    self._replace(producer)
 
     def open(self) -> Producer:
         """The producer. Raises KafkaException where its settings are wrong."""
@@ -100,9 +107,16 @@ class Publisher:
                 producer.purge()  # whoever waits is told now
 
 
-def _delivered(report: Callable[[KafkaError | None, int], None], error: KafkaError | None, message: Message) -> None:
-    partition = message.partition()
-    report(error, ANY if partition is None else partition)
+def _partition_of(message: Message | None) -> int:
+    partition = message.partition() if message is not None else None
+    return ANY if partition is None else partition
+
+
+class Acked(NamedTuple):
+    """What became of records, by position, and the partitions of those that failed."""
+
+    fates: list[Fate]
+    partitions: dict[int, int]
 
 
 class Acks:
@@ -116,19 +130,22 @@ class Acks:
         self._none_missing = threading.Lock()  # held until all are there: lighter than an Event
         self._none_missing.acquire()
 
-    def report(self, position: int, error: KafkaError | None, partition: int) -> None:
-        self.fates[position] = fate_of(error)
-        if error is not None:
-            self.partitions[position] = partition
+    def report(self, position: int, error: KafkaError | None, message: Message | None) -> None:
+        if error is None:
+            self.fates[position] = DURABLE
+        else:
+            self.fates[position] = fate_of(error)
+            self.partitions[position] = _partition_of(message)
         with self._lock:
             self._missing -= 1
             if not self._missing:
                 self._none_missing.release()
 
-    def wait(self, timeout: float) -> list[Fate]:
+    def wait(self, timeout: float) -> Acked:
+        """What is known in `timeout` seconds at the latest; reports that come later change nothing of it."""
         if self.fates:
             self._none_missing.acquire(timeout=timeout)
-        return list(self.fates)
+        return Acked(list(self.fates), dict(self.partitions))
 
 
 class Outage:
@@ -174,10 +191,10 @@ class Outage:
                 due = [place for place in self._places(record) if self._next_try.get(place, now + 1) <= now]
                 self._next_try |= dict.fromkeys(due, now + PROBE_EVERY)
             if due:
-                self._publisher.send(record, partial(self._tried, record.topic))
+                self._publisher.send([record], partial(self._tried, record.topic))
 
-    def _tried(self, topic: str, error: KafkaError | None, partition: int) -> None:
-        fate = fate_of(error)
+    def _tried(self, topic: str, _position: int, error: KafkaError | None, message: Message | None) -> None:
+        fate, partition = fate_of(error), _partition_of(message)
         with self._lock:
             if fate.durable:
                 self._acknowledged(topic, partition)
