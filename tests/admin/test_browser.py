@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from base64 import b32decode
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,21 +14,18 @@ from pytest_django.live_server_helper import LiveServer
 
 from notifications.models import SandboxMessage
 from tests.admin.desk import PASSWORD, letter, row_of, superuser
+from tests.services.shared import skip_without
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.django_db(transaction=True),
-    # A machine with Python and make alone must pass `make test` too; where CI is set a missing browser fails.
-    pytest.mark.skipif(not CHROMIUM.exists() and os.environ.get("CI") != "true", reason="Chromium is not installed."),
-]
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
 def page(live_server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
     """A browser's page. Playwright keeps an event loop in this thread, which Django takes for async code."""
+    skip_without(None if CHROMIUM.exists() else "Chromium")
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
     with (
         sync_playwright() as playwright,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 
@@ -16,6 +15,7 @@ from notifications.channels.smtp_replies import MAX_WORDS, Phase, meaning_of, re
 from tests.channels.parts import Note, table
 from tests.fakes.smtp import SmtpFake
 from tests.services import postfix
+from tests.services.shared import skip_without
 
 PHASES: tuple[Phase, ...] = ("connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "dot")
 DETAILS = {1: 10, 2: 4, 3: 6, 4: 7, 5: 6, 6: 10, 7: 30}  # IANA's registry: the highest detail of each subject
@@ -228,11 +228,8 @@ RULES = {
 }
 
 
-@pytest.mark.skipif(
-    postfix.missing() is not None and os.environ.get("CI") != "true", reason=postfix.missing() or "it is there"
-)
 def test_a_real_postfix_with_its_defaults() -> None:
-    assert postfix.missing() is None
+    skip_without(postfix.missing_program())
     with postfix.Postfix({name: rule for name, (rule, _, _) in RULES.items()}) as server:
         for name, (_, cause, about) in RULES.items():
             receiver = "bob@elsewhere.example" if name == "relay" else "bob@example.com"

@@ -15,17 +15,16 @@ import pytest
 from project.local import WEB_OPTIONS
 from tests.platform import Platform
 from tests.services import jars
+from tests.services.shared import skip_without
 
 HERE = Path(__file__).parent
-# Java makes the clients, and each language has its own compiler; where CI is set a missing one fails.
+# Java makes the clients, and each language has its own compiler.
 MISSING = [program for program in ("java", "mvn", "node", "go") if shutil.which(program) is None]
-pytestmark = pytest.mark.skipif(
-    bool(MISSING) and os.environ.get("CI") != "true", reason=f"Not installed: {', '.join(MISSING)}."
-)
 
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    skip_without(" and ".join(MISSING) or None)
     with Platform.embedded(tmp_path_factory.mktemp("web")) as platform:
         platform.environment["API_KEYS_REQUIRED"] = "true"
         platform.prepare()

@@ -21,6 +21,7 @@ import trustme
 from tests.api.conftest import EMAIL
 from tests.platform import Platform, wait_until
 from tests.services.process import ROOT, Process, free_ports
+from tests.services.shared import skip_without
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 HTTP = """
@@ -41,8 +42,6 @@ SILENT = (
     b"POST /admin/login/ HTTP/1.1\r\nHost: localhost\r\nOrigin: https://localhost\r\nCookie: csrftoken=%s\r\n"
     b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100000\r\n\r\nx" % (b"a" * 32)
 )
-
-pytestmark = pytest.mark.skipif(not NGINX and os.environ.get("CI") != "true", reason="nginx is not installed.")
 
 
 class Front:
@@ -91,6 +90,7 @@ class Front:
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """As in production, but for Kafka: HTTPS is taken for granted, and API keys are required."""
+    skip_without(None if NGINX else "nginx")
     directory = tmp_path_factory.mktemp("web")
     url = f"sqlite:///{directory}/notifications.sqlite3"
     settings = {"DATABASE_URL": url, "SECRET_KEY": "for-tests-only-" * 4}

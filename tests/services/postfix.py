@@ -42,11 +42,11 @@ discard unix - - n - - discard
 """
 
 
-def missing() -> str | None:
-    """Why it cannot run here, or None."""
+def missing_program() -> str | None:
+    """What it needs and this machine or user lacks, or None."""
     if os.geteuid() != 0:
-        return "Postfix has to be started by root"
-    return None if shutil.which("postfix", path="/usr/sbin") else "Postfix is not installed"
+        return "root, who alone may start Postfix"
+    return None if shutil.which("postfix", path="/usr/sbin") else "Postfix"
 
 
 class Postfix:
