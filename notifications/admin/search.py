@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -24,9 +25,9 @@ M = TypeVar("M", bound=Model)
 class ExactSearch(DeskAdmin[M]):
     """For a list: `find` narrows it to what was typed, which is stripped and neither empty, long nor holds a NUL."""
 
+    @abstractmethod
     def find(self, queryset: QuerySet[M], term: str, most: int) -> QuerySet[M]:
         """The rows of `queryset`, which the filters have narrowed already; of many, the first `most` and one more."""
-        raise NotImplementedError
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[M], search_term: str
