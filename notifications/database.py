@@ -96,6 +96,11 @@ def sqlstate(error: BaseException) -> str:
     return getattr(error.__cause__, "pgcode", None) or ""
 
 
+def took_too_long(error: BaseException) -> bool:
+    """Says whether the database ended a statement because it took too long (see `sql.bounded_reading`)."""
+    return BY_SQLSTATE.get(sqlstate(error)) == TOO_SLOW
+
+
 def is_outage(error: BaseException) -> bool:
     """Says whether the database or its set-up is at fault, and not the statement: then repeating may help."""
     code = sqlstate(error)

@@ -72,7 +72,6 @@ class Claimed(Fence, frozen=True, gc=False):
     expires_in: float | None  # seconds from the claim
     accepted_at: float  # seconds since the epoch
     owner: str
-    client: str = ""
     throttled: int = 0  # how many of its attempts were answered "slow down"
 
 
@@ -244,7 +243,7 @@ def around_culprits(
 
 _CLAIMED_COLUMNS = (
     *("id", "generation", "claims", "channel", "receiver", "receiver_hash", "subject", "message", "html"),
-    *("category", "priority", "attempts", "reason", "client"),
+    *("category", "priority", "attempts", "reason"),
 )
 
 

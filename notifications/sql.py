@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
-from django.db import DatabaseError, DataError, IntegrityError, OperationalError, connection, transaction
+from django.db import DataError, IntegrityError, OperationalError, connection, transaction
+
+from notifications.database import sqlstate
 
 T = TypeVar("T")
 
@@ -23,7 +25,6 @@ REFUSALS = (DataError, IntegrityError, ValueError, OverflowError)
 
 _DEADLOCK = ("40P01", "40001")
 READ_SECONDS = 5.0  # a statement of a list in the web; longer ones would use up its threads
-_CANCELED = "57014"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -132,17 +133,12 @@ def bounded_reading() -> Iterator[None]:
         yield
 
 
-def took_too_long(error: DatabaseError) -> bool:
-    """Whether the database ended the statement because it took too long (see `bounded_reading`)."""
-    return getattr(error.__cause__, "pgcode", None) == _CANCELED
-
-
 def repeated(work: Callable[[], T], *, times: int = 5) -> T:
     """`work`, again when it lost a deadlock or a serialisation conflict; it must be one whole transaction."""
     for _ in range(times - 1):
         try:
             return work()
         except OperationalError as error:
-            if getattr(error.__cause__, "pgcode", None) not in _DEADLOCK:
+            if sqlstate(error) not in _DEADLOCK:
                 raise
     return work()

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import Error as DatabaseProblem
-from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.views import csrf, defaults
 from django.views.decorators.csrf import csrf_exempt
@@ -18,7 +17,6 @@ from rest_framework import exceptions
 from notifications import database
 from notifications.intake import Unavailable
 from notifications.message import Invalid
-from notifications.sql import took_too_long
 from users.api.authentication import CHALLENGE
 
 log = logging.getLogger(__name__)
@@ -55,7 +53,7 @@ def answer_to(error: Exception) -> Answer:
         return _api_exception(error)
     if isinstance(error, Unavailable):
         return _detail(503, "unavailable", _not_taken(error), {"Retry-After": str(error.retry_after)})
-    if isinstance(error, OperationalError) and took_too_long(error):
+    if database.took_too_long(error):
         why = "This takes too long to find. Ask for a shorter time with since and until, or try again."
         return _detail(503, "unavailable", why, {"Retry-After": str(RETRY_AFTER)})
     if database.is_outage(error):
