@@ -9,12 +9,16 @@ from notifications.channels import SendError
 
 
 class Meaning(NamedTuple):
-    """What a code says of a send. Only what it says of the receiver or the text may be permanent."""
+    """What a code says of a send. Only what it says of the receiver or the text may be permanent.
+
+    `policy` marks a refusal by a rule, which may be against this send or against us.
+    """
 
     cause: Cause
     about: About
     permanent: bool = False
     uncertain: bool = False
+    policy: bool = False
 
     def error(self, detail: str, retry_after: float | None = None) -> SendError:
         """The error to raise; `retry_after` is in seconds, where the provider named some."""

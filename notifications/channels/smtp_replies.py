@@ -11,6 +11,17 @@ from typing import Literal, NamedTuple
 
 from notifications.causes import About, Cause
 from notifications.channels import SendError
+from notifications.channels.meanings import (
+    ACCOUNT_REFUSED,
+    ACCOUNT_THROTTLED,
+    INVALID_RECEIVER,
+    PROVIDER_FAILED,
+    REJECTED_TEXT,
+    SENDER_REFUSED,
+    UNKNOWN_RECEIVER,
+    UNREACHED,
+    Meaning,
+)
 from notifications.channels.redaction import shown
 
 Phase = Literal["connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "dot"]
@@ -31,26 +42,9 @@ RELAY_DENIED = re.compile(
 )
 
 
-class Meaning(NamedTuple):
-    """What became of a mail. `policy` marks a refusal that may be of this mail or of us."""
-
-    cause: Cause
-    about: About
-    permanent: bool = False
-    policy: bool = False
-
-
-ACCOUNT = Meaning(Cause.CREDENTIALS, About.ACCOUNT)
-SENDER = Meaning(Cause.CREDENTIALS, About.SENDER)
-SLOWER = Meaning(Cause.THROTTLED, About.ACCOUNT)
-SERVER = Meaning(Cause.PROVIDER_ERROR, About.PROVIDER)
-NOT_NOW = Meaning(Cause.PROVIDER_ERROR, About.RECEIVER)
-NO_ADDRESS = Meaning(Cause.INVALID_RECEIVER, About.RECEIVER, permanent=True)
-NOBODY = Meaning(Cause.UNKNOWN_RECEIVER, About.RECEIVER, permanent=True)
-FULL = Meaning(Cause.MAILBOX_FULL, About.RECEIVER)
-TEXT = Meaning(Cause.REJECTED_CONTENT, About.TEXT, permanent=True)
 POLICY = Meaning(Cause.REJECTED_CONTENT, About.RECEIVER, permanent=True, policy=True)
 POLICY_OF_TEXT = Meaning(Cause.REJECTED_CONTENT, About.TEXT, permanent=True, policy=True)
+FULL = Meaning(Cause.MAILBOX_FULL, About.RECEIVER)
 
 
 class ByPhase(NamedTuple):
@@ -69,56 +63,58 @@ Detail = tuple[int, int]  # (subject, detail) of an enhanced code
 
 # The same whether the code is 4.x.x or 5.x.x.
 EITHER_CLASS: dict[Detail, ByPhase] = {
-    (1, 7): always(SENDER),  # bad sender's mailbox syntax
-    (1, 8): always(SENDER),  # bad sender's system
-    (2, 2): ByPhase(SERVER, FULL, FULL),
-    (2, 252): always(SENDER),  # Exchange: SendAsDenied
-    (4, 5): always(SLOWER),  # congestion, and daily quotas
-    (5, 3): always(SLOWER),  # too many recipients
-    (7, 28): always(SLOWER),  # mail flood
-    **dict.fromkeys([(7, detail) for detail in (8, 9, 10, 11, 12, 13, 14, 30)], always(ACCOUNT)),  # AUTH and TLS
-    **dict.fromkeys([(7, detail) for detail in (20, 21, 22, 23, 24, 26, 27, 29)], always(SENDER)),  # DKIM, SPF, ARC
-    (7, 25): always(ACCOUNT),  # our address has no name
+    (1, 7): always(SENDER_REFUSED),  # bad sender's mailbox syntax
+    (1, 8): always(SENDER_REFUSED),  # bad sender's system
+    (2, 2): ByPhase(PROVIDER_FAILED, FULL, FULL),
+    (2, 252): always(SENDER_REFUSED),  # Exchange: SendAsDenied
+    (4, 5): always(ACCOUNT_THROTTLED),  # congestion, and daily quotas
+    (5, 3): always(ACCOUNT_THROTTLED),  # too many recipients
+    (7, 28): always(ACCOUNT_THROTTLED),  # mail flood
+    # AUTH and TLS; DKIM, SPF and ARC.
+    **dict.fromkeys([(7, detail) for detail in (8, 9, 10, 11, 12, 13, 14, 30)], always(ACCOUNT_REFUSED)),
+    **dict.fromkeys([(7, detail) for detail in (20, 21, 22, 23, 24, 26, 27, 29)], always(SENDER_REFUSED)),
+    (7, 25): always(ACCOUNT_REFUSED),  # our address has no name
 }
 
 # 5.x.x: by subject and detail, or by subject.
 PERMANENT: dict[Detail | int, ByPhase] = {
-    1: ByPhase(SENDER, NOBODY, NOBODY),
-    (1, 3): ByPhase(SENDER, NO_ADDRESS, NO_ADDRESS),
-    2: ByPhase(SENDER, NOBODY, NOBODY),
-    (2, 3): always(TEXT),  # too large for the mailbox
-    3: always(SERVER),
-    (3, 4): always(TEXT),  # too large for the system
-    4: always(SERVER),
-    (4, 1): ByPhase(SERVER, NOBODY, NOBODY),  # no answer from the receiver's host; Exchange: no such receiver
-    (4, 4): ByPhase(SERVER, NOBODY, NOBODY),  # no way to it
-    6: ByPhase(SENDER, TEXT, TEXT),
-    (6, 7): ByPhase(SENDER, NO_ADDRESS, TEXT),  # not an ASCII address
-    7: ByPhase(ACCOUNT, POLICY, POLICY_OF_TEXT),
-    (7, 17): ByPhase(ACCOUNT, NOBODY, NOBODY),  # the mailbox has another owner now
-    (7, 18): ByPhase(ACCOUNT, NOBODY, NOBODY),  # the domain has
+    1: ByPhase(SENDER_REFUSED, UNKNOWN_RECEIVER, UNKNOWN_RECEIVER),
+    (1, 3): ByPhase(SENDER_REFUSED, INVALID_RECEIVER, INVALID_RECEIVER),
+    2: ByPhase(SENDER_REFUSED, UNKNOWN_RECEIVER, UNKNOWN_RECEIVER),
+    (2, 3): always(REJECTED_TEXT),  # too large for the mailbox
+    3: always(PROVIDER_FAILED),
+    (3, 4): always(REJECTED_TEXT),  # too large for the system
+    4: always(PROVIDER_FAILED),
+    # No answer from the receiver's host; Exchange: no such receiver.
+    (4, 1): ByPhase(PROVIDER_FAILED, UNKNOWN_RECEIVER, UNKNOWN_RECEIVER),
+    (4, 4): ByPhase(PROVIDER_FAILED, UNKNOWN_RECEIVER, UNKNOWN_RECEIVER),  # no way to it
+    6: ByPhase(SENDER_REFUSED, REJECTED_TEXT, REJECTED_TEXT),
+    (6, 7): ByPhase(SENDER_REFUSED, INVALID_RECEIVER, REJECTED_TEXT),  # not an ASCII address
+    7: ByPhase(ACCOUNT_REFUSED, POLICY, POLICY_OF_TEXT),
+    (7, 17): ByPhase(ACCOUNT_REFUSED, UNKNOWN_RECEIVER, UNKNOWN_RECEIVER),  # the mailbox has another owner now
+    (7, 18): ByPhase(ACCOUNT_REFUSED, UNKNOWN_RECEIVER, UNKNOWN_RECEIVER),  # the domain has
 }
 
 # 4.x.x, by subject; what is not here is the server's, or of this receiver where it is said at RCPT.
 TEMPORARY: dict[int, ByPhase] = {
-    1: ByPhase(Meaning(Cause.PROVIDER_ERROR, About.SENDER), NOT_NOW, NOT_NOW),
-    2: ByPhase(SERVER, NOT_NOW, NOT_NOW),
-    7: ByPhase(Meaning(Cause.PROVIDER_ERROR, About.ACCOUNT), NOT_NOW, SERVER),
+    1: ByPhase(Meaning(Cause.PROVIDER_ERROR, About.SENDER), UNREACHED, UNREACHED),
+    2: ByPhase(PROVIDER_FAILED, UNREACHED, UNREACHED),
+    7: ByPhase(Meaning(Cause.PROVIDER_ERROR, About.ACCOUNT), UNREACHED, PROVIDER_FAILED),
 }
-OTHER_TEMPORARY = ByPhase(SERVER, NOT_NOW, SERVER)
+OTHER_TEMPORARY = ByPhase(PROVIDER_FAILED, UNREACHED, PROVIDER_FAILED)
 
 # Replies without an enhanced code, or with one that tells of the protocol alone (5.5.x, 5.0.0).
 LOGIN_WANTED = frozenset({432, 523, 525, 530, 534, 535, 538})  # RFC 4954, RFC 5248
-AT_CONNECT = {500: SERVER, 502: SERVER}  # otherwise we are not let in
-AT_MAIL = {552: TEXT}  # RFC 1870; otherwise our address is refused, for every receiver alike
+AT_CONNECT = {500: PROVIDER_FAILED, 502: PROVIDER_FAILED}  # otherwise we are not let in
+AT_MAIL = {552: REJECTED_TEXT}  # RFC 1870; otherwise our address is refused, for every receiver alike
 AT_RECEIVER = {
-    **dict.fromkeys((501, 555), NO_ADDRESS),
-    **dict.fromkeys((521, 550, 551, 553, 556), NOBODY),
-    **dict.fromkeys((503, 504), ACCOUNT),  # no AUTH before, or no full name in EHLO
+    **dict.fromkeys((501, 555), INVALID_RECEIVER),
+    **dict.fromkeys((521, 550, 551, 553, 556), UNKNOWN_RECEIVER),
+    **dict.fromkeys((503, 504), ACCOUNT_REFUSED),  # no AUTH before, or no full name in EHLO
     552: FULL,
     554: POLICY,
 }
-AFTER_MAIL = dict.fromkeys((550, 551, 552, 553, 554, 556), TEXT)
+AFTER_MAIL = dict.fromkeys((550, 551, 552, 553, 554, 556), REJECTED_TEXT)
 
 
 class PolicyRefusal(SendError):
@@ -138,7 +134,7 @@ def refusal(phase: Phase, code: int, text: bytes, *secrets: str) -> SendError:
 def meaning_of(phase: Phase, code: int, text: bytes) -> Meaning:
     """By login codes, then servers' fixed words, then the enhanced code, then the reply code."""
     if code in LOGIN_WANTED:
-        return ACCOUNT
+        return ACCOUNT_REFUSED
     detail = enhanced_of(text)
     if phase in ("rcpt", "data", "dot") and (said := _as_servers_say(code, text, detail)):
         return said
@@ -156,37 +152,37 @@ def enhanced_of(text: bytes) -> Detail:
 
 def _as_servers_say(code: int, text: bytes, detail: Detail) -> Meaning | None:
     if RELAY_DENIED.search(text):
-        return ACCOUNT
+        return ACCOUNT_REFUSED
     found = POSTFIX.match(text)
     if found is None or detail in EITHER_CLASS:
         return None
     if found[1] == b"Recipient address":
-        return NO_ADDRESS if code == 504 else None
-    return SENDER if found[1] == b"Sender address" else ACCOUNT
+        return INVALID_RECEIVER if code == 504 else None
+    return SENDER_REFUSED if found[1] == b"Sender address" else ACCOUNT_REFUSED
 
 
 def _temporary(phase: Phase, code: int, detail: Detail) -> Meaning:
     if detail in EITHER_CLASS:
         return _in(EITHER_CLASS[detail], phase)
     if code == 421:  # the server ends the session: for this mail it is too much, or it ends altogether
-        return SLOWER if detail[0] == 7 or phase in ("connect", "ehlo") else SERVER
+        return ACCOUNT_THROTTLED if detail[0] == 7 or phase in ("connect", "ehlo") else PROVIDER_FAILED
     if code == 454 and phase not in ("auth", "starttls"):  # Amazon SES: its rate or its quota
-        return SLOWER
-    return SERVER if phase == "data" else _in(TEMPORARY.get(detail[0], OTHER_TEMPORARY), phase)
+        return ACCOUNT_THROTTLED
+    return PROVIDER_FAILED if phase == "data" else _in(TEMPORARY.get(detail[0], OTHER_TEMPORARY), phase)
 
 
 def _by_reply_code(phase: Phase, code: int) -> Meaning:
     match phase:
         case "connect" | "ehlo":
-            return AT_CONNECT.get(code, ACCOUNT)
+            return AT_CONNECT.get(code, ACCOUNT_REFUSED)
         case "starttls" | "auth":
-            return ACCOUNT
+            return ACCOUNT_REFUSED
         case "mail":
-            return AT_MAIL.get(code, SENDER)
+            return AT_MAIL.get(code, SENDER_REFUSED)
         case "rcpt" | "data":
-            return AT_RECEIVER.get(code, SERVER)
+            return AT_RECEIVER.get(code, PROVIDER_FAILED)
         case "dot":
-            return AFTER_MAIL.get(code, SERVER)
+            return AFTER_MAIL.get(code, PROVIDER_FAILED)
 
 
 def _in(meanings: ByPhase, phase: Phase) -> Meaning:
@@ -195,4 +191,4 @@ def _in(meanings: ByPhase, phase: Phase) -> Meaning:
     if phase in ("rcpt", "data"):
         return meanings.receiver
     # What is about a text cannot be before MAIL has said its size.
-    return ACCOUNT if meanings.session is TEXT and phase != "mail" else meanings.session
+    return ACCOUNT_REFUSED if meanings.session is REJECTED_TEXT and phase != "mail" else meanings.session
