@@ -38,6 +38,7 @@ http {{
 }}
 """
 LIMIT = int(re.findall(r"limit_conn callers (\d+);", (ROOT / "deploy" / "nginx.conf").read_text())[0])
+MOST = int(re.findall(r"limit_conn all (\d+);", (ROOT / "deploy" / "nginx.conf").read_text())[0])
 SILENT = (
     b"POST /admin/login/ HTTP/1.1\r\nHost: localhost\r\nOrigin: https://localhost\r\nCookie: csrftoken=%s\r\n"
     b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100000\r\n\r\nx" % (b"a" * 32)
@@ -111,9 +112,9 @@ def front(web: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[F
 
 
 @contextmanager
-def silent_callers(front: Front, count: int) -> Iterator[list[ssl.SSLSocket]]:
+def silent_callers(front: Front, count: int, source: str = "127.0.0.1") -> Iterator[list[ssl.SSLSocket]]:
     with ExitStack() as stack:
-        callers = [stack.enter_context(front.connect()) for _ in range(count)]
+        callers = [stack.enter_context(front.connect(source)) for _ in range(count)]
         for caller in callers:
             caller.sendall(SILENT)
         yield callers
@@ -131,6 +132,16 @@ def test_one_address_has_its_share_and_others_are_served(front: Front) -> None:
         status, body, _ = front.ask("GET", "/health/live")
         assert (status, json.loads(body)["code"]) == (503, "unavailable")
         assert front.ask("GET", "/health/live", source="127.0.0.2")[0] == 200
+
+
+def test_all_addresses_together_have_no_more_than_the_disk_holds(front: Front) -> None:
+    with ExitStack() as stack:
+        for number in range(MOST // LIMIT):
+            callers = stack.enter_context(silent_callers(front, LIMIT, f"127.0.1.{number + 1}"))
+            callers[-1].settimeout(0.5)
+            with pytest.raises(TimeoutError):  # it is kept waiting, not refused
+                callers[-1].recv(1)
+        assert front.ask("GET", "/health/live", source="127.0.0.2")[0] == 503
 
 
 def test_staff_log_in_over_tls(front: Front) -> None:
