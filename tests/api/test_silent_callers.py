@@ -6,9 +6,11 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.test import RequestFactory
 
 from project import places, wsgi
@@ -79,13 +81,31 @@ def test_what_is_refused_is_refused_before_its_body(web: Platform) -> None:
                 assert caller.recv(4096).startswith(b"HTTP/1.1 4")
 
 
-def test_a_probe_of_liveness_needs_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("path", "takes_place"), [("/health/live", False), ("/health/ready", True), ("/users", True)])
+def test_a_probe_of_liveness_needs_no_place(path: str, takes_place: bool) -> None:
     """All others may wait for a database that hangs; a restart would not help them."""
-    monkeypatch.setattr(wsgi, "_places", None)
-    environ = RequestFactory().get("/health/live").environ | {"wsgi.multithread": True}
-    start_response = Mock()
-    wsgi.application(environ, start_response)
-    assert start_response.call_args.args[0] == "200 OK"
+    environ = RequestFactory().get(path).environ | {"wsgi.multithread": True}
+    assert (wsgi._answer_of(environ) is wsgi._places) is takes_place
+
+
+@pytest.mark.django_db
+def test_a_place_that_was_given_up_comes_back_with_a_connection_to_look_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else one that another request had looked at before a failover would pass for good."""
+    monkeypatch.setattr(places, "COUNT", 1)
+    one = places.Places(Mock())
+    ours = connections[DEFAULT_DB_ALIAS]
+    one._take()
+    theirs: Any = connections[DEFAULT_DB_ALIAS]
+    try:
+        theirs.ensure_connection()
+        theirs.health_check_done = True  # as Django says of one that it has looked at
+        with one.given_up():
+            pass
+        back: Any = connections[DEFAULT_DB_ALIAS]
+        assert (back is theirs, back.health_check_done) == (True, False)
+    finally:
+        theirs.close()
+        connections[DEFAULT_DB_ALIAS] = ours
 
 
 def test_threads_share_the_connections_of_the_places(web: Platform) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import uuid
 from contextlib import closing
+from typing import Any
 
 import pytest
 from pytest_django import Settings
 
 from dlq.models import DeadLetter
-from notifications import delivery, ledger
+from notifications import delivery, kafka_log, ledger
 from notifications.broker import Record, outbound
 from notifications.kafka import KafkaBroker
 from notifications.message import all_topics, topic_of
 from tests.faults.log import delete_before
 from tests.notifications.rows import message
+from tests.services.process import free_ports
 from tests.services.records import Header, write_record
 from tests.services.shared import SharedKafka
 from tests.services.waiting import wait_until
@@ -27,6 +29,23 @@ def broker(kafka: SharedKafka, settings: Settings) -> KafkaBroker:
     broker = KafkaBroker()
     broker.create_topics(1, 1)
     return broker
+
+
+def test_errors_do_not_pile_up_between_two_looks_at_the_lags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clients note each connection that fails, and nobody else asks them."""
+    monkeypatch.setattr(kafka_log, "PATIENCE", 0.1)
+    often = {"reconnect.backoff.ms": 10, "reconnect.backoff.max.ms": 10}
+    away = often | {"bootstrap.servers": f"127.0.0.1:{free_ports(1)[0]}"}
+    lags: Any = kafka_log.GroupLags(lambda: away)
+
+    def noted() -> int:
+        with pytest.raises(ConnectionError):
+            lags.measure()
+        return len(lags._admin)
+
+    noted()
+    wait_until(lambda: len(lags._admin) > 20, what="many connections have failed")
+    assert noted() < 20
 
 
 def read_and_commit(broker: KafkaBroker, count: int) -> list[Record]:

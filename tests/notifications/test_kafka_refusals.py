@@ -6,8 +6,10 @@ import random
 import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from confluent_kafka import KafkaError
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -25,7 +27,7 @@ from pytest_django import Settings
 from notifications import metrics
 from notifications.broker import Fate, Outbound, outbound
 from notifications.kafka import KafkaBroker
-from notifications.kafka_publishing import Outage
+from notifications.kafka_publishing import ANY, Acks, Outage
 from notifications.message import all_topics, topic_of
 from tests.notifications.rows import message
 from tests.services.kafka import USERNAME, Kafka
@@ -33,6 +35,17 @@ from tests.services.shared import SharedKafka
 from tests.services.waiting import wait_until
 
 EMAIL = "EMAIL", "transactional"
+
+
+def test_of_what_failed_the_partition_is_known() -> None:
+    """So that the others of its topic go on."""
+    acks = Acks(3)
+    acks.report(0, None, Mock())
+    acks.report(1, KafkaError(KafkaError._MSG_TIMED_OUT), Mock(partition=lambda: 7))
+    acks.report(2, KafkaError(KafkaError._QUEUE_FULL), None)
+    fates, partitions = acks.wait(1)
+    assert [fate.durable for fate in fates] == [True, False, False]
+    assert partitions == {1: 7, 2: ANY}
 
 
 @pytest.fixture
