@@ -1,12 +1,36 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from typing import Any
 
-from hypothesis import settings
+import pytest
+from hypothesis import settings as hypothesis_settings
+from pytest_django import Settings
+
+from tests.notifications.rows import Scripted
+from tests.notifications.running import SCHEDULE, Run, Running
 
 # No deadline: the machine is shared. No example database: it would be a directory in the checkout.
-settings.register_profile("here", deadline=None, database=None, max_examples=200)
-settings.load_profile("here")
+hypothesis_settings.register_profile("here", deadline=None, database=None, max_examples=200)
+hypothesis_settings.load_profile("here")
 
 # A Kafka client outlives its test, and would go on complaining about a broker that is gone.
 logging.getLogger("notifications.kafka.client").propagate = False
+
+
+@pytest.fixture
+def run(settings: Settings) -> Iterator[Run]:
+    """Starts deliveries; they are stopped at the end of the test."""
+    settings.RETRY_SCHEDULE = SCHEDULE
+    started: list[Running] = []
+
+    def begin(channel: Scripted | None = None, broker: Any = None, **options: Any) -> Running:
+        running = Running(channel or Scripted(), broker, **options)
+        started.append(running)
+        running.start()
+        return running
+
+    yield begin
+    for running in started:
+        running.stop()

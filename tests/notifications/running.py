@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.db import connections
 
 from notifications.broker import Broker, Record
-from notifications.causes import Cause
+from notifications.causes import Cause, Status
 from notifications.delivery import Delivery
 from notifications.embedded import EmbeddedBroker, EmbeddedConsumer
-from notifications.models import Category
+from notifications.models import Category, Notification
 from notifications.settler import Settler
-from tests.notifications.rows import Scripted
+from tests.notifications.rows import Scripted, ids
+from tests.services.waiting import wait_until
+
+SCHEDULE = (30.0, 120.0)
 
 
 class Feed:
@@ -96,3 +99,14 @@ class Running:
             return
         self.delivery.stop(time.monotonic() + drain)
         assert self.settler.stop(time.monotonic() + drain), "results are left unsettled"
+
+
+Run = Callable[..., Running]
+
+
+def settled(expected: Status, *rows: Notification) -> None:
+    wait_until(lambda: set(_statuses(rows)) == {expected}, what=f"all are {expected}; they are {set(_statuses(rows))}")
+
+
+def _statuses(rows: Sequence[Notification]) -> list[str]:
+    return list(Notification.objects.filter(id__in=ids(rows)).values_list("status", flat=True))
