@@ -21,6 +21,7 @@ from notifications import database, metrics
 from notifications.causes import Status
 from notifications.ledger import Claimed
 from notifications.settlement import Settlement, mark_handed, renew, settle
+from notifications.sql import turn_to_write
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +138,8 @@ class Settler:
             self._wake.clear()
             self._hurry.clear()
             try:
-                self._work()
+                with turn_to_write():
+                    self._work()
                 self.failing_since, pause = None, 0.1
             except (DatabaseError, InterfaceError) as error:
                 self.failing_since = self.failing_since or time.monotonic()

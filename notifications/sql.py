@@ -7,9 +7,10 @@ Many rows go in as one JSON parameter that the statement unpacks: on PostgreSQL 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -131,6 +132,18 @@ def bounded_reading() -> Iterator[None]:
         if connection.vendor == "postgresql":
             fetch("SELECT set_config('statement_timeout', %s, true)", [str(round(READ_SECONDS * 1000))])
         yield
+
+
+_turn = Lock()
+
+
+def turn_to_write() -> AbstractContextManager[Any]:
+    """This process's turn to write, taken before a transaction begins; PostgreSQL needs none.
+
+    SQLite lets one write at a time and makes the others look again and again, ever more seldom. Here they queue,
+    so that many sending threads, which write to the sandbox, cannot keep the sender from writing down its results.
+    """
+    return _turn if connection.vendor == "sqlite" else nullcontext()
 
 
 def repeated(work: Callable[[], T], *, times: int = 5) -> T:

@@ -15,6 +15,7 @@ from django.db import connections
 
 from notifications.causes import About, Cause
 from notifications.channels import Channel, Outgoing, SendError, channel_class
+from notifications.sql import turn_to_write
 
 WORDS = "transient|permanent|optedout|throttled|uncertain|credentials"
 # The end of a Slack webhook's path, a Slack id after its first letter, or a local part at sandbox.test.
@@ -29,9 +30,8 @@ NUMBERS = {
 }
 RETRY_AFTER = 5.0
 
-# SQLite lets one write at a time and makes the others poll for their turn: here they queue instead, so that
-# many sending threads cannot starve the sender's own statements.
-_one_writer = Lock()
+# So that of all sending threads one alone competes with the settler for its turn.
+_one_at_a_time = Lock()
 
 
 class Sandbox(Channel):
@@ -54,7 +54,7 @@ class Sandbox(Channel):
         failure = magic(notification.receiver)
         if failure:
             raise failure
-        with _one_writer:
+        with _one_at_a_time, turn_to_write():
             row = apps.get_model("notifications", "SandboxMessage").objects.create(
                 notification_id=notification.id,
                 channel=self.name,
