@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from notifications.channels import channel_choices
 from notifications.models import Notification, cause_choices
+from project.database.words import WordField
 
 
 class DeadLetter(models.Model):
@@ -27,9 +28,9 @@ class DeadLetter(models.Model):
     notification = models.OneToOneField(
         Notification, on_delete=models.CASCADE, related_name="dead_letter", null=True, blank=True, db_constraint=False
     )
-    state = models.CharField(max_length=16, choices=State, default=State.OPEN)
-    channel = models.CharField(max_length=32, choices=channel_choices, default="", blank=True)
-    cause = models.CharField(max_length=32, choices=cause_choices)
+    state = WordField(max_length=16, choices=State, default=State.OPEN)
+    channel = WordField(max_length=32, choices=channel_choices, default="", blank=True)
+    cause = WordField(max_length=32, choices=cause_choices)
     error = models.CharField(max_length=1000, default="", blank=True)
     attempts = models.IntegerField(default=0)
     raw = models.BinaryField(null=True, blank=True)  # the record's bytes, where there is no notification

@@ -15,6 +15,7 @@ from django.utils import timezone
 from notifications.causes import PRIORITIES, Cause, Outcome, Reason, Status
 from notifications.channels import channel_choices, channel_names, masked
 from notifications.message import first_id_at
+from project.database.words import WordField
 
 
 def status_choices() -> list[tuple[str, str]]:
@@ -31,6 +32,10 @@ def cause_choices() -> list[tuple[str, str]]:
 
 def outcome_choices() -> list[tuple[str, str]]:
     return [(outcome.value, outcome.value) for outcome in Outcome]
+
+
+# What few rows are at any time, or what people look for; indexed by `ledger_rare_status`.
+RARE = (Status.ACCEPTED, Status.WAITING, Status.HELD, Status.DEAD, Status.EXPIRED)
 
 
 class NotificationQuerySet(models.QuerySet["Notification"]):
@@ -82,7 +87,7 @@ class Notification(models.Model):
     id = models.UUIDField(primary_key=True, editable=False)  # UUIDv7; its time is accepted_at
     client = models.CharField(max_length=100)
     reference = models.CharField(max_length=255, default="", blank=True, help_text="The caller's own id.")
-    channel = models.CharField(max_length=32, choices=channel_choices)
+    channel = WordField(max_length=32, choices=channel_choices)
     receiver = models.CharField(max_length=1024)
     receiver_hash = models.CharField(max_length=32)
     subject = models.CharField(max_length=255, default="", blank=True)
@@ -91,8 +96,8 @@ class Notification(models.Model):
     user = models.CharField(max_length=150, default="", blank=True)
     category = models.CharField(max_length=100, default="default")
     priority = models.CharField(max_length=16, default="transactional")
-    status = models.CharField(max_length=16, choices=status_choices)
-    reason = models.CharField(max_length=16, choices=reason_choices, default="", blank=True)
+    status = WordField(max_length=16, choices=status_choices)
+    reason = WordField(max_length=16, choices=reason_choices, default="", blank=True)
     generation = models.IntegerField(default=0)
     claims = models.IntegerField(default=0)
     attempts = models.IntegerField(default=0)
@@ -105,7 +110,7 @@ class Notification(models.Model):
     handed_at = models.DateTimeField(null=True, blank=True)
     provider = models.CharField(max_length=64, default="", blank=True)
     provider_message_id = models.CharField(max_length=255, default="", blank=True)
-    last_cause = models.CharField(max_length=32, choices=cause_choices, default="", blank=True)
+    last_cause = WordField(max_length=32, choices=cause_choices, default="", blank=True)
     last_error = models.CharField(max_length=1000, default="", blank=True)
     topic = models.CharField(max_length=249, default="", blank=True)
     partition = models.IntegerField(null=True, blank=True)
@@ -130,12 +135,12 @@ class Notification(models.Model):
             models.Index(
                 fields=["channel", "priority", "id"],
                 name="ledger_queue",
-                condition=Q(status=Status.QUEUED, owner__isnull=True),
+                condition=Q(status=Status.QUEUED.value, owner__isnull=True),
             ),
             models.Index(
                 fields=["status", "id"],
                 name="ledger_rare_status",
-                condition=Q(status__in=[Status.ACCEPTED, Status.WAITING, Status.HELD, Status.DEAD, Status.EXPIRED]),
+                condition=Q(status__in=[status.value for status in RARE]),
             ),
         ]
 
@@ -157,8 +162,8 @@ class Attempt(models.Model):
     generation = models.IntegerField()
     number = models.IntegerField()
     at = models.DateTimeField()
-    outcome = models.CharField(max_length=16, choices=outcome_choices)
-    cause = models.CharField(max_length=32, choices=cause_choices)
+    outcome = WordField(max_length=16, choices=outcome_choices)
+    cause = WordField(max_length=32, choices=cause_choices)
     error = models.CharField(max_length=1000, default="", blank=True)  # the provider's answer, cleaned and cut
     milliseconds = models.IntegerField(null=True, blank=True)
 
@@ -180,7 +185,7 @@ class Category(models.Model):
         HOLD = "hold", "hold: a person decides"
 
     name = models.CharField(max_length=100, unique=True)
-    on_uncertain = models.CharField(max_length=16, choices=OnUncertain, default=OnUncertain.RESEND)
+    on_uncertain = WordField(max_length=16, choices=OnUncertain, default=OnUncertain.RESEND)
 
     class Meta:
         verbose_name_plural = "categories"
@@ -221,7 +226,7 @@ class SandboxMessage(models.Model):
     """What the sandbox would have sent."""
 
     notification_id = models.UUIDField(db_index=True)
-    channel = models.CharField(max_length=32, choices=channel_choices)
+    channel = WordField(max_length=32, choices=channel_choices)
     receiver = models.CharField(max_length=1024)
     subject = models.CharField(max_length=255, default="", blank=True)
     message = models.TextField()

@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from notifications.channels import channel_choices
+from project.database.words import WordField
 
 SCOPES = ("send", "read", "users", "metrics")
 
@@ -51,7 +52,7 @@ class Device(models.Model):
     """An address of a user on one channel. Lower positions are preferred."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="devices")
-    channel = models.CharField(max_length=32, choices=channel_choices)
+    channel = WordField(max_length=32, choices=channel_choices)
     address = models.CharField(max_length=1024)
     position = models.PositiveSmallIntegerField(default=0)
 

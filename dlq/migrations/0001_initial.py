@@ -2,8 +2,6 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import notifications.channels
-import notifications.models
 from django.db import migrations, models
 
 
@@ -38,9 +36,9 @@ class Migration(migrations.Migration):
             name='DeadLetter',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('open', 'Open'), ('replaying', 'Replaying'), ('resolved', 'Resolved'), ('discarded', 'Discarded')], default='open', max_length=16)),
-                ('channel', models.CharField(blank=True, choices=notifications.channels.channel_choices, default='', max_length=32)),
-                ('cause', models.CharField(choices=notifications.models.cause_choices, max_length=32)),
+                ('state', models.CharField(default='open', max_length=16)),
+                ('channel', models.CharField(blank=True, default='', max_length=32)),
+                ('cause', models.CharField(max_length=32)),
                 ('error', models.CharField(blank=True, default='', max_length=1000)),
                 ('attempts', models.IntegerField(default=0)),
                 ('raw', models.BinaryField(blank=True, null=True)),

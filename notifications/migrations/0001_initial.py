@@ -2,9 +2,6 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import notifications.causes
-import notifications.channels
-import notifications.models
 from django.db import migrations, models
 
 
@@ -36,7 +33,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=100, unique=True)),
-                ('on_uncertain', models.CharField(choices=[('resend', 'resend: try again, a duplicate is possible'), ('hold', 'hold: a person decides')], default='resend', max_length=16)),
+                ('on_uncertain', models.CharField(default='resend', max_length=16)),
             ],
             options={
                 'verbose_name_plural': 'categories',
@@ -48,7 +45,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('notification_id', models.UUIDField(db_index=True)),
-                ('channel', models.CharField(choices=notifications.channels.channel_choices, max_length=32)),
+                ('channel', models.CharField(max_length=32)),
                 ('receiver', models.CharField(max_length=1024)),
                 ('subject', models.CharField(blank=True, default='', max_length=255)),
                 ('message', models.TextField()),
@@ -109,7 +106,7 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(editable=False, primary_key=True, serialize=False)),
                 ('client', models.CharField(max_length=100)),
                 ('reference', models.CharField(blank=True, default='', help_text="The caller's own id.", max_length=255)),
-                ('channel', models.CharField(choices=notifications.channels.channel_choices, max_length=32)),
+                ('channel', models.CharField(max_length=32)),
                 ('receiver', models.CharField(max_length=1024)),
                 ('receiver_hash', models.CharField(max_length=32)),
                 ('subject', models.CharField(blank=True, default='', max_length=255)),
@@ -118,8 +115,8 @@ class Migration(migrations.Migration):
                 ('user', models.CharField(blank=True, default='', max_length=150)),
                 ('category', models.CharField(default='default', max_length=100)),
                 ('priority', models.CharField(default='transactional', max_length=16)),
-                ('status', models.CharField(choices=notifications.models.status_choices, max_length=16)),
-                ('reason', models.CharField(blank=True, choices=notifications.models.reason_choices, default='', max_length=16)),
+                ('status', models.CharField(max_length=16)),
+                ('reason', models.CharField(blank=True, default='', max_length=16)),
                 ('generation', models.IntegerField(default=0)),
                 ('claims', models.IntegerField(default=0)),
                 ('attempts', models.IntegerField(default=0)),
@@ -132,7 +129,7 @@ class Migration(migrations.Migration):
                 ('handed_at', models.DateTimeField(blank=True, null=True)),
                 ('provider', models.CharField(blank=True, default='', max_length=64)),
                 ('provider_message_id', models.CharField(blank=True, default='', max_length=255)),
-                ('last_cause', models.CharField(blank=True, choices=notifications.models.cause_choices, default='', max_length=32)),
+                ('last_cause', models.CharField(blank=True, default='', max_length=32)),
                 ('last_error', models.CharField(blank=True, default='', max_length=1000)),
                 ('topic', models.CharField(blank=True, default='', max_length=249)),
                 ('partition', models.IntegerField(blank=True, null=True)),
@@ -143,7 +140,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-id'],
-                'indexes': [models.Index(fields=['receiver_hash', 'id'], name='ledger_receiver'), models.Index(condition=models.Q(('user', ''), _negated=True), fields=['user', 'id'], name='ledger_user'), models.Index(condition=models.Q(('reference', ''), _negated=True), fields=['reference', 'id'], name='ledger_reference'), models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at'], name='ledger_due'), models.Index(condition=models.Q(('lease_until__isnull', False)), fields=['lease_until'], name='ledger_lease'), models.Index(condition=models.Q(('deferred_since__isnull', False)), fields=['deferred_since'], name='ledger_deferred'), models.Index(condition=models.Q(('owner__isnull', True), ('status', notifications.causes.Status['QUEUED'])), fields=['channel', 'priority', 'id'], name='ledger_queue'), models.Index(condition=models.Q(('status__in', [notifications.causes.Status['ACCEPTED'], notifications.causes.Status['WAITING'], notifications.causes.Status['HELD'], notifications.causes.Status['DEAD'], notifications.causes.Status['EXPIRED']])), fields=['status', 'id'], name='ledger_rare_status')],
+                'indexes': [models.Index(fields=['receiver_hash', 'id'], name='ledger_receiver'), models.Index(condition=models.Q(('user', ''), _negated=True), fields=['user', 'id'], name='ledger_user'), models.Index(condition=models.Q(('reference', ''), _negated=True), fields=['reference', 'id'], name='ledger_reference'), models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at'], name='ledger_due'), models.Index(condition=models.Q(('lease_until__isnull', False)), fields=['lease_until'], name='ledger_lease'), models.Index(condition=models.Q(('deferred_since__isnull', False)), fields=['deferred_since'], name='ledger_deferred'), models.Index(condition=models.Q(('owner__isnull', True), ('status', 'queued')), fields=['channel', 'priority', 'id'], name='ledger_queue'), models.Index(condition=models.Q(('status__in', ['accepted', 'waiting', 'held', 'dead', 'expired'])), fields=['status', 'id'], name='ledger_rare_status')],
             },
         ),
         migrations.CreateModel(
@@ -153,8 +150,8 @@ class Migration(migrations.Migration):
                 ('generation', models.IntegerField()),
                 ('number', models.IntegerField()),
                 ('at', models.DateTimeField()),
-                ('outcome', models.CharField(choices=notifications.models.outcome_choices, max_length=16)),
-                ('cause', models.CharField(choices=notifications.models.cause_choices, max_length=32)),
+                ('outcome', models.CharField(max_length=16)),
+                ('cause', models.CharField(max_length=32)),
                 ('error', models.CharField(blank=True, default='', max_length=1000)),
                 ('milliseconds', models.IntegerField(blank=True, null=True)),
                 ('notification', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='attempt_rows', to='notifications.notification')),

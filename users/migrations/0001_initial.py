@@ -4,7 +4,6 @@ import django.contrib.auth.models
 import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
-import notifications.channels
 from django.conf import settings
 from django.db import migrations, models
 
@@ -66,7 +65,7 @@ class Migration(migrations.Migration):
             name='Device',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('channel', models.CharField(choices=notifications.channels.channel_choices, max_length=32)),
+                ('channel', models.CharField(max_length=32)),
                 ('address', models.CharField(max_length=1024)),
                 ('position', models.PositiveSmallIntegerField(default=0)),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='devices', to=settings.AUTH_USER_MODEL)),
