@@ -15,11 +15,11 @@ setup: .venv/.requirements
 setup-dev: .venv/.requirements-dev
 
 run: setup
-	@exec $(BIN)/python -m project.local
+	@exec $(BIN)/python -m project.run.local
 
 # Kills what `make run` started with this PORT and VAR_DIR, without a chance to clean up.
 kill:
-	@exec $(BIN)/python -m project.running
+	@exec $(BIN)/python -m project.run.running
 
 test: setup-dev
 	@exec $(BIN)/python -m tests.run

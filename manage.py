@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management import execute_from_command_line
 from django.db import Error as DatabaseProblem
 
-from notifications.database import is_outage, reason
+from project.database.refusals import is_outage, reason
 
 
 def main() -> None:

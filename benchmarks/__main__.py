@@ -20,7 +20,7 @@ from benchmarks.bench import NO_REDIS, Bench
 from benchmarks.lines import Line, machine
 from benchmarks.render import DOCUMENT, ROOT, render
 from benchmarks.services import Redis, Services
-from tests.services import jars, postgres
+from harness.services import jars, postgres
 
 RESULTS = ROOT / "var" / "bench"
 # In the order of the table. A benchmark takes a Bench and gives the table's lines.

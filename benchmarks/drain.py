@@ -21,7 +21,7 @@ from benchmarks.measure import (
     run,
 )
 from benchmarks.services import Redis
-from tests.platform import Platform
+from harness.platform import Platform
 
 NOOP = {"DJANGO_SETTINGS_MODULE": "benchmarks.settings_noop"}
 THREADS = 64

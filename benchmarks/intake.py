@@ -9,9 +9,9 @@ from benchmarks.bench import Bench
 from benchmarks.lines import Line, beside
 from benchmarks.measure import load, median, pairs, percentile, run
 from benchmarks.traffic import receiver_of
-from tests.platform import Platform, Process, wait_until
-from tests.platform.web import request
-from tests.services.process import free_ports
+from harness.platform import Platform, Process, wait_until
+from harness.platform.web import request
+from harness.services.process import free_ports
 
 # As the image starts it, with one worker.
 GRANIAN = ("--no-ws", "--http", "1", "--backpressure", "512", "--blocking-threads", "512")

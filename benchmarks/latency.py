@@ -11,7 +11,7 @@ from benchmarks.drain import NOOP, with_sink
 from benchmarks.intake import start_web
 from benchmarks.lines import Line
 from benchmarks.measure import Sender, load, percentile, publish
-from tests.platform import Platform, wait_until
+from harness.platform import Platform, wait_until
 
 RATE = 100
 

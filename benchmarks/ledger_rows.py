@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.platform import Platform
+from harness.platform import Platform
 
 # One row a millisecond, ending some minutes ago; ids are UUIDv7 of that time.
 INSERT: Final = """

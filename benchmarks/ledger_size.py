@@ -10,7 +10,7 @@ from benchmarks.ledger_rows import insert
 from benchmarks.lines import Line
 from benchmarks.measure import load_reads, median, run
 from benchmarks.services import KNOWN_ROWS
-from tests.platform import Platform
+from harness.platform import Platform
 
 ROWS = 5_000_000
 MUST = "no slower than 1.3 × with 10,000 rows"

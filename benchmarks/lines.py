@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from tests.services.postgres import find
+from harness.services.postgres import find
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,9 +17,9 @@ from typing import Any
 import psutil
 
 from benchmarks.services import cpu_of
-from tests.platform import Platform, wait_until
-from tests.platform.web import request
-from tests.services.process import free_ports
+from harness.platform import Platform, wait_until
+from harness.platform.web import request
+from harness.services.process import free_ports
 
 LOW, HIGH = 0.05, 0.95  # a rate is taken between these parts of the whole: no start, no tail
 SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)

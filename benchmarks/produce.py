@@ -9,9 +9,9 @@ import time
 from confluent_kafka import KafkaError, Message, Producer
 
 from benchmarks.traffic import receiver_of, text_of
-from notifications.broker import outbound
-from notifications.kafka_client import PRODUCER, connection_settings
-from notifications.message import Draft, new_message
+from notifications.brokers.base import outbound
+from notifications.brokers.kafka_client import PRODUCER, connection_settings
+from notifications.messages.message import Draft, new_message
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from benchmarks.drain import NOOP
 from benchmarks.ledger_rows import insert
 from benchmarks.lines import Line
 from benchmarks.measure import Metrics, Sample, Sender, rate_between
-from tests.services.process import free_ports
+from harness.services.process import free_ports
 
 
 def due_at_once(bench: Bench) -> list[Line]:

@@ -13,11 +13,11 @@ import redis
 from confluent_kafka.admin import AdminClient
 
 from benchmarks.ledger_rows import insert
-from tests.platform import Platform, Process, wait_until
-from tests.services import postgres
-from tests.services.kafka import Kafka
-from tests.services.postgres import Postgres
-from tests.services.process import free_ports
+from harness.platform import Platform, Process, wait_until
+from harness.services import postgres
+from harness.services.kafka import Kafka
+from harness.services.postgres import Postgres
+from harness.services.process import free_ports
 
 PARTITIONS = 8
 KNOWN_ROWS = 10_000  # in the ledger of every measurement: production's is never empty

@@ -7,7 +7,7 @@ from benchmarks.drain import with_sink
 from benchmarks.lines import Line, beside
 from benchmarks.measure import HIGH, Sender, Sink, median, pairs, publish, rate_of_times
 from benchmarks.traffic import kinds
-from tests.platform import wait_until
+from harness.platform import wait_until
 
 
 def slow_sends(bench: Bench) -> list[Line]:

@@ -10,11 +10,11 @@ from typing import TypeVar
 from uuid import uuid4
 
 from benchmarks.traffic import receiver_of, text_of
-from notifications import due, ledger, retry
-from notifications.causes import Reason
-from notifications.ledger import Claimed, Incoming
-from notifications.message import Draft, new_message
-from notifications.settlement import Settlement, settle
+from notifications.ledger import due, rows, verdicts
+from notifications.ledger.rows import Claimed, Incoming
+from notifications.ledger.settle import Settlement, settle
+from notifications.messages.message import Draft, new_message
+from notifications.messages.words import Reason
 
 T = TypeVar("T")
 BATCH = 500
@@ -32,7 +32,7 @@ def main() -> None:
 def measure(start: int) -> None:
     batch = [incoming(number) for number in range(start, start + BATCH)]
     rows = timed("claim of 500", lambda: claim(batch))
-    results = [Settlement(row, retry.sent("queued"), "EMAIL", "smtp") for row in rows]
+    results = [Settlement(row, verdicts.sent("queued"), "EMAIL", "smtp") for row in rows]
     timed("settle of 500", lambda: settle(results))
     put_back(claim([incoming(number) for number in range(start + BATCH, start + 2 * BATCH)]))
     taken = timed("due, 500", lambda: due.take_due("bench", BATCH))
@@ -48,14 +48,14 @@ def timed(name: str, work: Callable[[], T]) -> T:
 
 
 def claim(batch: list[Incoming]) -> list[Claimed]:
-    claimed = ledger.claim(batch, owner=uuid4().hex, lease=60, unreadable=[])
+    claimed = rows.claim(batch, owner=uuid4().hex, lease=60, unreadable=[])
     assert len(claimed) == BATCH
     return claimed
 
 
 def put_back(rows: list[Claimed]) -> None:
     """To waiting, due at once."""
-    settle([Settlement(row, retry.put_back(Reason.HANDED_BACK, 0.0), "EMAIL") for row in rows])
+    settle([Settlement(row, verdicts.put_back(Reason.HANDED_BACK, 0.0), "EMAIL") for row in rows])
 
 
 def incoming(number: int) -> Incoming:

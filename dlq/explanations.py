@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from notifications.causes import Cause
+from notifications.channels.outcomes import Cause
 
 
 class Explanation(NamedTuple):

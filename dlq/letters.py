@@ -14,12 +14,15 @@ from django.db.models import Count, QuerySet
 from django.db.models.functions import Now
 
 from dlq.models import DeadLetter, DeadLetterEvent
-from notifications import ledger, metrics, scheduler
-from notifications.broker import Broker, Outbound
-from notifications.causes import Cause, Status
-from notifications.ledger import FinalRow, Unclaimable
-from notifications.message import dlq_topic
-from notifications.sql import as_json, dialect, fetch
+from notifications.brokers.base import Broker, Outbound
+from notifications.channels.outcomes import Cause
+from notifications.ledger import rows
+from notifications.ledger.rows import FinalRow, Unclaimable
+from notifications.messages.message import dlq_topic
+from notifications.messages.words import Status
+from notifications.scheduling import scheduler
+from project import metrics
+from project.database.dialects import as_json, dialect, fetch
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +42,8 @@ _LETTER_COLUMNS = {
 
 def register() -> None:
     """Hook into the ledger and the scheduler."""
-    ledger.on_final.append(follow)
-    ledger.on_unclaimable.append(keep_unreadable)
+    rows.on_final.append(follow)
+    rows.on_unclaimable.append(keep_unreadable)
     scheduler.chores.append(measure)
     if settings.KAFKA_BOOTSTRAP_SERVERS:
         scheduler.chores.append(publish_events)

@@ -10,12 +10,12 @@ import msgspec
 from django.db.models.functions import Now
 
 from dlq.models import DeadLetter
-from dlq.replay import STOPPED, Refusal, State, refusals, target, targets_of, write_events
-from notifications import intake
-from notifications.causes import Priority
-from notifications.message import MAX_RECORD_BYTES, Draft, Invalid, Message, read_request, receiver_hash
+from dlq.verbs import STOPPED, Refusal, State, refusals, target, targets_of, write_events
+from notifications.intake.accept import OURS, accept
+from notifications.messages.message import MAX_RECORD_BYTES, Draft, Invalid, Message, read_request, receiver_hash
+from notifications.messages.words import Priority
 from notifications.models import Notification
-from notifications.staff import expect, one_at_a_time, record
+from project.desk.audit import expect, one_at_a_time, record
 
 REPAIRABLE = ("receiver", "subject", "message", "html")
 REQUEST_FIELDS = frozenset(field.name for field in msgspec.structs.fields(Draft))
@@ -63,7 +63,7 @@ def repair_unreadable(letter_id: int, actor: str, text: str) -> UUID:
     """Accept the corrected record of a letter without a notification as a new one, and resolve the letter.
 
     `text` is JSON: a request as for POST /notification, or a Kafka record. Raises Invalid, Refused, and what
-    `intake.accept` raises. The letter's number is the idempotency key, so that two people, or a second try after
+    `accept` raises. The letter's number is the idempotency key, so that two people, or a second try after
     a failure in between, make one notification.
     """
     letter = DeadLetter.objects.filter(pk=letter_id, state=State.OPEN, notification=None).first()
@@ -71,7 +71,7 @@ def repair_unreadable(letter_id: int, actor: str, text: str) -> UUID:
         raise Refused(refusals([letter_id])[0])
     draft = read_request(_as_request(text))
     client = client_of(bytes(letter.raw or b""))
-    [accepted] = intake.accept([draft], client=client, keys=[target(letter_id)], keys_of=intake.OURS)
+    [accepted] = accept([draft], client=client, keys=[target(letter_id)], keys_of=OURS)
     with one_at_a_time():
         still_open = DeadLetter.objects.filter(pk=letter_id, state=State.OPEN)
         if still_open.update(state=State.RESOLVED, changed_at=Now()) != 1:

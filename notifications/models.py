@@ -1,4 +1,4 @@
-"""The ledger and its small neighbours. What changes many rows at once is in ledger.py."""
+"""The ledger and its small neighbours. What changes many rows at once is in ledger/."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from django.db.models import Count, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from notifications.causes import PRIORITIES, Cause, Outcome, Reason, Status
 from notifications.channels import channel_choices, channel_names, masked
-from notifications.message import first_id_at
+from notifications.channels.outcomes import Cause, Outcome
+from notifications.messages.message import first_id_at
+from notifications.messages.words import PRIORITIES, Reason, Status
 from project.database.words import WordField
 
 

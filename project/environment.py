@@ -223,7 +223,7 @@ def _postgresql(config: dict[str, Any]) -> dict[str, Any]:
     several = "," in config["HOST"] + options.get("host", "")
     standard = POSTGRESQL_OPTIONS | ({"target_session_attrs": "read-write"} if several else {})
     return config | {
-        "ENGINE": "project.postgresql",
+        "ENGINE": "project.database.postgresql",
         "OPTIONS": standard | options,
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,

@@ -109,15 +109,16 @@ INSTALLED_APPS = [
     "axes",
     "django_otp",
     "django_otp.plugins.otp_totp",
+    "project",
     "users",
     "notifications",
     "dlq",
     "django.contrib.staticfiles",  # behind ours, whose runserver is meant
 ]
 MIDDLEWARE = [
-    "notifications.api.middleware.AnswerHeaders",
-    "notifications.api.middleware.KnownHosts",
-    "notifications.api.middleware.StraightToTheView",
+    "project.web.middleware.AnswerHeaders",
+    "project.web.middleware.KnownHosts",
+    "project.web.middleware.StraightToTheView",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -127,7 +128,7 @@ MIDDLEWARE = [
     "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "users.admin.second_factor.SecondFactor",
+    "users.access.admin.second_factor.SecondFactor",
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "project.urls"
@@ -160,9 +161,9 @@ AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_ENABLE_ACCESS_FAILURE_LOG = True
-AXES_CLIENT_IP_CALLABLE = "users.admin.login.client_address"
-AXES_LOCKOUT_CALLABLE = "users.admin.login.locked_out"
-AXES_ENABLE_ADMIN = False  # its lists answer any question; ours are in users/admin/login.py
+AXES_CLIENT_IP_CALLABLE = "users.access.admin.login.client_address"
+AXES_LOCKOUT_CALLABLE = "users.access.admin.login.locked_out"
+AXES_ENABLE_ADMIN = False  # its lists answer any question; ours are in users/access/admin/login.py
 AXES_VERBOSE = False  # so that logs name neither who nor from where
 STAFF_SECOND_FACTOR = env.boolean("STAFF_SECOND_FACTOR", default=False)
 OTP_TOTP_ISSUER = "Notifications"
@@ -173,7 +174,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 WHITENOISE_USE_FINDERS = EMBEDDED or DEBUG
 APPEND_SLASH = False
-CSRF_FAILURE_VIEW = "notifications.api.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "project.web.errors.csrf_failure"
 
 # Behind a TLS-terminating proxy; the embedded default speaks plain HTTP on loopback.
 SECURE_PROXY_SSL_HEADER = None if EMBEDDED else ("HTTP_X_FORWARDED_PROTO", "https")
@@ -193,14 +194,14 @@ LOGGING = {
 }
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["users.api.authentication.ApiKeyAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["users.api.authentication.HasScope"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["users.access.authentication.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["users.access.authentication.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "notifications.api.negotiation.First",
-    "DEFAULT_METADATA_CLASS": "notifications.api.negotiation.AllowOnly",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "project.web.negotiation.First",
+    "DEFAULT_METADATA_CLASS": "project.web.negotiation.AllowOnly",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "notifications.api.errors.handle",
+    "EXCEPTION_HANDLER": "project.web.errors.handle",
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {
@@ -239,8 +240,8 @@ UNFOLD = {
     "SITE_URL": None,
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
-    "DASHBOARD_CALLBACK": "dlq.admin.dashboard.dashboard",
-    "STYLES": ["notifications.admin.base.stylesheet"],
-    "SIDEBAR": {"navigation": "dlq.admin.navigation.navigation"},
+    "DASHBOARD_CALLBACK": "project.operations.dashboard.dashboard",
+    "STYLES": ["project.desk.base.stylesheet"],
+    "SIDEBAR": {"navigation": "project.operations.navigation.navigation"},
 }
 LOGIN_REDIRECT_URL = "admin:index"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import path, re_path
 
-from notifications.admin.base import find_pages
-from notifications.api import errors
 from notifications.api.urls import urlpatterns as notification_calls
-from users.admin.second_factor import second_factor
-from users.api.urls import urlpatterns as user_calls
+from project.desk.base import find_pages
+from project.web import errors
+from users.access.admin.second_factor import second_factor
+from users.people.urls import urlpatterns as user_calls
 
 urlpatterns = [
     *notification_calls,  # not included: each level of resolvers costs every call a few µs

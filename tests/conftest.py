@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from tests.platform import Platform
-from tests.services import shared
-from tests.services.shared import SharedKafka, SharedPostgres
+from harness.platform import Platform
+from harness.services import shared
+from harness.services.shared import SharedKafka, SharedPostgres
 
 OPENS_DATABASE = {"db", "transactional_db", "django_db_setup", "admin_client", "admin_user", "live_server"}
 owns_run = pytest.StashKey[bool]()
@@ -69,13 +69,13 @@ def django_db_modify_db_settings(
 
 @pytest.fixture(scope="session")
 def postgres() -> SharedPostgres:
-    """The test run's PostgreSQL. To stop it, start your own: tests.services.postgres.Postgres."""
+    """The test run's PostgreSQL. To stop it, start your own: harness.services.postgres.Postgres."""
     return shared.shared_postgres()
 
 
 @pytest.fixture(scope="session")
 def kafka() -> SharedKafka:
-    """The test run's broker. To stop it, start your own: tests.services.kafka.Kafka."""
+    """The test run's broker. To stop it, start your own: harness.services.kafka.Kafka."""
     return shared.shared_kafka()
 
 

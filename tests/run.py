@@ -10,8 +10,8 @@ import os
 import subprocess
 import sys
 
-from tests.platform.platform import KEPT
-from tests.services import jars, pgbouncer, postgres, shared
+from harness.platform.platform import KEPT
+from harness.services import jars, pgbouncer, postgres, shared
 
 WORKERS = "2"
 # Apart from the caller's PATH and the like, only what steers tests and the tools they start.

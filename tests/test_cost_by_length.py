@@ -18,10 +18,8 @@ from django.test import Client, RequestFactory
 from pytest_django.fixtures import Settings
 
 from dlq.repair import client_of
-from notifications import broker
-from notifications.admin.search import notification_matches
-from notifications.api import paging
 from notifications.api.submit import read_key
+from notifications.brokers import base
 from notifications.channels import (
     address,
     channel_class,
@@ -33,8 +31,18 @@ from notifications.channels import (
     sms,
     smtp_replies,
 )
-from notifications.message import LINE_BREAK, Invalid, Unreadable, from_record, read_batch, read_request, receiver_hash
-from users.api.directory import read_entry, username_problem
+from notifications.messages.message import (
+    LINE_BREAK,
+    Invalid,
+    Unreadable,
+    from_record,
+    read_batch,
+    read_request,
+    receiver_hash,
+)
+from project.desk.search import notification_matches
+from project.web import paging
+from users.people.directory import read_entry, username_problem
 
 MOST_SECONDS = 2.0  # of processor time, on a busy machine; what is not linear takes minutes
 MEGABYTE = 1_000_000
@@ -98,7 +106,7 @@ def cheap() -> Iterator[None]:
 
 EXPRESSIONS = {
     f"{module.__name__}.{name}": value
-    for module in (address, broker, mime, paging, redaction, sandbox, slack, sms, smtp_replies)
+    for module in (address, base, mime, paging, redaction, sandbox, slack, sms, smtp_replies)
     for name, value in vars(module).items()
     if isinstance(value, re.Pattern)
 } | {"message.LINE_BREAK": LINE_BREAK}
@@ -181,8 +189,8 @@ def test_headers(text: str) -> None:
     request = RequestFactory().post("/notification", HTTP_IDEMPOTENCY_KEY=text)
     refused(lambda: read_key(request), Invalid)
     with cheap():
-        broker.trace(text)
-        broker.trace_id_of(text)
+        base.trace(text)
+        base.trace_id_of(text)
 
 
 @texts

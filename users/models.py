@@ -80,7 +80,7 @@ class ApiKey(models.Model):
     )
     scopes = models.JSONField(default=list)
     channels = models.JSONField(default=list, blank=True)  # it may send on these alone; none named: on every one
-    per_minute = models.PositiveIntegerField(null=True, blank=True)  # requests; users/limits.py counts
+    per_minute = models.PositiveIntegerField(null=True, blank=True)  # requests; users/access/limits.py counts
     texts_a_day = models.PositiveIntegerField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -140,7 +140,7 @@ class ApiKey(models.Model):
         return row, key
 
     def revoke(self) -> None:
-        """From now on refused: at once in this process, within seconds in others (users/api/keys.py)."""
+        """From now on refused: at once in this process, within seconds in others (users/access/keys.py)."""
         self.revoked_at = self.revoked_at or timezone.now()
         self.save(update_fields=["revoked_at"])
 

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-# As notifications/kafka.py has them; not imported from there, for that would load the product.
+# As notifications/brokers/kafka.py has them; not imported from there, for that would load the product.
 PRODUCER = {
     "bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS,
     "acks": "all",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from dlq.admin import letters
+from dlq.admin import letter_list
 
 admin.site.index_title = "Overview"
-admin.site.index_template = "dlq/dashboard.html"
+admin.site.index_template = "desk/dashboard.html"
 
-__all__ = ["letters"]
+__all__ = ["letter_list"]

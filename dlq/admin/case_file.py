@@ -9,10 +9,11 @@ from typing import Any
 from dlq.explanations import explain
 from dlq.models import DeadLetter
 from dlq.repair import raw_text
-from dlq.replay import STOPPED, State, has_expired, target
-from notifications.causes import Outcome, Status
+from dlq.verbs import STOPPED, State, has_expired, target
+from notifications.channels.outcomes import Outcome
+from notifications.messages.words import Status
 from notifications.models import Attempt, Notification, StaffAction
-from notifications.staff import printed
+from project.desk.audit import printed
 
 MOST_EVENTS = 200
 OUTCOMES = {

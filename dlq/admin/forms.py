@@ -9,10 +9,10 @@ from django import forms
 
 from dlq.models import DeadLetter
 from dlq.repair import REPAIRABLE, raw_text
-from notifications.admin.fields import FutureField
-from notifications.admin.unfold import CheckboxInput, Textarea, TextInput
 from notifications.channels import channel_class
 from notifications.models import Notification
+from project.desk.fields import FutureField
+from project.desk.unfold import CheckboxInput, Textarea, TextInput
 
 
 class ReasonForm(forms.Form):

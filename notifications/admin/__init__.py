@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from notifications.admin import ledger, records
+from notifications.admin import notifications, small_tables
 
-__all__ = ["ledger", "records"]
+__all__ = ["notifications", "small_tables"]

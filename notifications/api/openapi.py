@@ -8,8 +8,8 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
 from notifications.api import schemas
-from notifications.causes import Status
 from notifications.channels import channel_names
+from notifications.messages.words import Status
 
 ID = "019a3c5e-7b1f-7cc2-9d0e-3f5a6b7c8d9e"
 EMAIL = {"type": "EMAIL", "message": "Hello World", "receiver": "test@gmail.com"}

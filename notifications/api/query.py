@@ -8,10 +8,10 @@ from datetime import datetime
 import msgspec
 from rest_framework.request import Request
 
-from notifications.causes import Status
 from notifications.channels import channel_class, channel_names
-from notifications.complaints import Errors
-from notifications.message import LENGTHS, Invalid, Moment, receiver_hash
+from notifications.messages.explain import Errors
+from notifications.messages.message import LENGTHS, Invalid, Moment, receiver_hash
+from notifications.messages.words import Status
 from notifications.models import NotificationQuerySet
 
 MAX_VALUE = 1_024

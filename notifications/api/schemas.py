@@ -9,11 +9,12 @@ from django.db.models import Model
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from notifications.causes import PRIORITIES, Cause, Outcome, Reason, Status
 from notifications.channels import channel_choices
-from notifications.message import LENGTHS, MAX_BATCH
+from notifications.channels.outcomes import Cause, Outcome
+from notifications.messages.message import LENGTHS, MAX_BATCH
+from notifications.messages.words import PRIORITIES, Reason, Status
 from notifications.models import Attempt, Notification
-from users.api.authentication import caller_of, knows_users
+from users.access.authentication import caller_of, knows_users
 
 SHOWN_ATTEMPTS = 100  # the latest; an outage of a day may leave more
 

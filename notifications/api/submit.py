@@ -16,12 +16,12 @@ from msgspec import UNSET
 from rest_framework.views import APIView
 
 from notifications.api import openapi
-from notifications.api.body import MAX_BATCH_BODY, MAX_BODY, read_body
-from notifications.api.errors import json_response, refusal
-from notifications.intake import Conflict, Refused, Rights, TooLarge, accept
-from notifications.message import Draft, Invalid, read_batch, read_request
-from users.api.authentication import identify, knows_users, require, require_channels
-from users.api.keys import Caller
+from notifications.intake.accept import Conflict, Refused, Rights, TooLarge, accept
+from notifications.messages.message import Draft, Invalid, read_batch, read_request
+from project.web.body import MAX_BATCH_BODY, MAX_BODY, read_body
+from project.web.errors import json_response, refusal
+from users.access.authentication import identify, knows_users, require, require_channels
+from users.access.keys import Caller
 
 KEY_HEADER = "Idempotency-Key"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from django.urls import path
 
-from notifications.api.health import Live, Ready
-from notifications.api.operate import Docs, Metrics, Schema
 from notifications.api.read import ListOrSubmit, ReadOne
 from notifications.api.submit import SubmitOne
+from project.operations.health import Live, Ready
+from project.operations.pages import Docs, Metrics, Schema
 
 urlpatterns = [
     path("notification", SubmitOne.as_view()),

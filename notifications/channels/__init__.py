@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from notifications.causes import About, Cause, Outcome
+from notifications.channels.outcomes import About, Cause, Outcome
 
 SANDBOX = "notifications.channels.sandbox.Sandbox"
 

@@ -19,11 +19,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMultiAlternatives, get_connection
 from requests import Session
 
-from notifications.causes import Cause
 from notifications.channels import Channel, Outgoing, SendError, postmark_codes
 from notifications.channels.address import address_problem, canonical_address, parse_sender
 from notifications.channels.http import Answer, Http, refusal, retry_after
 from notifications.channels.mime import AUTOMATIC, Mail, address_of, mime, written_sender
+from notifications.channels.outcomes import Cause
 from notifications.channels.redaction import message_id, queue_id, shown
 from notifications.channels.sessions import Lean
 from notifications.channels.smtp import Smtp

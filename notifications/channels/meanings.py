@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from notifications.causes import About, Cause
 from notifications.channels import SendError
+from notifications.channels.outcomes import About, Cause
 
 
 class Meaning(NamedTuple):

@@ -13,9 +13,9 @@ from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
-from notifications.causes import About, Cause
 from notifications.channels import Channel, Outgoing, SendError, channel_class
-from notifications.sql import turn_to_write
+from notifications.channels.outcomes import About, Cause
+from project.database.dialects import turn_to_write
 
 WORDS = "transient|permanent|optedout|throttled|uncertain|credentials"
 # The end of a Slack webhook's path, a Slack id after its first letter, or a local part at sandbox.test.

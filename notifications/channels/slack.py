@@ -17,10 +17,10 @@ from django.core.exceptions import ImproperlyConfigured
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from notifications.causes import About, Cause
 from notifications.channels import Channel, Outgoing, SendError
 from notifications.channels.http import Answer, Http, refusal, retry_after
 from notifications.channels.meanings import BARRED
+from notifications.channels.outcomes import About, Cause
 from notifications.channels.redaction import message_id, shown
 from notifications.channels.slack_codes import CODES
 

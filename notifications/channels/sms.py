@@ -12,9 +12,9 @@ from django.core.exceptions import ImproperlyConfigured
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from notifications.causes import Cause
 from notifications.channels import Channel, Outgoing, SendError, countries
 from notifications.channels.http import Answer, Http, basic, refusal, retry_after
+from notifications.channels.outcomes import Cause
 from notifications.channels.redaction import message_id, shown
 from notifications.channels.twilio_codes import CODES
 

@@ -8,9 +8,9 @@ import threading
 from collections import OrderedDict
 from time import monotonic
 
-from notifications.causes import About, Cause
 from notifications.channels import SendError
 from notifications.channels.address import HOST
+from notifications.channels.outcomes import About, Cause
 from notifications.channels.smtp_replies import PolicyRefusal
 from notifications.channels.smtp_session import Server, Session, Tls
 from notifications.channels.smtp_sessions import Sessions

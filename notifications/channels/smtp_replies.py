@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
-from notifications.causes import About, Cause
 from notifications.channels import SendError
 from notifications.channels.meanings import (
     ACCOUNT_REFUSED,
@@ -22,6 +21,7 @@ from notifications.channels.meanings import (
     UNREACHED,
     Meaning,
 )
+from notifications.channels.outcomes import About, Cause
 from notifications.channels.redaction import shown
 
 Phase = Literal["connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "dot"]

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from time import monotonic
 from typing import Literal, NamedTuple, Self
 
-from notifications.causes import Cause
 from notifications.channels import SendError
+from notifications.channels.outcomes import Cause
 from notifications.channels.redaction import shown
 from notifications.channels.smtp_replies import MAX_WORDS, Phase, refusal
 from notifications.channels.smtp_wire import Wire, connect

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from time import monotonic
 
-from notifications.causes import About, Cause
 from notifications.channels import SendError
+from notifications.channels.outcomes import About, Cause
 from notifications.channels.smtp_session import NoSession, Session
 
 UNLIMITED = 1_000_000

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from project.local import WEB_OPTIONS
-from tests.platform import Platform
-from tests.services import jars
-from tests.services.shared import skip_without
+from harness.platform import Platform
+from harness.services import jars
+from harness.services.shared import skip_without
+from project.run.local import WEB_OPTIONS
 
 HERE = Path(__file__).parent
 # Java makes the clients, and each language has its own compiler.

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.services.process import ROOT
+from harness.services.process import ROOT
 
 WORKFLOW = ".github/workflows/ci.yml"
 KUBERNETES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "deploy" / "kubernetes").glob("*.yaml"))

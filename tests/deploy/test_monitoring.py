@@ -12,9 +12,9 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
-from notifications import metrics
-from tests.platform import Platform
-from tests.services.process import ROOT
+from harness.platform import Platform
+from harness.services.process import ROOT
+from project import metrics
 
 MONITORING = ROOT / "deploy" / "monitoring"
 NAME = re.compile(r"\bnotifications_\w+")

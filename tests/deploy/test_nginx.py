@@ -18,10 +18,10 @@ from urllib.parse import urlencode
 import pytest
 import trustme
 
-from tests.api.conftest import EMAIL
-from tests.platform import Platform, wait_until
-from tests.services.process import ROOT, Process, free_ports
-from tests.services.shared import skip_without
+from harness.platform import Platform, wait_until
+from harness.services.process import ROOT, Process, free_ports
+from harness.services.shared import skip_without
+from tests.notifications.api.conftest import EMAIL
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 HTTP = """

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
+from harness.platform import Platform, wait_until
+from harness.platform.web import request
+from harness.services.process import ROOT, free_ports
 from tests.deploy.lint import complaints
-from tests.platform import Platform, wait_until
-from tests.platform.web import request
-from tests.services.process import ROOT, free_ports
 
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()

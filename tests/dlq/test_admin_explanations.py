@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dlq.explanations import EXPLANATIONS, UNKNOWN, explain
-from notifications.causes import Cause
+from notifications.channels.outcomes import Cause
 
 
 def test_every_cause_is_explained() -> None:

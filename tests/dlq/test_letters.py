@@ -12,14 +12,15 @@ from django.test.utils import CaptureQueriesContext
 
 from dlq import letters
 from dlq.models import DeadLetter, DeadLetterEvent
-from notifications import due, ledger, retry
-from notifications.broker import AWAY, DURABLE, Broker, Fate, Outbound
-from notifications.causes import Cause, Reason, Status
+from notifications.brokers.base import AWAY, DURABLE, Broker, Fate, Outbound
 from notifications.channels import SendError
-from notifications.ledger import Claimed, Unclaimable
-from notifications.message import dlq_topic
+from notifications.channels.outcomes import Cause
+from notifications.ledger import due, rows, verdicts
+from notifications.ledger.rows import Claimed, Unclaimable
+from notifications.ledger.settle import Settlement, settle
+from notifications.messages.message import dlq_topic
+from notifications.messages.words import Reason, Status
 from notifications.models import Notification
-from notifications.settlement import Settlement, settle
 from tests.notifications.rows import ago, claim, claim_one, message, message_of, read, row
 
 pytestmark = pytest.mark.django_db
@@ -28,7 +29,7 @@ REFUSED = SendError(Cause.UNKNOWN_RECEIVER, "550 no such user", permanent=True)
 
 
 def fail(*claims: Claimed, error: SendError = REFUSED, hold: bool = False) -> None:
-    verdict = retry.failed(error, attempts=0, hold=hold, schedule=(1.0,))
+    verdict = verdicts.failed(error, attempts=0, hold=hold, schedule=(1.0,))
     assert settle([Settlement(one, verdict) for one in claims]) == {one.id for one in claims}
 
 
@@ -82,26 +83,26 @@ def test_a_row_that_dies_again_reopens_its_letter() -> None:
 def test_a_replay_that_is_sent_resolves_it() -> None:
     fail(claim_one())
     claimed = replayed(DeadLetter.objects.get())
-    settle([Settlement(claimed, retry.sent("x"))])
+    settle([Settlement(claimed, verdicts.sent("x"))])
     assert DeadLetter.objects.get().state == State.RESOLVED
 
 
 def test_a_late_success_resolves_an_open_letter() -> None:
     claimed = claim_one()
     fail(claimed)
-    settle([Settlement(claimed, retry.sent("late"))])
+    settle([Settlement(claimed, verdicts.sent("late"))])
     assert DeadLetter.objects.get().state == State.RESOLVED
 
 
 def test_a_replay_that_expires_opens_it_again() -> None:
     fail(claim_one())
     claimed = replayed(DeadLetter.objects.get())
-    settle([Settlement(claimed, retry.expired())])
+    settle([Settlement(claimed, verdicts.expired())])
     assert (DeadLetter.objects.get().state, DeadLetter.objects.get().deaths) == (State.OPEN, 1)
 
 
 def test_an_expiry_alone_has_no_letter() -> None:
-    settle([Settlement(claim_one(), retry.expired())])
+    settle([Settlement(claim_one(), verdicts.expired())])
     row(Status.WAITING, due_at=ago(1), expires_at=ago(1))
     assert due.expire(10) == 1
     assert not DeadLetter.objects.exists()
@@ -122,7 +123,7 @@ def test_every_way_to_die_opens_a_letter() -> None:
     Notification.objects.filter(id=swept.id).update(lease_until=ago(1), attempts=9)
     assert due.sweep((1.0,), 10) == 1
     buried = row()
-    ledger.claim([], owner="o", lease=60, unreadable=[_unreadable(7, id=buried.id)])
+    rows.claim([], owner="o", lease=60, unreadable=[_unreadable(7, id=buried.id)])
     assert set(DeadLetter.objects.values_list("cause", flat=True)) == {
         Cause.PROVIDER_OUTAGE,
         Cause.OUTCOME_UNKNOWN,
@@ -136,7 +137,7 @@ def test_the_letter_and_the_settlement_are_one_transaction(monkeypatch: pytest.M
         raise RuntimeError("no room")
 
     claimed = claim_one()
-    monkeypatch.setattr(ledger, "on_final", [letters.follow, refuse])
+    monkeypatch.setattr(rows, "on_final", [letters.follow, refuse])
     with pytest.raises(RuntimeError):
         fail(claimed)
     assert read(claimed.id).status == Status.SENDING
@@ -149,7 +150,7 @@ def _unreadable(offset: int, **fields: Any) -> Unclaimable:
 
 def test_an_unreadable_record_is_kept_with_its_bytes_once_for_each_place() -> None:
     for _ in range(2):  # the batch is claimed again after a crash before the commit
-        ledger.claim([], owner="o", lease=60, unreadable=[_unreadable(7), _unreadable(8), _unreadable(7)])
+        rows.claim([], owner="o", lease=60, unreadable=[_unreadable(7), _unreadable(8), _unreadable(7)])
     assert list(DeadLetter.objects.order_by("offset").values_list("offset", flat=True)) == [7, 8]
     letter = DeadLetter.objects.get(offset=7)
     assert bytes(letter.raw or b"") == b"\xff\x00{"
@@ -212,13 +213,13 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(kind: str) -> None:
             if kind == "dead":
                 fail(*claims)
             elif kind == "sent":
-                settle([Settlement(one, retry.sent("late")) for one in claims])
+                settle([Settlement(one, verdicts.sent("late")) for one in claims])
             else:
                 records = [_unreadable(1000 * size + place) for place in range(size)]
-                ledger.claim([], owner="o", lease=60, unreadable=records)
+                rows.claim([], owner="o", lease=60, unreadable=records)
         counts.append(len(queries))
     assert counts[0] == counts[1]
 
 
-def _final(id: Any, status: Status) -> ledger.FinalRow:
-    return ledger.FinalRow(id, status, "EMAIL", Cause.TIMEOUT, "", 1, "", None, None)
+def _final(id: Any, status: Status) -> rows.FinalRow:
+    return rows.FinalRow(id, status, "EMAIL", Cause.TIMEOUT, "", 1, "", None, None)

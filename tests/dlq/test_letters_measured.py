@@ -6,8 +6,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from dlq.models import DeadLetter
-from notifications import scheduler
-from notifications.broker import open_broker
+from notifications.brokers.base import open_broker
+from notifications.scheduling import scheduler
 
 
 def shown(cause: str) -> float | None:

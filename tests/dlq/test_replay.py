@@ -12,13 +12,13 @@ from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from dlq.balance import take
 from dlq.models import DeadLetter, DeadLetterEvent
-from dlq.replay import Result, discard, mark_sent, replay
-from notifications.causes import Reason, Status
+from dlq.verbs import Result, discard, mark_sent, replay
+from notifications.messages.words import Reason, Status
 from notifications.models import Notification, StaffAction
-from notifications.staff import MOST_AT_ONCE, try_now
-from tests.admin.desk import letter, notification, row_of, unreadable
+from project.desk.audit import MOST_AT_ONCE, try_now
+from project.operations.balance import take
+from tests.project.desk.desk import letter, notification, row_of, unreadable
 
 pytestmark = pytest.mark.django_db
 

@@ -8,11 +8,11 @@ import pytest
 from django.utils import timezone
 
 from dlq.models import DeadLetter
-from dlq.replay import discard, replay, replay_with_expiry
-from notifications.causes import Status
+from dlq.verbs import discard, replay, replay_with_expiry
+from notifications.messages.words import Status
 from notifications.models import StaffAction
-from notifications.staff import printed
-from tests.admin.desk import letter, row_of
+from project.desk.audit import printed
+from tests.project.desk.desk import letter, row_of
 
 pytestmark = pytest.mark.django_db
 

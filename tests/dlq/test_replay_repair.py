@@ -8,12 +8,12 @@ import pytest
 
 from dlq.models import DeadLetter, DeadLetterEvent
 from dlq.repair import Refused, client_of, raw_text, repair, repair_unreadable
-from dlq.replay import replay
-from notifications import intake
-from notifications.causes import Status
-from notifications.message import Draft, Invalid, read_request, receiver_hash
+from dlq.verbs import replay
+from notifications.intake.accept import OURS, Conflict, accept
+from notifications.messages.message import Draft, Invalid, read_request, receiver_hash
+from notifications.messages.words import Status
 from notifications.models import Notification, StaffAction
-from tests.admin.desk import letter, row_of, unreadable
+from tests.project.desk.desk import letter, row_of, unreadable
 
 pytestmark = pytest.mark.django_db
 
@@ -109,10 +109,10 @@ def test_a_corrected_record_becomes_a_new_notification(text: str) -> None:
 def test_a_second_try_after_a_failure_in_between_makes_no_second_notification(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = unreadable(b"{")
     text = '{"type": "EMAIL", "receiver": "a@example.org", "message": "Hi"}'
-    [first] = intake.accept(
-        [_draft(text)], client="support", keys=[f"dead letter {raw.pk}"], keys_of=intake.OURS
+    [first] = accept(
+        [_draft(text)], client="support", keys=[f"dead letter {raw.pk}"], keys_of=OURS
     )  # what is left when the process dies before the letter is resolved
-    with pytest.raises(intake.Conflict):
+    with pytest.raises(Conflict):
         repair_unreadable(raw.pk, "anna", text.replace("Hi", "Ho"))
     assert repair_unreadable(raw.pk, "anna", text) == first
 
@@ -122,7 +122,7 @@ def test_no_client_can_take_the_key_of_a_repair(record: bytes) -> None:
     raw = unreadable(record)
     text = '{"type": "EMAIL", "receiver": "a@example.org", "message": "Hi"}'
     client = client_of(record)
-    [theirs] = intake.accept([_draft(text.replace("Hi", "Ho"))], client=client, keys=[f"dead letter {raw.pk}"])
+    [theirs] = accept([_draft(text.replace("Hi", "Ho"))], client=client, keys=[f"dead letter {raw.pk}"])
     ours = repair_unreadable(raw.pk, "anna", text)
     assert ours != theirs
     assert Notification.objects.get(pk=ours).client == client

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from harness.platform import Platform
 from tests.e2e.providers import Providers, open_providers
-from tests.platform import Platform
 
 
 @pytest.fixture

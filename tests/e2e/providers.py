@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tests.fakes.fake import Accepted
-from tests.fakes.slack import SlackFake
-from tests.fakes.smtp import SmtpFake
-from tests.fakes.twilio import ACCOUNT, TOKEN, TwilioFake
+from harness.fakes.fake import Accepted
+from harness.fakes.slack import SlackFake
+from harness.fakes.smtp import SmtpFake
+from harness.fakes.twilio import ACCOUNT, TOKEN, TwilioFake
 
 CHANNELS = ("EMAIL", "SLACK", "SMS")
 

@@ -7,10 +7,10 @@ import sys
 
 from confluent_kafka import Producer
 
+from harness.platform import Platform
+from harness.services.process import ROOT
 from tests.e2e.providers import Providers
 from tests.faults.log import Settings, delete_before, ends
-from tests.platform import Platform
-from tests.services.process import ROOT
 
 
 def balance(platform: Platform) -> tuple[int, str]:

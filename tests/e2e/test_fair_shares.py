@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
+from harness.platform import Platform
 from tests.e2e.providers import Providers
-from tests.platform import Platform
 
 MAILS, RECEIVERS = 3000, 1000
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
+from harness.platform import Platform
+from harness.services.shared import SharedKafka
+from harness.services.waiting import wait_until
 from tests.e2e.providers import CHANNELS, Providers
-from tests.platform import Platform
-from tests.services.shared import SharedKafka
-from tests.services.waiting import wait_until
 
 CONSOLE = "org.apache.kafka.tools.consumer.ConsoleConsumer"
 GROUPS = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
@@ -65,7 +65,7 @@ def test_500_for_one_receiver_is_six_tries_and_one_dead_letter_then_a_replay_del
     assert [attempt["cause"] for attempt in shown["attempts"]] == ["provider-error"] * 6
 
     providers.twilio.mend()
-    replay = f"from dlq.replay import replay; print(replay([{letter['id']}], 'support'))"
+    replay = f"from dlq.verbs import replay; print(replay([{letter['id']}], 'support'))"
     connected.manage("shell", "-c", replay)
     connected.wait_for(sent=2)
     assert providers.texts() == Counter({"to the broken one": 1, "to a good one": 1})

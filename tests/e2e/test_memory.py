@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from harness.platform import Platform
+from harness.services.process import ROOT, Process
+from harness.services.waiting import wait_until
 from tests.e2e.providers import Providers
-from tests.platform import Platform
-from tests.services.process import ROOT, Process
-from tests.services.waiting import wait_until
 
 MEBIBYTE = 1024**2
 LEFT = 0.75  # of a pod's limit may be used: the rest is for what a test does not reach

@@ -6,14 +6,14 @@ import random
 
 import pytest
 
+from harness.platform import Platform
+from harness.platform.web import request
+from harness.services.process import Process, free_ports
+from harness.services.shared import SharedKafka
+from harness.services.waiting import wait_until
 from tests.e2e.providers import Providers
 from tests.faults.site import metric
-from tests.notifications.test_kafka_refusals import set_config
-from tests.platform import Platform
-from tests.platform.web import request
-from tests.services.process import Process, free_ports
-from tests.services.shared import SharedKafka
-from tests.services.waiting import wait_until
+from tests.notifications.brokers.test_kafka_refusals import set_config
 
 
 def status(port: int, path: str) -> int:

@@ -13,9 +13,9 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from tests.platform import Platform, wait_until
-from tests.services.process import ROOT, Process, free_ports
-from tests.services.shared import SharedPostgres
+from harness.platform import Platform, wait_until
+from harness.services.process import ROOT, Process, free_ports
+from harness.services.shared import SharedPostgres
 
 MIGRATE = "Run: manage.py migrate"
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from tests.platform import Platform
+from harness.platform import Platform
 
 KNOWN = {"accepted", "queued", "sending", "waiting", "sent", "dead", "held", "expired"}
 

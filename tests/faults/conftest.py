@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from harness.services.kafka import Kafka
+from harness.services.postgres import Postgres
+from harness.services.proxy import Proxy
+from harness.services.shared import SharedKafka, SharedPostgres
 from tests.e2e.providers import Providers, open_providers
 from tests.faults.site import Site, open_site
 from tests.faults.table import Row, write
-from tests.services.kafka import Kafka
-from tests.services.postgres import Postgres
-from tests.services.proxy import Proxy
-from tests.services.shared import SharedKafka, SharedPostgres
 
 TABLE = "FAULTS_TABLE"  # the file whose table is rewritten at the end of the run
 

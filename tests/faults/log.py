@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from harness.services.kafka import Kafka
 from tests.faults.site import Site
-from tests.services.kafka import Kafka
 
 Settings = dict[str, str | int | float | bool]
 

@@ -15,13 +15,13 @@ from uuid import UUID, uuid4
 import psycopg2
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from harness.platform import Platform
+from harness.platform.web import Answer, request
+from harness.services.postgres import ROLE, run_as_superuser
+from harness.services.process import ROOT, Process
+from harness.services.waiting import wait_until
 from tests.e2e.providers import CHANNELS, Providers
 from tests.faults.balance import Result, balance
-from tests.platform import Platform
-from tests.platform.web import Answer, request
-from tests.services.postgres import ROLE, run_as_superuser
-from tests.services.process import ROOT, Process
-from tests.services.waiting import wait_until
 
 LEASE = 6
 SEND_TIMEOUT = 2

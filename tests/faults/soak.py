@@ -17,14 +17,14 @@ from contextlib import ExitStack
 from http.client import HTTPException
 from pathlib import Path
 
+from harness.fakes.fake import Behaviour, Fake
+from harness.platform.web import Answer
+from harness.services.kafka import Kafka
+from harness.services.postgres import Postgres
+from harness.services.process import Process
+from harness.services.waiting import wait_until
 from tests.e2e.providers import Providers, open_providers
-from tests.fakes.fake import Behaviour, Fake
 from tests.faults.site import Site, open_site
-from tests.platform.web import Answer
-from tests.services.kafka import Kafka
-from tests.services.postgres import Postgres
-from tests.services.process import Process
-from tests.services.waiting import wait_until
 
 BATCH = 12  # notifications in a batch
 EVERY = 0.25  # seconds between two batches

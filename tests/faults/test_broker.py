@@ -7,13 +7,13 @@ import time
 
 import pytest
 
+from harness.services.kafka import Kafka
+from harness.services.postgres import Postgres
+from harness.services.shared import SharedPostgres
+from harness.services.waiting import wait_until
 from tests.faults.conftest import Opener
 from tests.faults.log import direct, ends
 from tests.faults.site import Site, wait_until_sending
-from tests.services.kafka import Kafka
-from tests.services.postgres import Postgres
-from tests.services.shared import SharedPostgres
-from tests.services.waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("own-kafka")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.services.waiting import wait_until
 from tests.faults.site import Site, wait_until_sending
-from tests.services.waiting import wait_until
 
 WRONG_CLOCK = """
 import datetime, time_machine

@@ -9,13 +9,13 @@ from http.client import HTTPException
 import psutil
 import pytest
 
+from harness.platform import Platform
+from harness.platform.web import request
+from harness.services.process import Process, free_ports
+from harness.services.waiting import wait_until
 from tests.e2e.providers import Providers
 from tests.faults.conftest import Recorder
 from tests.faults.site import ENVIRONMENT, THREADS, Site
-from tests.platform import Platform
-from tests.platform.web import request
-from tests.services.process import Process, free_ports
-from tests.services.waiting import wait_until
 
 FULL = 64 * 1024  # bytes that a file may hold at most: less than the database's log of changes needs
 
@@ -47,7 +47,7 @@ def test_killed_all_at_once_and_started_again_nothing_is_lost(embedded_site: Sit
 
 def start_run(platform: Platform) -> Process:
     """`make run`, once it answers."""
-    run = platform.start("run", [sys.executable, "-m", "project.local"])
+    run = platform.start("run", [sys.executable, "-m", "project.run.local"])
     port = int(platform.environment["PORT"])
     platform.ports.append(port)
     wait_until(lambda: _is_live(port) or not run.running, deadline=60, what="it answers")

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
+from harness.services.waiting import wait_until
 from tests.faults.balance import Result
 from tests.faults.log import committed, ends, publish, reach
 from tests.faults.site import Site
-from tests.services.waiting import wait_until
 
 GOOD = {
     "v": 1,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from harness.services.waiting import wait_until
 from tests.faults.site import Site, wait_until_sending
-from tests.services.waiting import wait_until
 
 THREADS = 32
 

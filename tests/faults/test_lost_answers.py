@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from harness.services.proxy import Proxy
 from tests.faults.site import Site, wait_until_sending
-from tests.services.proxy import Proxy
 
 
 @pytest.mark.fault(27)

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from harness.services import pgbouncer
+from harness.services.pgbouncer import PgBouncer
+from harness.services.shared import SharedKafka, SharedPostgres, skip_without
 from tests.faults.conftest import Opener
 from tests.faults.site import Site
-from tests.services import pgbouncer
-from tests.services.pgbouncer import PgBouncer
-from tests.services.shared import SharedKafka, SharedPostgres, skip_without
 
 PAGES = ("users/user/", "users/user/add/", "auth/group/", "auth/group/add/", "notifications/notification/")
 LOG_IN = """

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
+from harness.services.process import Process
+from harness.services.waiting import wait_until
 from tests.faults.site import THREADS, Site, wait_until_sending
-from tests.services.process import Process
-from tests.services.waiting import wait_until
 
 CATCH_UP = 60.0  # seconds; a measured pass may take a multiple of an undisturbed one on a busy machine
 

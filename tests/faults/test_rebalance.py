@@ -13,9 +13,9 @@ import pytest
 from confluent_kafka import ConsumerGroupState
 from confluent_kafka.admin import AdminClient
 
+from harness.services.waiting import wait_until
 from tests.faults.log import committed, ends, reach, rewind
 from tests.faults.site import THREADS, Site, wait_until_sending
-from tests.services.waiting import wait_until
 
 LONGEST_GAP = 3.0  # seconds without anything at any provider
 

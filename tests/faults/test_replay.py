@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from harness.services.process import Process
+from harness.services.waiting import wait_until
 from tests.faults.site import Site
-from tests.services.process import Process
-from tests.services.waiting import wait_until
 
 REPLAY = """
 import pathlib, time
 from django.db import connection
-from dlq.replay import replay
+from dlq.verbs import replay
 connection.ensure_connection()
 print("ready", flush=True)
 while not pathlib.Path({go!r}).exists():

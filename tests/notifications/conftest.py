@@ -16,7 +16,7 @@ hypothesis_settings.register_profile("here", deadline=None, database=None, max_e
 hypothesis_settings.load_profile("here")
 
 # A Kafka client outlives its test, and would go on complaining about a broker that is gone.
-logging.getLogger("notifications.kafka.client").propagate = False
+logging.getLogger("notifications.brokers.kafka.client").propagate = False
 
 
 @pytest.fixture

@@ -11,14 +11,14 @@ from uuid import UUID
 
 import uuid_utils.compat
 
-from notifications import ledger
-from notifications.causes import Status
 from notifications.channels import Outgoing
 from notifications.channels.email import Email
-from notifications.ledger import TABLE, Claimed, Incoming
-from notifications.message import Message, time_of
+from notifications.ledger import rows
+from notifications.ledger.rows import TABLE, Claimed, Incoming
+from notifications.messages.message import Message, time_of
+from notifications.messages.words import Status
 from notifications.models import Notification
-from notifications.sql import dialect, fetch
+from project.database.dialects import dialect, fetch
 
 OFFSETS = itertools.count()
 LEASE = 60.0
@@ -51,7 +51,7 @@ def incoming(said: Message, **fields: Any) -> Incoming:
 
 
 def claim(*said: Message, owner: str = "batch-1", lease: float = LEASE) -> list[Claimed]:
-    return ledger.claim([incoming(one) for one in said], owner=owner, lease=lease)
+    return rows.claim([incoming(one) for one in said], owner=owner, lease=lease)
 
 
 def claim_one(said: Message | None = None, owner: str = "batch-1", lease: float = LEASE) -> Claimed:

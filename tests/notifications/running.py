@@ -9,14 +9,15 @@ from typing import Any
 
 from django.db import connections
 
-from notifications.broker import Broker, Record
-from notifications.causes import Cause, Status
-from notifications.delivery import Delivery
-from notifications.embedded import EmbeddedBroker, EmbeddedConsumer
+from harness.services.waiting import wait_until
+from notifications.brokers.base import Broker, Record
+from notifications.brokers.ledger_queue import EmbeddedBroker, EmbeddedConsumer
+from notifications.channels.outcomes import Cause
+from notifications.messages.words import Status
 from notifications.models import Category, Notification
-from notifications.settler import Settler
+from notifications.sending.delivery import Delivery
+from notifications.sending.settler import Settler
 from tests.notifications.rows import Scripted, ids
-from tests.services.waiting import wait_until
 
 SCHEDULE = (30.0, 120.0)
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from django.core.management import get_commands, load_command_class
 
-from tests.services.process import ROOT
+from harness.services.process import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"""(?:\]\(|src=")([^)\s"]+)""")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.services.process import ROOT
 from project import environment as env
-from tests.services.process import ROOT
 
 URL = "DATABASE_URL"
 

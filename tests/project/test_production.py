@@ -11,7 +11,7 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from tests.services.process import ROOT
+from harness.services.process import ROOT
 
 RANDOM = "for-tests-only-" * 4
 SAFE = {"SECRET_KEY": RANDOM, "DATABASE_URL": "postgres://a:b@127.0.0.1:1/c", "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}

@@ -9,9 +9,10 @@ from django.apps import apps
 from prometheus_client import REGISTRY, Counter
 from prometheus_client.metrics import MetricWrapperBase
 
-from notifications import metrics
-from notifications.causes import Cause, Reason, Status
-from tests.services.process import ROOT
+from harness.services.process import ROOT
+from notifications.channels.outcomes import Cause
+from notifications.messages.words import Reason, Status
+from project import metrics
 
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
 SETTINGS = (ROOT / "project" / "settings.py").read_text()

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.api.conftest import api, keys_required
+from tests.notifications.api.conftest import api, keys_required
 
 __all__ = ["api", "keys_required"]

@@ -14,8 +14,8 @@ from django.db.models import CharField
 from django.utils import timezone
 
 from notifications.channels import channel_names
-from notifications.staff import COMMAND_LINE, record
-from users.limits import MOST
+from project.desk.audit import COMMAND_LINE, record
+from users.access.limits import MOST
 from users.models import SCOPES, ApiKey
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from notifications.staff import COMMAND_LINE, record
+from project.desk.audit import COMMAND_LINE, record
 from users.models import ApiKey
 
 

@@ -1,0 +1,231 @@
+"""The verbs of the support desk: replay, discard, mark as sent. Each is one transaction and fully recorded.
+
+A verb takes only letters that are still open, so of two people one wins and the other is told who did. Its
+number of statements does not grow with the selection. Notifications and letters that a sender is settling at
+that moment are skipped, never waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from dlq.models import DeadLetter
+from notifications.messages.words import Reason, Status
+from notifications.models import Notification, StaffAction
+from project.database.dialects import as_json, dialect, fetch
+from project.desk.audit import MOST_AT_ONCE, expect, last_actions, one_at_a_time, printed, record
+
+# A notification that expired on its way has a letter only where it was replayed before: it came back.
+STOPPED = (Status.DEAD, Status.HELD, Status.EXPIRED)
+REFUSALS_TOLD = 20  # by name; the others are counted
+
+State = DeadLetter.State
+Why = Callable[[DeadLetter | None, StaffAction | None], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A letter that the verb left alone, and why: the end of a sentence that begins with the letter."""
+
+    letter_id: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"Dead letter {self.letter_id} {self.why}."
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """`done` are the letters this call moved; `refused` the others, of which the first few say why."""
+
+    done: list[int] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    refused_count: int = 0
+
+
+def replay(letter_ids: Iterable[int], actor: str) -> Result:
+    """Send these again: generation + 1, all attempts anew, due now by the database's clock.
+
+    What has expired is left alone: whoever gave the expiry does not want it sent any more. An expiry to come stays.
+    """
+    ids = _bounded(letter_ids)
+    with one_at_a_time():
+        letters = _take_stopped(ids, STOPPED, Q(notification__expires_at=None) | Q(notification__expires_at__gt=Now()))
+        if letters:
+            _send_again(letters, actor)
+    return _result(ids, letters, why=_why_not_replayed)
+
+
+def replay_with_expiry(letter_id: int, actor: str, expires_at: datetime | None) -> Result:
+    """Send one again although it may have expired: a person says until when, or None for always.
+
+    The record of the action keeps both expiries, for the row forgets the old one.
+    """
+    with one_at_a_time():
+        letters = _take_stopped([letter_id], STOPPED)
+        if letters:
+            old, new = (printed(moment, none="never") for moment in (expiry_of(letters[0]), expires_at))
+            _send_again(letters, actor, f"new expiry: {new}; before: {old}", expires_at=expires_at)
+    return _result([letter_id], letters)
+
+
+def discard(letter_ids: Iterable[int], actor: str, reason: str) -> Result:
+    """Close these for good, with the reason. A held notification is dead from then on."""
+    if not reason.strip():
+        raise ValueError("A reason is needed to discard a dead letter.")
+    ids, reason = _bounded(letter_ids), reason.strip()[:1000]
+    with one_at_a_time():
+        letters = _take_stopped(ids, STOPPED) + _take_unreadable(ids)
+        if letters:
+            held = [letter for letter in letters if letter.notification and letter.notification.status == Status.HELD]
+            dead = {"status": Status.DEAD, "reason": "", "due_at": None, "settled_at": Now()}
+            expect(len(held), _stopped_notifications(held, (Status.HELD,)).update(**dead))
+            _move(letters, State.DISCARDED, discard_reason=reason)
+            write_events("discarded", letters)
+            record(actor, "discard", targets_of(letters), note=reason)
+    return _result(ids, letters)
+
+
+def mark_sent(letter_ids: Iterable[int], actor: str) -> Result:
+    """A person found out that these held notifications did arrive."""
+    ids = _bounded(letter_ids)
+    with one_at_a_time():
+        letters = _take_stopped(ids, (Status.HELD,))
+        if letters:
+            sent = {"status": Status.SENT, "reason": "", "due_at": None, "deferred_since": None, "settled_at": Now()}
+            expect(len(letters), _stopped_notifications(letters, (Status.HELD,)).update(**sent))
+            _move(letters, State.RESOLVED)
+            record(actor, "mark-sent", targets_of(letters))
+    return _result(ids, letters)
+
+
+def target(letter_id: int) -> str:
+    """How a letter is named in the record of staff actions."""
+    return f"dead letter {letter_id}"
+
+
+def targets_of(letters: Sequence[DeadLetter]) -> list[tuple[str, UUID | None]]:
+    return [(target(letter.pk), letter.notification_id) for letter in letters]
+
+
+def write_events(event: str, letters: Sequence[DeadLetter], notification_id: UUID | None = None) -> None:
+    """One event for each letter, in one statement; the scheduler publishes them to the dlq topic.
+
+    `notification_id` is given where a letter without a notification led to a new one.
+    """
+    rows = [{"letter": letter.pk, "new": notification_id and notification_id.hex} for letter in letters]
+    statement = [
+        "INSERT INTO dlq_deadletterevent (event, notification_id, channel, cause, error, attempts, at)",
+        "SELECT %s, COALESCE(r.new, l.notification_id), l.channel, l.cause, l.error, l.attempts,",
+        dialect().now,
+        "FROM",
+        dialect().rows({"letter": "bigint", "new": "uuid"}),
+        "JOIN dlq_deadletter l ON l.id = r.letter",
+    ]
+    fetch(" ".join(statement), [event, as_json(rows)])
+
+
+def refusals(letter_ids: Sequence[int], *, why: Why | None = None) -> list[Refusal]:
+    """Why a verb left these letters alone; who was first, where it was a person."""
+    letters = DeadLetter.objects.select_related("notification")
+    known = letters.only("state", "notification__status", "notification__expires_at").in_bulk(letter_ids)
+    actions = last_actions([target(pk) for pk in letter_ids])
+    return [Refusal(pk, (why or _why)(known.get(pk), actions.get(target(pk)))) for pk in letter_ids]
+
+
+def expiry_of(letter: DeadLetter) -> datetime | None:
+    return letter.notification.expires_at if letter.notification else None
+
+
+def has_expired(letter: DeadLetter) -> bool:
+    """Whether a replay of this letter needs a new expiry."""
+    expires_at = expiry_of(letter)
+    return expires_at is not None and expires_at <= timezone.now()
+
+
+def _send_again(letters: Sequence[DeadLetter], actor: str, note: str = "", **also: datetime | None) -> None:
+    expect(len(letters), _stopped_notifications(letters, STOPPED).update(**_as_new(), **also))
+    _move(letters, State.REPLAYING)
+    write_events("replayed", letters)
+    record(actor, "replay", targets_of(letters), note=note)
+
+
+def _as_new() -> dict[str, object]:
+    """What a replay sets. `claims` stays, it is the fence; what failed last stays readable."""
+    return {
+        "generation": F("generation") + 1,
+        "attempts": 0,
+        "status": Status.WAITING,
+        "reason": Reason.REPLAY,
+        "due_at": Now(),
+        "deferred_since": None,
+        "settled_at": None,
+        "owner": None,
+        "lease_until": None,
+    }
+
+
+def _bounded(letter_ids: Iterable[int]) -> list[int]:
+    ids = sorted(set(letter_ids))
+    if len(ids) > MOST_AT_ONCE:
+        raise ValueError(f"At most {MOST_AT_ONCE:,} dead letters at once; these are {len(ids):,}.")
+    return ids
+
+
+def _take_stopped(ids: Sequence[int], statuses: Sequence[Status], only: Q | None = None) -> list[DeadLetter]:
+    """The open letters among `ids` whose notification has one of `statuses`, both rows locked."""
+    chosen = DeadLetter.objects.filter(only or Q(), pk__in=ids, state=State.OPEN, notification__status__in=statuses)
+    locked = chosen.select_related("notification").select_for_update(skip_locked=True, of=("self", "notification"))
+    read = ("id", "notification__id", "notification__status", "notification__expires_at")
+    return list(locked.only(*read).order_by("id"))
+
+
+def _take_unreadable(ids: Sequence[int]) -> list[DeadLetter]:
+    """The open letters among `ids` that have no notification, locked."""
+    chosen = DeadLetter.objects.filter(pk__in=ids, state=State.OPEN, notification=None)
+    return list(chosen.select_for_update(skip_locked=True).only("id").order_by("id"))
+
+
+def _stopped_notifications(letters: Sequence[DeadLetter], statuses: Sequence[Status]) -> QuerySet[Notification]:
+    return Notification.objects.filter(pk__in=[letter.notification_id for letter in letters], status__in=statuses)
+
+
+def _move(letters: Sequence[DeadLetter], state: DeadLetter.State, **also: str) -> None:
+    still_open = DeadLetter.objects.filter(pk__in=[letter.pk for letter in letters], state=State.OPEN)
+    expect(len(letters), still_open.update(state=state, changed_at=Now(), **also))
+
+
+def _result(ids: Sequence[int], letters: Sequence[DeadLetter], *, why: Why | None = None) -> Result:
+    done = sorted(letter.pk for letter in letters)
+    left = sorted(set(ids).difference(done))
+    return Result(done, refusals(left[:REFUSALS_TOLD], why=why) if left else [], len(left))
+
+
+def _why_not_replayed(letter: DeadLetter | None, action: StaffAction | None) -> str:
+    if letter and letter.state == State.OPEN and has_expired(letter):
+        return f"expired at {printed(expiry_of(letter))}: replay it by itself, with a new expiry"
+    return _why(letter, action)
+
+
+def _why(letter: DeadLetter | None, action: StaffAction | None) -> str:
+    if letter is None:
+        return "does not exist"
+    who = f" by {action.actor} at {printed(action.at)}" if action else ""
+    if letter.state == State.REPLAYING:
+        return f"was already replayed{who}"
+    if letter.state == State.DISCARDED:
+        return f"was already discarded{who}"
+    if letter.state == State.RESOLVED:
+        return f"is already resolved{who and f'; last touched{who}'}"
+    if letter.notification is None:
+        return "holds a record that could not be read: correct it instead"
+    if letter.notification.status in STOPPED:
+        return "is not in a state for this, or a sender is settling it right now: look at it again"
+    return f"is open, but its notification is {letter.notification.status}"

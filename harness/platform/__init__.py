@@ -1,0 +1,9 @@
+"""The platform as its operators run it: every part the very command of docs/reference.md, as a process."""
+
+from __future__ import annotations
+
+from harness.platform.platform import Platform
+from harness.services.process import Process
+from harness.services.waiting import wait_until
+
+__all__ = ["Platform", "Process", "wait_until"]

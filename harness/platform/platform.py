@@ -1,0 +1,188 @@
+"""A whole platform in processes, for end-to-end and fault tests."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from http.client import HTTPException
+from pathlib import Path
+from typing import Self
+from uuid import uuid4
+
+from harness.platform import database
+from harness.platform.web import Answer, request
+from harness.services.process import ROOT, Process, free_ports
+from harness.services.shared import SharedKafka, SharedPostgres
+from harness.services.waiting import wait_until
+
+KEPT = ("PATH", "HOME", "LANG", "TMPDIR")  # of the caller's environment; nothing of it configures the platform
+SCOPES = ("send", "read", "users", "metrics")
+
+
+class Platform:
+    """Change `environment` before starting anything. What runs is killed at the end of the `with`."""
+
+    def __init__(self, directory: Path, environment: dict[str, str], database_url: str) -> None:
+        self.directory = directory
+        self.database_url = database_url
+        self.environment = {name: os.environ[name] for name in KEPT if name in os.environ} | environment
+        self.environment["VAR_DIR"] = str(directory / "var")
+        self.processes: list[Process] = []
+        self.ports: list[int] = []  # of the web processes
+        self._key = ""
+        self._numbers = itertools.count(1)
+
+    @classmethod
+    def embedded(cls, directory: Path) -> Self:
+        """As with `make run`: SQLite, embedded queue, sandbox, no API keys."""
+        return cls(directory, {}, f"sqlite://{directory}/var/notifications.sqlite3")
+
+    @classmethod
+    def on_services(cls, directory: Path, postgres: SharedPostgres, kafka: SharedKafka) -> Self:
+        """On PostgreSQL and Kafka, with a database and topics of its own. Channels need settings of their own."""
+        name = f"test_{uuid4().hex[:12]}"
+        return cls.on(directory, postgres.create_database(name), kafka.servers, topic_prefix=f"{name}.")
+
+    @classmethod
+    def on(cls, directory: Path, database_url: str, kafka_servers: str, *, topic_prefix: str) -> Self:
+        environment = {
+            "SECRET_KEY": "for-tests-only-" * 4,
+            "DATABASE_URL": database_url,
+            "KAFKA_BOOTSTRAP_SERVERS": kafka_servers,
+            "TOPIC_PREFIX": topic_prefix,
+            "RETRY_SCHEDULE": "1,1,1,1,1",
+        }
+        return cls(directory, environment, database_url)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill_all()
+
+    # Before anything runs.
+
+    def manage(self, *arguments: str, deadline: float = 120) -> str:
+        """Run a management command to its end; its standard output. AssertionError where it fails."""
+        command = [sys.executable, "manage.py", *arguments]
+        done = subprocess.run(
+            command, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=deadline, check=False
+        )
+        assert done.returncode == 0, f"manage.py {arguments[0]} ended with {done.returncode}:\n{done.stderr}"
+        return done.stdout
+
+    def prepare(self, *, partitions: int = 4) -> None:
+        """Migrate, and create the topics where there is Kafka."""
+        self.manage("migrate", "--verbosity", "0")
+        if "KAFKA_BOOTSTRAP_SERVERS" in self.environment:
+            self.manage("create_topics", "--partitions", str(partitions), "--replication-factor", "1")
+
+    def create_api_key(self, *scopes: str, client: str = "main") -> str:
+        """A new API key, as the command shows it."""
+        options = [option for scope in scopes or SCOPES for option in ("--scope", scope)]
+        return self.manage("create_api_key", "tests", "--client", client, *options).split()[-1]
+
+    # Starting and stopping.
+
+    def start(self, name: str, command: Sequence[str]) -> Process:
+        log = self.directory / f"{next(self._numbers)}-{name}.log"
+        process = Process(name, command, log=log, env=self.environment)
+        self.processes.append(process)
+        return process
+
+    def start_web(self, *arguments: str) -> Process:
+        """A web process, once it answers; `post` and `get` ask the newest."""
+        (port,) = free_ports(1)
+        granian = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port), *arguments]
+        web = self.start("web", [*granian, "project.wsgi:application"])
+        self.ports.append(port)
+        wait_until(lambda: self._answers(web, port), deadline=60, what="the web answers")
+        return web
+
+    def start_sender(self, *arguments: str) -> Process:
+        return self.start("sender", [sys.executable, "manage.py", "run_sender", *arguments])
+
+    def start_scheduler(self, *arguments: str) -> Process:
+        return self.start("scheduler", [sys.executable, "manage.py", "run_scheduler", *arguments])
+
+    def stop_all(self, deadline: float = 60) -> None:
+        """SIGTERM to all at once; each must end with exit code 0."""
+        running = [process for process in self.processes if process.running]
+        for process in running:
+            process.terminate()
+        for process in running:
+            code = process.wait(deadline)
+            assert code == 0, f"{process.name} ended with {code}:\n{process.output[-4000:]}"
+
+    def kill_all(self) -> None:
+        """SIGKILL to every process of the platform."""
+        for process in self.processes:
+            process.kill()
+
+    # Using it.
+
+    def post(
+        self, body: object, path: str = "/notification", *, key: str | None = None, port: int | None = None
+    ) -> Answer:
+        """POST JSON (bytes go as they are); `key` is the Idempotency-Key."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
+        return self.request("POST", path, raw, headers, port=port)
+
+    def get(self, path: str, *, port: int | None = None) -> Answer:
+        return self.request("GET", path, port=port)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        *,
+        port: int | None = None,
+    ) -> Answer:
+        """With an API key where the platform requires one."""
+        return request(port or self.ports[-1], method, path, body, self._authorization() | (headers or {}))
+
+    def send(self, receiver: str, *, channel: str = "EMAIL", message: str = "Hello", **fields: object) -> str:
+        """Have a notification accepted; its id."""
+        answer = self.post({"type": channel, "receiver": receiver, "message": message} | fields)
+        assert answer.status == 202, f"{answer.status}: {answer.body!r}"
+        return str(answer.json()["id"])
+
+    # Looking inside.
+
+    def sql(self, statement: str) -> list[database.Row]:
+        """Run one statement on the platform's database; its rows by column name."""
+        return database.rows(self.database_url, statement)
+
+    def statuses(self) -> Counter[str]:
+        """How many notifications of the ledger stand where."""
+        return Counter(row["status"] for row in self.sql("SELECT status FROM notifications_notification"))
+
+    def wait_for(self, deadline: float = 60, **statuses: int) -> None:
+        """Until the ledger holds exactly so many rows of each status, and no others: `wait_for(sent=3, dead=1)`."""
+        expected = Counter(statuses)
+        wait_until(lambda: self.statuses() == expected, deadline=deadline, what=f"the ledger is {statuses}")
+
+    def logs(self) -> list[tuple[str, str]]:
+        """Title and end of each process's output."""
+        return [(f"{process.name} ({process.log.name})", process.output[-6000:]) for process in self.processes]
+
+    def _authorization(self) -> dict[str, str]:
+        if "DATABASE_URL" not in self.environment and "KAFKA_BOOTSTRAP_SERVERS" not in self.environment:
+            return {}
+        self._key = self._key or self.create_api_key()
+        return {"Authorization": f"Bearer {self._key}"}
+
+    def _answers(self, web: Process, port: int) -> bool:
+        assert web.running, f"the web ended:\n{web.output[-4000:]}"
+        try:
+            return request(port, "GET", "/health/live").status > 0
+        except (OSError, HTTPException):
+            return False

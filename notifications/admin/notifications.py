@@ -1,0 +1,215 @@
+"""Notifications as support staff see them: a ledger to read, with one verb, "try now"."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.utils import flatten_fieldsets
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+
+from notifications.channels import channel_choices
+from notifications.messages.words import Status
+from notifications.models import Attempt, Notification, cause_choices, reason_choices, status_choices
+from project.desk.audit import MOST_AT_ONCE, try_now
+from project.desk.base import (
+    Context,
+    ReadOnlyAdmin,
+    as_text,
+    column,
+    confirmation,
+    ids_of,
+    is_list,
+    masked_receiver,
+    time_column,
+)
+from project.desk.filters import AcceptedRange, WordFilter, word_filter
+from project.desk.search import HELP, ExactSearch, first_matches, notification_matches
+from project.desk.spelling import as_id
+from project.desk.unfold import TabularInline
+
+# The statuses that the ledger's partial index holds: all that is neither delivered nor on its way.
+UNDELIVERED = (Status.ACCEPTED, Status.WAITING, Status.HELD, Status.DEAD, Status.EXPIRED)
+STATUS_LABELS = {
+    "sent": "success",
+    "waiting": "warning",
+    "held": "warning",
+    "dead": "danger",
+    "expired": "danger",
+    "sending": "info",
+    "queued": "info",
+    "accepted": "info",
+}
+
+
+class CauseFilter(WordFilter):
+    """By the last cause, among what is not delivered: a delivered one's earlier causes are in its attempts."""
+
+    title = "cause (not delivered)"
+    parameter_name = "cause"
+    words = staticmethod(cause_choices)
+
+    def chosen(self, queryset: QuerySet[Any], word: str) -> QuerySet[Any]:
+        return queryset.filter(last_cause=word, status__in=UNDELIVERED)
+
+
+class ReasonFilter(WordFilter):
+    """Only waiting rows have a reason."""
+
+    title = "reason (waiting)"
+    parameter_name = "reason"
+    words = staticmethod(reason_choices)
+
+    def chosen(self, queryset: QuerySet[Any], word: str) -> QuerySet[Any]:
+        return queryset.filter(reason=word, status=Status.WAITING)
+
+
+def _letter_link(row: Notification) -> str:
+    try:
+        letter = row.dead_letter
+    except ObjectDoesNotExist:
+        return "–"
+    url = reverse("admin:dlq_deadletter_change", args=[letter.pk])
+    return format_html('<a class="desk-link" href="{}">Dead letter {} ({})</a>', url, letter.pk, letter.state)
+
+
+status = column("status", lambda row: row.status, labels=STATUS_LABELS)
+why = column("why", lambda row: row.reason if row.status == Status.WAITING else row.last_cause)
+accepted = time_column("accepted_at", "accepted")
+due = time_column("due_at", "due")
+settled = time_column("settled_at", "settled")
+expires = time_column("expires_at", "expires")
+deferred = time_column("deferred_since", "put off since")
+full_receiver = column("receiver", lambda row: row.receiver)
+message = column("message", lambda row: as_text(row.message))
+html = column("html (as text)", lambda row: as_text(row.html))
+letter = column("dead letter", _letter_link)
+
+
+class AttemptInline(TabularInline[Attempt, Notification]):
+    """The attempts that did not simply send."""
+
+    model = Attempt
+    extra = 0
+    can_delete = False
+    hide_title = True
+    verbose_name_plural = "Attempts that failed"
+    readonly_fields: ClassVar[Any] = (
+        time_column("at", "time"),
+        *("generation", "number", "outcome", "cause", "error", "milliseconds"),
+    )
+    fields: ClassVar[Any] = readonly_fields
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Who may see the notification may see its attempts."""
+        return True
+
+
+@admin.register(Notification)
+class NotificationAdmin(ExactSearch[Notification], ReadOnlyAdmin[Notification]):
+    list_display = (*(accepted, "channel", masked_receiver, "user", status, why, "attempts", due),)
+    list_display_links = (accepted,)
+    list_filter = (
+        word_filter("status", status_choices),
+        word_filter("channel", channel_choices),
+        ReasonFilter,
+        CauseFilter,
+        ("accepted_at", AcceptedRange),
+    )
+    search_fields = ("id",)
+    search_help_text = HELP
+    ordering = ("-id",)
+    sortable_by = ()
+    actions = ("try_selected_now",)
+    inlines: ClassVar = [AttemptInline]
+    change_form_outer_before_template = "desk/notification_verbs.html"
+
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        receiver = full_receiver if self.has_act_permission(request) else masked_receiver
+        stands = ((status, "reason", due), ("last_cause", "attempts", settled), "last_error", letter)
+        what = (("channel", "user"), receiver, "subject", message, html)
+        about = (("client", "reference"), ("category", "priority"), (accepted, expires), "id")
+        sending = (("generation", "claims", "uncertain_count"), ("provider", "provider_message_id", deferred))
+        kafka = ("topic", "partition", "offset")
+        return [
+            ("Where it stands", {"fields": stands}),
+            ("What it is", {"fields": what + about}),
+            ("For the developers", {"fields": (*sending, kafka, "trace_id")}),
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        return flatten_fieldsets(self.get_fieldsets(request, obj))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
+        """Lists leave out the texts, which can be half a megabyte a row."""
+        queryset = super().get_queryset(request)
+        return queryset.defer("message", "html") if is_list(request) else queryset.select_related("dead_letter")
+
+    def find(self, queryset: QuerySet[Notification], term: str, most: int) -> QuerySet[Notification]:
+        return first_matches(queryset, notification_matches(term), most)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Context | None = None
+    ) -> HttpResponse:
+        more = {"may_act": self.has_act_permission(request)}
+        return super().change_view(request, object_id, form_url, {**more, **(extra_context or {})})
+
+    @admin.action(description="Try the selected ones now", permissions=["act"])
+    def try_selected_now(self, request: HttpRequest, _queryset: QuerySet[Notification]) -> HttpResponse:
+        """What was ticked, not what of it the filters still show: it may have been sent meanwhile."""
+        return self._ask(request, [UUID(key) for key in request.POST.getlist(ACTION_CHECKBOX_NAME)])
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.try_now_view)
+        return [path("try-now/", view, name="notifications_notification_try_now"), *super().get_urls()]
+
+    def try_now_view(self, request: HttpRequest) -> HttpResponse:
+        """GET asks, POST does."""
+        if not self.has_act_permission(request):
+            raise PermissionDenied
+        ids = ids_of(request, as_id)
+        if request.method != "POST":
+            return self._ask(request, ids)
+        count = try_now(ids[:MOST_AT_ONCE], request.user.get_username())
+        if count:
+            messages.success(request, f"{count:,} due now; a scheduler publishes them within seconds.")
+        if count < len(ids):
+            messages.warning(request, f"{len(ids) - count:,} left alone: not waiting any more.")
+        one = len(ids) == 1
+        name = "admin:notifications_notification_" + ("change" if one else "changelist")
+        return HttpResponseRedirect(reverse(name, args=ids if one else []))
+
+    def _ask(self, request: HttpRequest, ids: list[UUID]) -> HttpResponse:
+        home = reverse("admin:notifications_notification_changelist")
+        waiting = Notification.objects.filter(pk__in=ids[:MOST_AT_ONCE], status=Status.WAITING).count()
+        if len(ids) > MOST_AT_ONCE or not waiting:
+            many = f"Choose at most {MOST_AT_ONCE:,} notifications at once."
+            none = f"None of the {len(ids):,} you chose is waiting any more." if ids else "No notification is chosen."
+            messages.warning(request, many if len(ids) > MOST_AT_ONCE else none)
+            return HttpResponseRedirect(home)
+        many = "notification" if len(ids) == 1 else f"{len(ids):,} notifications"
+        return confirmation(
+            self,
+            request,
+            title=f"Try {'this' if len(ids) == 1 else 'these'} {many} now?",
+            sentences=[
+                f"{waiting:,} of {len(ids):,} are waiting. They become due now instead of at their own time.",
+                "An attempt that fails counts as usual. Those not waiting are left alone.",
+            ],
+            button="Try now",
+            hidden={"ids": ",".join(map(str, ids))},
+            action=reverse("admin:notifications_notification_try_now"),
+            cancel=home,
+        )

@@ -1,0 +1,167 @@
+"""What carries the work: four verbs, with two rooms behind them (Kafka, and the ledger itself).
+
+`publish` makes records durable, `poll` reads them, `commit` says they need not be read again, `close` leaves.
+Pausing is polling for nothing: a consumer that is asked for no records keeps its place and its fetched ones.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Protocol
+
+import msgspec
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from notifications.messages.message import Message
+
+POLL_BYTES = 2 * 1024**2  # of records: claiming them takes several times as much memory for a moment
+LOOK_AHEAD = 20_000  # records, or rows: how far a consumer looks for other clients' while a provider is slow
+TRACEPARENT = re.compile(r"\A00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\Z")
+
+
+class Outbound(msgspec.Struct, frozen=True, gc=False):
+    """A record to publish. `origin`: intake, outbox, retry or replay. `message` is what `value` encodes, if one."""
+
+    topic: str
+    key: str
+    value: bytes
+    origin: str
+    traceparent: str
+    message: Message | None = None
+
+
+class Fate(msgspec.Struct, frozen=True, gc=False):
+    """What became of a record that was to be published; true where it is durable.
+
+    `refused`: the broker will never take it, so trying again is in vain. Else it is away and may take it later.
+    """
+
+    durable: bool
+    refused: bool = False
+    why: str = ""
+
+    def __bool__(self) -> bool:
+        return self.durable
+
+
+DURABLE = Fate(durable=True)
+AWAY = Fate(durable=False, why="No acknowledgement came in time.")
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """A record as it was read. `problem`: why it cannot be a notification, whatever its value says, or ""."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes | None
+    traceparent: str
+    problem: str = ""
+
+
+class LogRecord(msgspec.Struct, frozen=True, gc=False):
+    """A record as the log holds it. `committed`: its group need not read it again."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes
+    origin: str  # "" for a record that is not ours
+    committed: bool
+
+
+class Log(Protocol):
+    def unread_and_gone(self) -> list[str]:
+        """The places whose records retention has deleted before their group read them."""
+
+    def read(self) -> Iterator[list[LogRecord]]:
+        """All records there are now, in batches; `committed` as it was when the log was opened."""
+
+
+class Consumer(Protocol):
+    """Reads one topic in its group. One thread owns it."""
+
+    def poll(self, limit: int, timeout: float, *, ahead: bool = False) -> list[Record]:
+        """Up to `limit` records, waiting up to `timeout` seconds for the first; with limit 0, none, yet alive.
+
+        The last of them is the one that brings them to POLL_BYTES, so large records come a few at a time.
+        `ahead`: look at up to LOOK_AHEAD records, and give every client its share of those polled. The records of
+        one receiver stay in order.
+        """
+
+    def commit(self, records: Sequence[Record]) -> None:
+        """These need not be read again, as soon as that holds for all before them. Does not wait."""
+
+    def close(self) -> None:
+        """Leave the group."""
+
+
+class Broker(Protocol):
+    def publish(self, records: Sequence[Outbound]) -> list[Fate]:
+        """Publish and wait for the acknowledgements; what became of each record."""
+
+    def consumer(self, channel: str, priority: str) -> Consumer:
+        """A new member of the topic's group."""
+
+    def problem(self) -> str | None:
+        """Why publishing or reading fails now, or None."""
+
+    def lags(self) -> dict[str, int]:
+        """For each topic of notifications, how many records its senders have still to read. Raises ConnectionError."""
+
+    def warnings(self) -> list[str]:
+        """What an operator should mend about the topics, as sentences; also when nobody answers."""
+
+    def log(self, since: datetime | None) -> Log | None:
+        """The published records beside their groups, or None where the ledger is the log. Raises ConnectionError."""
+
+    def create_topics(self, partitions: int, replication_factor: int) -> list[str]:
+        """Make and grow topics; what was done, as lines. Raises ConnectionError."""
+
+
+def open_broker() -> Broker:
+    """This process's broker: Kafka where its servers are set, else the ledger as a queue."""
+    return _broker_of(os.getpid())  # a forked child must not use its parent's producer: it loses messages silently
+
+
+@cache
+def _broker_of(_pid: int) -> Broker:
+    room = "kafka.KafkaBroker" if settings.KAFKA_BOOTSTRAP_SERVERS else "embedded.EmbeddedBroker"
+    broker: Broker = import_string(f"notifications.{room}")()
+    return broker
+
+
+def outbound(message: Message, *, origin: str, traceparent: str = "", value: bytes = b"") -> Outbound:
+    """A message's record; without a traceparent it starts a trace."""
+    return Outbound(
+        topic=message.topic,
+        key=message.receiver_hash,
+        value=value or message.to_record(),
+        origin=origin,
+        traceparent=traceparent or trace(),
+        message=message,
+    )
+
+
+def trace(traceparent: str = "", *, trace_id: str = "") -> str:
+    """`traceparent` where it is a W3C one; else one that continues `trace_id`, or that of a new trace."""
+    if traceparent and TRACEPARENT.match(traceparent):
+        return traceparent
+    # Not secrets, so the quick generator will do: urandom would be a call to the system for each.
+    return f"00-{trace_id or f'{random.getrandbits(128):032x}'}-{random.getrandbits(64):016x}-00"
+
+
+def trace_id_of(traceparent: str) -> str:
+    """The 32 hex digits of a W3C traceparent, or "" where it is not one."""
+    found = TRACEPARENT.match(traceparent)
+    return found.group(1) if found else ""
+
+
+class LogLost(Exception):
+    """Records were deleted before they were read; the text names the range. Going on would hide it."""

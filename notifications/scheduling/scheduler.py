@@ -1,0 +1,188 @@
+"""The scheduler: brings back to their topics the rows that are due, in the outbox, or left behind.
+
+Any number run at once. Each round takes rows under a short lease (committed), publishes them, and ends the
+lease of those acknowledged: the only order in which a crash between any two steps loses nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from functools import cache
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from notifications.brokers.base import Broker, open_broker, outbound, trace
+from notifications.ledger import due
+from notifications.models import Notification, WorkerHeartbeat
+from project import metrics
+from project.database import refusals
+
+logger = logging.getLogger(__name__)
+
+BATCH = 1000
+IDLE = 0.2  # seconds between two rounds that found little
+SWEEP_EVERY = 1.0
+CHORES_EVERY = 5.0
+MEASURE_EVERY = 15.0
+LONGEST_PAUSE = 2.0
+STUCK = 60.0  # seconds without a round after which a restart may help
+LONGEST_SILENCE = 60.0  # of heartbeats, after which a worker's row is removed
+
+# What other parts of the product want done every few seconds; each gets the broker.
+chores: list[Callable[[Broker], None]] = []
+
+
+class Scheduler:
+    """`run` until `stop`. Repeats whatever the database refuses."""
+
+    def __init__(self, broker: Broker | None = None) -> None:
+        self._broker = broker or open_broker()
+        self._owner = f"scheduler-{os.urandom(10).hex()}"
+        self._stopping = threading.Event()
+        self._limit = BATCH
+        self._more = False  # the last round left something
+        self._sweep_at = 0.0
+        self._chores_at = 0.0
+        self._measure_at = 0.0
+        self._answered_at = 0.0
+        self._trusted_from = 0.0
+        self._started_at = timezone.now()
+        self._moved_at = time.monotonic()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def is_stuck(self) -> bool:
+        """Whether it has not begun a round for a minute; one that waits for the database begins them."""
+        return time.monotonic() - self._moved_at > STUCK
+
+    def run(self) -> None:
+        pause = IDLE
+        while not self._stopping.is_set():
+            self._moved_at = time.monotonic()
+            close_old_connections()
+            try:
+                self.round()
+                pause = 0.0 if self._more else IDLE
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning("the ledger cannot be reached: %s", refusals.reason(error))
+                self._answered_at = 0.0
+                pause = min(2 * pause + IDLE, LONGEST_PAUSE)
+            self._stopping.wait(pause)
+        close_old_connections()
+
+    def round(self) -> int:
+        """One look at everything; how many rows went back to their topics."""
+        due.expire(BATCH)
+        taken = due.take_due(self._owner, self._limit)
+        size = self._publish(taken) if taken else 0
+        # Where bytes were the bound, as many rows again are looked at next time, and locked, as were taken.
+        self._more = len(taken) >= self._limit or size >= due.ROUND_BYTES
+        self._limit = min(BATCH, 2 * len(taken)) if size >= due.ROUND_BYTES else BATCH
+        self._sweep()
+        self._do_chores()
+        return len(taken)
+
+    def _publish(self, taken: Sequence[due.Taken]) -> int:
+        """Publish what was leased, end the lease of what is durable; how many bytes it was."""
+        records = [outbound(row.message, origin=row.origin, traceparent=trace(trace_id=row.trace_id)) for row in taken]
+        fates = list(zip(taken, self._broker.publish(records), strict=True))
+        acknowledged = [row for row, fate in fates if fate.durable]
+        if acknowledged:
+            due.mark_published(self._owner, [row.message.id for row in acknowledged])
+            for origin, count in Counter(row.origin for row in acknowledged).items():
+                metrics.published.labels(origin).inc(count)
+        if refused := {row.message.id: fate.why for row, fate in fates if fate.refused}:
+            logger.error("%d notifications died, for Kafka will never take them", due.refuse(self._owner, refused))
+        if len(acknowledged) + len(refused) < len(taken):
+            due.take_again_soon(self._owner, [t.message.id for t, fate in fates if not (fate or fate.refused)])
+            self._stopping.wait(IDLE)
+        return sum(len(record.value) for record in records)
+
+    def _sweep(self) -> None:
+        now = time.monotonic()
+        if now < self._sweep_at:
+            return
+        self._sweep_at = now + SWEEP_EVERY
+        due.give_up(settings.OUTAGE_PATIENCE, BATCH)
+        moment = due.clock()
+        if self._leases_could_be_renewed() and (swept := due.sweep(settings.RETRY_SCHEDULE, BATCH, passed_by=moment)):
+            logger.warning("%d leases passed unsettled: their senders died or were stopped", swept)
+
+    def _leases_could_be_renewed(self) -> bool:
+        """Whether the database, which just answered, has done so for a whole lease, failing or hanging never.
+
+        Asked at the time the leases are held against: a sweep that hangs itself must not blame the senders.
+        """
+        now = time.monotonic()
+        silence = now - self._answered_at
+        if not self._answered_at or silence > max(settings.LEASE_SECONDS / 2, 3 * SWEEP_EVERY):
+            self._trusted_from = now + settings.LEASE_SECONDS
+        self._answered_at = now
+        return now >= self._trusted_from
+
+    def _do_chores(self) -> None:
+        now = time.monotonic()
+        if now < self._chores_at:
+            return
+        self._chores_at = now + CHORES_EVERY
+        beat("scheduler", self._started_at)
+        if now >= self._measure_at:
+            self._measure_at = now + MEASURE_EVERY
+            _measure()
+            _measure_lags(self._broker)
+        for chore in chores:
+            chore(self._broker)
+
+
+def worker_name(kind: str) -> str:
+    """This process, as heartbeats and breaker events name it: at most 100 characters, and no other's name ever.
+
+    Host and process id are not enough: in containers of one name each process has the id 1, before and after
+    a restart, too.
+    """
+    return f"{socket.gethostname()[:64]}:{os.getpid()}:{_mark(os.getpid())}:{kind}"
+
+
+@cache
+def _mark(_pid: int) -> str:
+    """A random word, made once by each process; a forked child makes its own."""
+    return os.urandom(4).hex()
+
+
+def beat(kind: str, started_at: datetime, channels: str = "") -> None:
+    """Say that this worker is alive, and forget those long silent."""
+    worker = worker_name(kind)
+    WorkerHeartbeat.objects.update_or_create(
+        worker=worker, defaults={"kind": kind, "channels": channels, "started_at": started_at, "seen_at": Now()}
+    )
+    WorkerHeartbeat.objects.filter(seen_at__lt=Now() - timedelta(seconds=LONGEST_SILENCE)).delete()
+
+
+def _measure() -> None:
+    """The gauges of the whole ledger; each is one look at a partial index."""
+    for reason, count in Notification.objects.waiting_by_reason().items():
+        metrics.waiting.labels(reason).set(count)
+    metrics.outbox_depth.set(Notification.objects.count_unpublished())
+    metrics.oldest_due.set(Notification.objects.overdue_seconds())
+
+
+def _measure_lags(broker: Broker) -> None:
+    """By the scheduler, so that a topic whose senders are all away is known too."""
+    try:
+        lags = broker.lags()
+    except ConnectionError as error:
+        logger.warning("the lags of the senders cannot be measured: %s", error)
+        return
+    for topic, lag in lags.items():
+        metrics.consumer_lag.labels(topic).set(lag)

@@ -1,0 +1,171 @@
+"""A sender: a delivery for each channel, one settler, and a scheduler, until told to stop."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.utils import timezone
+
+from notifications.brokers.base import open_broker
+from notifications.channels import Channel, SendError
+from notifications.channels.outcomes import Cause
+from notifications.ledger import verdicts
+from notifications.ledger.settle import Settlement
+from notifications.models import BreakerEvent, Category
+from notifications.scheduling.scheduler import Scheduler, beat, worker_name
+from notifications.sending.delivery import Delivery
+from notifications.sending.settler import Settler
+from project import metrics
+from project.database import refusals
+
+logger = logging.getLogger(__name__)
+
+SETTLE_TIME = 3.0  # seconds kept, when stopping, for writing down what came of the last sends
+LOOK_EVERY = 0.5
+HOPELESS = 300.0  # seconds without an answer of the database, after which the supervisor may try
+
+
+class Sender:
+    """`run` returns the exit code: 0 after `stop`, 1 when going on would be wrong."""
+
+    def __init__(
+        self, channels: Sequence[Channel], *, threads: int, with_scheduler: bool = True, drain: float | None = None
+    ) -> None:
+        self._drain = drain if drain is not None else settings.SEND_TIMEOUT_SECONDS + 5
+        self._names = ",".join(channel.name for channel in channels)
+        self._started_at = timezone.now()
+        self._stopping = threading.Event()
+        self._running = False  # waiting for the database at the start is not being stuck
+        self._fatal = ""
+        self._breaker_events: deque[BreakerEvent] = deque()
+        self._settler = Settler(
+            lease=settings.LEASE_SECONDS,
+            send_timeout=settings.SEND_TIMEOUT_SECONDS,
+            chores=(self._beat, self._refresh_categories, self._record_breakers),
+        )
+        broker = open_broker()
+        self._deliveries = [
+            Delivery(
+                channel,
+                broker=broker,
+                settler=self._settler,
+                threads=threads,
+                on_breaker=self._note_breaker,
+                on_fatal=self._end,
+            )
+            for channel in channels
+        ]
+        self._scheduler = Scheduler(broker) if with_scheduler else None
+        self._scheduling = threading.Thread(target=self._schedule, name="scheduler", daemon=True)
+
+    def stop(self) -> None:
+        """Ask `run` to drain and return; safe in a signal handler."""
+        self._stopping.set()
+
+    def is_stuck(self) -> bool:
+        """Whether a restart may help: a loop stands still. Never while results are held, as in `_is_hopeless`."""
+        if not self._running or self._settler.unsettled():
+            return False
+        scheduler_is_stuck = self._scheduler is not None and self._scheduler.is_stuck()
+        return scheduler_is_stuck or any(delivery.is_stuck() for delivery in self._deliveries)
+
+    def run(self) -> int:
+        self._wait_for_database()
+        self._settler.thread.start()
+        for delivery in self._deliveries:
+            delivery.start()
+        self._scheduling.start()
+        self._running = True
+        while not self._stopping.wait(LOOK_EVERY):
+            if self._is_hopeless():
+                self._end("The database has taken nothing for minutes.")
+            if not self._settler.thread.is_alive():
+                self._end("The settler failed.")
+        self._stop_all()
+        if self._fatal:
+            logger.critical("%s", self._fatal)
+        return 1 if self._fatal else 0
+
+    def _wait_for_database(self) -> None:
+        """What the deliveries must know before the first hand-over: the categories' policies."""
+        while not self._stopping.is_set():
+            try:
+                self._refresh_categories()
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning("the database cannot be used: %s", refusals.reason(error))
+                close_old_connections()
+                self._stopping.wait(1.0)
+            else:
+                return
+
+    def _stop_all(self) -> None:
+        """Drain: what is unsent goes back, what is under way may end, what does not end in time is uncertain."""
+        logger.info("stopping: up to %g s for the sends under way", self._drain)
+        deadline = time.monotonic() + self._drain
+        if self._scheduler:
+            self._scheduler.stop()
+        stops = [
+            threading.Thread(target=delivery.stop, args=(deadline - SETTLE_TIME,)) for delivery in self._deliveries
+        ]
+        for stop in stops:
+            stop.start()
+        for stop in stops:
+            stop.join()
+        for row in self._settler.under_way():
+            error = SendError(Cause.OUTCOME_UNKNOWN, "The sender stopped before the provider answered.", uncertain=True)
+            hold = any(row.category in delivery.held_categories for delivery in self._deliveries)
+            verdict = verdicts.failed(error, attempts=row.attempts, hold=hold, schedule=settings.RETRY_SCHEDULE)
+            self._settler.settle(Settlement(row, verdict, row.channel))
+        if not self._settler.stop(deadline):
+            logger.error("results could not be written; the leases of %d rows will pass", self._settler.unsettled())
+        if self._scheduling.is_alive():
+            self._scheduling.join(max(0.0, deadline - time.monotonic()))
+
+    def _schedule(self) -> None:
+        try:
+            if self._scheduler:
+                self._scheduler.run()
+        except Exception:
+            logger.exception("the scheduler failed")
+            self._end("The scheduler failed.")
+
+    def _end(self, why: str) -> None:
+        """Stop with an error: somebody must look."""
+        self._fatal = self._fatal or why
+        self._stopping.set()
+
+    def _is_hopeless(self) -> bool:
+        """Never while results are held: only this process knows them."""
+        since = [self._settler.failing_since, *(delivery.failing_since for delivery in self._deliveries)]
+        silence = max((time.monotonic() - moment for moment in since if moment is not None), default=0.0)
+        return silence >= HOPELESS and not self._settler.unsettled()
+
+    def _beat(self) -> None:
+        beat("sender", self._started_at, self._names)
+
+    def _refresh_categories(self) -> None:
+        held = Category.held()
+        for delivery in self._deliveries:
+            delivery.held_categories = held
+
+    def _note_breaker(self, channel: str, provider: str, is_open: bool, cause: Cause | None) -> None:
+        state = "open" if is_open else "closed"
+        logger.warning("the breaker of %s (%s) is %s%s", channel, provider, state, f": {cause}" if cause else "")
+        metrics.breaker_open.labels(channel, provider).set(int(is_open))
+        event = BreakerEvent(
+            worker=worker_name("sender"), channel=channel, provider=provider, state=state, cause=cause or ""
+        )
+        self._breaker_events.append(event)
+
+    def _record_breakers(self) -> None:
+        events = list(self._breaker_events)
+        if events:
+            BreakerEvent.objects.bulk_create(events)
+            for _ in events:
+                self._breaker_events.popleft()

@@ -1,0 +1,34 @@
+"""What every process sets up once Django knows its models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core import checks
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+
+
+class ProjectConfig(AppConfig):
+    name = "project"
+
+    def ready(self) -> None:
+        from project import metrics
+        from project.database import schema
+
+        checks.register(schema.compare, checks.Tags.database)
+        connection_created.connect(_bound_idle_transactions)
+        metrics.start_at_zero(settings.CHANNELS)
+
+
+def _bound_idle_transactions(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """A process that stands still inside a transaction keeps its rows locked no longer than its leases last.
+
+    The sweep skips locked rows: else nobody could take them until that process goes on.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            milliseconds = int(settings.LEASE_SECONDS * 1000)
+            cursor.execute("SET idle_in_transaction_session_timeout = %s", [milliseconds])

@@ -1,0 +1,77 @@
+"""What people do in the admin: one verb at a time, each recorded with who, what and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from notifications.messages.words import Status
+from notifications.models import Notification, StaffAction
+from project.database.dialects import as_json, dialect, fetch
+
+MOST_AT_ONCE = 5_000
+_STAFF_LOCK = 0x5AFF
+COMMAND_LINE = "manage.py"  # the actor of what was done there
+
+
+class OutOfStep(RuntimeError):
+    """An update changed another number of rows than were locked for it; the transaction is undone."""
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """A transaction in which no other person's verb runs, so that the second person sees what the first did.
+
+    Waiting here is the only waiting: rows that a sender holds are skipped inside, hence nothing can deadlock.
+    SQLite has one writer at a time anyway.
+    """
+    with transaction.atomic():
+        if connection.features.has_select_for_update:
+            fetch("SELECT pg_advisory_xact_lock(%s)", [_STAFF_LOCK])
+        yield
+
+
+def record(actor: str, action: str, targets: Sequence[tuple[str, UUID | None]], note: str = "") -> None:
+    """One row for each (target, notification id), in one statement. Call it inside the verb's transaction."""
+    rows = [{"target": target, "id": notification_id and notification_id.hex} for target, notification_id in targets]
+    statement = [
+        "INSERT INTO notifications_staffaction (actor, action, target, notification_id, note, at)",
+        "SELECT %s, %s, r.target, r.id, %s,",
+        dialect().now,
+        "FROM",
+        dialect().rows({"target": "text", "id": "uuid"}),
+    ]
+    fetch(" ".join(statement), [actor, action, note[:1000], as_json(rows)])
+
+
+def last_actions(targets: Sequence[str]) -> dict[str, StaffAction]:
+    """The latest action on each of a few targets."""
+    return {action.target: action for action in StaffAction.objects.filter(target__in=targets).order_by("id")}
+
+
+def try_now(ids: Sequence[UUID], actor: str) -> int:
+    """Make waiting notifications due now; how many. Those no longer waiting, or held by a sender, are left alone."""
+    with one_at_a_time():
+        chosen = Notification.objects.filter(pk__in=list(ids), status=Status.WAITING)
+        waiting = list(chosen.select_for_update(skip_locked=True).values_list("pk", flat=True))
+        if not waiting:
+            return 0
+        expect(len(waiting), Notification.objects.filter(pk__in=waiting).try_now())
+        record(actor, "try-now", [(f"notification {pk}", pk) for pk in waiting])
+    return len(waiting)
+
+
+def expect(locked: int, changed: int) -> None:
+    """Raises OutOfStep where an update did not change exactly the rows locked for it."""
+    if locked != changed:
+        raise OutOfStep(f"{locked} rows were locked, {changed} were changed.")
+
+
+def printed(moment: datetime | None, *, none: str = "–") -> str:
+    """A time as the admin prints it: to the second, in the site's time zone, which it names."""
+    return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S %Z") if moment else none

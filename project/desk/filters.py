@@ -1,0 +1,78 @@
+"""Filters of the admin's lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time
+from typing import Any, cast
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from notifications.models import NotificationQuerySet
+from project.desk.unfold import DropdownFilter, RangeDateTimeFilter
+
+Choices = Callable[[], list[tuple[str, str]]]
+
+
+class WordFilter(DropdownFilter):
+    """One of a closed list of words, in a column of that name."""
+
+    words: Choices
+    field: str
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return type(self).words()
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        word = self.value()
+        if not word:
+            return queryset
+        known = any(word == name for name, _ in type(self).words())
+        return self.chosen(queryset, word) if known else queryset.none()
+
+    def chosen(self, queryset: QuerySet[Any], word: str) -> QuerySet[Any]:
+        return queryset.filter(**{self.field: word})
+
+
+def word_filter(name: str, words: Choices, *, field: str = "") -> type[WordFilter]:
+    """A filter `?name=word` on `field`, or on the column `name`."""
+    body = {"title": name, "parameter_name": name, "words": staticmethod(words), "field": field or name}
+    return type(f"{name.capitalize()}Filter", (WordFilter,), body)
+
+
+class TimeRange(RangeDateTimeFilter):
+    """From one time, inclusive, until another, exclusive, in the site's zone; a date alone is its midnight."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        since, until = self.moment("from"), self.moment("to")
+        if since:
+            queryset = self.not_before(queryset, since)
+        return self.before(queryset, until) if until else queryset
+
+    def not_before(self, queryset: QuerySet[Any], moment: datetime) -> QuerySet[Any]:
+        return queryset.filter(**{f"{self.field_path}__gte": moment})
+
+    def before(self, queryset: QuerySet[Any], moment: datetime) -> QuerySet[Any]:
+        return queryset.filter(**{f"{self.field_path}__lt": moment})
+
+    def moment(self, end: str) -> datetime | None:
+        """What was asked for at this end, in UTC; None where it cannot be read, or lies outside of all calendars."""
+        said = [self.used_parameters.get(f"{self.field_path}_{end}_{part}") for part in (0, 1)]
+        try:
+            day = date.fromisoformat(str(said[0]))
+            hour = time.fromisoformat(str(said[1])) if said[1] else time.min
+            return timezone.make_aware(datetime.combine(day, hour.replace(tzinfo=None))).astimezone(UTC)
+        except (ValueError, OverflowError):  # midnight of 0001-01-01 in Tokyo is in the year before the first
+            return None
+
+
+class AcceptedRange(TimeRange):
+    """By the time of acceptance, which the ledger's ids carry: the primary key answers it."""
+
+    def not_before(self, queryset: QuerySet[Any], moment: datetime) -> QuerySet[Any]:
+        return cast("NotificationQuerySet", queryset).since(moment)
+
+    def before(self, queryset: QuerySet[Any], moment: datetime) -> QuerySet[Any]:
+        return cast("NotificationQuerySet", queryset).until(moment)

@@ -1,0 +1,81 @@
+"""Lists that stay cheap on big tables, answer nothing but their own filters, and say what they leave out."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.contrib import messages
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.utils import get_fields_from_path
+from django.contrib.admin.views.main import PAGE_VAR
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+
+from project.desk.unfold import ChangeList, Paginator
+
+SHOWN_OF_WRONG_INPUT = 20  # characters
+
+
+class BoundedPaginator(Paginator[Any]):
+    """Counts no further than `most`, so that a page of a table with millions of rows stays cheap."""
+
+    template_name = "desk/pagination.html"
+    most = 10_000
+
+    @cached_property
+    def counted(self) -> int:
+        rows = cast("QuerySet[Any]", self.object_list)
+        return rows.order_by()[: self.most + 1].count()
+
+    @property
+    def count(self) -> int:
+        return min(self.counted, self.most)
+
+    @property
+    def more(self) -> bool:
+        return self.counted > self.most
+
+    @property
+    def told(self) -> str:
+        """How many rows the list reaches, such as "The newest 1,000 of more"."""
+        if not self.more:
+            return f"{self.count:,}"
+        order = cast("QuerySet[Any]", self.object_list).query.order_by
+        return f"The {'newest' if order[:1] == ('-id',) else 'first'} {self.count:,} of more"
+
+
+class DeskList(ChangeList):
+    """Django's list, which goes to its last page where it is asked for one that is not there."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        asked = request.GET.get(PAGE_VAR) or "1"
+        try:
+            super().get_results(request)
+        except IncorrectLookupParameters:
+            paginator = self.model_admin.get_paginator(request, self.queryset, self.list_per_page)
+            self.page_num = paginator.num_pages
+            super().get_results(request)
+        if not self.multi_page:
+            self.page_num = 1
+        if asked != str(self.page_num):
+            last = self.paginator.num_pages
+            messages.warning(request, f"There is no page {asked[:SHOWN_OF_WRONG_INPUT]}; the last is {last}.")
+
+    def get_ordering_field(self, field_name: Any) -> Any:
+        """No order by a column that the list does not offer for it: it could lack an index, or be masked."""
+        return super().get_ordering_field(field_name) if field_name in (self.sortable_by or ()) else None
+
+
+def filter_parameters(model_admin: Any, request: HttpRequest) -> set[str]:
+    """The names in an address that the list's filters read."""
+    names: set[str] = set()
+    for each in model_admin.get_list_filter(request):
+        if isinstance(each, tuple):
+            path, kind = each
+            field = get_fields_from_path(model_admin.model, path)[-1]
+            spec = kind(field, request, {}, model_admin.model, model_admin, field_path=path)
+        else:
+            spec = each(request, {}, model_admin.model, model_admin)
+        names.update(spec.expected_parameters())
+    return names

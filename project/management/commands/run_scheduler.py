@@ -1,0 +1,26 @@
+"""The scheduler alone, for sites whose senders run with --no-scheduler."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+
+from notifications.scheduling.scheduler import Scheduler
+from project.management.serving import serve_metrics
+from project.management.stopping import on_stop
+
+
+class Command(BaseCommand):
+    help = "Bring due rows, the outbox and expired leases back to their topics. Any number may run."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--metrics-port", type=int, default=settings.METRICS_PORT)
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        scheduler = Scheduler()
+        on_stop(scheduler.stop)
+        serve_metrics(options["metrics_port"], scheduler.is_stuck)
+        self.stderr.write("scheduling")
+        scheduler.run()

@@ -1,0 +1,50 @@
+"""Deliver: consume the channels' topics, send, settle, and bring back what is due."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from notifications.brokers.base import open_broker
+from notifications.channels import channel_names, open_channel
+from notifications.sending.sender import Sender
+from project.management.serving import serve_metrics
+from project.management.stopping import on_stop
+
+
+class Command(BaseCommand):
+    help = "Send what is in the topics of the channels, and schedule what is due."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--channels", default=",".join(channel_names()), help="such as EMAIL,SMS; default: all")
+        parser.add_argument("--threads", type=int, default=settings.SENDER_THREADS, help="for each channel")
+        parser.add_argument("--no-scheduler", action="store_true", help="leave scheduling to run_scheduler")
+        parser.add_argument("--metrics-port", type=int, default=settings.METRICS_PORT)
+        parser.add_argument("--drain", type=float, help="seconds a SIGTERM may take; default: send timeout + 5")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        names = [name.strip().upper() for name in options["channels"].split(",") if name.strip()]
+        if unknown := set(names) - set(channel_names()):
+            raise CommandError(f"Unknown channels: {', '.join(sorted(unknown))}. Known: {', '.join(channel_names())}.")
+        if options["threads"] < 1:
+            raise CommandError("--threads must be at least 1.")
+        try:
+            channels = [open_channel(name) for name in names]
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from error
+        for warning in open_broker().warnings():
+            self.stderr.write(f"warning: {warning}")
+        sender = Sender(
+            channels,
+            threads=options["threads"],
+            with_scheduler=not options["no_scheduler"],
+            drain=options["drain"],
+        )
+        on_stop(sender.stop)
+        serve_metrics(options["metrics_port"], sender.is_stuck)
+        self.stderr.write(f"sending {', '.join(f'{channel.name} ({channel.provider})' for channel in channels)}")
+        sys.exit(sender.run())

@@ -1,0 +1,62 @@
+"""What a worker says over HTTP, on METRICS_PORT: its metrics, and the two probes that the web has too."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
+from typing import Any, cast
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from django.conf import settings
+from django.core.management.base import CommandError
+from prometheus_client import make_wsgi_app
+
+from notifications.brokers.base import open_broker
+
+
+def serve_metrics(port: int, is_stuck: Callable[[], bool]) -> None:
+    """Serve `/metrics`, `/health/live` and `/health/ready` on METRICS_HOST in a thread; with port 0, nothing.
+
+    Not live is a worker whose loop stands still, so that a restart may help. Not ready is one that Kafka does not
+    answer: a restart would not help, and it goes on by itself. Raises CommandError where it cannot listen there.
+    """
+    if not port:
+        return
+    metrics_app = make_wsgi_app()
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/health/live":
+            return _answer(start_response, "A loop has not moved for a minute." if is_stuck() else "")
+        if environ["PATH_INFO"] == "/health/ready":
+            return _answer(start_response, open_broker().problem() or "")
+        return cast("Iterable[bytes]", metrics_app(environ, start_response))
+
+    server = _listen(port, app)
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+
+
+def _listen(port: int, app: Any) -> WSGIServer:
+    try:
+        return make_server(settings.METRICS_HOST, port, app, _Server, handler_class=_Silent)
+    except (OSError, OverflowError) as error:
+        why = error.strerror if isinstance(error, OSError) else "a port is from 1 to 65535"
+        raise CommandError(
+            f"METRICS_PORT {port} of METRICS_HOST {settings.METRICS_HOST} cannot be used: {why}."
+        ) from error
+
+
+def _answer(start_response: Any, problem: str) -> Iterable[bytes]:
+    start_response("503 Service Unavailable" if problem else "200 OK", [("Content-Type", "text/plain; charset=utf-8")])
+    return [f"{problem or 'ok'}\n".encode()]
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """Answers a probe while somebody else reads the metrics slowly."""
+
+    daemon_threads = True
+
+
+class _Silent(WSGIRequestHandler):
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Nothing: a line for each probe would drown the others."""

@@ -1,0 +1,75 @@
+"""What Prometheus reads. Counts are of this process; the scheduler sets the gauges of the whole ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import product
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from notifications.channels.outcomes import Cause, Outcome
+from notifications.messages.words import PRIORITIES, Reason
+
+accepted = Counter("notifications_accepted", "Notifications answered 202", ["channel"])
+published = Counter("notifications_published", "Records acknowledged by the broker", ["origin"])
+outboxed = Counter("notifications_outboxed", "Notifications accepted through the outbox")
+kafka_up = Gauge("notifications_kafka_up", "1 while this process can publish to Kafka and read from it")
+kafka_up.set(1)
+commit_failures = Counter("notifications_commit_failures", "Offset commits that Kafka refused")
+
+claimed = Counter("notifications_claimed", "Rows claimed", ["channel", "priority"])
+duplicates = Counter("notifications_duplicate_records", "Records whose row was not to be claimed", ["channel"])
+unclaimable = Counter("notifications_unclaimable_records", "Records that became dead letters", ["cause"])
+attempts = Counter("notifications_attempts", "Sends by outcome", ["channel", "outcome"])
+dead = Counter("notifications_dead", "Notifications that died", ["channel", "cause"])
+put_back = Counter("notifications_put_back", "Claimed rows put back unsent", ["channel", "reason"])
+stale_settlements = Counter("notifications_stale_settlements", "Results whose row had moved on, so changed nothing")
+in_flight = Gauge("notifications_in_flight", "Sends handed over and not answered", ["channel"])
+ready = Gauge("notifications_ready", "Claimed rows waiting for a thread", ["channel"])
+unsettled = Gauge("notifications_unsettled", "Claimed rows without a settlement in the ledger")
+breaker_open = Gauge("notifications_breaker_open", "1 while the circuit breaker is open", ["channel", "provider"])
+accept_to_provider = Histogram(
+    "notifications_accept_to_provider_seconds",
+    "From accepted to handed over, first attempts",
+    ["channel"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
+)
+send_seconds = Histogram(
+    "notifications_send_seconds",
+    "The provider's answer time",
+    ["channel"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30),
+)
+
+consumer_lag = Gauge("notifications_consumer_lag", "Records that the senders of a topic have still to read", ["topic"])
+last_poll = Gauge("notifications_last_poll_seconds", "Since a consumer asked for records last", ["topic"])
+outbox_depth = Gauge("notifications_outbox_depth", "Rows in the outbox, and those taken from it and not yet published")
+waiting = Gauge("notifications_waiting", "Rows waiting", ["reason"])
+oldest_due = Gauge("notifications_oldest_due_seconds", "How long the most overdue waiting row is due")
+open_letters = Gauge("notifications_open_dead_letters", "Open dead letters", ["cause"])
+
+ORIGINS = ("intake", "outbox", "retry", "replay")
+
+
+def start_at_zero(channels: Iterable[str]) -> None:
+    """Expose every counter and histogram with each of its labels from the start.
+
+    One that is born with its first event has no increase, so that an alert cannot see the first. Gauges are not
+    begun: that a process shows one says that it measures it.
+    """
+    channels = list(channels)
+    labels: dict[Counter | Histogram, list[Iterable[str]]] = {
+        accepted: [channels],
+        published: [ORIGINS],
+        claimed: [channels, PRIORITIES],
+        duplicates: [channels],
+        unclaimable: [(Cause.UNDECODABLE, Cause.REFUSED_BY_DATABASE)],
+        attempts: [channels, ("sent", *Outcome)],
+        dead: [channels, Cause],
+        put_back: [channels, Reason],
+        accept_to_provider: [channels],
+        send_seconds: [channels],
+    }
+    for metric, values in labels.items():
+        for combination in product(*values):
+            metric.labels(*combination)

@@ -1,0 +1,134 @@
+"""The balance of the books: every notification that came in is accounted for, and every row can still move.
+
+Two views are held against each other: the log (what was published) and the ledger (what became of it). It may
+run while everything else does: what was committed is noted before the ledger is looked at.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db.models import Count, Q, QuerySet
+from django.db.models.functions import Now
+
+from dlq.models import DeadLetter
+from notifications.brokers.base import LogRecord, open_broker
+from notifications.messages.message import id_in
+from notifications.messages.words import Status
+from notifications.models import Notification
+
+FINAL = (Status.SENT, Status.DEAD, Status.HELD, Status.EXPIRED, Status.SUPPRESSED, Status.CANCELLED)
+STOPPED = (Status.DEAD, Status.HELD)
+
+
+@dataclass
+class Balance:
+    """`off` are (id or place, what is wrong); `statuses` count the ledger's rows; `unclaimed` ids are only in Kafka."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    unclaimed: set[UUID] = field(default_factory=set)
+    missing: set[UUID] = field(default_factory=set)
+    records: int = 0
+    off: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def accepted(self) -> int:
+        """Distinct notifications known to the log or the ledger."""
+        return sum(self.statuses.values()) + len(self.unclaimed) + len(self.missing)
+
+    @property
+    def pending(self) -> int:
+        return sum(count for status, count in self.statuses.items() if status not in FINAL)
+
+
+def take(since: datetime | None = None) -> Balance:
+    """Look at everything accepted since then. Raises ConnectionError where the log cannot be read."""
+    balance = Balance()
+    log = open_broker().log(since)
+    rows = Notification.objects.since(since) if since else Notification.objects.all()
+    queued = dict(rows.filter(status=Status.QUEUED, owner=None).values_list("id", "generation"))
+    for records in log.read() if log else ():
+        _check_records(records, queued, balance)
+    if log:
+        balance.off += [(place, "was deleted by Kafka before it was read") for place in log.unread_and_gone()]
+        balance.off += [(str(id), "is queued, but no record of it will be read") for id in queued]
+    balance.off += [(str(id), why) for id, why in _rows_off(rows)]
+    balance.statuses.update(dict(_counts(rows)))
+    return balance
+
+
+def _check_records(records: list[LogRecord], queued: dict[UUID, int], balance: Balance) -> None:
+    """Each record is ours, and its notification is in the ledger or still to be claimed."""
+    balance.records += len(records)
+    balance.off += [
+        (_place(record), "is a foreign record, without an origin") for record in records if not record.origin
+    ]
+    ids = {record: id for record in records if (id := id_in(record.value))}
+    known = set(Notification.objects.filter(id__in=set(ids.values())).values_list("id", flat=True))
+    unreadable = set(_letters_of([record for record in records if ids.get(record) not in known]))
+    for record in records:
+        id = ids.get(record)
+        if not record.committed and id:
+            queued.pop(id, None)
+        if id in known or _place(record) in unreadable:
+            continue
+        if not record.committed:
+            balance.unclaimed |= {id} if id else set()
+        elif id is None:
+            balance.off.append((_place(record), "was read, and is neither a notification nor a dead letter"))
+        elif id not in balance.missing:
+            balance.missing.add(id)
+            balance.off.append((str(id), "was read and committed, and is not in the ledger"))
+
+
+def _rows_off(rows: QuerySet[Notification]) -> Iterator[tuple[UUID, str]]:
+    """Rows that nobody would ever move, or whose columns contradict their status."""
+    final = rows.filter(status__in=FINAL)
+    has_letter = Q(dead_letter__isnull=False)
+    resolved = Q(dead_letter__state=DeadLetter.State.RESOLVED)
+    checks = (
+        (rows.filter(status=Status.WAITING, due_at=None), "is waiting without a due time"),
+        (rows.filter(status=Status.ACCEPTED, due_at=None), "is in the outbox without a due time"),
+        (rows.filter(status=Status.SENDING, lease_until=None), "is sending without a lease"),
+        (_unpublished(rows), "is taken to be published, and Kafka has not acknowledged it"),
+        (final.filter(settled_at=None), "has ended without a time"),
+        (final.filter(Q(due_at__isnull=False) | Q(lease_until__isnull=False)), "has ended, yet is due or leased"),
+        (rows.filter(status=Status.EXPIRED, expires_at=None), "has expired without an expiry"),
+        (rows.filter(status=Status.SENT, provider="").exclude(resolved), "is sent by no provider"),
+        (
+            rows.filter(status=Status.SENT).filter(has_letter & ~resolved),
+            "is sent, and its dead letter is not resolved",
+        ),
+        (rows.filter(status__in=STOPPED).exclude(has_letter), "has stopped without a dead letter"),
+        (rows.filter(status__in=STOPPED).filter(resolved), "has stopped, and its dead letter is resolved"),
+    )
+    for found, why in checks:
+        for id in found.order_by().values_list("id", flat=True).iterator():
+            yield id, why
+
+
+def _unpublished(rows: QuerySet[Notification]) -> QuerySet[Notification]:
+    """What a scheduler takes again and again; those of the last minutes are under way."""
+    return rows.filter(status=Status.QUEUED, owner__isnull=False, accepted_at__lt=Now() - timedelta(minutes=5))
+
+
+def _counts(rows: QuerySet[Notification]) -> Iterable[tuple[str, int]]:
+    return rows.order_by().values_list("status").annotate(Count("id"))
+
+
+def _letters_of(records: list[LogRecord]) -> Iterator[str]:
+    if not records:
+        return
+    letters = DeadLetter.objects.filter(
+        notification=None, topic__in={r.topic for r in records}, offset__in={r.offset for r in records}
+    )
+    for topic, partition, offset in letters.values_list("topic", "partition", "offset"):
+        yield f"{topic}[{partition}]@{offset}"
+
+
+def _place(record: LogRecord) -> str:
+    return f"{record.topic}[{record.partition}]@{record.offset}"

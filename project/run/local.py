@@ -1,0 +1,209 @@
+"""`make run`: makes ready what it may, starts web and sender, and says where they answer.
+
+In the embedded default the database and a demo login are made ready. Where DATABASE_URL or
+KAFKA_BOOTSTRAP_SERVERS is set nothing is changed there: it says which commands are still to be run.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import secrets
+import socket
+import sys
+import time
+from pathlib import Path
+
+import django
+from django.apps import apps
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import DatabaseError, InterfaceError, connection, connections
+from django.db.migrations.executor import MigrationExecutor
+
+from notifications.channels import channel_names, open_channel
+from notifications.channels.sandbox import Sandbox
+from project import environment as env
+from project.database.refusals import reason
+from project.run import running
+from project.run.supervisor import GRACE, TICK, Child, Signals, say, supervise
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+HOST = "127.0.0.1"
+# A thread for each connection: see project/places.py. HTTP/2 would carry many requests in one.
+WEB_OPTIONS = ("--no-ws", "--http", "1", "--backpressure", "512", "--blocking-threads", "512")
+NEW_KEY = "create_api_key NAME --client CLIENT --scope send --scope read"
+EXAMPLE = '{"type": "EMAIL", "message": "Hello World", "receiver": "test@gmail.com"}'
+
+
+def main() -> None:
+    signals = Signals()
+    port, directory = running.port_and_directory()
+    _refuse_port_in_use(port)
+    held = running.hold(env.made("VAR_DIR", directory), port)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
+    os.chdir(BASE_DIR)
+    django.setup()
+    say("Preparing …")
+    call_command("collectstatic", verbosity=0, interactive=False)
+    announcement = _prepare_embedded(port, settings.VAR_DIR) if settings.EMBEDDED else _say_what_is_missing(port)
+    connections.close_all()
+    children = [Child("web", _web_command(port)), Child("sender", _sender_command())]
+    with held:
+        supervise(children, signals, _Announcer(port, announcement).announce_once)
+
+
+class _Announcer:
+    """Prints the announcement as soon as the web answers."""
+
+    def __init__(self, port: int, announcement: str) -> None:
+        self._port = port
+        self._announcement = announcement
+        self._done = False
+
+    def announce_once(self) -> None:
+        if not self._done and _answers(self._port):
+            self._done = True
+            say(self._announcement)
+
+
+def _refuse_port_in_use(port: int) -> None:
+    """Exit where something listens there; what a killed run left behind is given a moment to end."""
+    deadline = time.monotonic() + 3
+    while (problem := _bind_problem(port)) and time.monotonic() < deadline:
+        time.sleep(TICK)
+    if problem:
+        sys.exit(f"PORT {port} cannot be used: {problem}. Another one can: make run PORT={port % 65_535 + 1}")
+
+
+def _bind_problem(port: int) -> str | None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            return str(error.strerror)
+    return None
+
+
+def _web_command(port: int) -> list[str]:
+    granian = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", HOST, "--port", str(port)]
+    return [*granian, *WEB_OPTIONS, "--log-level", "error", "project.wsgi:application"]
+
+
+def _sender_command() -> list[str]:
+    """It drains a second less than the supervisor waits."""
+    return [sys.executable, "manage.py", "run_sender", "--drain", f"{GRACE - 1:g}"]
+
+
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection(HOST, port, timeout=0.5)
+    try:
+        connection.request("GET", "/health/live")
+        connection.getresponse()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+def _prepare_embedded(port: int, directory: Path) -> str:
+    """Migrate, and make the demo login; the announcement."""
+    call_command("migrate", verbosity=0, interactive=False)
+    login = _demo_login(directory / "demo_password")
+    return f"""
+{_urls(port)}
+  Login    {login}
+
+  {what_is_sent()} Try it:
+
+  {_curl(port)}
+
+  Ctrl-C ends everything.
+"""
+
+
+def what_is_sent() -> str:
+    """Which channels have credentials and really send, and which are the sandbox."""
+    real = [name for name in channel_names() if not isinstance(open_channel(name), Sandbox)]
+    rest = [name for name in channel_names() if name not in real]
+    if not real:
+        return "Nothing is really sent: e-mail, Slack and SMS go to the sandbox, which the admin shows."
+    if not rest:
+        return f"{_listed(real)} are really sent."
+    verbs = ("is" if len(real) == 1 else "are"), ("goes" if len(rest) == 1 else "go")
+    return f"{_listed(real)} {verbs[0]} really sent; {_listed(rest)} {verbs[1]} to the sandbox, which the admin shows."
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _demo_login(file: Path) -> str:
+    """A staff login for a first look, made once; how to log in."""
+    password, is_new = _kept_password(file)
+    user, created = get_user_model().objects.get_or_create(
+        username="demo", defaults={"is_staff": True, "is_superuser": True, "name": "Demo"}
+    )
+    if created or is_new:
+        user.set_password(password)
+        user.save(update_fields=["password"])
+    return f"demo, password {password}" if user.check_password(password) else "demo, with the password you gave it"
+
+
+def _kept_password(file: Path) -> tuple[str, bool]:
+    """The password in the file, and whether it was made just now."""
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
+            new.write(secrets.token_urlsafe(9))
+    except FileExistsError:
+        return file.read_text(), False
+    return file.read_text(), True
+
+
+def _say_what_is_missing(port: int) -> str:
+    """Say what is still to be run on the services of the environment; the announcement."""
+    missing = _commands_to_run()
+    if missing:
+        say("Nothing is changed in your services. Still to be run, where it was not yet:")
+        say("".join(f"\n  .venv/bin/python manage.py {command}" for command in missing) + "\n")
+    return f"""
+{_urls(port)}
+
+  {_curl(port)} \\
+    --header "Authorization: Bearer $API_KEY"
+
+  Ctrl-C ends everything.
+"""
+
+
+def _commands_to_run() -> list[str]:
+    """The commands of a first installation that this database and these settings still lack."""
+    topics = ["create_topics"] if settings.KAFKA_BOOTSTRAP_SERVERS else []
+    try:
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            return ["migrate", *topics, NEW_KEY, "createsuperuser"]
+        has_key = apps.get_model("users", "ApiKey").objects.filter(revoked_at=None).exists()
+        has_staff = get_user_model().objects.filter(is_staff=True, is_active=True).exists()
+    except (DatabaseError, InterfaceError) as error:
+        say(f"The database of DATABASE_URL cannot be used. {reason(error)}")
+        return ["migrate", *topics, NEW_KEY, "createsuperuser"]
+    return topics + [NEW_KEY] * (not has_key) + ["createsuperuser"] * (not has_staff)
+
+
+def _urls(port: int) -> str:
+    return f"""  API      http://{HOST}:{port}/docs
+  Admin    http://{HOST}:{port}/admin/"""
+
+
+def _curl(port: int) -> str:
+    return f"""curl --request POST 'http://localhost:{port}/notification' \\
+    --header 'Content-Type: application/json' \\
+    --data-raw '{EXAMPLE}'"""
+
+
+if __name__ == "__main__":
+    main()

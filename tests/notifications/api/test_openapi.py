@@ -1,0 +1,119 @@
+"""The description is valid, says what the code does, and no request made from it is an error of ours."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from io import StringIO
+from typing import Any
+
+import msgspec
+import pytest
+import schemathesis
+from django.core.management import call_command
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
+from hypothesis.strategies import SearchStrategy
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from notifications.api.query import FILTERS
+from notifications.messages.message import BatchDraft, Draft
+from project.wsgi import application
+from tests.notifications.api.conftest import Api, issue, said
+
+TRUE = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)
+
+
+@pytest.fixture
+def description(api: Api) -> Any:
+    return said(api.get("/schema"))
+
+
+def test_command_finds_nothing_to_warn_of() -> None:
+    call_command("spectacular", "--validate", "--fail-on-warn", stdout=StringIO())
+
+
+@pytest.mark.parametrize(("shape", "struct"), [("SubmissionRequest", Draft), ("BatchItemRequest", BatchDraft)])
+def test_requests_are_described_with_the_validators_fields(description: Any, shape: str, struct: type) -> None:
+    described = description["components"]["schemas"][shape]
+    fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+    assert set(described["properties"]) == set(fields)
+    assert set(described["required"]) == {name for name, field in fields.items() if field.required}
+    assert described["additionalProperties"] is False
+
+
+def test_every_call_and_filter_is_described(description: Any) -> None:
+    calls = {(method.upper(), path) for path, methods in description["paths"].items() for method in methods}
+    assert calls == {
+        ("POST", "/notification"), ("POST", "/notifications"), ("GET", "/notification/{id}"), ("GET", "/notifications"),
+        ("GET", "/users"), ("GET", "/users/{username}"), ("PUT", "/users/{username}"), ("DELETE", "/users/{username}"),
+        ("GET", "/health/live"), ("GET", "/health/ready"), ("GET", "/metrics"),
+    }  # fmt: skip
+    parameters = {parameter["name"] for parameter in description["paths"]["/notifications"]["get"]["parameters"]}
+    assert parameters == {*FILTERS, "cursor", "page_size"}
+
+
+def test_examples_are_accepted(api: Api, description: Any) -> None:
+    api.put("/users/ann", {"devices": [{"type": "EMAIL", "address": "ann@example.com"}]})
+    for method, path, call in every_call(description):
+        examples = call.get("requestBody", {}).get("content", {}).get("application/json", {}).get("examples", {})
+        for example in examples.values():
+            answer = api.request(method, path.replace("{username}", "bob"), example["value"])
+            assert answer.status_code in (201, 202), answer.content
+
+
+def test_every_call_with_a_key_says_so(description: Any) -> None:
+    for _, path, call in every_call(description):
+        assert bool(call.get("security")) is not path.startswith("/health")
+        assert path.startswith("/health") or {"401", "403", "503"} <= set(call["responses"])
+    (scheme,) = description["components"]["securitySchemes"].values()
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+
+
+def drawn(strategy: SearchStrategy[Any]) -> list[Any]:
+    """The same examples in every run; none of a call that has nothing to get wrong."""
+    cases: list[Any] = []
+
+    @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(strategy)
+    def draw(case: Any) -> None:
+        cases.append(case)
+
+    with suppress(Unsatisfiable):
+        draw()
+    return cases
+
+
+def every_call(description: Any) -> list[tuple[str, str, Any]]:
+    return [(m.upper(), path, call) for path, methods in description["paths"].items() for m, call in methods.items()]
+
+
+@pytest.fixture
+def one_transaction(db: None) -> Iterator[None]:
+    """Requests must not close the connection that holds the test's transaction; Django's test client does the same."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode))
+@pytest.mark.usefixtures("one_transaction", "keys_required")
+def test_whatever_is_sent_the_answer_is_as_described(mode: GenerationMode) -> None:
+    headers = {"Authorization": f"Bearer {issue()}"}
+    schema: Any = schemathesis.openapi.from_wsgi("/schema", application, headers=headers)
+    answers: Counter[int] = Counter()
+    for operation in schema.get_all_operations():
+        for case in drawn(operation.ok().as_strategy(generation_mode=mode)):
+            answers[case.call_and_validate(checks=TRUE, headers=headers).status_code] += 1
+    assert set(answers) >= ({200, 202} if mode.is_positive else {400, 404}), answers

@@ -1,0 +1,98 @@
+"""Every method on every URL, with and without a key or a session, with strange headers and queries: never a 500."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from tests.notifications.api.conftest import EMAIL, issue
+from tests.project.desk.desk import letter, superuser
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW")
+TYPES = ("application/json", "text/html", "", "application/x-www-form-urlencoded; charset=nonsense",
+         "multipart/form-data", "multipart/form-data; boundary=\xff", "application/x-www-form-urlencoded")  # fmt: skip
+QUERIES = ("", "?page=x", "?p=99999999999999999999", "?o=9.-9.x", "?%00=%00", "?q=%00", "?%ff=%ff", "?_facets=True",
+           "?e=1", "?script", "?format=x", "?cursor=x&page_size=0", "?ids=x,%00", "?lang=xx", "?next=//evil.example",
+           "?_to_field=x&_popup=1", "?app_label=x&model_name=y&field_name=z&term=%00")  # fmt: skip
+COOKIES = ("sessionid=%00; csrftoken=x", "sessionid=\xff", "messages=%00; csrftoken=" + "a" * 32, "=;;=", "x" * 9_000)
+
+
+def paths(resolver: URLResolver | None = None, before: str = "/") -> Iterator[str]:
+    """Each pattern with something of the right kind in its places, and once with nothing that exists."""
+    for pattern in (resolver or get_resolver()).url_patterns:
+        route = before + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from paths(pattern, route)
+        elif isinstance(pattern, URLPattern) and "(" not in route:
+            places = {"<str:id>": "019a3c5e-7b1f-7cc2-9d0e-3f5a6b7c8d9e", "<path:object_id>": "1"}
+            for filling in ("1", "%00", "9" * 20):
+                yield filled(route, places | {place: filling for place in ("<str:id>",) if filling != "1"}, filling)
+
+
+def filled(route: str, places: dict[str, str], other: str) -> str:
+    head, opening, rest = route.partition("<")
+    if not opening:
+        return head
+    place, _, tail = rest.partition(">")
+    return head + places.get(f"<{place}>", other) + filled(tail, places, other)
+
+
+URLS = sorted(dict.fromkeys([*paths(), "/nowhere", "/admin/nowhere/", "/static/nowhere", "/admin/x/y/z"]))
+
+
+def check(path: str, answer: Any) -> None:
+    kind = answer.headers.get("Content-Type", "")
+    assert answer.status_code < 500, (path, answer.status_code)
+    if answer.status_code >= 400 and not path.startswith("/static/"):
+        assert kind.startswith("text/html" if path.startswith("/admin/") else "application/json") or (
+            path.startswith("/admin/") and not answer.content.startswith(b"{")
+        ), (path, answer.status_code, kind)
+    if kind == "application/json" and answer.content:
+        json.loads(answer.content)
+
+
+@pytest.fixture
+def callers(db: None, keys_required: None) -> list[tuple[Client, dict[str, str]]]:
+    """A stranger, a client that may do everything, and a superuser."""
+    letter()
+    staff = Client(raise_request_exception=False)
+    staff.force_login(superuser("anna"))
+    key = {"Authorization": f"Bearer {issue()}"}
+    return [(stranger(), {}), (stranger(), key), (staff, {})]
+
+
+def stranger() -> Client:
+    """Without a CSRF token, as a browser that was led here would be."""
+    return Client(raise_request_exception=False, enforce_csrf_checks=True)
+
+
+@pytest.mark.parametrize("path", URLS)
+def test_every_method(callers: list[tuple[Client, dict[str, str]]], path: str) -> None:
+    body = json.dumps(EMAIL).encode()
+    for client, headers in callers:
+        for number, method in enumerate(METHODS):
+            kind = TYPES[number % len(TYPES)]
+            check(path, client.generic(method, path, body, kind, headers=headers))
+
+
+@pytest.mark.parametrize("path", [path for path in URLS if "%" not in path])
+def test_every_query_and_cookie(callers: list[tuple[Client, dict[str, str]]], path: str) -> None:
+    client, headers = callers[2 if path.startswith("/admin/") else 1]
+    for query in QUERIES:
+        check(path, client.generic("GET", path + query, headers=headers))
+    for cookie in COOKIES:
+        for method in ("GET", "POST"):
+            check(path, stranger().generic(method, path, headers={"Cookie": cookie}))
+
+
+@pytest.mark.parametrize(("path", "status"), [("/nowhere", 404), ("/", 405), ("/admin", 405), ("/docs", 405)])
+def test_a_form_from_elsewhere_gets_the_answer_of_its_path(
+    callers: list[tuple[Client, dict[str, str]]], path: str, status: int
+) -> None:
+    client, headers = callers[1]
+    assert client.post(path, {"a": "form"}, headers=headers).status_code == status

@@ -1,0 +1,61 @@
+"""How soon a group does without a member: soon after it was killed, and not for a member that is merely slow."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import uuid
+from contextlib import closing
+from pathlib import Path
+
+from pytest_django import Settings
+
+from harness.services.process import Process
+from harness.services.shared import SharedKafka
+from harness.services.waiting import wait_until
+from notifications.brokers.kafka import KafkaBroker
+
+OTHER = """
+import django
+django.setup()
+from notifications.brokers.kafka import KafkaBroker
+consumer = KafkaBroker().consumer("EMAIL", "transactional")
+while True:
+    consumer.poll(10, 0.2)
+"""
+
+
+def test_a_killed_member_is_missed_soon_and_a_starved_one_keeps_its_partitions(
+    kafka: SharedKafka, settings: Settings, tmp_path: Path
+) -> None:
+    settings.KAFKA_BOOTSTRAP_SERVERS = kafka.servers
+    settings.TOPIC_PREFIX = f"members-{uuid.uuid4().hex[:8]}."
+    broker = KafkaBroker()
+    broker.create_topics(4, 1)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DJANGO_SETTINGS_MODULE": "project.settings",
+        "SECRET_KEY": "for-tests-only-" * 4,
+        "DATABASE_URL": f"sqlite:///{tmp_path}/none.sqlite3",
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.servers,
+        "TOPIC_PREFIX": settings.TOPIC_PREFIX,
+    }
+    other = Process("member", [sys.executable, "-c", OTHER], log=tmp_path / "member.log", env=environment)
+    with closing(broker.consumer("EMAIL", "transactional")) as consumer:
+
+        def owned() -> int:
+            consumer.poll(10, 0.1)
+            return len(consumer._consumer.assignment())
+
+        try:
+            wait_until(lambda: owned() == 2, deadline=60, what="the two share the topic")
+            other.pause()
+            until = time.monotonic() + 5  # half a session
+            wait_until(lambda: owned() != 2 or time.monotonic() > until, what="half a session has passed")
+            assert owned() == 2, "it was taken for dead"
+            other.resume()
+            other.kill()
+            wait_until(lambda: owned() == 4, deadline=20, what="the killed one's partitions have moved on")
+        finally:
+            other.kill()

@@ -1,0 +1,388 @@
+"""The HTTP transport: connections, deadlines, and what is certain when something breaks."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+import trustme
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.fakes.slack import SlackFake
+from notifications.channels import SendError
+from notifications.channels.http import Answer, Http, retry_after
+from notifications.channels.outcomes import Cause, Outcome
+from tests.notifications.channels.parts import tls_pair
+
+
+def post(http: Http, fake: SlackFake) -> Answer:
+    return http.post(fake.webhook("T1/B1/x"), b'{"text": "Hi"}', {"Content-Type": "application/json"})
+
+
+def refused(http: Http, url: str) -> SendError:
+    with pytest.raises(SendError) as caught:
+        http.post(url, b"{}", {})
+    return caught.value
+
+
+@contextmanager
+def raw_server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
+    """A server that reads one request on each connection and then does what `talk` does."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connected, _ = listening.accept()
+            except OSError:
+                return
+            with connected:
+                connected.recv(65_536)
+                talk(connected)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join(10)
+
+
+@contextmanager
+def silent_place() -> Iterator[tuple[str, int]]:
+    """An address that answers no connection: its queue of accepted ones is full."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listening, ExitStack() as waiting:
+        place: tuple[str, int] = listening.getsockname()
+        for _ in range(3):
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(place)
+        yield place
+
+
+def test_a_connection_is_reused() -> None:
+    with SlackFake() as slack:
+        http = Http(5)
+        for _ in range(5):
+            assert post(http, slack).status == 200
+        assert slack.connections == 1
+
+
+def test_each_thread_has_its_own_connection() -> None:
+    with SlackFake() as slack:
+        http = Http(5)
+        here = threading.Barrier(3)
+
+        def work() -> None:
+            post(http, slack)
+            here.wait(10)
+
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+        assert len(slack.accepted) == slack.connections == 3
+
+
+def test_a_connection_closed_while_idle_is_no_failure() -> None:
+    with SlackFake() as slack:
+        http = Http(5)
+        for _ in range(3):
+            assert post(http, slack).status == 200
+            slack.hang_up()
+        assert len(slack.accepted) == slack.connections == 3
+
+
+def test_a_cut_connection_is_not_used_again_and_nothing_is_sent_twice() -> None:
+    with SlackFake() as slack:
+        http = Http(5)
+        post(http, slack)
+        slack.answer(drop=True, times=1)
+        with pytest.raises(SendError) as caught:
+            post(http, slack)
+        assert caught.value.outcome is Outcome.UNCERTAIN
+        assert len(slack.accepted) == 2  # not repeated by itself
+        assert post(http, slack).status == 200
+        assert len(slack.accepted) == 3
+
+
+def test_close_ends_the_connection_and_the_next_send_opens_one() -> None:
+    with SlackFake() as slack:
+        http = Http(5)
+        post(http, slack)
+        http.close()
+        post(http, slack)
+        assert slack.connections == 2
+
+
+def test_a_trickle_does_not_outlive_the_deadline() -> None:
+    stop = threading.Event()
+
+    def trickle(connected: socket.socket) -> None:
+        connected.sendall(b"HTTP/1.1 200 OK\r\n")
+        while not stop.wait(0.05):
+            try:
+                connected.sendall(b"X-More: 1\r\n")
+            except OSError:
+                return
+
+    with raw_server(trickle) as url:
+        error = refused(Http(0.5), url)
+        stop.set()
+    assert (error.cause, error.uncertain) == (Cause.TIMEOUT, True)
+
+
+@pytest.mark.timeout(30)  # at the old cost of a second for each address it would take half an hour
+def test_the_addresses_of_a_name_share_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    with silent_place() as place:
+        monkeypatch.setattr(
+            socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place)] * 2_000
+        )
+        error = refused(Http(1), "http://many.example/")
+    assert (error.cause, error.outcome) == (Cause.CONNECTION, Outcome.TRANSIENT)
+
+
+def test_a_silent_address_leaves_time_for_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    with silent_place() as silent, SlackFake() as slack:
+        places = [silent, ("127.0.0.1", slack.port)]
+        monkeypatch.setattr(
+            socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", at) for at in places]
+        )
+        assert Http(3).post("http://two.example/services/x", b'{"text": "Hi"}', {}).status == 200
+
+
+@pytest.mark.timeout(30)
+def test_a_resolver_that_hangs_does_not_outlive_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    end = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [end.wait(60)])
+    error = refused(Http(0.5), "http://slow.example/")
+    end.set()
+    assert (error.cause, error.outcome) == (Cause.CONNECTION, Outcome.TRANSIENT)
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x03\x3f\xff\x02\x00\x3f\xfb"], ids=["nothing", "byte by byte"])
+def test_a_tls_handshake_that_trickles_does_not_outlive_the_deadline(said: bytes) -> None:
+    stop = threading.Event()
+
+    def talk(connected: socket.socket) -> None:
+        connected.sendall(said)
+        while not stop.wait(0.05):
+            try:
+                connected.sendall(b"\x00" if said else b"")
+            except OSError:
+                return
+
+    with raw_server(talk) as url:
+        error = refused(Http(0.5), url.replace("http:", "https:"))
+        stop.set()
+    assert (error.cause, error.outcome) == (Cause.CONNECTION, Outcome.TRANSIENT)
+
+
+@pytest.mark.timeout(30)
+def test_a_server_that_does_not_read_does_not_outlive_the_deadline() -> None:
+    stop = threading.Event()
+
+    def talk(_: socket.socket) -> None:
+        stop.wait(25)
+
+    with raw_server(talk) as url:
+        with pytest.raises(SendError) as caught:
+            Http(0.5).post(url, b"x" * 50_000_000, {})
+        stop.set()
+    assert (caught.value.cause, caught.value.outcome) == (Cause.CONNECTION, Outcome.TRANSIENT)
+
+
+@pytest.mark.timeout(30)
+def test_a_body_that_trickles_ends_at_the_deadline_and_keeps_its_status() -> None:
+    stop = threading.Event()
+
+    def trickle(connected: socket.socket) -> None:
+        connected.sendall(b"HTTP/1.1 202 -\r\nContent-Length: 1000\r\n\r\n")
+        while not stop.wait(0.05):
+            try:
+                connected.sendall(b"x")
+            except OSError:
+                return
+
+    with raw_server(trickle) as url:
+        assert Http(0.5).post(url, b"{}", {}).status == 202
+        stop.set()
+
+
+@pytest.mark.parametrize(
+    "said", [b"HTTP/1.1 101 -\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nabc", b"HTTP/1.1 100 -\r\n\r\n"]
+)
+def test_an_answer_that_is_none_leaves_the_outcome_unknown(said: bytes) -> None:
+    with raw_server(lambda connected: connected.sendall(said)) as url:
+        error = refused(Http(5), url)
+    assert (error.cause, error.uncertain) == (Cause.OUTCOME_UNKNOWN, True)
+
+
+def test_no_encoding_is_asked_for() -> None:
+    with SlackFake() as slack:
+        Http(5).post(slack.webhook("x"), b'{"text": "Hi"}', {"accept-encoding": "gzip"})
+        assert slack.requests[0].headers["accept-encoding"] == "identity"
+
+
+def test_what_is_not_http_leaves_the_outcome_unknown() -> None:
+    with raw_server(lambda connected: connected.sendall(b"SSH-2.0-nonsense\r\n\r\n")) as url:
+        error = refused(Http(5), url)
+    assert (error.cause, error.uncertain) == (Cause.OUTCOME_UNKNOWN, True)
+
+
+def test_a_body_that_breaks_off_keeps_its_status() -> None:
+    with raw_server(lambda connected: connected.sendall(b"HTTP/1.1 500 -\r\nContent-Length: 9\r\n\r\nshort")) as url:
+        assert Http(5).post(url, b"{}", {}).status == 500
+
+
+def test_an_endless_body_is_cut() -> None:
+    flood = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1_000_000
+
+    def talk(connected: socket.socket) -> None:
+        try:
+            connected.sendall(flood)
+        except OSError:
+            return
+
+    with raw_server(talk) as url:
+        http = Http(5)
+        answer = http.post(url, b"{}", {})
+        assert answer.status == 200
+        assert 0 < len(answer.body) <= 65_536
+        assert http.post(url, b"{}", {}).status == 200  # on a new connection
+
+
+def test_a_chunked_body_is_read() -> None:
+    chunked = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{"a"\r\n5\r\n: 1} \r\n0\r\n\r\n'
+    with raw_server(lambda connected: connected.sendall(chunked)) as url:
+        assert Http(5).post(url, b"{}", {}).json() == {"a": 1}
+
+
+def test_a_body_that_ends_with_the_connection_is_read() -> None:
+    with raw_server(lambda connected: connected.sendall(b"HTTP/1.0 200 OK\r\n\r\nok")) as url:
+        assert Http(5).post(url, b"{}", {}) == Answer(200, {}, b"ok")
+
+
+def test_an_interim_answer_is_not_the_answer() -> None:
+    said = b"HTTP/1.1 100 Continue\r\nX-Not: this\r\n\r\nHTTP/1.1 201 -\r\nContent-Length: 2\r\n\r\n{}"
+    with raw_server(lambda connected: connected.sendall(said)) as url:
+        assert Http(5).post(url, b"{}", {}) == Answer(201, {"content-length": "2"}, b"{}")
+
+
+@pytest.mark.parametrize(
+    "more", [b"HTTP/1.1 500 -\r\n", b"HTTP/1.1 500 -\r\nRetry-After: 9\r\nContent-Length: 0\r\n\r\n"]
+)
+def test_a_connection_on_which_more_came_than_was_asked_for_is_not_used_again(more: bytes) -> None:
+    ok = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    connections = []
+
+    def talk(connected: socket.socket) -> None:
+        connections.append(connected)
+        connected.sendall(ok + more)
+        connected.recv(65_536)
+
+    with raw_server(talk) as url:
+        http = Http(5)
+        assert [http.post(url, b"{}", {}) for _ in range(2)] == [Answer(200, {"content-length": "2"}, b"ok")] * 2
+        http.close()
+    assert len(connections) == 2
+
+
+def test_headers_without_end_leave_the_outcome_unknown() -> None:
+    def talk(connected: socket.socket) -> None:
+        try:
+            connected.sendall(b"HTTP/1.1 200 OK\r\n" + b"X-More: 1\r\n" * 100_000)
+        except OSError:
+            return
+
+    with raw_server(talk) as url:
+        error = refused(Http(5), url)
+    assert (error.cause, error.uncertain) == (Cause.OUTCOME_UNKNOWN, True)
+
+
+def test_a_redirect_is_not_followed() -> None:
+    with SlackFake() as slack:
+        slack.answer(status=307, headers=(("Location", slack.webhook("other")),))
+        assert post(Http(5), slack).status == 307
+        assert slack.asked == 1
+
+
+def test_a_certificate_nobody_vouches_for_is_refused_and_nothing_handed_over() -> None:
+    server, _ = tls_pair(trustme.CA())
+    with SlackFake(tls=server) as slack:
+        error = refused(Http(5), slack.webhook("x"))
+        assert (error.cause, error.outcome) == (Cause.CONNECTION, Outcome.TRANSIENT)
+        assert slack.requests == []
+
+
+def test_tls_with_a_trusted_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
+    server, trusted = tls_pair(trustme.CA())
+    monkeypatch.setenv("SSL_CERT_FILE", trusted)
+    with SlackFake(tls=server) as slack:
+        http = Http(5)
+        assert [post(http, slack).status for _ in range(3)] == [200, 200, 200]
+        assert slack.connections == 1
+
+
+def test_a_name_that_does_not_resolve_is_transient() -> None:
+    error = refused(Http(5), "http://no-such-host.invalid/")
+    assert (error.cause, error.outcome) == (Cause.CONNECTION, Outcome.TRANSIENT)
+
+
+def test_a_line_break_cannot_become_a_header() -> None:
+    with pytest.raises(ValueError, match="line break"):
+        Http(5).post("http://127.0.0.1:1/", b"", {"Authorization": "Bearer x\r\nX-Evil: 1"})
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        ("0", 0.0),
+        (" 1.5 ", 1.5),
+        ("999999999", 86_400.0),
+        ("", None),
+        (None, None),
+        ("soon", None),
+        ("-1", None),
+    ],
+)
+def test_retry_after_in_seconds(value: str | None, seconds: float | None) -> None:
+    assert retry_after(value) == seconds
+
+
+def test_retry_after_as_a_date() -> None:
+    moment = datetime.now(UTC) + timedelta(seconds=100)
+    wait = retry_after(format_datetime(moment, usegmt=True))
+    assert wait is not None
+    assert 0 < wait <= 100
+    assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
+    assert retry_after("Wed, 99 Oct 2015 07:28:00 GMT") is None
+    assert retry_after("Wed, 21 Oct 2015 07:28:00 +99999999999999999999") is None
+    assert retry_after("Wed, 21 Oct 99999999999 07:28:00 GMT") is None
+
+
+@given(st.text(alphabet="0123456789 :,+-.WedOctGMTZ()", max_size=80) | st.text(max_size=80))
+def test_no_retry_after_makes_it_fail(value: str) -> None:
+    wait = retry_after(value)
+    assert wait is None or 0 <= wait <= 86_400
+
+
+@pytest.mark.parametrize(
+    "value", ["9" * 60_000, "1." * 30_000, "Wed, " * 10_000, "1 Jan 0001 00:00:00 +9999", " " * 60_000]
+)
+def test_a_long_retry_after_costs_nothing(value: str) -> None:
+    before = time.thread_time()
+    assert retry_after(value) in {None, 0.0, 86_400.0}
+    assert time.thread_time() - before < 0.5

@@ -1,0 +1,166 @@
+"""The text of a mail: every end of a line, every header, and the identity that mail clients go by."""
+
+from __future__ import annotations
+
+import email
+from dataclasses import replace
+from email.header import decode_header, make_header
+from email.message import EmailMessage
+from email.policy import default
+from email.utils import parseaddr
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifications.channels.address import parse_sender
+from notifications.channels.email import Email
+from notifications.channels.mime import Mail, mime, written_sender
+from tests.notifications.channels.parts import Note
+
+SUBJECTS = ["Hello", "Grüße " * 40, "x" * 255, "ä" * 255, "=?utf-8?q?no?=", "日本語" * 80, "tab\there", ""]
+NAMES = [
+    "App",
+    "Äpp",
+    "Ä" + "b" * 59,
+    "ü" * 200,
+    "Ein sehr langer Name mit Umlauten wie ä, ö und ü, und noch viel länger",
+    "Shop, Inc.",
+    'The "best" Shop',
+    "a" * 200,
+    "日本語" * 60,
+    "=?utf-8?q?no?=",
+    "(brackets) <of> every: kind; @",
+]
+
+
+def parse(mail: bytes) -> EmailMessage:
+    return email.message_from_bytes(mail, policy=default)
+
+
+def written(**fields: str) -> bytes:
+    said = {"sender": "a@example.com", "receiver": "b@example.com", "subject": "Hi", "text": "Hello", "html": ""}
+    return mime(Mail(**(said | {"message_id": "<id@example.com>"} | fields)))
+
+
+def part(mail: EmailMessage, kind: str) -> str:
+    body = mail.get_body((kind,))
+    assert body is not None
+    content: str = body.get_content()
+    return content.replace("\r\n", "\n")
+
+
+def check_lines(mail: bytes) -> None:
+    assert mail.isascii()
+    assert mail.endswith(b"\r\n")
+    rest = mail.replace(b"\r\n", b"")
+    assert b"\n" not in rest
+    assert b"\r" not in rest
+    assert max(map(len, mail.split(b"\r\n"))) <= 998
+
+
+# Mail has no way to say a control character other than tab and line breaks in a text part.
+TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"], include_characters="\t\n"), max_size=2_000)
+
+
+@given(text=TEXT, html=TEXT, subject=st.text(st.characters(exclude_categories=["Cs", "C", "Z"]), max_size=255))
+def test_every_text_survives_the_mail(text: str, html: str, subject: str) -> None:
+    mail = written(subject=subject, text=text, html=html)
+    check_lines(mail)
+    parsed = parse(mail)
+    if html:  # of two parts, where the last line break of each belongs to the boundary
+        assert (part(parsed, "plain"), part(parsed, "html")) == (text, html)
+    else:
+        assert part(parsed, "plain") == text + "\n"
+    assert (parsed["Subject"] or "").strip() == subject
+
+
+def test_a_very_long_line_is_folded() -> None:
+    mail = written(text="x" * 250_000)
+    check_lines(mail)
+    assert part(parse(mail), "plain").rstrip("\n") == "x" * 250_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("address", ["app@example.com", f"{'a' * 60}@{'b' * 60}.{'c' * 60}.{'d' * 60}.example"])
+def test_a_senders_name_in_any_script(name: str, address: str) -> None:
+    sender = written_sender(name, address)
+    assert parse_sender(sender) == (name, address)
+    mail = written(sender=sender)
+    check_lines(mail)
+    said, read = parseaddr(email.message_from_bytes(mail)["From"])
+    assert (str(make_header(decode_header(said))), read) == (name, address)
+    raw = mail.partition(b"\r\nTo: ")[0].decode()
+    assert all(line and not line.isspace() for line in raw.split("\r\n"))
+    assert all(len(line) <= 76 or "=?" not in line for line in raw.split("\r\n")), "RFC 2047 2: an encoded word's line"
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_every_header_ends_its_lines_as_smtp_wants(subject: str) -> None:
+    mail = written(sender="Ä" * 100 + " <app@example.com>", subject=subject, html="<p>Hi</p>")
+    check_lines(mail)
+    names = [line.partition(b":")[0] for line in mail.partition(b"\r\n\r\n")[0].split(b"\r\n") if line[:1] != b" "]
+    assert names == [
+        *(b"From", b"To", b"Subject", b"Date", b"Message-ID", b"Auto-Submitted", b"MIME-Version", b"Content-Type")
+    ]
+
+
+def test_it_says_that_no_person_wrote_it() -> None:
+    assert parse(written())["Auto-Submitted"] == "auto-generated"
+
+
+# Identity.
+
+
+class Kept:
+    """A carrier that keeps what it was given."""
+
+    provider = "kept"
+
+    def __init__(self) -> None:
+        self.mails: list[Mail] = []
+
+    def carry(self, mail: Mail) -> str:
+        self.mails.append(mail)
+        return ""
+
+    def close(self) -> None: ...
+
+
+def ids(*notes: Note) -> list[str]:
+    carrier = Kept()
+    channel = Email(carrier, sender="App <app@example.com>", default_subject="Hi")
+    for note in notes:
+        channel.send(note)
+    return [mail.message_id for mail in carrier.mails]
+
+
+NOTE = Note("bob@example.com", "Hello", subject="Hi", html="<p>Hello</p>")
+
+
+def test_a_repetition_keeps_its_message_id() -> None:
+    first, second = ids(NOTE, replace(NOTE, receiver="bob@EXAMPLE.com"))
+    assert first == second
+    assert first.startswith(f"<{NOTE.id}@")
+    assert first.endswith(".example.com>")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"message": "Hallo"},
+        {"subject": "Hi!"},
+        {"html": ""},
+        {"html": "<p>Hallo</p>"},
+        {"subject": "", "message": "HiHello"},
+    ],
+)
+def test_a_changed_text_is_another_mail(changes: dict[str, Any]) -> None:
+    first, second = ids(NOTE, replace(NOTE, **changes))
+    assert first != second
+
+
+def test_two_notifications_are_two_mails() -> None:
+    first, second = ids(NOTE, Note("bob@example.com", "Hello", subject="Hi", html="<p>Hello</p>"))
+    assert first != second

@@ -1,0 +1,240 @@
+"""The claim: the one statement that decides who sends what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from django.db import connection
+
+from notifications.channels.outcomes import Cause
+from notifications.ledger import rows
+from notifications.ledger.rows import FinalRow, Unclaimable
+from notifications.messages.words import Reason, Status
+from notifications.models import Notification
+from tests.notifications.rows import claim, claim_one, ids, incoming, message, message_of, read, row, seconds_until
+
+pytestmark = pytest.mark.django_db
+on_postgresql = pytest.mark.postgresql
+
+
+@dataclass
+class Told:
+    """What the hooks were told, and whether that was inside a transaction."""
+
+    final: list[FinalRow] = field(default_factory=list)
+    unclaimable: list[Unclaimable] = field(default_factory=list)
+    inside: list[bool] = field(default_factory=list)
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+    heard = Told()
+
+    def on_final(rows: Any) -> None:
+        heard.final += rows
+        heard.inside.append(connection.in_atomic_block)
+
+    def on_unclaimable(records: Any) -> None:
+        heard.unclaimable += records
+        heard.inside.append(connection.in_atomic_block)
+
+    monkeypatch.setattr(rows, "on_final", [on_final])
+    monkeypatch.setattr(rows, "on_unclaimable", [on_unclaimable])
+    return heard
+
+
+def test_a_new_record_becomes_a_row_that_is_sending() -> None:
+    said = message(subject="s", html="<b>h</b>", user="7", reference="r", category="c", priority="bulk")
+    record = incoming(said, partition=3, offset=77)
+    (claimed,) = rows.claim([record], owner="me", lease=60)
+    found = read(said.id)
+    assert message_of(found) == said
+    assert (found.status, found.owner, found.claims, found.attempts) == (Status.SENDING, "me", 1, 0)
+    assert (found.topic, found.partition, found.offset, found.trace_id) == (said.topic, 3, 77, record.trace_id)
+    assert found.receiver_hash == said.receiver_hash
+    assert 55 < (seconds_until("lease_until", said.id) or 0) <= 60
+    assert (claimed.id, claimed.generation, claimed.claims, claimed.owner) == (said.id, 0, 1, "me")
+    assert (claimed.receiver, claimed.subject, claimed.html) == ("ann@example.com", "s", "<b>h</b>")
+    assert claimed.accepted_at == pytest.approx(said.accepted_at.timestamp())
+    assert claimed.expires_in is None
+
+
+def test_a_queued_row_is_claimed_and_its_claims_grow() -> None:
+    queued = row(claims=4, attempts=2, reason=Reason.RETRY, handed_at="2026-01-01T00:00:00Z")
+    claimed = claim_one(message_of(queued))
+    assert (claimed.claims, claimed.attempts, claimed.reason) == (5, 2, Reason.RETRY)
+    found = read(queued.id)
+    assert (found.status, found.claims, found.handed_at) == (Status.SENDING, 5, None)
+
+
+@pytest.mark.parametrize("status", sorted(set(Status) - {Status.QUEUED, Status.SENDING}))
+def test_a_row_that_is_not_queued_is_skipped_and_unchanged(status: Status) -> None:
+    """Also an outbox row: the scheduler publishes it."""
+    there = row(status)
+    assert claim(message_of(there)) == []
+    assert message_of(read(there.id)) == message_of(there)
+    assert (read(there.id).status, read(there.id).claims) == (status, 0)
+
+
+def test_a_row_that_is_sending_elsewhere_is_skipped() -> None:
+    claimed = claim_one()
+    assert claim(message(id=claimed.id), owner="other") == []
+    assert (read(claimed.id).owner, read(claimed.id).claims) == ("batch-1", 1)
+
+
+@pytest.mark.parametrize("generation", [0, 2])
+def test_a_record_of_another_generation_is_skipped(generation: int) -> None:
+    there = row(generation=1)
+    assert claim(message(id=there.id, generation=generation)) == []
+    assert read(there.id).status == Status.QUEUED
+
+
+def test_the_same_owner_gets_the_same_rows_again() -> None:
+    """The answer to its COMMIT may have been lost."""
+    batch = [message() for _ in range(3)]
+    first = claim(*batch)
+    again = claim(*batch)
+    assert ids(again) == ids(first) == ids(batch)
+    assert [claimed.claims for claimed in again] == [1, 1, 1], "no second claim"
+
+
+def test_one_row_for_two_records_of_one_id_with_the_highest_generation() -> None:
+    there = row(generation=1)
+    old, new = message(id=there.id), message(id=there.id, generation=1)
+    for batch in ([old, new], [new, old]):
+        (claimed,) = claim(*batch)
+        assert claimed.generation == 1
+    twice = message()
+    assert len(claim(twice, twice)) == 1
+
+
+def test_what_is_sent_is_the_row_and_not_the_record() -> None:
+    """A receiver repaired before its replay must be used."""
+    there = row(receiver="old@example.com")
+    record = message_of(there)
+    Notification.objects.filter(id=there.id).update(receiver="new@example.com", message="edited")
+    claimed = claim_one(record)
+    assert (claimed.receiver, claimed.message) == ("new@example.com", "edited")
+
+
+def test_the_order_of_the_batch_is_kept() -> None:
+    queued = [row() for _ in range(10)]
+    batch = [message() for _ in range(10)] + [message_of(one) for one in queued]
+    batch = batch[::-2] + batch[::2][:9]
+    order = list(dict.fromkeys(one.id for one in batch))
+    assert ids(claim(*batch)) == order
+
+
+def test_the_time_left_is_that_of_the_database() -> None:
+    there = row(expires_at="2999-01-01T00:00:00Z")
+    assert (claim_one(message_of(there)).expires_in or 0) > 10**9
+    gone = row(expires_at="2020-01-01T00:00:00Z")
+    assert (claim_one(message_of(gone)).expires_in or 0) < 0
+
+
+def test_inserting_a_row_that_is_there_is_success() -> None:
+    said = message()
+    rows.insert([(said, "")], Status.QUEUED)
+    claim_one(said)
+    rows.insert([(said, ""), (message(), "ab" * 16)], Status.ACCEPTED)
+    assert read(said.id).status == Status.SENDING
+    outbox = Notification.objects.get(status=Status.ACCEPTED)
+    assert outbox.trace_id == "ab" * 16
+    assert -5 < (seconds_until("due_at", outbox.id) or 0) <= 0
+
+
+# Each decodes if it ever got past from_record, and each failed a whole statement once.
+POISON = {
+    "lone surrogate": lambda: message(message="\ud800"),
+}
+ONLY_POSTGRESQL = {
+    "NUL": lambda: message(message="a\x00b"),
+    "too long": lambda: message(subject="x" * 256),
+    "out of range": lambda: message(generation=2**40),
+    "huge number": lambda: message(generation=2**70),
+}
+poisons = [
+    *(pytest.param(make, id=name) for name, make in POISON.items()),
+    *(pytest.param(make, id=name, marks=on_postgresql) for name, make in ONLY_POSTGRESQL.items()),
+]
+
+
+@pytest.mark.parametrize("make", poisons)
+def test_the_culprit_of_a_batch_is_refused_and_the_others_are_claimed(make: Any, told: Told) -> None:
+    batch = [incoming(message()) for _ in range(100)]
+    batch[37] = incoming(make(), offset=4711, value=b"poison")
+    claimed = rows.claim(batch, owner="me", lease=60)
+    assert ids(claimed) == [record.message.id for record in (*batch[:37], *batch[38:])]
+    (refused,) = told.unclaimable
+    assert (refused.cause, refused.offset, refused.value) == (Cause.REFUSED_BY_DATABASE, 4711, b"poison")
+    assert refused.error
+    assert told.inside == [True]
+
+
+def test_a_batch_of_nothing_but_culprits(told: Told) -> None:
+    assert claim(*(message(message="\ud800") for _ in range(7))) == []
+    assert len(told.unclaimable) == 7
+    assert Notification.objects.count() == 0
+
+
+def unreadable(id: UUID | None = None) -> Unclaimable:
+    return Unclaimable(Cause.UNDECODABLE, "why", "EMAIL", "t", 0, 5, b"{", id)
+
+
+def test_an_unreadable_record_is_told_with_the_claims_of_the_others(told: Told) -> None:
+    good = message()
+    claimed = rows.claim([incoming(good)], owner="me", lease=60, unreadable=[unreadable()])
+    assert ids(claimed) == [good.id]
+    assert told.unclaimable == [unreadable()]
+    assert told.inside == [True]
+
+
+def test_the_queued_row_of_an_unreadable_record_ends(told: Told) -> None:
+    """Else it would stay queued for ever: its record is read once."""
+    queued, sending = row(attempts=2), claim_one()
+    records = [unreadable(queued.id), unreadable(sending.id), unreadable()]
+    assert rows.claim([], owner="me", lease=60, unreadable=records) == []
+    found = read(queued.id)
+    assert (found.status, found.last_cause, found.last_error) == (Status.DEAD, Cause.UNDECODABLE, "why")
+    assert found.settled_at is not None
+    assert [(final.id, final.cause, final.attempts) for final in told.final] == [(queued.id, Cause.UNDECODABLE, 2)]
+    assert told.unclaimable == records[1:]
+    assert read(sending.id).status == Status.SENDING
+
+
+def test_claims_and_dead_letters_are_one_transaction(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_records: Any) -> None:
+        raise RuntimeError("the letter cannot be written")
+
+    monkeypatch.setattr(rows, "on_unclaimable", [fail])
+    with pytest.raises(RuntimeError):
+        rows.claim([incoming(message())], owner="me", lease=60, unreadable=[unreadable()])
+    assert Notification.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "longest", "cleaned"),
+    [("a\x00b", 9, "ab"), ("\ud800x", 9, "?x"), ("abcdef", 3, "abc"), ("", 9, ""), ("ünï", 9, "ünï")],
+)
+def test_text_is_cleaned_before_it_goes_near_a_column(text: str, longest: int, cleaned: str) -> None:
+    assert rows.clean(text, longest) == cleaned
+
+
+def test_claims_never_shrink_over_a_whole_life() -> None:
+    from notifications.ledger.settle import Settlement, settle
+    from notifications.ledger.verdicts import put_back, sent
+
+    said = message()
+    seen: list[int] = []
+    for verdict in (put_back(Reason.PARKED), put_back(Reason.HANDED_BACK), sent("x")):
+        claimed = claim_one(said, owner=f"owner-{len(seen)}")
+        seen.append(claimed.claims)
+        settle([Settlement(claimed, verdict)])
+        seen.append(read(said.id).claims)
+        Notification.objects.filter(id=said.id, status=Status.WAITING).update(status=Status.QUEUED)
+    assert seen == [1, 1, 2, 2, 3, 3]
+    assert msgspec.structs.replace(message_of(read(said.id)), v=1) == said

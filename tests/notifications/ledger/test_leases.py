@@ -1,0 +1,169 @@
+"""Leases: renewed while the sender lives, marked before a hand-over, swept when it died."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from notifications.channels import SendError
+from notifications.channels.outcomes import Cause, Outcome
+from notifications.ledger import due, verdicts
+from notifications.ledger.settle import Settlement, mark_handed, renew, settle
+from notifications.messages.words import Reason, Status
+from notifications.models import Attempt, Category, Notification
+from tests.notifications.rows import ago, claim, claim_one, ids, message, message_of, read, seconds_until
+
+pytestmark = pytest.mark.django_db
+SCHEDULE = (30.0, 120.0)
+
+
+def pass_leases(*claims: Any) -> None:
+    Notification.objects.filter(id__in=ids(claims)).update(lease_until=ago(1))
+
+
+@pytest.fixture
+def hold() -> str:
+    return str(Category.objects.create(name="invoice", on_uncertain=Category.OnUncertain.HOLD).name)
+
+
+def test_a_renewal_moves_the_lease() -> None:
+    claims = claim(message(), message(), lease=5)
+    assert renew(claims, lease=60) == set(ids(claims))
+    for claimed in claims:
+        assert 55 < (seconds_until("lease_until", claimed.id) or 0) <= 60
+
+
+def test_a_renewal_revives_a_passed_lease_while_nobody_took_the_row() -> None:
+    claimed = claim_one()
+    pass_leases(claimed)
+    assert renew([claimed], lease=60) == {claimed.id}
+    assert due.sweep(SCHEDULE, 10) == 0
+
+
+def test_no_renewal_after_another_claim() -> None:
+    claimed, other = claim(message(), message())
+    settle([Settlement(claimed, verdicts.put_back(Reason.HANDED_BACK))])
+    Notification.objects.filter(id=claimed.id).update(status=Status.QUEUED)
+    newer = claim_one(message_of(read(claimed.id)), owner="batch-2")
+    until = read(claimed.id).lease_until
+    assert renew([claimed, other], lease=600) == {other.id}
+    assert read(claimed.id).lease_until == until
+    assert renew([newer], lease=600) == {newer.id}
+
+
+@pytest.mark.parametrize("change", [{"generation": 1}, {"claims": 2}, {"owner": "other"}, {"status": Status.WAITING}])
+def test_a_renewal_needs_the_whole_fence_and_the_owner(change: dict[str, Any]) -> None:
+    claimed = claim_one()
+    Notification.objects.filter(id=claimed.id).update(**change)
+    assert renew([claimed], lease=600) == set()
+    assert (seconds_until("lease_until", claimed.id) or 0) <= 60
+
+
+def test_a_hand_over_is_noted_while_the_fence_matches() -> None:
+    claimed, stale = claim(message(), message())
+    Notification.objects.filter(id=stale.id).update(claims=2)
+    assert mark_handed([claimed, stale]) == {claimed.id}
+    assert -5 < (seconds_until("handed_at", claimed.id) or 0) <= 0
+    assert read(stale.id).handed_at is None
+
+
+def test_the_sweep_settles_what_a_dead_sender_left() -> None:
+    dead, alive = claim(message(), message())
+    pass_leases(dead)
+    assert due.sweep(SCHEDULE, 10) == 1
+    found = read(dead.id)
+    assert (found.status, found.reason, found.attempts, found.uncertain_count) == (
+        Status.WAITING,
+        Reason.UNCERTAIN,
+        1,
+        1,
+    )
+    assert 29 < (seconds_until("due_at", dead.id) or 0) <= 33
+    attempt = Attempt.objects.get()
+    assert (attempt.cause, attempt.outcome) == (Cause.LEASE_EXPIRED, Outcome.UNCERTAIN)
+    assert read(alive.id).status == Status.SENDING
+
+
+def test_a_swept_row_without_retries_left_is_dead_as_unknown() -> None:
+    claimed = claim_one()
+    Notification.objects.filter(id=claimed.id).update(attempts=len(SCHEDULE))
+    pass_leases(claimed)
+    assert due.sweep(SCHEDULE, 10) == 1
+    assert (read(claimed.id).status, read(claimed.id).last_cause) == (Status.DEAD, Cause.OUTCOME_UNKNOWN)
+
+
+def test_in_a_hold_category_only_what_was_handed_over_is_held(hold: str) -> None:
+    handed, unhanded = claim(message(category=hold), message(category=hold))
+    assert mark_handed([handed]) == {handed.id}
+    pass_leases(handed, unhanded)
+    assert due.sweep(SCHEDULE, 10) == 2
+    assert (read(handed.id).status, read(handed.id).attempts) == (Status.HELD, 1)
+    found = read(unhanded.id)
+    assert (found.status, found.reason, found.attempts) == (Status.WAITING, Reason.HANDED_BACK, 0)
+    assert Attempt.objects.filter(cause=Cause.LEASE_EXPIRED).count() == 2
+
+
+def test_a_new_claim_forgets_the_hand_over_of_the_last(hold: str) -> None:
+    claimed = claim_one(message(category=hold))
+    mark_handed([claimed])
+    settle([Settlement(claimed, verdicts.put_back(Reason.PARKED))])
+    Notification.objects.filter(id=claimed.id).update(status=Status.QUEUED)
+    claim_one(message_of(read(claimed.id)), owner="batch-2")
+    assert read(claimed.id).handed_at is None
+
+
+def test_the_sweep_takes_the_longest_passed_first_and_no_more_than_asked() -> None:
+    claims = claim(*(message() for _ in range(5)))
+    for place, claimed in enumerate(claims):
+        Notification.objects.filter(id=claimed.id).update(lease_until=ago(100 - place))
+    assert due.sweep(SCHEDULE, 2) == 2
+    assert [read(claimed.id).status for claimed in claims] == [Status.WAITING] * 2 + [Status.SENDING] * 3
+
+
+def test_a_sender_that_settles_after_the_sweep_is_late() -> None:
+    claimed = claim_one()
+    pass_leases(claimed)
+    due.sweep(SCHEDULE, 10)
+    failed = verdicts.failed(SendError(Cause.TIMEOUT), attempts=0, hold=False, schedule=SCHEDULE)
+    assert settle([Settlement(claimed, failed)]) == set()
+    assert settle([Settlement(claimed, verdicts.sent("late"))]) == {claimed.id}
+    assert read(claimed.id).status == Status.SENT
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_worker_whose_clock_is_an_hour_off_moves_nothing(
+    monkeypatch: pytest.MonkeyPatch, worker_clock: Callable[[float], None], hours: int
+) -> None:
+    """Leases and due times are the database's."""
+    said = message()
+    worker_clock(3600 * hours)
+    claimed = claim_one(said)
+    assert 55 < (seconds_until("lease_until", said.id) or 0) <= 60
+    assert due.sweep(SCHEDULE, 10) == 0
+    renew([claimed], lease=40)
+    assert 35 < (seconds_until("lease_until", said.id) or 0) <= 40
+    failed = verdicts.failed(SendError(Cause.TIMEOUT), attempts=0, hold=False, schedule=(30.0,))
+    settle([Settlement(claimed, failed, "EMAIL")])
+    assert 29 < (seconds_until("due_at", said.id) or 0) <= 33
+    assert due.take_due("me", 10) == []
+
+
+@pytest.fixture
+def worker_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Sets this process's wall clock off by so many seconds; the database keeps the true time."""
+    import time
+
+    true_time, true_now = time.time, timezone.now
+
+    def set_off(seconds: float) -> None:
+        def now() -> datetime:
+            return true_now() + timedelta(seconds=seconds)
+
+        monkeypatch.setattr(time, "time", lambda: true_time() + seconds)
+        monkeypatch.setattr(timezone, "now", now)
+
+    return set_off

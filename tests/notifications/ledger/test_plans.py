@@ -1,0 +1,206 @@
+"""The plans of the hot statements on PostgreSQL: each must find its rows, never walk an index or the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from notifications.channels import SendError
+from notifications.channels.outcomes import Cause
+from notifications.ledger import due, verdicts
+from notifications.ledger.rows import TABLE, Claimed
+from notifications.ledger.settle import Settlement, mark_handed, renew, settle
+from notifications.messages.message import receiver_hash
+from notifications.messages.words import Status
+from notifications.models import Notification
+from project.web.paging import NewestFirst
+from tests.notifications.api.conftest import Api, issue, keys_required, said
+from tests.notifications.rows import ago, claim, message, row
+
+__all__ = ["keys_required"]
+pytestmark = [pytest.mark.postgresql, pytest.mark.django_db]
+WALKED = {"ledger_lease", "ledger_queue", "ledger_rare_status", "ledger_due", "ledger_deferred"}
+ROWS = 20_000
+
+
+@pytest.fixture
+def full_ledger(db: None) -> None:
+    """20,000 rows sent, and 2,000 each sending, waiting and queued, with statistics."""
+    templates = [
+        row(Status.SENT),
+        row(Status.SENDING, owner="o", lease_until=ago(-60)),
+        row(Status.WAITING, due_at=ago(-3600)),
+        row(Status.QUEUED),
+    ]
+    columns = [field.column for field in Notification._meta.concrete_fields if field.column != "id"]
+    quoted = ", ".join(f'"{column}"' for column in columns)
+    hashed = quoted.replace('"receiver_hash"', "md5(n::text)")
+    with connection.cursor() as cursor:
+        for template, count in zip(templates, (ROWS, 2000, 2000, 2000), strict=True):
+            cursor.execute(
+                f"INSERT INTO {TABLE} (id, {quoted}) SELECT gen_random_uuid(), {hashed}"
+                f" FROM {TABLE}, generate_series(1, {count}) AS n WHERE id = %s",
+                [template.id],
+            )
+        cursor.execute(f"ANALYZE {TABLE}")
+
+
+Explain = Callable[[Callable[[], Any]], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def explain(full_ledger: None) -> Iterator[Explain]:
+    """The plan nodes of every statement on the ledger that `work` runs."""
+
+    def explained(work: Callable[[], Any]) -> list[dict[str, Any]]:
+        plans: list[Any] = []
+
+        def wrapper(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            if TABLE in sql:
+                with connection.connection.cursor() as cursor:
+                    cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
+                    plans.append(cursor.fetchone()[0][0]["Plan"])
+            return execute(sql, params, many, context)
+
+        with connection.execute_wrapper(wrapper):
+            work()
+        assert plans
+        return [node for plan in plans for node in _nodes(plan)]
+
+    yield explained
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for inner in plan.get("Plans", []):
+        yield from _nodes(inner)
+
+
+def indexes(nodes: list[dict[str, Any]]) -> set[str]:
+    return {node["Index Name"] for node in nodes if "Index Name" in node}
+
+
+def assert_no_scan(nodes: list[dict[str, Any]]) -> None:
+    assert [node for node in nodes if node["Node Type"] == "Seq Scan" and node["Relation Name"] == TABLE] == []
+
+
+def a_batch() -> list[Claimed]:
+    return claim(*(message() for _ in range(500)))
+
+
+PRIMARY = f"{TABLE}_pkey"
+
+
+def test_the_claim_is_decided_by_the_primary_key(explain: Explain) -> None:
+    nodes = explain(a_batch)
+    (insert,) = [node for node in nodes if node["Node Type"] == "ModifyTable"]
+    assert insert["Conflict Arbiter Indexes"] == [PRIMARY]
+    assert insert["Conflict Resolution"] == "UPDATE"
+    assert_no_scan(nodes)
+    assert not indexes(nodes) & WALKED
+
+
+FAILED = verdicts.failed(SendError(Cause.TIMEOUT), attempts=0, hold=False, schedule=(9.0,))
+
+
+@pytest.mark.parametrize("verdict", [verdicts.sent("x"), FAILED], ids=["sent", "failed"])
+def test_settling_finds_its_rows_by_the_primary_key(explain: Explain, verdict: verdicts.Verdict) -> None:
+    claims = a_batch()
+    nodes = explain(lambda: settle([Settlement(one, verdict) for one in claims]))
+    assert indexes(nodes) == {PRIMARY}
+    assert_no_scan(nodes)
+
+
+@pytest.mark.parametrize("work", [lambda claims: renew(claims, lease=60), mark_handed], ids=["renew", "mark_handed"])
+def test_renewing_and_noting_find_their_rows_by_the_primary_key(explain: Explain, work: Any) -> None:
+    claims = a_batch()
+    nodes = explain(lambda: work(claims))
+    assert indexes(nodes) == {PRIMARY}
+    assert_no_scan(nodes)
+
+
+def test_marking_what_was_published_finds_its_rows_by_the_primary_key(explain: Explain) -> None:
+    batch = [one.message.id for one in due.take_due("me", 500)] or [message().id for _ in range(500)]
+    nodes = explain(lambda: due.mark_published("me", batch))
+    assert indexes(nodes) == {PRIMARY}
+    assert_no_scan(nodes)
+
+
+SCHEDULERS: list[tuple[Callable[[], Any], set[str]]] = [
+    (lambda: due.take_due("me", 500), {"ledger_due", "ledger_lease"}),
+    (lambda: due.expire(500), {"ledger_due"}),
+    (lambda: due.give_up(60, 500), {"ledger_deferred"}),
+    (lambda: due.sweep((1.0,), 500), {"ledger_lease"}),
+    (lambda: due.queued("EMAIL", "transactional", 500), {"ledger_queue"}),
+    (lambda: due.queued("EMAIL", "transactional", 500, ahead=True), {"ledger_queue"}),
+    (Notification.objects.overdue_seconds, {"ledger_due"}),
+]
+
+
+def test_what_the_scheduler_looks_for_is_found_by_its_index(explain: Explain) -> None:
+    for work, index in SCHEDULERS:
+        nodes = explain(work)
+        assert indexes(nodes) - {PRIMARY} == index
+        assert_no_scan(nodes)
+
+
+def test_the_lists_of_the_api_and_the_admin_use_an_index(explain: Explain) -> None:
+    everything = Notification.objects.all
+    lists = [
+        (everything(), PRIMARY),
+        (everything().since(ago(3600)).until(ago(0)), PRIMARY),
+        (everything().filter(receiver_hash__in=["a" * 32, "b" * 32]), "ledger_receiver"),
+        (everything().filter(user="7"), "ledger_user"),
+        (everything().filter(reference="r"), "ledger_reference"),
+        (everything().filter(status=Status.DEAD), "ledger_rare_status"),
+        (everything().filter(id=message().id), PRIMARY),
+    ]
+    for rows, index in lists:
+        nodes = explain(partial(list, rows.order_by("-id")[:51]))
+        assert indexes(nodes) == {index}
+        assert_no_scan(nodes)
+
+
+@pytest.mark.usefixtures("full_ledger", "keys_required")
+def test_a_client_without_rows_reads_no_more_than_a_page_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever index its filters lead to: all rows there are another client's."""
+    monkeypatch.setattr(NewestFirst, "most_read", 500)
+    number, address = "+4915112345678", receiver_hash("SMS", "+4915112345678")
+    Notification.objects.filter(status=Status.SENT).update(reference="r", user="7", receiver_hash=address)
+    Notification.objects.filter(status=Status.WAITING).update(reference="r", status=Status.DEAD)
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {TABLE}")
+    api = Api(issue("read", "users", client="without rows"))
+    api.get("/notifications")  # the API key is read
+    by_one: list[dict[str, str]] = [{}, {"type": "SMS"}, {"reference": "r"}, {"user": "7"}, {"receiver": number}]
+    others = [{"status": "sent"}, {"status": "dead"}, {"reference": "r", "status": "dead"}]
+    for query in [*by_one, *others, {"since": "2020-01-01T00:00:00Z"}]:
+        answer, read = rows_read(partial(api.get, "/notifications", **query))
+        assert said(answer)["results"] == []
+        assert said(answer)["next"]
+        assert read <= 3 * 500, query
+
+
+def rows_read(work: Callable[[], Any]) -> tuple[Any, int]:
+    """What `work` gives, and how many rows of the ledger its statements looked at."""
+    read = 0
+
+    def wrapper(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        nonlocal read
+        if TABLE in sql:
+            with connection.connection.cursor() as cursor:
+                cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", params)
+                nodes = _nodes(cursor.fetchone()[0][0]["Plan"])
+                read += sum(
+                    node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+                    for node in nodes
+                    if "Relation Name" in node
+                )
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(wrapper):
+        return work(), read

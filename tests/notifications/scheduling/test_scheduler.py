@@ -1,0 +1,182 @@
+"""A round of the scheduler: what it does with what the broker acknowledged, and what it may sweep."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+from pytest_django import Settings
+
+from dlq.models import DeadLetter
+from notifications.brokers.base import AWAY, DURABLE, Broker, Fate, Outbound
+from notifications.ledger import due
+from notifications.ledger.due import REPUBLISH_AFTER
+from notifications.messages.message import from_record, id_in, topic_of
+from notifications.messages.words import Status
+from notifications.models import Attempt, Notification, WorkerHeartbeat
+from notifications.scheduling import scheduler
+from notifications.scheduling.scheduler import Scheduler, worker_name
+from project import metrics
+from tests.notifications.rows import ago, claim_one, read, row, seconds_until
+
+pytestmark = pytest.mark.django_db
+
+
+class Topic:
+    """Acknowledges, or not; what it got, and what the ledger said at that time."""
+
+    def __init__(self, fate: Fate = DURABLE, fates: dict[UUID, Fate] | None = None) -> None:
+        self.fate = fate
+        self.fates = fates or {}
+        self.records: list[Outbound] = []
+        self.seen: list[tuple[str, str | None]] = []
+
+    def publish(self, records: Sequence[Outbound]) -> list[Fate]:
+        for record in records:
+            id = id_in(record.value)
+            assert id
+            found = read(id)
+            self.seen.append((found.status, found.owner))
+        self.records += records
+        return [self.fates.get(record.message.id, self.fate) if record.message else self.fate for record in records]
+
+    def lags(self) -> dict[str, int]:
+        return {"notifications.email": 7}
+
+
+def open_scheduler(topic: Topic) -> Scheduler:
+    return Scheduler(cast("Broker", topic))
+
+
+def test_rows_are_leased_then_published_then_marked() -> None:
+    waiting = row(Status.WAITING, due_at=ago(1), claims=1, trace_id="ab" * 16)
+    topic = Topic()
+    assert open_scheduler(topic).round() == 1
+    (record,) = topic.records
+    assert topic.seen[0][0] == Status.QUEUED
+    assert (topic.seen[0][1] or "").startswith("scheduler-")
+    assert (record.origin, record.topic) == ("retry", from_record(record.value).topic)
+    assert record.traceparent.startswith("00-" + "ab" * 16)
+    found = read(waiting.id)
+    assert (found.status, found.owner, found.lease_until) == (Status.QUEUED, None, None)
+
+
+def test_a_round_that_large_texts_cut_short_is_followed_by_another_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(due, "ROUND_BYTES", 2500)
+    for _ in range(8):
+        row(Status.WAITING, due_at=ago(1), claims=1, message="x" * 1000)
+    row(Status.WAITING, due_at=ago(0), claims=1)
+    topic = Topic()
+    there = open_scheduler(topic)
+    rounds = [there.round()]
+    while there._more:
+        rounds.append(there.round())
+    assert rounds[:3] == [3, 3, 3]
+
+
+def test_what_was_not_acknowledged_keeps_its_lease_and_is_taken_again_when_it_passes() -> None:
+    outbox = row(Status.ACCEPTED, due_at=ago(1))
+    deaf = Topic(AWAY)
+    assert open_scheduler(deaf).round() == 1
+    assert 0 < (seconds_until("lease_until", outbox.id) or 0) <= REPUBLISH_AFTER
+    topic = Topic()
+    assert open_scheduler(topic).round() == 0
+    Notification.objects.update(lease_until=ago(1))
+    assert open_scheduler(topic).round() == 1
+    assert topic.records[0].origin == "outbox"
+    assert claim_one(from_record(topic.records[0].value)).id == outbox.id
+
+
+def test_what_kafka_refuses_for_good_dies_with_the_reason_and_the_rest_goes_on() -> None:
+    rows = [row(Status.ACCEPTED, due_at=ago(1)), row(Status.WAITING, due_at=ago(1), claims=1)]
+    fates = {rows[0].id: Fate(durable=False, refused=True, why="It is too large."), rows[1].id: DURABLE}
+    topic = Topic(fates=fates)
+    assert open_scheduler(topic).round() == 2
+    dead, published = read(rows[0].id), read(rows[1].id)
+    assert (dead.status, dead.last_cause, dead.last_error) == (Status.DEAD, "refused-by-kafka", "It is too large.")
+    assert (dead.owner, dead.lease_until, dead.due_at) == (None, None, None)
+    assert dead.settled_at
+    assert [letter.notification_id for letter in DeadLetter.objects.all()] == [dead.id]
+    assert (published.status, published.lease_until) == (Status.QUEUED, None)
+    Notification.objects.filter(lease_until__isnull=False).update(lease_until=ago(1))
+    assert open_scheduler(topic).round() == 0, "nothing is published again"
+
+
+def test_what_is_taken_and_not_acknowledged_still_counts_as_outbox() -> None:
+    row(Status.ACCEPTED, due_at=ago(1))
+    row(Status.ACCEPTED, due_at=ago(-60))
+    open_scheduler(Topic(AWAY)).round()
+    assert Notification.objects.outbox().count() == 1
+    assert metrics.outbox_depth._value.get() == 2
+
+
+def test_the_lag_of_every_topic_is_shown() -> None:
+    open_scheduler(Topic()).round()
+    assert metrics.consumer_lag.labels("notifications.email")._value.get() == 7
+
+
+def test_expired_rows_are_not_published() -> None:
+    row(Status.WAITING, due_at=ago(1), expires_at=ago(1))
+    topic = Topic()
+    assert open_scheduler(topic).round() == 0
+    assert topic.records == []
+
+
+def test_nothing_is_swept_until_the_database_was_up_for_a_lease(settings: Settings) -> None:
+    """After an outage every lease has passed, and every sender is alive."""
+    claimed = claim_one()
+    Notification.objects.update(lease_until=ago(1))
+    settings.LEASE_SECONDS = 3600
+    open_scheduler(Topic()).round()
+    assert read(claimed.id).status == Status.SENDING
+    settings.LEASE_SECONDS = 0
+    open_scheduler(Topic()).round()
+    assert read(claimed.id).status == Status.WAITING
+    assert Attempt.objects.count() == 1
+
+
+def test_it_says_that_it_is_alive_and_does_others_chores(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[Any] = []
+    monkeypatch.setattr(scheduler, "chores", [done.append])
+    WorkerHeartbeat.objects.create(worker="gone:1", kind="sender", started_at=ago(9999), seen_at=ago(9999))
+    topic = Topic()
+    open_scheduler(topic).round()
+    assert done == [topic]
+    assert [beat.kind for beat in WorkerHeartbeat.objects.all()] == ["scheduler"]
+
+
+def test_a_row_of_a_channel_that_is_not_registered_stops_no_other(settings: Settings) -> None:
+    """As in a rolling deployment that adds one, or after one was removed."""
+    stranger = row(Status.WAITING, due_at=ago(2), claims=1, channel="PUSH")
+    known = row(Status.WAITING, due_at=ago(1), claims=1)
+    topic = Topic()
+    assert open_scheduler(topic).round() == 2
+    topics = {id_in(record.value): record.topic for record in topic.records}
+    assert topics == {stranger.id: topic_of("PUSH", "transactional"), known.id: topic_of("EMAIL", "transactional")}
+
+
+def test_a_worker_is_named_as_no_other_process_ever_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In containers the host may be the same, and each process has the id 1."""
+    monkeypatch.setattr("socket.gethostname", lambda: "h" * 255)
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    scheduler._mark.cache_clear()
+    before = worker_name("sender")
+    assert worker_name("sender") == before
+    assert len(before) <= 100
+    scheduler._mark.cache_clear()  # as in another process, which has nothing of this one
+    assert worker_name("sender") != before
+
+
+def test_a_forked_child_is_another_worker() -> None:
+    reading, writing = os.pipe()
+    parent = worker_name("sender").split(":")[2]
+    if (child := os.fork()) == 0:
+        os.write(writing, worker_name("sender").split(":")[2].encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reading, 100).decode() != parent
+    os.close(reading)
+    os.close(writing)

@@ -1,0 +1,103 @@
+"""Rows and people for the tests of the support desk, made directly."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+import uuid_utils.compat
+from django.contrib.auth.models import Permission
+from django.utils import timezone
+
+from dlq.models import DeadLetter
+from notifications.channels.outcomes import Cause, Outcome
+from notifications.messages.message import receiver_hash
+from notifications.messages.words import Status
+from notifications.models import Attempt, Notification
+from users.models import User
+
+PASSWORD = "a-long-enough-password-7"
+_number = count(1)
+
+
+def notification(**fields: Any) -> Notification:
+    """A row of the ledger: dead, unless `fields` say otherwise."""
+    id: UUID = fields.pop("id", None) or uuid_utils.compat.uuid7()
+    given: dict[str, Any] = {
+        "channel": "EMAIL",
+        "receiver": f"receiver{next(_number)}@example.org",
+        "message": "Hello",
+        "client": "shop",
+        "status": Status.DEAD,
+        "attempts": 6,
+        "claims": 6,
+        "last_cause": Cause.CONNECTION,
+        "last_error": "refused",
+        "accepted_at": timezone.now() - timedelta(hours=3),
+        "settled_at": timezone.now(),
+    } | fields
+    given.setdefault("receiver_hash", receiver_hash(given["channel"], given["receiver"]))
+    return Notification.objects.create(id=id, **given)
+
+
+def letter(*, state: str = "open", **fields: Any) -> DeadLetter:
+    """An open letter with its notification and one attempt."""
+    row = notification(**fields)
+    Attempt.objects.create(
+        notification=row,
+        generation=row.generation,
+        number=row.claims,
+        at=timezone.now() - timedelta(minutes=1),
+        outcome=Outcome.TRANSIENT,
+        cause=row.last_cause,
+        error=row.last_error,
+        milliseconds=12,
+    )
+    return DeadLetter.objects.create(
+        notification=row,
+        state=state,
+        channel=row.channel,
+        cause=row.last_cause,
+        error=row.last_error,
+        attempts=row.attempts,
+        topic="notifications.email",
+        partition=1,
+        offset=next(_number),
+    )
+
+
+def unreadable(raw: bytes) -> DeadLetter:
+    """An open letter for a record that could not be read."""
+    return DeadLetter.objects.create(
+        channel="EMAIL",
+        cause=Cause.UNDECODABLE,
+        error="JSON is malformed",
+        raw=raw,
+        topic="notifications.email",
+        partition=0,
+        offset=next(_number),
+    )
+
+
+def superuser(name: str, password: str | None = None) -> User:
+    """Without a password, whose hashing takes time, only a test's own client can log in."""
+    return User.objects.create_superuser(name, password=password)
+
+
+def staff(name: str, *permissions: str) -> User:
+    """A staff account with these permissions, such as "dlq.view_deadletter", or "view" for every view permission."""
+    user = User.objects.create_user(name, is_staff=True)
+    if permissions == ("view",):
+        user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+        return user
+    for permission in permissions:
+        app, codename = permission.split(".")
+        user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+    return user
+
+
+def row_of(letter: DeadLetter) -> Notification:
+    """The letter's notification as the database has it now."""
+    return Notification.objects.get(dead_letter=letter)

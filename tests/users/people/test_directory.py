@@ -1,0 +1,203 @@
+"""PUT, GET and DELETE /users/<username>, GET /users."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from pytest_django import DjangoAssertNumQueries
+
+from notifications.models import Notification, StaffAction
+from tests.notifications.api.conftest import EMAIL, Api, issue, said, stored
+from users.models import ApiKey, Device, User
+
+MAIL = {"type": "EMAIL", "address": "ann@example.com"}
+SMS = {"type": "SMS", "address": "+4915112345678"}
+ANN: dict[str, Any] = {"name": "Ann", "devices": [MAIL, SMS]}
+
+
+def test_made_read_replaced_deleted(api: Api) -> None:
+    made = api.put("/users/ann", ANN)
+    assert (made.status_code, said(made)) == (201, {"username": "ann"} | ANN)
+    assert said(api.get("/users/ann")) == {"username": "ann"} | ANN
+    assert list(Device.objects.values_list("channel", "position")) == [("EMAIL", 0), ("SMS", 1)]
+    turned = {"name": "Ann B.", "devices": [SMS, MAIL, MAIL]}
+    replaced = api.put("/users/ann", turned)
+    assert (replaced.status_code, said(replaced)) == (200, {"username": "ann"} | turned)
+    assert said(api.get("/users/ann")) == {"username": "ann"} | turned
+    gone = api.delete("/users/ann")
+    assert (gone.status_code, gone.content) == (204, b"")
+    assert (api.get("/users/ann").status_code, api.delete("/users/ann").status_code) == (404, 404)
+    assert stored() == {"StaffAction": 3}
+
+
+def test_each_change_is_recorded_with_its_key_and_without_an_address(db: None, keys_required: None) -> None:
+    """Clients share the directory, so whoever turns a user's notifications to another address can be found."""
+    shop, bank = Api(issue("users", client="shop")), Api(issue("users", client="bank"))
+    shop.put("/users/ann", ANN)
+    shop.put("/users/ann", ANN)  # which changes nothing
+    bank.put("/users/ann", {"name": "Ann", "devices": [{"type": "SMS", "address": "+15005550006"}]})
+    bank.put("/users/ann", {"name": "Ann B.", "devices": "wrong"})
+    shop.put("/users/ann", {"name": "Ann B.", "devices": [{"type": "SMS", "address": "+15005550006"}]})
+    shop.delete("/users/ann")
+    shop.delete("/users/ann")
+    prefixes = dict(ApiKey.objects.values_list("client", "prefix"))
+    actions = StaffAction.objects.order_by("id").values_list("actor", "action", "target", "note")
+    assert list(actions) == [
+        (f"API key {prefixes[client]}… ({client})", action, "user ann", note)
+        for client, action, note in [
+            ("shop", "put-user", "new: name, EMAIL, SMS"),
+            ("bank", "put-user", "changed: EMAIL, SMS"),
+            ("shop", "put-user", "changed: name"),
+            ("shop", "delete-user", ""),
+        ]
+    ]
+
+
+def test_the_longest_names_are_recorded_too(db: None, keys_required: None) -> None:
+    api = Api(issue("users", client="c" * 100))
+    assert api.put(f"/users/{'u' * 150}", ANN).status_code == 201
+    assert api.delete(f"/users/{'u' * 150}").status_code == 204
+    assert StaffAction.objects.count() == 2
+
+
+def test_name_may_be_left_out_and_devices_may_be_none(api: Api) -> None:
+    assert said(api.put("/users/ann", {"devices": []})) == {"username": "ann", "name": "", "devices": []}
+
+
+def test_new_user_cannot_log_in(api: Api) -> None:
+    api.put("/users/ann", ANN)
+    ann = User.objects.get()
+    assert not ann.has_usable_password()
+    assert (ann.is_staff, ann.is_superuser) == (False, False)
+
+
+def test_order_is_the_preference(api: Api) -> None:
+    api.put("/users/ann", {"devices": [SMS, MAIL]})
+    api.post("/notification", {"user": "ann", "message": "Hello"})
+    api.put("/users/ann", {"devices": [MAIL, SMS]})
+    api.post("/notification", {"user": "ann", "message": "Hello"})
+    assert list(Notification.objects.order_by("id").values_list("channel", flat=True)) == ["SMS", "EMAIL"]
+
+
+def test_deleting_a_user_leaves_the_ledger(api: Api) -> None:
+    api.put("/users/ann", ANN)
+    api.post("/notification", {"user": "ann", "message": "Hello"})
+    api.delete("/users/ann")
+    assert Notification.objects.get().user == "ann"
+    assert api.post("/notification", {"user": "ann", "message": "Hello"}).status_code == 400
+
+
+@pytest.mark.parametrize("flag", ["is_staff", "is_superuser"])
+def test_staff_accounts_do_not_exist_here(api: Api, flag: str) -> None:
+    boss = User(username="boss")
+    setattr(boss, flag, True)
+    boss.save()
+    before = User.objects.values().get()
+    for answer in (api.get("/users/boss"), api.put("/users/boss", ANN), api.delete("/users/boss")):
+        assert (answer.status_code, said(answer)["code"]) == (404, "not_found")
+    assert said(api.get("/users"))["results"] == []
+    assert User.objects.values().get() == before
+    assert Device.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "errors"),
+    [
+        ({}, {"devices": ...}),
+        ({"name": "Ann"}, {"devices": ...}),
+        ({"name": 1, "devices": []}, {"name": ...}),
+        ({"name": None, "devices": []}, {"name": ...}),
+        ({"name": "x" * 256, "devices": []}, {"name": ...}),
+        ({"name": "a\x00", "devices": []}, {"name": ...}),
+        ({"devices": None}, {"devices": ...}),
+        ({"devices": MAIL}, {"devices": ...}),
+        ({"devices": [MAIL] * 51}, {"devices": ...}),
+        ({"devices": [MAIL, SMS, {"type": "SMS", "address": "x"}]}, {"devices": {"2": {"address": ...}}}),
+        ({"devices": [{"type": "FAX", "address": "x"}]}, {"devices": {"0": {"type": ...}}}),
+        ({"devices": [{"type": ["SMS"], "address": "x"}]}, {"devices": {"0": {"type": ...}}}),
+        ({"devices": [{"type": None, "address": "x"}]}, {"devices": {"0": {"type": ...}}}),
+        ({"devices": [{"type": {}, "address": None}]}, {"devices": {"0": {"type": ..., "address": ...}}}),
+        ({"devices": [{"type": "SMS", "address": 4915112345678}]}, {"devices": {"0": {"address": ...}}}),
+        ({"devices": [{"type": "SMS", "address": None}]}, {"devices": {"0": {"address": ...}}}),
+        ({"devices": [{"type": "EMAIL", "address": "a@b.example\x00"}]}, {"devices": {"0": {"address": ...}}}),
+        ({"devices": [{"type": "EMAIL", "address": "x" * 5000}]}, {"devices": {"0": {"address": ...}}}),
+        ({"devices": [{"type": "SMS"}, {"address": "x"}]}, {"devices": {"0": {"address": ...}, "1": {"type": ...}}}),
+        ({"devices": [MAIL | {"id": 1}]}, {"devices": {"0": {"id": ...}}}),
+        ({"devices": ["x", 1, None, []]}, {"devices": {place: {"detail": ...} for place in "0123"}}),
+        (ANN | {"is_staff": True, "password": "x"}, {"is_staff": ..., "password": ...}),
+    ],
+    ids=lambda value: json.dumps(value, default=str)[:50],
+)
+def test_wrong_bodies(api: Api, body: object, errors: object) -> None:
+    answer = api.put("/users/ann", body)
+    assert answer.status_code == 400
+    assert shape(said(answer)) == errors
+    assert stored() == {}
+
+
+def shape(errors: Any) -> Any:
+    """The errors without their words."""
+    if isinstance(errors, dict):
+        return {name: shape(inner) for name, inner in errors.items()}
+    assert errors
+    assert all(isinstance(why, str) and why for why in errors)
+    return ...
+
+
+def test_a_wrong_replacement_changes_nothing(api: Api) -> None:
+    api.put("/users/ann", ANN)
+    assert api.put("/users/ann", {"name": "B", "devices": [SMS, {"type": "SMS", "address": "x"}]}).status_code == 400
+    assert said(api.get("/users/ann")) == {"username": "ann"} | ANN
+
+
+@pytest.mark.parametrize("username", ["a b", "a\tb", "a\n", "a\x00b", "a\x7f", "x" * 151, "\u00a0"])
+def test_impossible_usernames(api: Api, username: str) -> None:
+    path = f"/users/{quote(username)}"
+    answer = api.put(path, ANN)
+    assert (answer.status_code, list(said(answer))) == (400, ["username"])
+    assert (api.get(path).status_code, api.delete(path).status_code) == (404, 404)
+    assert stored() == {}
+
+
+@pytest.mark.parametrize(
+    "username", ["42", "ann@example.com", "Ünïcödé", "👩‍🚀", "a%b", "a+b", "..a", "x" * 150, "a?b"]
+)
+def test_possible_usernames(api: Api, username: str) -> None:
+    path = f"/users/{quote(username)}"
+    assert api.put(path, ANN).status_code == 201
+    assert said(api.get(path))["username"] == username
+    assert [user["username"] for user in said(api.get("/users"))["results"]] == [username]
+
+
+def test_list_pages(api: Api, django_assert_max_num_queries: DjangoAssertNumQueries) -> None:
+    for number in range(7):
+        api.put(f"/users/u{number}", ANN)
+    with django_assert_max_num_queries(5):  # users, devices, and the transaction around them
+        first = said(api.get("/users?page_size=3"))
+    second = said(api.get(first["next"]))
+    last = said(api.get(second["next"]))
+    names = [user["username"] for page in (first, second, last) for user in page["results"]]
+    assert names == [f"u{number}" for number in range(7)]
+    assert (first["previous"], last["next"]) == (None, None)
+    assert said(api.get(last["previous"]))["results"] == second["results"]
+    assert first["results"][0] == {"username": "u0"} | ANN
+
+
+def test_directory_needs_its_scope(db: None, keys_required: None) -> None:
+    other = Api(issue("send", "read", "metrics"))
+    answers = [other.get("/users"), other.get("/users/a"), other.put("/users/a", {}), other.delete("/users/a")]
+    assert [answer.status_code for answer in answers] == [403] * 4
+    assert Api().put("/users/a", ANN).status_code == 401
+    assert stored() == {}
+
+
+def test_hostile_put(api: Api) -> None:
+    assert api.request("PUT", "/users/ann", json.dumps(ANN).encode("utf-16")).status_code == 400
+    assert api.put("/users/ann", EMAIL).status_code == 400
+    assert api.put("/users/ann", {"name": "x" * 7_000_000, "devices": []}).status_code == 413
+    lone = b'{"name": "\\ud800", "devices": []}'
+    assert api.request("PUT", "/users/ann", lone).status_code == 400
+    assert stored() == {}

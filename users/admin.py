@@ -1,0 +1,8 @@
+"""The admin's pages of people and of access. Importing it registers them."""
+
+from __future__ import annotations
+
+from users.access.admin import api_keys, login, second_factor
+from users.people import admin as people
+
+__all__ = ["api_keys", "login", "people", "second_factor"]
