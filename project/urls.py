@@ -7,12 +7,14 @@ from django.urls import path, re_path
 
 from notifications.api.urls import urlpatterns as notification_calls
 from project.desk.base import find_pages
+from project.operations.urls import urlpatterns as operation_calls
 from project.web import errors
 from users.access.admin.second_factor import second_factor
 from users.people.urls import urlpatterns as user_calls
 
 urlpatterns = [
     *notification_calls,  # not included: each level of resolvers costs every call a few µs
+    *operation_calls,
     *user_calls,
     path("", errors.leads_to("/docs")),
     path("admin", errors.leads_to("/admin/")),

@@ -13,9 +13,9 @@ from dlq.admin.verb_pages import LIST, tell
 from dlq.models import DeadLetter
 from dlq.repair import Refused, repair, repair_unreadable
 from dlq.verbs import Result, has_expired, replay, replay_with_expiry
-from notifications.intake.accept import Conflict, Unavailable
+from notifications.intake.accept import Conflict
 from notifications.intake.accept import Refused as RefusedByIntake
-from notifications.messages.message import Invalid
+from notifications.messages.message import Invalid, Unavailable
 from notifications.models import Notification
 from project.desk.base import ReadOnlyAdmin, confirmation
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 
 from notifications.api import schemas
 from notifications.channels import channel_names
 from notifications.messages.words import Status
+from project.web.openapi import BODY, filter_parameter, refusals
 
 ID = "019a3c5e-7b1f-7cc2-9d0e-3f5a6b7c8d9e"
 EMAIL = {"type": "EMAIL", "message": "Hello World", "receiver": "test@gmail.com"}
@@ -24,39 +25,6 @@ LETTER = {
     "expires_at": "2099-01-31T12:00:00Z",
 }
 TO_USER = {"user": "ann", "message": "Hello Ann"}
-
-OVER_LIMIT = {"detail": "The API key may have 60 requests a minute. Nothing was accepted.", "code": "over_limit"}
-REASONS = {
-    400: ("The request is refused; nothing was stored.", {"receiver": ["This field is required."]}),
-    401: ("No API key, or an unknown one.", {"detail": "The API key is unknown.", "code": "authentication_failed"}),
-    403: ("The API key lacks the scope.", {"detail": "The API key lacks the scope.", "code": "permission_denied"}),
-    404: ("There is no such thing.", {"detail": "Not found.", "code": "not_found"}),
-    409: ("The idempotency key was used with another body.", {"idempotency_key": ["Was used with another body."]}),
-    411: ("The server needs a Content-Length.", {"detail": "A length is needed.", "code": "length_required"}),
-    413: ("The body or a record is too large.", {"detail": "The body is over 6 MiB.", "code": "too_large"}),
-    415: ("Not JSON.", {"detail": "Must be application/json.", "code": "unsupported_media_type"}),
-    429: ("Over a limit of the API key; nothing was accepted. See Retry-After and RateLimit.", OVER_LIMIT),
-    503: ("Try again, after Retry-After.", {"detail": "The database does not answer.", "code": "unavailable"}),
-}
-COMMON = (401, 403, 429, 503)
-BODY = (400, 411, 413, 415)
-
-
-def refusals(*statuses: int) -> dict[int, OpenApiResponse]:
-    """The error answers of a call that needs an API key."""
-    return {
-        status: OpenApiResponse(
-            schemas.Errors,
-            description=REASONS[status][0],
-            examples=[OpenApiExample(REASONS[status][0], value=REASONS[status][1])],
-        )
-        for status in sorted({*statuses, *COMMON})
-    }
-
-
-def filter_parameter(name: str, description: str, **schema: Any) -> OpenApiParameter:
-    return OpenApiParameter(name, type={"type": "string", "minLength": 1, **schema}, description=description)
-
 
 LOCATION = OpenApiParameter(
     "Location", OpenApiTypes.STR, OpenApiParameter.HEADER, response=[202], description="Where its status is."

@@ -1,12 +1,11 @@
-"""Query parameters: read strictly, because a filter that is silently dropped shows everybody everything."""
+"""The filters of the list of notifications."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 import msgspec
-from rest_framework.request import Request
 
 from notifications.channels import channel_class, channel_names
 from notifications.messages.explain import Errors
@@ -14,24 +13,8 @@ from notifications.messages.message import LENGTHS, Invalid, Moment, receiver_ha
 from notifications.messages.words import Status
 from notifications.models import NotificationQuerySet
 
-MAX_VALUE = 1_024
 # Those that the index ledger_rare_status has (notifications/models.py).
 RARE_STATUSES = (Status.ACCEPTED, Status.WAITING, Status.HELD, Status.DEAD, Status.EXPIRED)
-
-
-def read_query(request: Request, allowed: Iterable[str]) -> dict[str, str]:
-    """The query parameters, each given once. Raises Invalid, naming those that are not `allowed` or unreadable."""
-    errors: Errors = {}
-    query: dict[str, str] = {}
-    for name, values in request.query_params.lists():
-        problem = "Unknown parameter." if name not in allowed else _value_problem(values)
-        if problem:
-            errors[name[:100]] = [problem]
-        else:
-            query[name] = str(values[0])
-    if errors:
-        raise Invalid(errors)
-    return query
 
 
 def apply_filters(rows: NotificationQuerySet, query: dict[str, str]) -> NotificationQuerySet:
@@ -58,19 +41,6 @@ def by_one_index(query: dict[str, str]) -> dict[str, str]:
 
 def _only(query: dict[str, str], *names: str) -> dict[str, str]:
     return {name: value for name, value in query.items() if name in names}
-
-
-def _value_problem(values: Sequence[object]) -> str | None:
-    value = str(values[0])
-    if len(values) > 1:
-        return "Must be given once."
-    if not value:
-        return "Must not be empty."
-    if len(value) > MAX_VALUE:
-        return f"Must have at most {MAX_VALUE:,} characters."
-    if "\x00" in value or "\ufffd" in value:  # Django puts the latter in place of what is no UTF-8
-        return "Must be UTF-8 without NUL."
-    return None
 
 
 def _by_receiver(rows: NotificationQuerySet, value: str) -> NotificationQuerySet:

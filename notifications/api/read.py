@@ -14,13 +14,14 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from notifications.api import openapi, schemas
-from notifications.api.query import FILTERS, apply_filters, by_one_index, read_query
+from notifications.api.query import FILTERS, apply_filters, by_one_index
 from notifications.api.submit import SubmitBatch
 from notifications.messages.message import time_of
 from notifications.messages.words import Status
 from notifications.models import IdempotencyKey, Notification, NotificationQuerySet
 from project.database.dialects import bounded_reading
 from project.web.paging import PARAMETERS, UUID_TEXT, NewestFirst
+from project.web.query import read_query
 from users.access.authentication import caller_of, knows_users
 
 

@@ -26,13 +26,6 @@ class UtcField(serializers.DateTimeField):
         super().__init__(default_timezone=UTC, **kwargs)
 
 
-class Errors(serializers.Serializer[Any]):
-    """Either by field (`{"field": ["why"]}`, in a batch `{"notifications": {"3": {"receiver": ["why"]}}}`), or this."""
-
-    detail = serializers.CharField(required=False)
-    code = serializers.CharField(required=False)
-
-
 class Submission(serializers.Serializer[Any]):
     """A notification to send: to a `receiver` on a channel (`type`), or to a `user`, on one of their devices."""
 

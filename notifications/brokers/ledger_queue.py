@@ -21,7 +21,7 @@ from functools import cache
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
-from notifications.brokers.base import AWAY, DURABLE, POLL_BYTES, Fate, Outbound, Record, trace_id_of
+from notifications.brokers.base import AWAY, DURABLE, LOOK_AHEAD, POLL_BYTES, Fate, Outbound, Record, trace_id_of
 from notifications.ledger import due, rows
 from notifications.messages.message import topic_of
 from notifications.messages.words import Status
@@ -148,7 +148,9 @@ class EmbeddedConsumer:
         if ahead := ahead and time.monotonic() >= self._look_ahead_at:
             self._look_ahead_at = time.monotonic() + LOOK_AHEAD_EVERY
         try:
-            found = due.queued(self.channel, self.priority, min(limit, self._few or limit), ahead=ahead)
+            few = min(limit, self._few or limit)
+            look_ahead = LOOK_AHEAD if ahead else 0
+            found = due.queued(self.channel, self.priority, few, most_bytes=POLL_BYTES, look_ahead=look_ahead)
         except (DatabaseError, InterfaceError) as error:
             logger.warning("the queue cannot be read: %s", refusals.reason(error))
             close_old_connections()

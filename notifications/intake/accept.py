@@ -17,7 +17,7 @@ from msgspec import UNSET
 from notifications.brokers.base import Outbound, open_broker, outbound, trace, trace_id_of
 from notifications.ledger import rows
 from notifications.messages.explain import Errors
-from notifications.messages.message import MAX_RECORD_BYTES, Draft, content_problems, new_message
+from notifications.messages.message import MAX_RECORD_BYTES, Draft, Unavailable, content_problems, new_message
 from notifications.messages.words import Status
 from notifications.models import IdempotencyKey, Notification
 from project import metrics
@@ -58,12 +58,6 @@ class Conflict(Refused):
 
 class TooLarge(Refused):
     """A record over what Kafka takes."""
-
-
-class Unavailable(Exception):
-    """Neither Kafka nor the outbox could take it; `retry_after` in seconds."""
-
-    retry_after = 5
 
 
 def accept(

@@ -12,7 +12,6 @@ from uuid import UUID
 
 from django.db import transaction
 
-from notifications.brokers.base import LOOK_AHEAD, POLL_BYTES
 from notifications.channels.outcomes import Cause
 from notifications.ledger.rows import FINAL_COLUMNS, LONGEST_ERROR, TABLE, Fence, clean, final_row, tell_final
 from notifications.ledger.settle import Settlement, settle
@@ -199,18 +198,20 @@ def _expired_lease(row: tuple[Any, ...], schedule: Sequence[float], held: frozen
     return Settlement(Fence(as_uuid(id), generation, claims), verdict)
 
 
-def queued(channel: str, priority: str, limit: int, *, ahead: bool = False) -> list[tuple[Message, str]]:
+def queued(
+    channel: str, priority: str, limit: int, *, most_bytes: int, look_ahead: int = 0
+) -> list[tuple[Message, str]]:
     """The embedded queue: (message, trace id) of queued rows that nobody holds, in the order accepted.
 
-    Up to `limit`, and no more once their texts have POLL_BYTES. `ahead`: every client has its share of them, where
-    it has any among the first LOOK_AHEAD rows.
+    Up to `limit`, and no more once their texts have `most_bytes`. With `look_ahead`, every client has its share of
+    them, where it has any among the first so many rows.
     """
     where = f"n.channel = %s AND n.priority = %s AND n.status = '{Status.QUEUED}' AND n.owner IS NULL"
-    picked = _in_turns_that_fit(where) if ahead else _that_fit(where, "n.id")
+    picked = _in_turns_that_fit(where) if look_ahead else _that_fit(where, "n.id")
     rows = fetch(
         f"WITH {picked} SELECT {', '.join(f'n.{column}' for column in _MESSAGE_COLUMNS)}"
         f" FROM {TABLE} AS n JOIN picked ON n.id = picked.id ORDER BY n.id",
-        [channel, priority, *([LOOK_AHEAD] if ahead else []), limit, POLL_BYTES],
+        [channel, priority, *([look_ahead] if look_ahead else []), limit, most_bytes],
     )
     return [(taken.message, taken.trace_id) for taken in map(_taken, rows)]
 

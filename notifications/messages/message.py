@@ -40,6 +40,12 @@ class Invalid(Exception):
         self.errors = errors
 
 
+class Unavailable(Exception):
+    """Neither Kafka nor the outbox could take it; `retry_after` in seconds."""
+
+    retry_after = 5
+
+
 class Unreadable(Exception):
     """A Kafka record that is not a notification; the text says why, for support staff."""
 

@@ -14,7 +14,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from notifications.api.openapi import refusals
+from project.web.openapi import refusals
 from users.access.authentication import StaffOrApiKey
 
 

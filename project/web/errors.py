@@ -14,8 +14,7 @@ from django.views import csrf, defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 
-from notifications.intake.accept import Unavailable
-from notifications.messages.message import Invalid
+from notifications.messages.message import Invalid, Unavailable
 from project.database import refusals
 from users.access.authentication import CHALLENGE
 

@@ -12,8 +12,8 @@ from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
-from notifications.api.query import read_query
 from notifications.messages.message import Invalid
+from project.web.query import read_query
 
 PARAMETERS = ("cursor", "page_size")
 CURSOR = re.compile(r"\A(after|before)\.(.+)\Z", re.DOTALL)

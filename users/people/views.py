@@ -12,10 +12,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from notifications.api.openapi import BODY, refusals
 from notifications.messages.message import Invalid
 from project.database.dialects import bounded_reading
 from project.web.body import read_body
+from project.web.openapi import BODY, refusals
 from project.web.paging import ByUsername
 from users.access.authentication import caller_of
 from users.models import User

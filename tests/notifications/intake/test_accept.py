@@ -17,9 +17,9 @@ from pytest_django import DjangoAssertNumQueries
 
 from notifications.brokers.base import AWAY, DURABLE, Fate, Outbound
 from notifications.intake import accept as intake
-from notifications.intake.accept import Conflict, Refused, TooLarge, Unavailable, accept
+from notifications.intake.accept import Conflict, Refused, TooLarge, accept
 from notifications.ledger.rows import insert
-from notifications.messages.message import Draft, from_record
+from notifications.messages.message import Draft, Unavailable, from_record
 from notifications.messages.words import Status
 from notifications.models import IdempotencyKey, Notification
 from tests.notifications.rows import ago, in_threads, read

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from notifications.brokers.base import POLL_BYTES
 from notifications.channels.outcomes import Cause
 from notifications.ledger import due, rows
 from notifications.ledger.due import PUBLISH_LEASE, mark_published, take_due
@@ -171,22 +172,22 @@ def test_the_embedded_queue_is_what_nobody_holds_in_the_order_accepted() -> None
     row(channel="SMS", receiver="+49151234567")
     row(owner="scheduler", lease_until=LATER)
     row(Status.WAITING, due_at=ago(1))
-    found = due.queued("EMAIL", "transactional", 2)
+    found = due.queued("EMAIL", "transactional", 2, most_bytes=POLL_BYTES)
     assert [said.id for said, _ in found] == ids(rows[:2])
     assert found[0][1] == "ab" * 16
     assert found[0][0] == message_of(rows[0])
-    assert len(due.queued("EMAIL", "bulk", 10)) == 1
+    assert len(due.queued("EMAIL", "bulk", 10, most_bytes=POLL_BYTES)) == 1
 
 
-def test_looking_ahead_the_embedded_queue_gives_each_client_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_looking_ahead_the_embedded_queue_gives_each_client_its_share() -> None:
     shop = [row(client="shop", receiver=f"r{number}@example.com") for number in range(8)]
     behind = row(client="desk", receiver=shop[6].receiver)
     desk = [row(client="desk") for _ in range(2)]
     out_of_reach = row(client="bank")
-    monkeypatch.setattr(due, "LOOK_AHEAD", 11)
 
     def ahead(limit: int) -> list[UUID]:
-        return [said.id for said, _ in due.queued("EMAIL", "transactional", limit, ahead=True)]
+        found = due.queued("EMAIL", "transactional", limit, most_bytes=POLL_BYTES, look_ahead=11)
+        return [message.id for message, _ in found]
 
     assert ahead(5) == ids([*shop[:3], *desk])
     assert behind.id not in ahead(9), "it would overtake another to its receiver"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from notifications.brokers.base import LOOK_AHEAD, POLL_BYTES
 from notifications.channels import SendError
 from notifications.channels.outcomes import Cause
 from notifications.ledger import due, verdicts
@@ -135,8 +136,8 @@ SCHEDULERS: list[tuple[Callable[[], Any], set[str]]] = [
     (lambda: due.expire(500), {"ledger_due"}),
     (lambda: due.give_up(60, 500), {"ledger_deferred"}),
     (lambda: due.sweep((1.0,), 500), {"ledger_lease"}),
-    (lambda: due.queued("EMAIL", "transactional", 500), {"ledger_queue"}),
-    (lambda: due.queued("EMAIL", "transactional", 500, ahead=True), {"ledger_queue"}),
+    (lambda: due.queued("EMAIL", "transactional", 500, most_bytes=POLL_BYTES), {"ledger_queue"}),
+    (lambda: due.queued("EMAIL", "transactional", 500, most_bytes=POLL_BYTES, look_ahead=LOOK_AHEAD), {"ledger_queue"}),
     (Notification.objects.overdue_seconds, {"ledger_due"}),
 ]
 
