@@ -28,7 +28,7 @@ class Process:
         reading, self._lifeline = os.pipe()
         with log.open("ab") as output:
             self._popen = subprocess.Popen(
-                [sys.executable, str(ROOT / "project" / "lifeline.py"), str(reading), *command],
+                [sys.executable, str(ROOT / "project" / "run" / "lifeline.py"), str(reading), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -132,8 +132,8 @@ def open_broker() -> Broker:
 
 @cache
 def _broker_of(_pid: int) -> Broker:
-    room = "kafka.KafkaBroker" if settings.KAFKA_BOOTSTRAP_SERVERS else "embedded.EmbeddedBroker"
-    broker: Broker = import_string(f"notifications.{room}")()
+    kind = "kafka.KafkaBroker" if settings.KAFKA_BOOTSTRAP_SERVERS else "ledger_queue.EmbeddedBroker"
+    broker: Broker = import_string(f"notifications.brokers.{kind}")()
     return broker
 
 
