@@ -224,17 +224,26 @@ class Outage:
         """Where nothing is published nothing is acknowledged. Then metadata must do: for what is said, no more."""
         while True:
             time.sleep(PROBE_EVERY)
-            missing = {topic for topic in list(self._failed_at) if not self._is_there(topic)}
-            now = time.monotonic()
+            self._look()
             with self._lock:
-                for topic, failed_at in list(self._failed_at.items()):
-                    if topic in missing:
-                        self._failed_at[topic] = now
-                    elif now - failed_at > DOUBT:
-                        self._mend(topic)
                 if not self._failed_at:
                     self._watched = False
                     return
+
+    def _look(self) -> None:
+        """Asks for the metadata of every topic that failed. Ends the trouble of those that are there for long enough.
+
+        A topic may fail again while we ask, which takes seconds. So a failure counts from the start of the look: what
+        failed after that was not seen by it.
+        """
+        started = time.monotonic()
+        missing = {topic for topic in list(self._failed_at) if not self._is_there(topic)}
+        with self._lock:
+            for topic, failed_at in list(self._failed_at.items()):
+                if topic in missing:
+                    self._failed_at[topic] = max(started, failed_at)
+                elif started - failed_at > DOUBT:
+                    self._mend(topic)
 
     def _is_there(self, topic: str) -> bool:
         try:

@@ -27,9 +27,11 @@ from pytest_django import Settings
 from harness.services.kafka import USERNAME, Kafka
 from harness.services.shared import SharedKafka
 from harness.services.waiting import wait_until
+from notifications.brokers import kafka_publishing
 from notifications.brokers.base import Fate, Outbound, outbound
 from notifications.brokers.kafka import KafkaBroker
-from notifications.brokers.kafka_publishing import ANY, Acks, Outage
+from notifications.brokers.kafka_client import Troubles
+from notifications.brokers.kafka_publishing import ANY, Acks, Outage, Publisher
 from notifications.messages.message import all_topics, topic_of
 from project import metrics
 from tests.notifications.rows import message
@@ -46,6 +48,28 @@ def test_of_what_failed_the_partition_is_known() -> None:
     fates, partitions = acks.wait(1)
     assert [fate.durable for fate in fates] == [True, False, False]
     assert partitions == {1: 7, 2: ANY}
+
+
+def test_a_failure_during_a_look_at_the_metadata_is_not_overwritten_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look finds the topic, which fails again before the look is over: what was seen is older than the failure."""
+    troubles = Troubles()
+    outage = Outage(Publisher(), troubles)
+    outage._watched = True  # the looks are made here
+    failed = {(topic_of(*EMAIL), ANY): "No acknowledgement came in time."}
+    outage.begin(failed)
+
+    def fails_meanwhile(outage: Outage, _topic: str) -> bool:
+        outage.begin(failed)
+        return True
+
+    monkeypatch.setattr(kafka_publishing, "DOUBT", 0.0)
+    with monkeypatch.context() as during:
+        during.setattr(Outage, "_is_there", fails_meanwhile)
+        outage._look()
+    assert "No acknowledgement" in str(troubles)
+    monkeypatch.setattr(Outage, "_is_there", lambda *_: True)
+    outage._look()
+    assert str(troubles) == ""
 
 
 @pytest.fixture
