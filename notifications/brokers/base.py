@@ -1,7 +1,7 @@
-"""What carries the work: four verbs, with two rooms behind them (Kafka, and the ledger itself).
+"""What carries the work: the protocols that Kafka and the ledger as a queue fulfil, and what goes over them.
 
-`publish` makes records durable, `poll` reads them, `commit` says they need not be read again, `close` leaves.
-Pausing is polling for nothing: a consumer that is asked for no records keeps its place and its fetched ones.
+A Broker publishes records and makes consumers; a Consumer polls records and commits them; a Log is read by `balance`.
+There is no verb for pausing: a consumer that is asked for no records keeps its place and what it has fetched.
 """
 
 from __future__ import annotations
