@@ -17,8 +17,10 @@ class ProjectConfig(AppConfig):
     def ready(self) -> None:
         from project import metrics
         from project.database import schema
+        from project.web import calls
 
         checks.register(schema.compare, checks.Tags.database)
+        checks.register(calls.check, checks.Tags.urls)
         connection_created.connect(_bound_idle_transactions)
         metrics.start_at_zero(settings.CHANNELS)
 

@@ -14,16 +14,15 @@ from django.http.request import split_domain_port, validate_host
 from django.template.response import SimpleTemplateResponse
 from django.urls import ResolverMatch, resolve
 
+from project.web import calls
 from project.web.errors import bad_request
 
 log = logging.getLogger(__name__)
 
 Respond = Callable[[HttpRequest], HttpResponse]
 
-PREFIXES = ("/notification", "/users", "/health/", "/metrics")
 PROBES = "/health/"
 SCRAPE = "/metrics"
-BUSY = ("/notification", "/notifications")  # resolving takes longer than parsing
 LONGEST_HOST = 253 + len(":65535")  # RFC 1035 2.3.4
 
 # What a browser may do with an answer. Nothing with JSON. Pages load from here alone; the page of the description and
@@ -79,7 +78,7 @@ class StraightToTheView:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not request.path_info.startswith(PREFIXES):
+        if not request.path_info.startswith(calls.prefixes()):
             return self.get_response(request)
         match = request.resolver_match = _match_of(request.path_info)
         response: HttpResponse = match.func(request, *match.args, **match.kwargs)
@@ -115,9 +114,9 @@ def _policy(path: str) -> str:
 
 
 def _match_of(path: str) -> ResolverMatch:
-    return _busy_match_of(path) if path in BUSY else resolve(path)
+    return _fixed_match_of(path) if path in calls.fixed_paths() else resolve(path)
 
 
-@cache
-def _busy_match_of(path: str) -> ResolverMatch:
+@cache  # resolving takes longer than parsing a notification
+def _fixed_match_of(path: str) -> ResolverMatch:
     return resolve(path)
