@@ -7,7 +7,7 @@ import time
 from typing import Self
 
 from notifications.channels import Outgoing
-from notifications.channels.email import Email
+from notifications.channels.email.rules import Email
 
 LOG = os.environ.get("BENCH_LOG", "")
 

@@ -18,7 +18,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from phonenumbers import SUPPORTED_REGIONS
 
-from notifications.channels.address import HOST, domain_in_ascii, parse_sender
+from notifications.channels.email.address import HOST, domain_in_ascii, parse_sender
 
 T = TypeVar("T")
 

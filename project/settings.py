@@ -54,9 +54,9 @@ TOPIC_PREFIX = env.topic_prefix("TOPIC_PREFIX", "notifications.")
 
 # Channels: one line for each; docs/channels.md says how to add one.
 CHANNELS = {
-    "EMAIL": "notifications.channels.email.Email",
-    "SLACK": "notifications.channels.slack.Slack",
-    "SMS": "notifications.channels.sms.Sms",
+    "EMAIL": "notifications.channels.email.rules.Email",
+    "SLACK": "notifications.channels.slack.rules.Slack",
+    "SMS": "notifications.channels.sms.rules.Sms",
 }
 SANDBOX_ALLOWED = EMBEDDED
 globals().update(env.email_url("EMAIL_URL"))

@@ -20,17 +20,11 @@ from pytest_django.fixtures import Settings
 from dlq.repair import client_of
 from notifications.api.submit import read_key
 from notifications.brokers import base
-from notifications.channels import (
-    address,
-    channel_class,
-    channel_names,
-    mime,
-    redaction,
-    sandbox,
-    slack,
-    sms,
-    smtp_replies,
-)
+from notifications.channels import channel_class, channel_names, redaction, sandbox
+from notifications.channels.email import address, mime
+from notifications.channels.slack import rules as slack
+from notifications.channels.sms import rules as sms
+from notifications.channels.transport.smtp import replies as smtp_replies
 from notifications.messages.message import (
     LINE_BREAK,
     Invalid,

@@ -18,7 +18,7 @@ import pytest
 from harness.fakes.slack import SlackFake
 from harness.services.process import ROOT
 from notifications.channels import SendError
-from notifications.channels.http import Http
+from notifications.channels.transport.http import Http
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from uuid import UUID
 import uuid_utils.compat
 
 from notifications.channels import Outgoing
-from notifications.channels.email import Email
+from notifications.channels.email.rules import Email
 from notifications.ledger import rows
 from notifications.ledger.rows import TABLE, Claimed, Incoming
 from notifications.messages.message import Message, time_of

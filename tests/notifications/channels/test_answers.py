@@ -15,13 +15,16 @@ from harness.fakes.postmark import PostmarkFake
 from harness.fakes.slack import SlackFake
 from harness.fakes.smtp import SmtpFake
 from harness.fakes.twilio import TwilioFake
-from notifications.channels import Channel, SendError, postmark_codes, slack_codes, twilio_codes
-from notifications.channels.email import Email, OverBackend, OverSmtp
-from notifications.channels.http import Http
+from notifications.channels import Channel, SendError
+from notifications.channels.email import postmark_codes
+from notifications.channels.email.rules import Email, OverBackend, OverSmtp
 from notifications.channels.meanings import Meaning
-from notifications.channels.slack import Slack
-from notifications.channels.sms import Sms
-from notifications.channels.smtp import Smtp
+from notifications.channels.slack import codes as slack_codes
+from notifications.channels.slack.rules import Slack
+from notifications.channels.sms import twilio_codes
+from notifications.channels.sms.rules import Sms
+from notifications.channels.transport.http import Http
+from notifications.channels.transport.smtp.client import Smtp
 from tests.notifications.channels.parts import Line, Note, answers
 
 TIMEOUT = 0.6

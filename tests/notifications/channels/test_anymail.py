@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 
 from harness.fakes.postmark import PostmarkFake
 from notifications.channels import SendError
-from notifications.channels.email import Email, OverBackend
+from notifications.channels.email.rules import Email, OverBackend
 from notifications.channels.outcomes import Cause
 from tests.notifications.channels.parts import Note
 from tests.notifications.channels.raw import Dialogue, dialogue

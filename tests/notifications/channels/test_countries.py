@@ -6,7 +6,7 @@ import pytest
 from pytest_django import Settings
 
 from notifications.channels import channel_class
-from notifications.channels.countries import problem
+from notifications.channels.sms.countries import problem
 from notifications.messages.message import Invalid, from_record, new_message, read_batch, read_request
 
 US, CANADA, JAMAICA, GERMANY, BRITAIN = (

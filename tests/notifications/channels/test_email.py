@@ -12,10 +12,10 @@ from pytest_django.fixtures import Settings
 from harness.fakes.postmark import PostmarkFake
 from harness.fakes.smtp import SmtpFake
 from notifications.channels import SendError
-from notifications.channels.email import Email, OverBackend, OverSmtp
+from notifications.channels.email.rules import Email, OverBackend, OverSmtp
 from notifications.channels.outcomes import Cause, Outcome
-from notifications.channels.smtp import Smtp
-from notifications.channels.smtp_session import Tls
+from notifications.channels.transport.smtp.client import Smtp
+from notifications.channels.transport.smtp.session import Tls
 from project import environment
 from tests.notifications.channels.parts import Note, tls_pair
 from tests.notifications.channels.raw import Dialogue, dialogue

@@ -21,11 +21,11 @@ from harness.fakes.slack import SlackFake
 from harness.fakes.smtp import SmtpFake
 from harness.fakes.twilio import TwilioFake
 from notifications.channels import Channel, SendError
-from notifications.channels.email import Email, OverBackend, OverSmtp
-from notifications.channels.http import Http
-from notifications.channels.slack import Slack
-from notifications.channels.sms import Sms
-from notifications.channels.smtp import Smtp
+from notifications.channels.email.rules import Email, OverBackend, OverSmtp
+from notifications.channels.slack.rules import Slack
+from notifications.channels.sms.rules import Sms
+from notifications.channels.transport.http import Http
+from notifications.channels.transport.smtp.client import Smtp
 from tests.notifications.channels.parts import Note
 
 SENDER = "app@example.com"

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from harness.fakes.slack import SlackFake
 from notifications.channels import SendError
-from notifications.channels.http import Answer, Http, retry_after
 from notifications.channels.outcomes import Cause, Outcome
+from notifications.channels.transport.http import Answer, Http, retry_after
 from tests.notifications.channels.parts import tls_pair
 
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.channels.address import parse_sender
-from notifications.channels.email import Email
-from notifications.channels.mime import Mail, mime, written_sender
+from notifications.channels.email.address import parse_sender
+from notifications.channels.email.mime import Mail, mime, written_sender
+from notifications.channels.email.rules import Email
 from tests.notifications.channels.parts import Note
 
 SUBJECTS = ["Hello", "Grüße " * 40, "x" * 255, "ä" * 255, "=?utf-8?q?no?=", "日本語" * 80, "tab\there", ""]

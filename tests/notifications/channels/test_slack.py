@@ -13,9 +13,9 @@ from pytest_django.fixtures import Settings
 
 from harness.fakes.slack import SlackFake
 from notifications.channels import SendError
-from notifications.channels.http import Http
 from notifications.channels.outcomes import About, Cause, Outcome
-from notifications.channels.slack import Slack
+from notifications.channels.slack.rules import Slack
+from notifications.channels.transport.http import Http
 from tests.notifications.channels.parts import Note
 
 PARAMETERS = {

@@ -14,9 +14,9 @@ from pytest_django.fixtures import Settings
 
 from harness.fakes.twilio import TwilioFake
 from notifications.channels import SendError
-from notifications.channels.http import Http
 from notifications.channels.outcomes import Cause, Outcome
-from notifications.channels.sms import Sms
+from notifications.channels.sms.rules import Sms
+from notifications.channels.transport.http import Http
 from tests.notifications.channels.parts import Note
 
 PARAMETERS = {

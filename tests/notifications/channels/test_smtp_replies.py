@@ -11,10 +11,10 @@ from harness.fakes.smtp import SmtpFake
 from harness.services import postfix
 from harness.services.shared import skip_without
 from notifications.channels import SendError
-from notifications.channels.email import Email, OverSmtp
+from notifications.channels.email.rules import Email, OverSmtp
 from notifications.channels.outcomes import About, Cause, Outcome
-from notifications.channels.smtp import Smtp
-from notifications.channels.smtp_replies import MAX_WORDS, Phase, meaning_of, refusal
+from notifications.channels.transport.smtp.client import Smtp
+from notifications.channels.transport.smtp.replies import MAX_WORDS, Phase, meaning_of, refusal
 from tests.notifications.channels.parts import Note, table
 
 PHASES: tuple[Phase, ...] = ("connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "dot")

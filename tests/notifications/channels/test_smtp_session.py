@@ -14,9 +14,9 @@ import pytest
 from harness.fakes.smtp import SmtpFake
 from notifications.channels import SendError
 from notifications.channels.outcomes import About, Cause, Outcome
-from notifications.channels.smtp import Smtp
-from notifications.channels.smtp_session import Tls
-from notifications.channels.smtp_wire import MAX_REPLY
+from notifications.channels.transport.smtp.client import Smtp
+from notifications.channels.transport.smtp.session import Tls
+from notifications.channels.transport.smtp.wire import MAX_REPLY
 from tests.notifications.channels.raw import Dialogue, dialogue
 
 MAIL = ("a@example.com", "b@example.com", b"Message-ID: <1@example.com>\r\n\r\nHi\r\n")
@@ -124,7 +124,7 @@ def test_slow_bytes_do_not_outlast_the_deadline(
 
 @pytest.mark.parametrize("phase", ["greeting", "ehlo"])
 def test_a_server_may_take_longer_than_connecting(phase: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notifications.channels.smtp_wire.CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr("notifications.channels.transport.smtp.wire.CONNECT_SECONDS", 0.1)
 
     def serve(server: Dialogue) -> None:
         server.drip(b"220 raw\r\n", 0.05 if phase == "greeting" else 0)
@@ -176,7 +176,7 @@ def test_an_address_that_refuses_is_passed_over(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_connecting_has_its_time_over_all_addresses_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notifications.channels.smtp_wire.CONNECT_SECONDS", 0.4)
+    monkeypatch.setattr("notifications.channels.transport.smtp.wire.CONNECT_SECONDS", 0.4)
     with black_hole() as dead:
         resolve_to(monkeypatch, *[dead] * 1_000)  # one after the other they would take minutes
         error = failure(smtp(25, host="many.example", timeout=60))
@@ -184,7 +184,7 @@ def test_connecting_has_its_time_over_all_addresses_together(monkeypatch: pytest
 
 
 def test_a_name_that_is_never_found_has_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notifications.channels.smtp_wire.CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("notifications.channels.transport.smtp.wire.CONNECT_SECONDS", 0.2)
     over = threading.Event()
 
     def never(*_args: object, **_named: object) -> list[object]:

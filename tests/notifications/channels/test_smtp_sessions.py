@@ -11,9 +11,9 @@ import pytest
 from harness.fakes.smtp import SmtpFake
 from harness.services.waiting import wait_until
 from notifications.channels import SendError
-from notifications.channels.email import Email, OverSmtp
+from notifications.channels.email.rules import Email, OverSmtp
 from notifications.channels.outcomes import About, Cause, Outcome
-from notifications.channels.smtp import Smtp
+from notifications.channels.transport.smtp.client import Smtp
 from tests.notifications.channels.parts import Note
 
 CROWDED = [
@@ -138,6 +138,6 @@ def test_all_sessions_lost_at_once_are_replaced(fake: SmtpFake) -> None:
 def test_a_session_that_was_idle_for_long_is_closed(fake: SmtpFake, monkeypatch: pytest.MonkeyPatch) -> None:
     email = channel(fake)
     email.send(Note("bob@example.com"))
-    monkeypatch.setattr("notifications.channels.smtp_session.IDLE_SECONDS", 0.0)
+    monkeypatch.setattr("notifications.channels.transport.smtp.session.IDLE_SECONDS", 0.0)
     email.send(Note("bob@example.com"))
     assert fake.connections == 2

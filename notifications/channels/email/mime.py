@@ -9,7 +9,7 @@ from email.utils import formatdate, quote
 from functools import cache
 from typing import NamedTuple
 
-from notifications.channels.address import parse_sender
+from notifications.channels.email.address import parse_sender
 
 LINE_END = re.compile(r"\r\n|\r|\n")
 SPECIALS = re.compile(r'[][()<>@,:;.\\"]')  # what a display name may hold in quotes alone (RFC 5322 3.2.3)

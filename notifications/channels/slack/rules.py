@@ -18,11 +18,11 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from notifications.channels import Channel, Outgoing, SendError
-from notifications.channels.http import Answer, Http, refusal, retry_after
 from notifications.channels.meanings import BARRED
 from notifications.channels.outcomes import About, Cause
 from notifications.channels.redaction import message_id, shown
-from notifications.channels.slack_codes import CODES
+from notifications.channels.slack.codes import CODES
+from notifications.channels.transport.http import Answer, Http, refusal, retry_after
 
 ID = re.compile(r"[CGDUW][A-Z0-9]{8,20}")  # a conversation or a user
 # No percent sign, so no encoded dots; no user, query, fragment, backslash or white space either.

@@ -12,11 +12,12 @@ from django.core.exceptions import ImproperlyConfigured
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from notifications.channels import Channel, Outgoing, SendError, countries
-from notifications.channels.http import Answer, Http, basic, refusal, retry_after
+from notifications.channels import Channel, Outgoing, SendError
 from notifications.channels.outcomes import Cause
 from notifications.channels.redaction import message_id, shown
-from notifications.channels.twilio_codes import CODES
+from notifications.channels.sms import countries
+from notifications.channels.sms.twilio_codes import CODES
+from notifications.channels.transport.http import Answer, Http, basic, refusal, retry_after
 
 E164 = re.compile(r"\+[1-9][0-9]{7,14}")
 

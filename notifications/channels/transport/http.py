@@ -21,8 +21,8 @@ import msgspec
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from notifications.channels import SendError
-from notifications.channels.dial import CONNECT_SECONDS, dial, left
 from notifications.channels.outcomes import About, Cause
+from notifications.channels.transport.dial import CONNECT_SECONDS, dial, left
 
 IDLE_SECONDS = 30.0  # an older connection may have been dropped on the way without a word
 MAX_ANSWER = 65_536  # bytes, headers included

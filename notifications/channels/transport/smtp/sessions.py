@@ -15,7 +15,7 @@ from time import monotonic
 
 from notifications.channels import SendError
 from notifications.channels.outcomes import About, Cause
-from notifications.channels.smtp_session import NoSession, Session
+from notifications.channels.transport.smtp.session import NoSession, Session
 
 UNLIMITED = 1_000_000
 MOST_ROUNDS = 64  # mails through each session, before the number of sessions grows by one

@@ -8,7 +8,7 @@ from typing import Any
 from requests import PreparedRequest, Response, Session
 from requests.adapters import BaseAdapter
 
-from notifications.channels.http import Answer, Http
+from notifications.channels.transport.http import Answer, Http
 
 # What a library gets to read: its patterns are not ours, and some take the square of the length in time.
 LONGEST_BODY = 4_096

@@ -13,8 +13,8 @@ from typing import Literal, NamedTuple, Self
 from notifications.channels import SendError
 from notifications.channels.outcomes import Cause
 from notifications.channels.redaction import shown
-from notifications.channels.smtp_replies import MAX_WORDS, Phase, refusal
-from notifications.channels.smtp_wire import Wire, connect
+from notifications.channels.transport.smtp.replies import MAX_WORDS, Phase, refusal
+from notifications.channels.transport.smtp.wire import Wire, connect
 
 IDLE_SECONDS = 60.0
 MAX_INITIAL_RESPONSE = 512  # a command line (RFC 5321 4.5.3.1.4), which AUTH's first answer must fit into

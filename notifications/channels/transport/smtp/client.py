@@ -9,11 +9,11 @@ from collections import OrderedDict
 from time import monotonic
 
 from notifications.channels import SendError
-from notifications.channels.address import HOST
+from notifications.channels.email.address import HOST
 from notifications.channels.outcomes import About, Cause
-from notifications.channels.smtp_replies import PolicyRefusal
-from notifications.channels.smtp_session import Server, Session, Tls
-from notifications.channels.smtp_sessions import Sessions
+from notifications.channels.transport.smtp.replies import PolicyRefusal
+from notifications.channels.transport.smtp.session import Server, Session, Tls
+from notifications.channels.transport.smtp.sessions import Sessions
 
 SEVERAL = 3  # receivers in a row that are refused, so that the reason is not theirs
 REMEMBERED = 10_000  # receivers

@@ -19,15 +19,16 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMultiAlternatives, get_connection
 from requests import Session
 
-from notifications.channels import Channel, Outgoing, SendError, postmark_codes
-from notifications.channels.address import address_problem, canonical_address, parse_sender
-from notifications.channels.http import Answer, Http, refusal, retry_after
-from notifications.channels.mime import AUTOMATIC, Mail, address_of, mime, written_sender
+from notifications.channels import Channel, Outgoing, SendError
+from notifications.channels.email import postmark_codes
+from notifications.channels.email.address import address_problem, canonical_address, parse_sender
+from notifications.channels.email.mime import AUTOMATIC, Mail, address_of, mime, written_sender
 from notifications.channels.outcomes import Cause
 from notifications.channels.redaction import message_id, queue_id, shown
-from notifications.channels.sessions import Lean
-from notifications.channels.smtp import Smtp
-from notifications.channels.smtp_session import Tls
+from notifications.channels.transport.adapter import Lean
+from notifications.channels.transport.http import Answer, Http, refusal, retry_after
+from notifications.channels.transport.smtp.client import Smtp
+from notifications.channels.transport.smtp.session import Tls
 
 DJANGO_SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
