@@ -1,4 +1,4 @@
-"""The circuit breaker of one channel and provider in one process: pure state, its clock passed in.
+"""The circuit breaker of one provider in one process: pure state, its clock passed in.
 
 Closed: everything goes. Open: nothing goes but single probes, each after a longer pause. Resting: nothing goes,
 for the provider asked our account to slow down. Ramping, after either: a growing number at once, back to closed

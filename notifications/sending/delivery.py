@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from notifications.brokers.base import Broker, Consumer, LogLost, Record, trace_id_of
-from notifications.channels import Channel, SendError
+from notifications.channels import SendError
 from notifications.channels.outcomes import About, Cause
 from notifications.ledger import rows, verdicts
 from notifications.ledger.rows import LONGEST_ERROR, Claimed, Incoming, Unclaimable, clean
@@ -22,9 +22,9 @@ from notifications.ledger.settle import Settlement
 from notifications.ledger.verdicts import Verdict
 from notifications.messages.message import Unreadable, from_record, id_in, topic_of
 from notifications.messages.words import Reason
-from notifications.sending.breaker import Breaker
 from notifications.sending.parking import Parked, Parking
 from notifications.sending.pool import PRIORITIES, Pool
+from notifications.sending.route import Choice, Route
 from notifications.sending.settler import Settler
 from project import metrics
 from project.database import refusals
@@ -45,23 +45,21 @@ class Delivery:
 
     def __init__(
         self,
-        channel: Channel,
+        route: Route,
         *,
         broker: Broker,
         settler: Settler,
         threads: int,
-        on_breaker: Callable[[str, str, bool, Cause | None], None],
         on_fatal: Callable[[str], None],
     ) -> None:
-        self.channel = channel
-        self.name = channel.name
+        self.route = route
+        self.name = route.channel
         self._broker = broker
         self._settler = settler
         self._on_fatal = on_fatal
-        self.breaker = Breaker(on_change=lambda is_open, cause: on_breaker(self.name, channel.provider, is_open, cause))
         self._parking = Parking()
         self._order = threading.Lock()  # nothing is added of a receiver while its rows are taken out
-        self._pool = Pool(threads, self._send, name=self.name, on_exit=channel.close)
+        self._pool = Pool(threads, self._send, name=self.name, on_exit=route.close)
         self._pace = _Pace()
         self._send_seconds = metrics.send_seconds.labels(self.name)
         self._accept_to_provider = metrics.accept_to_provider.labels(self.name)
@@ -130,7 +128,7 @@ class Delivery:
         ahead = self._claim_ahead()
         waiting = self._pool.waiting(priority)
         room = ahead - waiting if waiting <= ahead // 2 else 0
-        allowed = self.breaker.room() - sum(map(self._pool.waiting, PRIORITIES))
+        allowed = self.route.admits() - sum(map(self._pool.waiting, PRIORITIES))
         if self._settler.bytes_of(self.name) >= MOST_BYTES:
             self._stopping.wait(0.02)
             return 0
@@ -183,24 +181,24 @@ class Delivery:
 
     def _send(self, row: Claimed) -> None:
         """One row: check, hand over, and say how it ended."""
-        ticket = self.breaker.admit()
-        if not ticket:
+        choice = self.route.choose()
+        if choice is None:
             self._put_off(row)
             return
         if not self._may_go(row):
-            self.breaker.withdraw(ticket)
+            choice.withdraw()
             return
         if row.claims == 1:
             self._accept_to_provider.observe(max(0.0, time.time() - row.accepted_at))
         began = time.monotonic()
-        verdict, failure = self._hand_over(row)
+        verdict, failure = self._hand_over(row, choice)
         now = time.monotonic()
         seconds = now - began
-        self.breaker.record(ticket, row.receiver_hash, *_about_provider(failure))
+        choice.record(row.receiver_hash, *_about_provider(failure))
         rest = _rest_of_receiver(failure, verdict)
         waits_from = now if rest else None
         self._settler.settle(
-            Settlement(row, verdict, self.name, self.channel.provider, int(seconds * 1000), waits_from=waits_from)
+            Settlement(row, verdict, self.name, choice.name, int(seconds * 1000), waits_from=waits_from)
         )
         if rest:
             self._throttle_receiver(row, rest, now)
@@ -216,9 +214,9 @@ class Delivery:
         self._park(parked, now)
 
     def _put_off(self, row: Claimed) -> None:
-        """The provider is down or rests, so this row waits, unsent, and what is new of its receiver behind it."""
+        """The providers are down or rest, so this row waits, unsent, and what is new of its receiver behind it."""
         reason, due_in = Reason.OUTAGE, verdicts.OUTAGE_PAUSE
-        if rest := self.breaker.rest_of():
+        if rest := self.route.rest():
             reason, due_in = Reason.THROTTLED, rest
         self._parking.follow(row, due_in)
         self._put_back(row, reason, due_in)
@@ -234,9 +232,9 @@ class Delivery:
             return False
         return True
 
-    def _hand_over(self, row: Claimed) -> tuple[Verdict, SendError | None]:
+    def _hand_over(self, row: Claimed, choice: Choice) -> tuple[Verdict, SendError | None]:
         try:
-            return verdicts.sent(self.channel.send(row)), None
+            return verdicts.sent(choice.provider.send(row)), None
         except SendError as error:
             failure = error
         except Exception as error:

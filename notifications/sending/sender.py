@@ -20,6 +20,7 @@ from notifications.ledger.settle import Settlement
 from notifications.models import BreakerEvent, Category
 from notifications.scheduling.scheduler import Scheduler, beat, worker_name
 from notifications.sending.delivery import Delivery
+from notifications.sending.route import Route
 from notifications.sending.settler import Settler
 from project import metrics
 from project.database import refusals
@@ -52,11 +53,10 @@ class Sender:
         broker = open_broker()
         self._deliveries = [
             Delivery(
-                channel,
+                Route(channel.name, [channel], self._note_breaker),
                 broker=broker,
                 settler=self._settler,
                 threads=threads,
-                on_breaker=self._note_breaker,
                 on_fatal=self._end,
             )
             for channel in channels

@@ -117,10 +117,9 @@ def in_threads(*work: Callable[[], Any]) -> list[Any]:
 class Scripted(Email):
     """EMAIL with a provider that does what `answer` says: return an id, raise, or wait."""
 
-    provider = "scripted"
-
-    def __init__(self, answer: Callable[[Outgoing], str] = lambda _: "provider-id") -> None:
+    def __init__(self, answer: Callable[[Outgoing], str] = lambda _: "provider-id", provider: str = "scripted") -> None:
         self.answer = answer
+        self.provider = provider
         self.handed: list[UUID] = []
 
     def send(self, notification: Outgoing) -> str:

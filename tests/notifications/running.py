@@ -16,6 +16,7 @@ from notifications.channels.outcomes import Cause
 from notifications.messages.words import Status
 from notifications.models import Category, Notification
 from notifications.sending.delivery import Delivery
+from notifications.sending.route import Route
 from notifications.sending.settler import Settler
 from tests.notifications.rows import Scripted, ids
 
@@ -66,8 +67,16 @@ class Running:
     """A delivery and its settler, as a sender holds them."""
 
     def __init__(
-        self, channel: Scripted, broker: Any = None, *, threads: int = 4, lease: float = 60, send_timeout: float = 20
+        self,
+        channel: Scripted,
+        broker: Any = None,
+        *,
+        others: Sequence[Scripted] = (),
+        threads: int = 4,
+        lease: float = 60,
+        send_timeout: float = 20,
     ) -> None:
+        """`others` are the providers that are asked after the first, `channel`."""
         self.channel = channel
         self.fatal: list[str] = []
         self.breaker: list[tuple[bool, Cause | None]] = []
@@ -75,11 +84,10 @@ class Running:
         self.settler.thread = threading.Thread(target=self._settle, daemon=True)
         room: Broker = broker or Embedded()
         self.delivery = Delivery(
-            channel,
+            Route(channel.name, [channel, *others], lambda _channel, _provider, *change: self.breaker.append(change)),
             broker=room,
             settler=self.settler,
             threads=threads,
-            on_breaker=lambda _name, _provider, is_open, cause: self.breaker.append((is_open, cause)),
             on_fatal=self.fatal.append,
         )
         self.delivery.held_categories = Category.held()

@@ -5,23 +5,23 @@ from __future__ import annotations
 import pytest
 
 from notifications.brokers.base import open_broker
-from notifications.channels import open_channel
 from notifications.scheduling import scheduler
 from notifications.scheduling.scheduler import Scheduler
 from notifications.sending import delivery
 from notifications.sending.delivery import Delivery
+from notifications.sending.route import Route
 from notifications.sending.settler import Settler
+from tests.notifications.rows import Scripted
 
 
 @pytest.fixture
 def idle() -> Delivery:
     settler = Settler(lease=60, send_timeout=20, chores=())
     return Delivery(
-        open_channel("EMAIL"),
+        Route("EMAIL", [Scripted()], lambda *_: None),
         broker=open_broker(),
         settler=settler,
         threads=1,
-        on_breaker=lambda *_: None,
         on_fatal=lambda _: None,
     )
 

@@ -119,7 +119,7 @@ def test_a_receivers_wait_is_that_of_all_its_rows_which_come_back_in_order(
 
 def test_our_accounts_wait_is_the_whole_channels(site: Callable[..., Site]) -> None:
     rows = [row(receiver=f"r{number}@example.com") for number in range(60)]
-    there: Site = site(lambda _, __: slow_down(after=1.0) if there.running.delivery.breaker.rest == 0.0 else None)
+    there: Site = site(lambda _, __: slow_down(after=1.0) if there.running.delivery.route.rest() == 0.0 else None)
     outages, rests = put_back(Reason.OUTAGE), put_back(Reason.THROTTLED)
     there.start()
     there.wait_until_sent(len(rows))

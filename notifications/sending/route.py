@@ -1,0 +1,77 @@
+"""The route of a channel: its providers in the order in which they are asked, each with a breaker of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from notifications.channels import Channel
+from notifications.channels.outcomes import Cause
+from notifications.sending.breaker import Breaker
+
+OnBreaker = Callable[[str, str, bool, Cause | None], None]  # channel, provider, is open, why
+
+
+class Choice(NamedTuple):
+    """One send that a provider's breaker admitted. Either `record` or `withdraw` ends it, once."""
+
+    provider: Channel
+    breaker: Breaker
+    ticket: int
+
+    @property
+    def name(self) -> str:
+        return self.provider.provider
+
+    def record(self, receiver: str, cause: Cause | None, rest: float | None) -> None:
+        """Tells the breaker how the send ended; the meaning of `cause` and `rest` is `Breaker.record`'s."""
+        self.breaker.record(self.ticket, receiver, cause, rest)
+
+    def withdraw(self) -> None:
+        """Tells the breaker that the send was not handed over after all."""
+        self.breaker.withdraw(self.ticket)
+
+
+class Route:
+    """Chooses the provider of each send: the first whose breaker admits it. Thread-safe.
+
+    A provider that is down gets its probes as the first of the order, so sends return to it when it works again.
+    """
+
+    def __init__(
+        self,
+        channel: str,
+        providers: Sequence[Channel],
+        on_breaker: OnBreaker,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`on_breaker` is called at each opening and closing of a provider's breaker."""
+        self.channel = channel
+        self._ways = [
+            (provider, Breaker(clock, partial(on_breaker, channel, provider.provider))) for provider in providers
+        ]
+
+    def choose(self) -> Choice | None:
+        """Returns the first provider that admits a send now, or None where none does."""
+        for provider, breaker in self._ways:
+            if ticket := breaker.admit():
+                return Choice(provider, breaker, ticket)
+        return None
+
+    def admits(self) -> int:
+        """Returns how many more sends the providers together admit now."""
+        return sum(breaker.room() for _, breaker in self._ways)
+
+    def rest(self) -> float:
+        """Returns the seconds that a send waits which no provider admits because each asked us to slow down.
+
+        Returns 0.0 where one of them is down instead: it is asked again soon, whatever the others want.
+        """
+        return min(breaker.rest_of() for _, breaker in self._ways)
+
+    def close(self) -> None:
+        """Closes the calling thread's connections to all providers."""
+        for provider, _ in self._ways:
+            provider.close()
