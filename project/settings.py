@@ -85,6 +85,7 @@ SEND_TIMEOUT_SECONDS = env.seconds("SEND_TIMEOUT_SECONDS", 20, at_least=0.1)
 if SEND_TIMEOUT_SECONDS > LEASE_SECONDS / 2:
     env.refuse("SEND_TIMEOUT_SECONDS", f"must be at most half of LEASE_SECONDS ({LEASE_SECONDS:g}).")
 SENDER_THREADS = env.whole("SENDER_THREADS", 64, at_least=1, at_most=1024)
+LEDGER_PARTITION = env.choice("LEDGER_PARTITION", "week", ("day", "week"))
 METRICS_PORT = env.whole("METRICS_PORT", 0, at_most=65_535)
 METRICS_HOST = env.text("METRICS_HOST", "127.0.0.1")
 
