@@ -1,0 +1,183 @@
+"""A ledger of 1.0 is partitioned in place while others read and write it.
+
+MIGRATION_ROWS=1000000 tries it with a million, and --log-cli-level=INFO says how long it took: docs/scaling.md.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import psycopg2
+import psycopg2.extras
+import pytest
+
+from benchmarks.ledger_rows import INSERT
+from harness.platform import Platform
+from harness.services.shared import SharedPostgres
+from notifications.messages.message import first_id_at
+
+logger = logging.getLogger(__name__)
+pytestmark = pytest.mark.postgresql
+ROWS = int(os.environ.get("MIGRATION_ROWS", "5000"))
+OLD = (("notifications", "0002"), ("dlq", "0001"))
+
+# What 1.0 does with one notification: claim, settle with an attempt, read.
+CLAIM = """
+INSERT INTO notifications_notification AS n (id, client, reference, channel, receiver, receiver_hash, subject, message,
+    html, "user", category, priority, accepted_at, topic, trace_id, status, claims, generation, owner, lease_until,
+    reason, attempts, uncertain_count, provider, provider_message_id, last_cause, last_error)
+VALUES (%(id)s, 'c', '', 'EMAIL', 'a@example.com', 'hash', '', 'Hello', '', '', 'default', 'bulk', now(), 't', '',
+    'sending', 1, 0, 'owner', now() + interval '1 minute', '', 0, 0, '', '', '', '')
+ON CONFLICT (id) DO UPDATE SET status = 'sending' WHERE n.status = 'queued' RETURNING n.id
+"""
+SETTLE = """
+UPDATE notifications_notification AS n SET status = 'waiting', owner = NULL, lease_until = NULL, due_at = now()
+FROM jsonb_to_recordset(%(rows)s::jsonb) AS r(id uuid) WHERE n.id = r.id RETURNING n.id
+"""
+ATTEMPT = """
+INSERT INTO notifications_attempt (notification_id, generation, number, at, outcome, cause, error)
+VALUES (%(id)s, 0, 1, now(), 'failed', 'timeout', '') ON CONFLICT DO NOTHING
+"""
+READ = "SELECT * FROM notifications_notification WHERE receiver_hash = 'hash' ORDER BY id DESC LIMIT 50"
+
+
+@pytest.fixture
+def old(tmp_path: Path, postgres: SharedPostgres) -> Iterator[Platform]:
+    """A database as 1.0 left it, with ROWS notifications and an attempt of each tenth."""
+    psycopg2.extras.register_uuid()
+    name = f"old_{uuid4().hex[:12]}"
+    with Platform.on(tmp_path, postgres.create_database(name), "127.0.0.1:1", topic_prefix="old.") as platform:
+        for migration in OLD:
+            platform.manage("migrate", "--verbosity", "0", *migration)
+        literals = {"attempts": 0, "cause": "", "due_at": "NULL", "settled_at": "now()", "reason": ""}
+        platform.sql(INSERT.format(count=ROWS, receivers=ROWS, ends_before=0, status="sent", **literals))
+        platform.sql(
+            "INSERT INTO notifications_attempt (notification_id, generation, number, at, outcome, cause, error)"
+            " SELECT id, 0, 1, now(), 'failed', 'timeout', '' FROM notifications_notification WHERE \"offset\" % 10 = 0"
+        )
+        yield platform
+    postgres.drop_database(name)
+
+
+class Worker(threading.Thread):
+    """Repeats its work until the end of a `with` block; `longest` is the longest it waited, in seconds."""
+
+    def __init__(self, url: str, work: Callable[[psycopg2.extensions.cursor], None]) -> None:
+        super().__init__()
+        self._url, self._work = url, work
+        self._ending = threading.Event()
+        self.times, self.longest, self.error = 0, 0.0, ""
+
+    def run(self) -> None:
+        try:
+            with closing(psycopg2.connect(self._url)) as connection:
+                while not self._ending.is_set():
+                    began = time.monotonic()
+                    with connection, connection.cursor() as cursor:
+                        self._work(cursor)
+                    self.longest = max(self.longest, time.monotonic() - began)
+                    self.times += 1
+        except psycopg2.Error as error:
+            self.error = str(error)
+
+    def end(self) -> None:
+        self._ending.set()
+        self.join()
+
+
+@contextmanager
+def at_work(*workers: Worker) -> Iterator[None]:
+    for worker in workers:
+        worker.start()
+    try:
+        yield
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+def one_notification(cursor: psycopg2.extensions.cursor) -> None:
+    id = UUID(int=(time.time_ns() // 1_000_000) << 80 | 7 << 76 | 2 << 62 | uuid4().int & (1 << 61) - 1)
+    for statement in (CLAIM, SETTLE):
+        cursor.execute(statement, {"id": id, "rows": f'[{{"id": "{id}"}}]'})
+        assert cursor.fetchall() == [(id,)]
+    cursor.execute(ATTEMPT, {"id": id})
+
+
+def read(cursor: psycopg2.extensions.cursor) -> None:
+    cursor.execute(READ)
+    cursor.fetchall()
+
+
+def test_a_ledger_of_1_0_is_partitioned_while_others_read_and_write_it(old: Platform) -> None:
+    indexes = index_count(old)
+    writer, reader = Worker(old.database_url, one_notification), Worker(old.database_url, read)
+    began = time.monotonic()
+    with at_work(writer, reader):
+        old.manage("migrate", "--verbosity", "0", deadline=600)
+        took = time.monotonic() - began
+    figures = f"longest waits {writer.longest:.3f} s to write, {reader.longest:.3f} s to read"
+    logger.info("%s rows: %.1f s with the start; %s", f"{ROWS:,}", took, figures)
+    assert (writer.error, reader.error) == ("", "")
+    assert writer.times > 0 < reader.times
+    assert counted(old) == (ROWS + writer.times, ROWS // 10 + writer.times)
+    assert len(partition_names(old)) == 4
+    assert index_count(old) == indexes, "attaching made an index anew, under its lock"
+    assert old.manage("check", "--database", "default", "--fail-level", "WARNING")
+    old.manage("makemigrations", "--check", "--dry-run")
+
+
+@pytest.mark.parametrize("bound", [datetime(2026, 1, 5, tzinfo=UTC), datetime(2100, 1, 4, tzinfo=UTC)])
+def test_a_migration_that_was_interrupted_goes_on(old: Platform, bound: datetime) -> None:
+    """It had promised a bound, which may have passed meanwhile, and an index that it was making is not valid."""
+    promise = "before_the_first_bound"
+    old.sql(
+        f"ALTER TABLE notifications_notification ADD CONSTRAINT {promise} CHECK (id < '{first_id_at(bound)}') NOT VALID"
+    )
+    old.sql(f"COMMENT ON CONSTRAINT {promise} ON notifications_notification IS '{bound.isoformat()}'")
+    with closing(psycopg2.connect(old.database_url)) as connection:
+        connection.autocommit = True
+        with pytest.raises(psycopg2.errors.UniqueViolation):
+            connection.cursor().execute(
+                "CREATE UNIQUE INDEX CONCURRENTLY notifications_attempt_id_notification_id"
+                " ON notifications_attempt (generation)"
+            )
+    old.manage("migrate", "--verbosity", "0")
+    assert counted(old) == (ROWS, ROWS // 10)
+    (kept,) = (name for name in partition_names(old) if name.startswith("notifications_attempt_before"))
+    assert (kept == f"notifications_attempt_before_{bound:%Y%m%d}") is (bound.year == 2100)
+
+
+def counted(platform: Platform) -> tuple[int, int]:
+    (row,) = platform.sql(
+        "SELECT (SELECT count(*) FROM notifications_notification) AS rows,"
+        " (SELECT count(*) FROM notifications_attempt) AS attempts"
+    )
+    return row["rows"], row["attempts"]
+
+
+def partition_names(platform: Platform) -> list[str]:
+    return [
+        row["relname"]
+        for row in platform.sql(
+            "SELECT relname FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE inhparent IN"
+            " ('notifications_notification'::regclass, 'notifications_attempt'::regclass)"
+        )
+    ]
+
+
+def index_count(platform: Platform) -> int:
+    """Of the table that had the rows before, and has them still; the index of the new primary key is one of them."""
+    (row,) = platform.sql(
+        "SELECT count(*) AS indexes FROM pg_index JOIN pg_class AS c ON c.oid = indrelid"
+        " WHERE c.relkind = 'r' AND c.relname ~ '^notifications_(notification|attempt)(_before_[0-9]+)?$'"
+    )
+    return int(row["indexes"])
