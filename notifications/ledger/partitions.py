@@ -70,11 +70,11 @@ def default_rows(most: int = 10_000) -> int:
     default = f"{LEDGER}_default"
     if connection.vendor != "postgresql" or fetch("SELECT to_regclass(%s)", [default]) == [(None,)]:
         return 0
-    return int(fetch(f"SELECT count(*) FROM (SELECT 1 FROM {default} LIMIT %s) AS some", [most])[0][0])
+    return int(fetch(f"SELECT count(*) FROM (SELECT 1 FROM {default} LIMIT %s) AS counted", [most])[0][0])
 
 
 def drop(partition: Partition, *, when: Callable[[], bool] = lambda: True) -> bool:
-    """Drops the partition's tables with all their rows. Returns False, and keeps them, where `when` says so.
+    """Drops the partition's tables with all their rows. Returns whether it did: not where `when` answers False.
 
     `when` is asked under the lock, so that no row changes between its answer and the drop; everybody waits
     meanwhile, so it must take milliseconds. Raises OperationalError (55P03) where the lock cannot be had within
