@@ -32,3 +32,9 @@ def request(
         return Answer(response.status, response.read(), names)
     finally:
         connection.close()
+
+
+def metric(port: int, name: str) -> float:
+    """The sum of a metric of a worker, over its labels."""
+    lines = request(port, "GET", "/metrics").body.decode().splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))

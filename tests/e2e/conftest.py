@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from harness.platform import Platform
-from tests.e2e.providers import Providers, open_providers
+from harness.platform.providers import Providers, open_providers
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import sys
 from confluent_kafka import Producer
 
 from harness.platform import Platform
+from harness.platform.providers import Providers
 from harness.services.process import ROOT
-from tests.e2e.providers import Providers
-from tests.faults.log import Settings, delete_before, ends
+from harness.services.topics import Settings, delete_before, ends
 
 
 def balance(platform: Platform) -> tuple[int, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 from harness.platform import Platform
-from tests.e2e.providers import Providers
+from harness.platform.providers import Providers
 
 MAILS, RECEIVERS = 3000, 1000
 

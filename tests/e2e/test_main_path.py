@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from harness.platform import Platform
+from harness.platform.providers import CHANNELS, Providers
 from harness.services.shared import SharedKafka
 from harness.services.waiting import wait_until
-from tests.e2e.providers import CHANNELS, Providers
 
 CONSOLE = "org.apache.kafka.tools.consumer.ConsoleConsumer"
 GROUPS = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"

@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from harness.platform import Platform
+from harness.platform.providers import Providers
 from harness.services.process import ROOT, Process
 from harness.services.waiting import wait_until
-from tests.e2e.providers import Providers
 
 MEBIBYTE = 1024**2
 LEFT = 0.75  # of a pod's limit may be used: the rest is for what a test does not reach

@@ -7,13 +7,12 @@ import random
 import pytest
 
 from harness.platform import Platform
-from harness.platform.web import request
+from harness.platform.providers import Providers
+from harness.platform.web import metric, request
 from harness.services.process import Process, free_ports
 from harness.services.shared import SharedKafka
+from harness.services.topics import set_config
 from harness.services.waiting import wait_until
-from tests.e2e.providers import Providers
-from tests.faults.site import metric
-from tests.notifications.brokers.test_kafka_refusals import set_config
 
 
 def status(port: int, path: str) -> int:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.platform.providers import Providers, open_providers
 from harness.services.kafka import Kafka
 from harness.services.postgres import Postgres
 from harness.services.proxy import Proxy
 from harness.services.shared import SharedKafka, SharedPostgres
-from tests.e2e.providers import Providers, open_providers
 from tests.faults.site import Site, open_site
 from tests.faults.table import Row, write
 

@@ -16,11 +16,12 @@ import psycopg2
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from harness.platform import Platform
-from harness.platform.web import Answer, request
+from harness.platform.providers import CHANNELS, Providers
+from harness.platform.web import Answer
 from harness.services.postgres import ROLE, run_as_superuser
 from harness.services.process import ROOT, Process
+from harness.services.topics import Settings, reach
 from harness.services.waiting import wait_until
-from tests.e2e.providers import CHANNELS, Providers
 from tests.faults.balance import Result, balance
 
 LEASE = 6
@@ -69,6 +70,11 @@ class Site:
 
     def post_batch(self, items: list[dict[str, str]]) -> Answer:
         return self.platform.post({"notifications": items}, "/notifications")
+
+    @property
+    def kafka(self) -> Settings:
+        """How to reach the broker as the site's processes do."""
+        return reach(self.platform.environment["KAFKA_BOOTSTRAP_SERVERS"])
 
     def took(self) -> int:
         """How many messages the providers took."""
@@ -141,12 +147,6 @@ class Site:
     def _backends(self, where: str) -> list[dict[str, object]]:
         others = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         return self.platform.sql(f"{others} AND {where}")
-
-
-def metric(port: int, name: str) -> float:
-    """The sum of a metric of a worker, over its labels."""
-    lines = request(port, "GET", "/metrics").body.decode().splitlines()
-    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
 
 
 def wait_until_sending(sender: Process) -> None:

@@ -18,12 +18,12 @@ from http.client import HTTPException
 from pathlib import Path
 
 from harness.fakes.fake import Behaviour, Fake
+from harness.platform.providers import Providers, open_providers
 from harness.platform.web import Answer
 from harness.services.kafka import Kafka
 from harness.services.postgres import Postgres
 from harness.services.process import Process
 from harness.services.waiting import wait_until
-from tests.e2e.providers import Providers, open_providers
 from tests.faults.site import Site, open_site
 
 BATCH = 12  # notifications in a batch

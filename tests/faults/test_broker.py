@@ -10,9 +10,9 @@ import pytest
 from harness.services.kafka import Kafka
 from harness.services.postgres import Postgres
 from harness.services.shared import SharedPostgres
+from harness.services.topics import direct, ends
 from harness.services.waiting import wait_until
 from tests.faults.conftest import Opener
-from tests.faults.log import direct, ends
 from tests.faults.site import Site, wait_until_sending
 
 pytestmark = pytest.mark.xdist_group("own-kafka")

@@ -8,13 +8,14 @@ from uuid import UUID
 
 import pytest
 
+from harness.platform.web import metric
 from harness.services.postgres import Postgres
 from harness.services.process import free_ports
 from harness.services.proxy import Proxy
 from harness.services.shared import SharedKafka
 from harness.services.waiting import wait_until
 from tests.faults.conftest import Opener
-from tests.faults.site import LEASE, THREADS, Site, locked, metric, wait_until_blocked, wait_until_sending
+from tests.faults.site import LEASE, THREADS, Site, locked, wait_until_blocked, wait_until_sending
 
 pytestmark = pytest.mark.xdist_group("own-postgres")
 

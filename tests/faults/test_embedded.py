@@ -10,10 +10,10 @@ import psutil
 import pytest
 
 from harness.platform import Platform
+from harness.platform.providers import Providers
 from harness.platform.web import request
 from harness.services.process import Process, free_ports
 from harness.services.waiting import wait_until
-from tests.e2e.providers import Providers
 from tests.faults.conftest import Recorder
 from tests.faults.site import ENVIRONMENT, THREADS, Site
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from harness.services.topics import committed, ends, publish
 from harness.services.waiting import wait_until
 from tests.faults.balance import Result
-from tests.faults.log import committed, ends, publish, reach
 from tests.faults.site import Site
 
 GOOD = {
@@ -55,13 +55,13 @@ def test_poison_records_become_dead_letters_and_the_rest_is_sent(site: Site) -> 
     )
     refused = record(1, message="refuse this")
     values = [bytes(value) for pair in zip(POISON.values(), _records(2, len(POISON)), strict=True) for value in pair]
-    publish(reach(site), topic, [*values, refused, record(100)])
+    publish(site.kafka, topic, [*values, refused, record(100)])
     site.platform.start_sender("--channels", "SMS")
     site.platform.wait_for(sent=len(POISON) + 1)
     letters = site.platform.sql("SELECT cause, raw, error FROM dlq_deadletter")
     found = {bytes(letter["raw"]): letter["cause"] for letter in letters}
     assert found == dict.fromkeys(POISON.values(), "undecodable") | {refused: "refused-by-database"}
-    wait_until(lambda: max(committed(reach(site), topic)) == len(values) + 2, what="the partition moved on")
+    wait_until(lambda: max(committed(site.kafka, topic)) == len(values) + 2, what="the partition moved on")
     assert site.providers.texts().total() == len(POISON) + 1
     site.note(Result(messages=len(values) + 2, lost=0, duplicated=0))
 
@@ -80,7 +80,7 @@ def test_a_body_of_10_mb_is_refused_and_leaves_nothing(site: Site) -> None:
         assert answer.json()["detail"]
     assert site.send(1)
     prefix = site.platform.environment["TOPIC_PREFIX"]
-    assert sum(sum(ends(reach(site), f"{prefix}{name}")) for name in ("email", "slack", "sms")) == 1
+    assert sum(sum(ends(site.kafka, f"{prefix}{name}")) for name in ("email", "slack", "sms")) == 1
     assert site.ids("true") == set()
     site.platform.start_sender()
     site.wait_until_settled()
@@ -92,12 +92,12 @@ def test_the_same_id_twice_is_sent_once(site: Site) -> None:
     """In one batch, in the next one, and after it was sent."""
     topic = f"{site.platform.environment['TOPIC_PREFIX']}sms"
     records = _records(1, 20)
-    publish(reach(site), topic, [*records, *records])
-    publish(reach(site), topic, records, key="another key")
+    publish(site.kafka, topic, [*records, *records])
+    publish(site.kafka, topic, records, key="another key")
     site.platform.start_sender("--channels", "SMS")
     site.platform.wait_for(sent=20)
-    publish(reach(site), topic, records)
-    wait_until(lambda: sum(committed(reach(site), topic)) >= 80, what="all were read")
+    publish(site.kafka, topic, records)
+    wait_until(lambda: sum(committed(site.kafka, topic)) >= 80, what="all were read")
     site.platform.stop_all()
     assert site.platform.statuses() == {"sent": 20}
     assert set(site.providers.texts().values()) == {1}

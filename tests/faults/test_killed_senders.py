@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from harness.platform.web import metric
 from harness.services.process import free_ports
 from harness.services.waiting import wait_until
-from tests.faults.site import SEND_TIMEOUT, THREADS, Site, locked, metric, wait_until_blocked, wait_until_sending
+from tests.faults.site import SEND_TIMEOUT, THREADS, Site, locked, wait_until_blocked, wait_until_sending
 
 AT_ONCE = 3 * THREADS  # sends in flight at most, over all channels
 

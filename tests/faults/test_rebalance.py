@@ -13,8 +13,8 @@ import pytest
 from confluent_kafka import ConsumerGroupState
 from confluent_kafka.admin import AdminClient
 
+from harness.services.topics import committed, ends, rewind
 from harness.services.waiting import wait_until
-from tests.faults.log import committed, ends, reach, rewind
 from tests.faults.site import THREADS, Site, wait_until_sending
 
 LONGEST_GAP = 3.0  # seconds without anything at any provider
@@ -30,18 +30,18 @@ def test_a_rebalance_during_long_sends_costs_nothing(site: Site) -> None:
     wait_until_sending(first)
     site.send(3 * THREADS, "SMS")
     wait_until(lambda: site.providers.twilio.asked == THREADS, what="long sends are under way")
-    progress = [committed(reach(site), topic)]
+    progress = [committed(site.kafka, topic)]
     others = []
     for members in (2, 3):
         others.append(site.platform.start_sender("--channels", "SMS"))
         wait_until(partial(_has_members, site, topic, members), deadline=60, what=f"{members} members")
-        progress.append(committed(reach(site), topic))
+        progress.append(committed(site.kafka, topic))
     assert first.stop(25) == 0
-    progress.append(committed(reach(site), topic))
+    progress.append(committed(site.kafka, topic))
     site.send(THREADS, "SMS")
     site.wait_until_settled()
-    wait_until(lambda: committed(reach(site), topic) == ends(reach(site), topic), what="all is committed")
-    progress.append(committed(reach(site), topic))
+    wait_until(lambda: committed(site.kafka, topic) == ends(site.kafka, topic), what="all is committed")
+    progress.append(committed(site.kafka, topic))
     for earlier, later in itertools.pairwise(progress):
         assert all(a <= b for a, b in zip(earlier, later, strict=True)), f"offsets went back: {progress}"
     assert all(other.running for other in others)
@@ -53,7 +53,7 @@ def test_a_rebalance_during_long_sends_costs_nothing(site: Site) -> None:
 def _has_members(site: Site, topic: str, count: int) -> bool:
     """Whether the topic's group has so many members and is stable."""
     group = f"{topic}.senders"
-    admin = AdminClient(reach(site))  # whose answers end with it
+    admin = AdminClient(site.kafka)  # whose answers end with it
     found = admin.describe_consumer_groups([group])[group].result(30)
     return found.state is ConsumerGroupState.STABLE and len(found.members) == count
 
@@ -67,11 +67,11 @@ def test_a_log_read_again_from_the_beginning_sends_nothing_twice(site: Site) -> 
     site.wait_until_settled()
     assert sender.stop() == 0
     for topic in topics:
-        rewind(reach(site), topic)
+        rewind(site.kafka, topic)
     site.platform.start_sender()
     site.send(30)
     site.wait_until_settled()
-    wait_until(lambda: all(committed(reach(site), t) == ends(reach(site), t) for t in topics), what="all was read")
+    wait_until(lambda: all(committed(site.kafka, t) == ends(site.kafka, t) for t in topics), what="all was read")
     assert site.platform.statuses() == {"sent": 120}
     assert site.ids("claims <> 1") == set()
     site.balance()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.log import committed, delete_before, ends, reach
+from harness.services.topics import committed, delete_before, ends
 from tests.faults.site import Site
 
 
@@ -19,13 +19,13 @@ def test_records_deleted_unread_stop_the_sender_and_are_named(site: Site) -> Non
     assert sender.stop() == 0
 
     site.send(20, "SMS", receiver=receiver)
-    delete_before(reach(site), topic, [max(0, end - 5) for end in ends(reach(site), topic)])
+    delete_before(site.kafka, topic, [max(0, end - 5) for end in ends(site.kafka, topic)])
     sender = site.platform.start_sender("--channels", "SMS")
     assert sender.wait(60) == 1
-    partition = ends(reach(site), topic).index(25)
+    partition = ends(site.kafka, topic).index(25)
     assert f"{topic} partition {partition}: offsets 5 to 19 can no longer be read" in sender.output
     assert site.took() == 5, "it jumped over the gap"
-    assert committed(reach(site), topic)[partition] == 5
+    assert committed(site.kafka, topic)[partition] == 5
 
 
 @pytest.mark.fault(23)

@@ -13,6 +13,7 @@ from dlq.models import DeadLetter
 from harness.services.process import free_ports
 from harness.services.records import Header, write_record
 from harness.services.shared import SharedKafka
+from harness.services.topics import delete_before
 from harness.services.waiting import wait_until
 from notifications.brokers import kafka_log
 from notifications.brokers.base import Record, outbound
@@ -20,7 +21,6 @@ from notifications.brokers.kafka import KafkaBroker
 from notifications.ledger import rows
 from notifications.messages.message import all_topics, topic_of
 from notifications.sending import delivery
-from tests.faults.log import delete_before
 from tests.notifications.rows import message
 
 

@@ -16,9 +16,6 @@ from confluent_kafka.admin import (
     AclOperation,
     AclPermissionType,
     AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
     ResourcePatternType,
     ResourceType,
 )
@@ -26,6 +23,7 @@ from pytest_django import Settings
 
 from harness.services.kafka import USERNAME, Kafka
 from harness.services.shared import SharedKafka
+from harness.services.topics import set_config
 from harness.services.waiting import wait_until
 from notifications.brokers import kafka_publishing
 from notifications.brokers.base import Fate, Outbound, outbound
@@ -88,16 +86,6 @@ def created(settings: Settings, partitions: int = 1) -> KafkaBroker:
 def mail(size: int = 10, **fields: str) -> Outbound:
     """With a text that cannot be compressed."""
     return outbound(message(message=random.Random(size).randbytes(size // 2).hex() or "-", **fields), origin="intake")
-
-
-def set_config(servers: str, topic: str, **values: int) -> None:
-    entries = [
-        ConfigEntry(name.replace("_", "."), str(value), incremental_operation=AlterConfigOpType.SET)
-        for name, value in values.items()
-    ]
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
-    admin = AdminClient({"bootstrap.servers": servers})
-    admin.incremental_alter_configs([resource])[resource].result(30)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,13 @@
-"""Kafka from outside: writing records of one's own, reading how far a topic goes, deleting what was not read."""
+"""Topics from outside: writes records, reads offsets, deletes records, changes settings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from harness.services.kafka import Kafka
-from tests.faults.site import Site
 
 Settings = dict[str, str | int | float | bool]
 
@@ -26,9 +25,9 @@ def direct(kafka: Kafka) -> Settings:
     return {names[name]: value for name, value in kafka.sasl_environment.items()}
 
 
-def reach(site: Site) -> Settings:
-    """How to reach a site's broker as its processes do."""
-    return {"bootstrap.servers": site.platform.environment["KAFKA_BOOTSTRAP_SERVERS"]}
+def reach(servers: str) -> Settings:
+    """How to reach a broker that asks for no login."""
+    return {"bootstrap.servers": servers}
 
 
 def publish(settings: Settings, topic: str, values: Iterable[bytes], *, key: str = "key") -> None:
@@ -74,3 +73,14 @@ def rewind(settings: Settings, topic: str, partitions: int = 4) -> None:
     admin = AdminClient(settings)  # whose answers end with it
     for done in admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(f"{topic}.senders", places)]).values():
         done.result(30)
+
+
+def set_config(servers: str, topic: str, **values: int) -> None:
+    """Change settings of a topic; `max_message_bytes` is max.message.bytes."""
+    entries = [
+        ConfigEntry(name.replace("_", "."), str(value), incremental_operation=AlterConfigOpType.SET)
+        for name, value in values.items()
+    ]
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+    admin = AdminClient(reach(servers))
+    admin.incremental_alter_configs([resource])[resource].result(30)
