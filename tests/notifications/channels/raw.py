@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 
 class Dialogue:
@@ -74,3 +74,15 @@ def dialogue(serve: Callable[[Dialogue], None], *, host: str = "127.0.0.1") -> I
         listening.close()
     if failures:
         raise failures[0]
+
+
+@contextmanager
+def unanswered() -> Iterator[tuple[str, int]]:
+    """An address that answers no connection: its queue is full, so the system drops the next ones."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as queue:
+        address: tuple[str, int] = full.getsockname()[:2]
+        for _ in range(4):
+            waiting = queue.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(address)
+        yield address

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from contextlib import contextmanager
 
 import pytest
 import trustme
-from hypothesis import given
-from hypothesis import strategies as st
 
 from harness.fakes.slack import SlackFake
 from notifications.channels import SendError
 from notifications.channels.outcomes import Cause, Outcome
-from notifications.channels.transport.http import Answer, Http, retry_after
+from notifications.channels.transport.http import Answer, Http
 from tests.notifications.channels.parts import tls_pair
+from tests.notifications.channels.raw import unanswered
 
 
 def post(http: Http, fake: SlackFake) -> Answer:
@@ -55,18 +51,6 @@ def raw_server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
         listening.shutdown(socket.SHUT_RDWR)
         listening.close()
         thread.join(10)
-
-
-@contextmanager
-def silent_place() -> Iterator[tuple[str, int]]:
-    """An address that answers no connection: its queue of accepted ones is full."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as listening, ExitStack() as waiting:
-        place: tuple[str, int] = listening.getsockname()
-        for _ in range(3):
-            one = waiting.enter_context(socket.socket())
-            one.setblocking(False)
-            one.connect_ex(place)
-        yield place
 
 
 def test_a_connection_is_reused() -> None:
@@ -144,7 +128,7 @@ def test_a_trickle_does_not_outlive_the_deadline() -> None:
 
 @pytest.mark.timeout(30)  # at the old cost of a second for each address it would take half an hour
 def test_the_addresses_of_a_name_share_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    with silent_place() as place:
+    with unanswered() as place:
         monkeypatch.setattr(
             socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", place)] * 2_000
         )
@@ -153,7 +137,7 @@ def test_the_addresses_of_a_name_share_one_deadline(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_silent_address_leaves_time_for_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    with silent_place() as silent, SlackFake() as slack:
+    with unanswered() as silent, SlackFake() as slack:
         places = [silent, ("127.0.0.1", slack.port)]
         monkeypatch.setattr(
             socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", at) for at in places]
@@ -343,46 +327,3 @@ def test_a_name_that_does_not_resolve_is_transient() -> None:
 def test_a_line_break_cannot_become_a_header() -> None:
     with pytest.raises(ValueError, match="line break"):
         Http(5).post("http://127.0.0.1:1/", b"", {"Authorization": "Bearer x\r\nX-Evil: 1"})
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("7", 7.0),
-        ("0", 0.0),
-        (" 1.5 ", 1.5),
-        ("999999999", 86_400.0),
-        ("", None),
-        (None, None),
-        ("soon", None),
-        ("-1", None),
-    ],
-)
-def test_retry_after_in_seconds(value: str | None, seconds: float | None) -> None:
-    assert retry_after(value) == seconds
-
-
-def test_retry_after_as_a_date() -> None:
-    moment = datetime.now(UTC) + timedelta(seconds=100)
-    wait = retry_after(format_datetime(moment, usegmt=True))
-    assert wait is not None
-    assert 0 < wait <= 100
-    assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
-    assert retry_after("Wed, 99 Oct 2015 07:28:00 GMT") is None
-    assert retry_after("Wed, 21 Oct 2015 07:28:00 +99999999999999999999") is None
-    assert retry_after("Wed, 21 Oct 99999999999 07:28:00 GMT") is None
-
-
-@given(st.text(alphabet="0123456789 :,+-.WedOctGMTZ()", max_size=80) | st.text(max_size=80))
-def test_no_retry_after_makes_it_fail(value: str) -> None:
-    wait = retry_after(value)
-    assert wait is None or 0 <= wait <= 86_400
-
-
-@pytest.mark.parametrize(
-    "value", ["9" * 60_000, "1." * 30_000, "Wed, " * 10_000, "1 Jan 0001 00:00:00 +9999", " " * 60_000]
-)
-def test_a_long_retry_after_costs_nothing(value: str) -> None:
-    before = time.thread_time()
-    assert retry_after(value) in {None, 0.0, 86_400.0}
-    assert time.thread_time() - before < 0.5

@@ -6,8 +6,8 @@ import base64
 import hmac
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -17,7 +17,7 @@ from notifications.channels.outcomes import About, Cause, Outcome
 from notifications.channels.transport.smtp.client import Smtp
 from notifications.channels.transport.smtp.session import Tls
 from notifications.channels.transport.smtp.wire import MAX_REPLY
-from tests.notifications.channels.raw import Dialogue, dialogue
+from tests.notifications.channels.raw import Dialogue, dialogue, unanswered
 
 MAIL = ("a@example.com", "b@example.com", b"Message-ID: <1@example.com>\r\n\r\nHi\r\n")
 FOR_EVER = 400  # bytes, one each twentieth of a second: longer than any deadline here
@@ -140,29 +140,13 @@ def test_a_server_may_take_longer_than_connecting(phase: str, monkeypatch: pytes
         assert smtp(port).send(*MAIL) == "Taken"
 
 
-@contextmanager
-def black_hole() -> Iterator[tuple[str, int]]:
-    """An address that never answers: its queue is full, so the system drops who knocks."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
-        address = full.getsockname()[:2]
-        knocking = [socket.socket() for _ in range(4)]
-        for one in knocking:
-            one.setblocking(False)
-            one.connect_ex(address)
-        try:
-            yield address
-        finally:
-            for one in knocking:
-                one.close()
-
-
 def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[str, int]) -> None:
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
     monkeypatch.setattr("socket.getaddrinfo", lambda *_args, **_named: found)
 
 
 def test_addresses_that_do_not_answer_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    with black_hole() as dead, SmtpFake() as fake:
+    with unanswered() as dead, SmtpFake() as fake:
         resolve_to(monkeypatch, *[dead] * 6, ("127.0.0.1", fake.port))
         assert smtp(25, host="many.example").send(*MAIL)
 
@@ -177,7 +161,7 @@ def test_an_address_that_refuses_is_passed_over(monkeypatch: pytest.MonkeyPatch)
 
 def test_connecting_has_its_time_over_all_addresses_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("notifications.channels.transport.smtp.wire.CONNECT_SECONDS", 0.4)
-    with black_hole() as dead:
+    with unanswered() as dead:
         resolve_to(monkeypatch, *[dead] * 1_000)  # one after the other they would take minutes
         error = failure(smtp(25, host="many.example", timeout=60))
         assert (error.cause, error.outcome, error.about) == (Cause.CONNECTION, Outcome.TRANSIENT, About.PROVIDER)
