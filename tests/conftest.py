@@ -15,7 +15,10 @@ from django.conf import settings
 from harness.platform import Platform
 from harness.services import shared
 from harness.services.shared import SharedKafka, SharedPostgres
+from tests.caller import api, keys_required
+from tests.desk import anna, support, viewer
 
+__all__ = ["anna", "api", "keys_required", "support", "viewer"]  # fixtures
 OPENS_DATABASE = {"db", "transactional_db", "django_db_setup", "admin_client", "admin_user", "live_server"}
 owns_run = pytest.StashKey[bool]()
 

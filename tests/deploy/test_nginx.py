@@ -21,7 +21,7 @@ import trustme
 from harness.platform import Platform, wait_until
 from harness.services.process import ROOT, Process, free_ports
 from harness.services.shared import skip_without
-from tests.notifications.api.conftest import EMAIL
+from tests.caller import EMAIL
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 HTTP = """

@@ -48,7 +48,7 @@ def test_600_over_three_channels_and_two_senders_arrive_once_each(
     assert {line.split()[5] for line in lag.splitlines() if topic in line and ".senders" in line} == {"0"}
 
 
-def test_500_for_one_receiver_is_six_tries_and_one_dead_letter_then_a_replay_delivers_once(
+def test_a_receiver_with_500_dies_after_six_tries_and_a_replay_delivers_once(
     connected: Platform, providers: Providers
 ) -> None:
     broken = providers.receiver("SMS", 1)

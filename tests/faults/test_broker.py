@@ -123,9 +123,7 @@ def test_a_lost_acknowledgement_makes_two_records_and_one_send(site: Site, own_k
 
 
 @pytest.mark.fault(21)
-def test_a_scheduler_killed_between_publishing_and_marking_publishes_twice_and_it_is_sent_once(
-    site: Site, own_kafka: Kafka
-) -> None:
+def test_a_scheduler_killed_after_publishing_publishes_twice_and_one_is_sent(site: Site, own_kafka: Kafka) -> None:
     topic = f"{site.platform.environment['TOPIC_PREFIX']}sms"
     site.platform.environment["RETRY_SCHEDULE"] = "600"
     site.providers.twilio.answer(status=500, code=20500)

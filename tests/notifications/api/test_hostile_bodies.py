@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.notifications.api.conftest import EMAIL, Api, said, stored
+from tests.caller import EMAIL, Api, said, stored
 
 MIB = 1024 * 1024
 SMS = {"type": "SMS", "message": "Hello", "receiver": "+4915112345678"}

@@ -28,7 +28,7 @@ from schemathesis.specs.openapi.checks import (
 from notifications.api.query import FILTERS
 from notifications.messages.message import BatchDraft, Draft
 from project.wsgi import application
-from tests.notifications.api.conftest import Api, issue, said
+from tests.caller import Api, issue, said
 
 TRUE = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)
 

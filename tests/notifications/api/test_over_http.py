@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness.platform import Platform, wait_until
-from tests.notifications.api.conftest import EMAIL
+from tests.caller import EMAIL
 
 BODY = json.dumps(EMAIL).encode()
 HEAD = b"POST /notification HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"

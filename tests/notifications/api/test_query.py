@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.notifications.api.conftest import Api, said
+from tests.caller import Api, said
 
 WRONG: list[tuple[str, str]] = [
     ("receiver=%00", "receiver"),

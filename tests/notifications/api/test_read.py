@@ -17,7 +17,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from notifications.messages.message import first_id_at, receiver_hash
 from notifications.models import Attempt, IdempotencyKey, Notification
 from project.web.paging import NewestFirst
-from tests.notifications.api.conftest import EMAIL, Api, issue, said
+from tests.caller import EMAIL, Api, issue, said
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -19,7 +19,7 @@ from notifications.messages.message import receiver_hash
 from notifications.messages.words import Status
 from notifications.models import Notification
 from project.web.paging import NewestFirst
-from tests.notifications.api.conftest import Api, issue, keys_required, said
+from tests.caller import Api, issue, keys_required, said
 from tests.notifications.rows import ago, claim, message, row
 
 __all__ = ["keys_required"]

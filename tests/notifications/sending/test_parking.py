@@ -147,7 +147,7 @@ def test_the_two_consumers_of_a_channel_may_park_at_once(hasty_threads: None) ->
     in_threads(lambda: consumer("transactional"), lambda: consumer("bulk"))
 
 
-def test_a_throttled_receivers_rows_wait_behind_the_one_that_was_told_and_come_back_spread(lot: Lot) -> None:
+def test_the_rows_of_a_throttled_receiver_wait_behind_the_first_and_come_back_spread(lot: Lot) -> None:
     told, *behind = lot.rows(8)
     parked = lot.parking.throttle(told, 30.0, behind)
     newcomers = lot.rows(3)

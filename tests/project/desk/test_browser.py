@@ -14,7 +14,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from harness.services.shared import skip_without
 from notifications.models import SandboxMessage
-from tests.project.desk.desk import PASSWORD, letter, row_of, superuser
+from tests.desk import PASSWORD, letter, row_of, superuser
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]

@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from notifications.messages.words import Status
 from notifications.models import SandboxMessage
-from tests.project.desk.desk import letter, notification, unreadable
+from tests.desk import letter, notification, unreadable
 
 WHOLE_TEXT = re.compile(r'(?:SELECT|,) "\w+"\."(message|html|raw)"')
 LISTS = [f"{model._meta.app_label}_{model._meta.model_name}" for model in admin.site._registry]

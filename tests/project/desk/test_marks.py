@@ -9,7 +9,7 @@ from django.urls import reverse
 from dlq.verbs import discard
 from notifications.models import SandboxMessage
 from project.desk.marks import marked
-from tests.project.desk.desk import letter, row_of
+from tests.desk import letter, row_of
 from users.models import User
 
 pytestmark = pytest.mark.django_db

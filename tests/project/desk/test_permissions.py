@@ -21,7 +21,7 @@ from dlq.admin.verb_pages import VERBS
 from dlq.models import DeadLetter
 from notifications.messages.words import Reason, Status
 from notifications.models import BreakerEvent, Category, Notification, SandboxMessage, StaffAction, WorkerHeartbeat
-from tests.project.desk.desk import letter, notification, superuser, unreadable
+from tests.desk import letter, notification, superuser, unreadable
 from users.models import ApiKey, Device, User
 
 pytestmark = pytest.mark.django_db

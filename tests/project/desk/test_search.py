@@ -19,7 +19,7 @@ from notifications.messages.message import receiver_hash
 from notifications.messages.words import Status
 from notifications.models import Notification
 from project.desk.search import MOST_MATCHES, notification_matches
-from tests.project.desk.desk import letter
+from tests.desk import letter
 
 pytestmark = pytest.mark.django_db
 

@@ -17,7 +17,7 @@ from notifications.channels.outcomes import Cause
 from notifications.messages.words import Status
 from notifications.models import Notification, StaffAction
 from project.desk.audit import printed
-from tests.project.desk.desk import letter, notification, row_of
+from tests.desk import letter, notification, row_of
 
 pytestmark = pytest.mark.django_db
 

@@ -12,7 +12,7 @@ from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from notifications.models import IdempotencyKey, Notification
-from tests.notifications.api.conftest import EMAIL, Api, said, stored
+from tests.caller import EMAIL, Api, said, stored
 from tests.notifications.rows import in_threads
 from users.access.limits import OverLimit, requests_of
 from users.models import SCOPES, ApiKey, Device, KeyUsage, User

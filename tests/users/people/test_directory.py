@@ -10,7 +10,7 @@ import pytest
 from pytest_django import DjangoAssertNumQueries
 
 from notifications.models import Notification, StaffAction
-from tests.notifications.api.conftest import EMAIL, Api, issue, said, stored
+from tests.caller import EMAIL, Api, issue, said, stored
 from users.models import ApiKey, Device, User
 
 MAIL = {"type": "EMAIL", "address": "ann@example.com"}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from notifications.models import Notification
-from tests.notifications.api.conftest import EMAIL, Api, issue, said, stored
+from tests.caller import EMAIL, Api, issue, said, stored
 from users.models import Device, User
 
 PHONE, MAIL = "+4915112345678", "ann.archer@example.com"

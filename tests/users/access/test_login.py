@@ -21,7 +21,7 @@ from django_otp.oath import totp
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from notifications.models import StaffAction
-from tests.project.desk.desk import PASSWORD, letter, staff, superuser
+from tests.desk import PASSWORD, letter, staff, superuser
 from users.access.admin.login import client_address
 
 pytestmark = pytest.mark.django_db

@@ -7,8 +7,10 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
+import pytest
 import uuid_utils.compat
 from django.contrib.auth.models import Permission
+from django.test import Client
 from django.utils import timezone
 
 from dlq.models import DeadLetter
@@ -101,3 +103,28 @@ def staff(name: str, *permissions: str) -> User:
 def row_of(letter: DeadLetter) -> Notification:
     """The letter's notification as the database has it now."""
     return Notification.objects.get(dead_letter=letter)
+
+
+@pytest.fixture
+def anna(db: None) -> Client:
+    """A superuser, logged in."""
+    client = Client()
+    client.force_login(superuser("anna"))
+    return client
+
+
+@pytest.fixture
+def support(db: None) -> Client:
+    """Somebody who may act on dead letters and notifications, and no more."""
+    models = ("dlq.{}_deadletter", "notifications.{}_notification")
+    client = Client()
+    client.force_login(staff("support", *(right.format(verb) for right in models for verb in ("view", "change"))))
+    return client
+
+
+@pytest.fixture
+def viewer(db: None) -> Client:
+    """Somebody with every view permission and nothing else."""
+    client = Client()
+    client.force_login(staff("viewer", "view"))
+    return client

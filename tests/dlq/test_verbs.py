@@ -18,7 +18,7 @@ from notifications.messages.words import Reason, Status
 from notifications.models import Notification, StaffAction
 from project.desk.audit import MOST_AT_ONCE, try_now
 from project.operations.balance import take
-from tests.project.desk.desk import letter, notification, row_of, unreadable
+from tests.desk import letter, notification, row_of, unreadable
 
 pytestmark = pytest.mark.django_db
 

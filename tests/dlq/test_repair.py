@@ -13,7 +13,7 @@ from notifications.intake.accept import OURS, Conflict, accept
 from notifications.messages.message import Draft, Invalid, read_request, receiver_hash
 from notifications.messages.words import Status
 from notifications.models import Notification, StaffAction
-from tests.project.desk.desk import letter, row_of, unreadable
+from tests.desk import letter, row_of, unreadable
 
 pytestmark = pytest.mark.django_db
 

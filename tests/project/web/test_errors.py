@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from notifications.api import submit
 from notifications.models import NotificationQuerySet
-from tests.notifications.api.conftest import EMAIL, Api, said
+from tests.caller import EMAIL, Api, said
 
 
 @pytest.mark.parametrize("debug", [False, True])

@@ -16,7 +16,7 @@ from django.test import RequestFactory
 from harness.platform import Platform
 from project import places, wsgi
 from project.run.local import WEB_OPTIONS
-from tests.notifications.api.conftest import EMAIL
+from tests.caller import EMAIL
 
 MANY = 2 * places.COUNT  # more than there are places
 COOKIE = b"Cookie: csrftoken=%s\r\n" % (b"a" * 32)  # else the form is refused before it is read

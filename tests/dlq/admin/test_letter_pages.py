@@ -17,7 +17,7 @@ from dlq.verbs import replay
 from notifications.channels.outcomes import Cause
 from notifications.messages.words import Status
 from notifications.models import Notification, StaffAction
-from tests.project.desk.desk import letter, unreadable
+from tests.desk import letter, unreadable
 
 pytestmark = pytest.mark.django_db
 

@@ -10,8 +10,8 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from tests.notifications.api.conftest import EMAIL, issue
-from tests.project.desk.desk import letter, superuser
+from tests.caller import EMAIL, issue
+from tests.desk import letter, superuser
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW")
 TYPES = ("application/json", "text/html", "", "application/x-www-form-urlencoded; charset=nonsense",

@@ -12,7 +12,7 @@ from dlq.verbs import discard, replay, replay_with_expiry
 from notifications.messages.words import Status
 from notifications.models import StaffAction
 from project.desk.audit import printed
-from tests.project.desk.desk import letter, row_of
+from tests.desk import letter, row_of
 
 pytestmark = pytest.mark.django_db
 

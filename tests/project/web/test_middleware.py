@@ -7,7 +7,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from notifications.models import Notification
-from tests.notifications.api.conftest import EMAIL, Api, said
+from tests.caller import EMAIL, Api, said
 
 FOREIGN = ["evil.example", "evil.example:8020", "127.0.0.1.evil.example", "localhost@evil.example", "a b", "\n",
            "[::1", "x" * 20_000, "10.1.2.3", "\xff", "localhost:x", ".localhost"]  # fmt: skip

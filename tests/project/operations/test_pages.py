@@ -16,7 +16,7 @@ from pytest_django import Settings
 from notifications.brokers.ledger_queue import EmbeddedBroker
 from notifications.models import Notification
 from project.operations import health
-from tests.notifications.api.conftest import EMAIL, Api, issue, said
+from tests.caller import EMAIL, Api, issue, said
 from users.models import User
 
 

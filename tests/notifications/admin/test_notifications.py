@@ -14,7 +14,7 @@ from django.utils import timezone
 from notifications.channels.outcomes import Cause
 from notifications.messages.words import Reason, Status
 from notifications.models import Category, Notification, SandboxMessage, StaffAction
-from tests.project.desk.desk import letter, notification
+from tests.desk import letter, notification
 
 pytestmark = pytest.mark.django_db
 

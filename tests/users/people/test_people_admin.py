@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from notifications.models import StaffAction
-from tests.project.desk.desk import PASSWORD, staff, superuser
+from tests.desk import PASSWORD, staff, superuser
 from users.models import ApiKey, Device, User
 
 pytestmark = pytest.mark.django_db

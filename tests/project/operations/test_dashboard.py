@@ -14,7 +14,7 @@ from django.utils import timezone
 from notifications.channels.outcomes import Cause
 from notifications.messages.words import Reason, Status
 from notifications.models import BreakerEvent, WorkerHeartbeat
-from tests.project.desk.desk import letter, notification, staff
+from tests.desk import letter, notification, staff
 
 pytestmark = pytest.mark.django_db
 
