@@ -8,7 +8,7 @@ class DlqConfig(AppConfig):
     verbose_name = "Dead letters"
 
     def ready(self) -> None:
-        """Register what happens to letters when the ledger settles rows; notifications never imports dlq."""
+        """Hooks the dead letters into the ledger, which never imports dlq itself."""
         from dlq import letters
 
         letters.register()

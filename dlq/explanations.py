@@ -8,7 +8,7 @@ from notifications.channels.outcomes import Cause
 
 
 class Explanation(NamedTuple):
-    """`why` ends the question "why did it die?"; `what_to_do` is the next step."""
+    """`why` answers why the notification died; `what_to_do` is the next step for staff."""
 
     why: str
     what_to_do: str
@@ -75,7 +75,7 @@ EXPLANATIONS: dict[Cause, Explanation] = {
         "Correct the text below and send it as a new notification, or discard it. Then find who writes such records.",
     ),
     Cause.REFUSED_BY_DATABASE: Explanation(
-        "The record could be read, but the database could not hold it: a forbidden character or a value out of range.",
+        "The record could be read, but the database could not store it: a forbidden character or a value out of range.",
         "Correct the value that the error names and send it as a new notification, or discard it.",
     ),
     Cause.REFUSED_BY_KAFKA: Explanation(
@@ -92,7 +92,7 @@ UNKNOWN = Explanation("The cause is not one we know.", "Read the provider's answ
 
 
 def explain(cause: str) -> Explanation:
-    """The explanation of a cause as the database holds it."""
+    """Returns the explanation of a cause as it stands in the database; UNKNOWN for a word that is no cause."""
     try:
         return EXPLANATIONS[Cause(cause)]
     except ValueError:

@@ -1,6 +1,6 @@
-"""What happens to dead letters when the ledger settles rows, and their events on the way to Kafka.
+"""Opens, resolves and reopens dead letters when the ledger settles rows, and publishes their events to Kafka.
 
-All but the publishing runs inside the ledger's own transactions, a constant number of statements a batch.
+Everything but publishing runs inside the ledger's transactions, with a constant number of statements for a batch.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _LETTER_COLUMNS = {
 
 
 def register() -> None:
-    """Hook into the ledger and the scheduler."""
+    """Hooks these functions into the ledger and the scheduler."""
     rows.on_final.append(follow)
     rows.on_unclaimable.append(keep_unreadable)
     scheduler.chores.append(measure)
@@ -50,7 +50,7 @@ def register() -> None:
 
 
 def follow(rows: Sequence[FinalRow]) -> None:
-    """Open, resolve or reopen the letters of rows that came to an end."""
+    """Opens, resolves or reopens the letters of rows that came to an end."""
     stopped = [row for row in rows if row.status in (Status.DEAD, Status.HELD)]
     if stopped:
         _open(stopped)
@@ -62,7 +62,7 @@ def follow(rows: Sequence[FinalRow]) -> None:
 
 
 def keep_unreadable(records: Sequence[Unclaimable]) -> None:
-    """A letter with the raw bytes for each record that cannot become a row; once for each place in Kafka."""
+    """Opens a letter with the raw bytes for each record that cannot become a row, once for each place in Kafka."""
     letters: dict[Place, DeadLetter] = {
         (record.topic, record.partition, record.offset): DeadLetter(
             channel=record.channel,
@@ -85,22 +85,22 @@ def keep_unreadable(records: Sequence[Unclaimable]) -> None:
 
 
 def publish_events(broker: Broker) -> None:
-    """Tell the dlq topic what it has not been told yet."""
+    """Publishes the events that are not on the dlq topic yet, and notes the time."""
     events = list(_unpublished()[:PUBLISH_AT_ONCE])
     records = [
         Outbound(dlq_topic(), str(event.notification_id or ""), _event_record(event), "dlq", "") for event in events
     ]
     fates = broker.publish(records) if records else []
-    refused = [fate.why for fate in fates if fate.refused]  # for good, so it must not be tried for ever
+    refused = [fate.why for fate in fates if fate.refused]  # for good: another try would be in vain
     if refused:
         logger.error("Kafka refuses %d events about dead letters: %s", len(refused), refused[0])
-    told = [event.pk for event, fate in zip(events, fates, strict=True) if fate.durable or fate.refused]
-    if told:
-        DeadLetterEvent.objects.filter(pk__in=told).update(published_at=Now())
+    finished = [event.pk for event, fate in zip(events, fates, strict=True) if fate.durable or fate.refused]
+    if finished:
+        DeadLetterEvent.objects.filter(pk__in=finished).update(published_at=Now())
 
 
 def measure(_broker: Broker) -> None:
-    """The gauge of open letters, for every cause there is."""
+    """Sets the gauge of open letters, for every cause there is."""
     found = DeadLetter.objects.filter(state=State.OPEN).order_by().values_list("cause").annotate(Count("pk"))
     for cause, count in ({cause.value: 0 for cause in Cause} | dict(found)).items():
         metrics.open_letters.labels(cause).set(count)
@@ -108,7 +108,7 @@ def measure(_broker: Broker) -> None:
 
 def _open(rows: Sequence[FinalRow]) -> None:
     d = dialect()
-    said = [
+    values = [
         {
             "id": row.id.hex,
             "channel": row.channel,
@@ -129,7 +129,7 @@ def _open(rows: Sequence[FinalRow]) -> None:
         f" ON CONFLICT (notification_id) DO UPDATE SET state = '{State.OPEN}', cause = excluded.cause,"
         " error = excluded.error, attempts = excluded.attempts, deaths = letter.deaths + 1,"
         " died_at = excluded.died_at, changed_at = excluded.changed_at",
-        [as_json(said)],
+        [as_json(values)],
     )
     DeadLetterEvent.objects.bulk_create(
         DeadLetterEvent(
@@ -155,7 +155,7 @@ def _unpublished() -> QuerySet[DeadLetterEvent]:
 
 
 def _event_record(event: DeadLetterEvent) -> bytes:
-    """The value of a record on the dlq topic."""
+    """Returns the value of a record on the dlq topic, as JSON."""
     return msgspec.json.encode(
         {
             "v": 1,

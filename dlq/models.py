@@ -14,9 +14,9 @@ from project.database.words import WordField
 
 
 class DeadLetter(models.Model):
-    """One for each dead or held notification, or for a record that could not be read (then without one).
+    """A dead or held notification, or a record that could not be read and so has no notification.
 
-    open → replaying → resolved, or open again; or discarded.
+    Its state goes from open to replaying, and from there to resolved or back to open; or from open to discarded.
     """
 
     class State(models.TextChoices):
@@ -61,7 +61,7 @@ class DeadLetter(models.Model):
 
 
 class DeadLetterEvent(models.Model):
-    """What the dlq topic is told; the scheduler publishes it and notes when."""
+    """An event for the dlq topic. The scheduler publishes it and notes the time."""
 
     event = models.CharField(max_length=16)  # dead, replayed, discarded
     notification_id = models.UUIDField(null=True, blank=True)

@@ -1,4 +1,4 @@
-"""Correcting what a dead letter holds: a notification before its replay, or a record that could not be read."""
+"""Corrects the notification of a dead letter before its replay, or a record that could not be read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from django.db.models.functions import Now
 
 from dlq.models import DeadLetter
-from dlq.verbs import STOPPED, Refusal, State, refusals, target, targets_of, write_events
+from dlq.verbs import STOPPED, Skipped, State, target, targets_of, why_skipped, write_events
 from notifications.intake.accept import OURS, accept
 from notifications.messages.message import MAX_RECORD_BYTES, Draft, Invalid, Message, read_request, receiver_hash
 from notifications.messages.words import Priority
@@ -21,20 +21,19 @@ REPAIRABLE = ("receiver", "subject", "message", "html")
 REQUEST_FIELDS = frozenset(field.name for field in msgspec.structs.fields(Draft))
 
 
-class Refused(Exception):
-    """Somebody else was first, or a sender holds the row; `refusal` says so."""
+class NotRepaired(Exception):
+    """The letter is not open any more, or a sender has its row locked. The text is a sentence for staff."""
 
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(str(refusal))
-        self.refusal = refusal
+    def __init__(self, skipped: Skipped) -> None:
+        super().__init__(str(skipped))
 
 
 def repair(letter_id: int, actor: str, changes: Mapping[str, str], *, generation: int | None = None) -> list[str]:
-    """Correct the notification of an open letter; the names of the fields that changed.
+    """Corrects the notification of an open letter.
 
-    `changes` holds some of REPAIRABLE. With `generation`, only if it was not replayed since. Raises Invalid with
-    complaints by field, by the rules of the intake, and Refused where the letter is not open any more. The record
-    names the fields, never their content.
+    `changes` maps names out of REPAIRABLE to texts. With `generation`, the letter must not have been replayed since.
+    Returns the names of the fields that changed. Raises Invalid, whose errors are those of the intake, and NotRepaired.
+    The staff action names the fields and never their content.
     """
     with one_at_a_time():
         letter = _take(letter_id, generation)
@@ -51,49 +50,49 @@ def repair(letter_id: int, actor: str, changes: Mapping[str, str], *, generation
 
 
 def check(notification: Notification, changed: Mapping[str, str]) -> None:
-    """Raises Invalid where the notification with these changes would not be accepted by the intake."""
+    """Checks the notification with these changes by the rules of the intake. Raises Invalid."""
     content = {name: changed.get(name, getattr(notification, name)) for name in REPAIRABLE}
-    said = {"type": notification.channel} | {name: text for name, text in content.items() if text}
-    read_request(_json({"message": ""} | said))
+    given = {"type": notification.channel} | {name: text for name, text in content.items() if text}
+    read_request(_json({"message": ""} | given))
     if len(_as_message(notification, content).to_record()) > MAX_RECORD_BYTES:
         raise Invalid({"message": [f"The whole record must have at most {MAX_RECORD_BYTES:,} bytes."]})
 
 
 def repair_unreadable(letter_id: int, actor: str, text: str) -> UUID:
-    """Accept the corrected record of a letter without a notification as a new one, and resolve the letter.
+    """Accepts a corrected record as a new notification, and resolves its letter.
 
-    `text` is JSON: a request as for POST /notification, or a Kafka record. Raises Invalid, Refused, and what
-    `accept` raises. The letter's number is the idempotency key, so that two people, or a second try after
-    a failure in between, make one notification.
+    `text` is JSON: the body of POST /notification, or the value of a Kafka record. Returns the id of the new
+    notification. Raises Invalid, NotRepaired, and what `accept` raises. The letter's number is the idempotency key, so
+    that two people, or a second try after a failure, make one notification.
     """
     letter = DeadLetter.objects.filter(pk=letter_id, state=State.OPEN, notification=None).first()
     if letter is None:
-        raise Refused(refusals([letter_id])[0])
+        raise NotRepaired(why_skipped([letter_id])[0])
     draft = read_request(_as_request(text))
     client = client_of(bytes(letter.raw or b""))
     [accepted] = accept([draft], client=client, keys=[target(letter_id)], keys_of=OURS)
     with one_at_a_time():
         still_open = DeadLetter.objects.filter(pk=letter_id, state=State.OPEN)
         if still_open.update(state=State.RESOLVED, changed_at=Now()) != 1:
-            raise Refused(refusals([letter_id])[0])
+            raise NotRepaired(why_skipped([letter_id])[0])
         write_events("replayed", [letter], accepted)
         record(actor, "repair", [(target(letter_id), accepted)], note=f"accepted as {accepted}")
     return accepted
 
 
 def raw_text(letter: DeadLetter) -> str:
-    """The record's bytes as a person can read them; what is not UTF-8 or not text is shown as escapes."""
+    """Returns the bytes of the record as text. Bytes that are not UTF-8, and NUL, become escapes."""
     text = bytes(letter.raw or b"").decode("utf-8", errors="backslashreplace")
     return text.replace("\x00", "\\x00")
 
 
 def client_of(raw: bytes) -> str:
-    """The client an unreadable record names, as far as it can be read."""
+    """Returns the client that an unreadable record names, or "support" where it names none."""
     try:
-        said = msgspec.json.decode(raw)
+        found = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "support"
-    client = said.get("client") if isinstance(said, dict) else None
+    client = found.get("client") if isinstance(found, dict) else None
     return client if isinstance(client, str) and 1 <= len(client) <= 100 and client.isprintable() else "support"
 
 
@@ -105,9 +104,10 @@ def _take(letter_id: int, generation: int | None) -> DeadLetter:
     letter = locked.first()
     if letter is not None:
         return letter
-    [refusal] = refusals([letter_id])
+    [skipped] = why_skipped([letter_id])
     current = DeadLetter.objects.filter(pk=letter_id, state=State.OPEN, notification__status__in=STOPPED).exists()
-    raise Refused(Refusal(letter_id, "was replayed meanwhile and came back: look at it again") if current else refusal)
+    again = Skipped(letter_id, "was replayed meanwhile and came back: look at it again")
+    raise NotRepaired(again if current else skipped)
 
 
 def _new_hash(channel: str, changed: Mapping[str, str]) -> dict[str, str]:
@@ -133,19 +133,19 @@ def _as_message(notification: Notification, content: Mapping[str, str]) -> Messa
 
 
 def _as_request(text: str) -> bytes:
-    """The corrected text as the body of a request; a Kafka record loses what only a record has."""
+    """Returns the corrected text as the body of a request. A Kafka record loses the fields that only records have."""
     try:
-        said = msgspec.json.decode(text.encode())
+        given = msgspec.json.decode(text.encode())
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return text.encode(errors="replace")
-    if not (isinstance(said, dict) and "channel" in said):
+    if not (isinstance(given, dict) and "channel" in given):
         return text.encode()
-    said.setdefault("type", said["channel"])
-    fields = {name: value for name, value in said.items() if name in REQUEST_FIELDS and value is not None}
+    given.setdefault("type", given["channel"])
+    fields = {name: value for name, value in given.items() if name in REQUEST_FIELDS and value is not None}
     if "receiver" in fields:
         fields.pop("user", None)
     return _json(fields)
 
 
-def _json(said: Mapping[str, Any]) -> bytes:
-    return msgspec.json.encode(said)
+def _json(value: Mapping[str, Any]) -> bytes:
+    return msgspec.json.encode(value)

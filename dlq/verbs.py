@@ -1,8 +1,9 @@
-"""The verbs of the support desk: replay, discard, mark as sent. Each is one transaction and fully recorded.
+"""The verbs of the support desk: replay, discard, mark as sent.
 
-A verb takes only letters that are still open, so of two people one wins and the other is told who did. Its
-number of statements does not grow with the selection. Notifications and letters that a sender is settling at
-that moment are skipped, never waited for.
+Each verb is one transaction, and each letter it changes is written down as a staff action. A verb takes only letters
+that are still open, so when two people act on one letter, one of them wins and the other reads who it was. Its number
+of statements does not grow with the number of letters. Rows that a sender is settling at that moment are skipped, so
+that a verb never waits for a sender.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ from project.desk.audit import MOST_AT_ONCE, expect, last_actions, one_at_a_time
 
 # A notification that expired on its way has a letter only where it was replayed before: it came back.
 STOPPED = (Status.DEAD, Status.HELD, Status.EXPIRED)
-REFUSALS_TOLD = 20  # by name; the others are counted
+MOST_SKIPPED = 20  # by number; the others are only counted
 
 State = DeadLetter.State
 Why = Callable[[DeadLetter | None, StaffAction | None], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """A letter that the verb left alone, and why: the end of a sentence that begins with the letter."""
+class Skipped:
+    """A letter that a verb skipped. `why` ends a sentence that begins with the letter's number."""
 
     letter_id: int
     why: str
@@ -43,17 +44,18 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`done` are the letters this call moved; `refused` the others, of which the first few say why."""
+    """What a verb did. `done` are the letters it changed; `skipped` the first few of the others, of `skipped_count`."""
 
     done: list[int] = field(default_factory=list)
-    refused: list[Refusal] = field(default_factory=list)
-    refused_count: int = 0
+    skipped: list[Skipped] = field(default_factory=list)
+    skipped_count: int = 0
 
 
 def replay(letter_ids: Iterable[int], actor: str) -> Result:
-    """Send these again: generation + 1, all attempts anew, due now by the database's clock.
+    """Sends these letters' notifications again: the next generation, no attempts spent, due now.
 
-    What has expired is left alone: whoever gave the expiry does not want it sent any more. An expiry to come stays.
+    Skips notifications that have expired, because their client does not want them sent any more. Keeps an expiry that
+    is still to come. Returns what was done. Raises ValueError for more than MOST_AT_ONCE letters.
     """
     ids = _bounded(letter_ids)
     with one_at_a_time():
@@ -64,9 +66,9 @@ def replay(letter_ids: Iterable[int], actor: str) -> Result:
 
 
 def replay_with_expiry(letter_id: int, actor: str, expires_at: datetime | None) -> Result:
-    """Send one again although it may have expired: a person says until when, or None for always.
+    """Sends one letter's notification again, with the expiry that a person chose; None means that it never expires.
 
-    The record of the action keeps both expiries, for the row forgets the old one.
+    Returns what was done. The staff action keeps both expiries, because the row loses the old one.
     """
     with one_at_a_time():
         letters = _take_stopped([letter_id], STOPPED)
@@ -77,7 +79,10 @@ def replay_with_expiry(letter_id: int, actor: str, expires_at: datetime | None) 
 
 
 def discard(letter_ids: Iterable[int], actor: str, reason: str) -> Result:
-    """Close these for good, with the reason. A held notification is dead from then on."""
+    """Closes these letters for good. A held notification becomes dead.
+
+    Returns what was done. Raises ValueError without a reason, and for more than MOST_AT_ONCE letters.
+    """
     if not reason.strip():
         raise ValueError("A reason is needed to discard a dead letter.")
     ids, reason = _bounded(letter_ids), reason.strip()[:1000]
@@ -94,7 +99,7 @@ def discard(letter_ids: Iterable[int], actor: str, reason: str) -> Result:
 
 
 def mark_sent(letter_ids: Iterable[int], actor: str) -> Result:
-    """A person found out that these held notifications did arrive."""
+    """Marks held notifications as sent, because a person found out that they arrived. Returns what was done."""
     ids = _bounded(letter_ids)
     with one_at_a_time():
         letters = _take_stopped(ids, (Status.HELD,))
@@ -107,7 +112,7 @@ def mark_sent(letter_ids: Iterable[int], actor: str) -> Result:
 
 
 def target(letter_id: int) -> str:
-    """How a letter is named in the record of staff actions."""
+    """Returns the name of a letter in the staff actions."""
     return f"dead letter {letter_id}"
 
 
@@ -116,9 +121,9 @@ def targets_of(letters: Sequence[DeadLetter]) -> list[tuple[str, UUID | None]]:
 
 
 def write_events(event: str, letters: Sequence[DeadLetter], notification_id: UUID | None = None) -> None:
-    """One event for each letter, in one statement; the scheduler publishes them to the dlq topic.
+    """Writes one event for each letter, in one statement. The scheduler publishes them to the dlq topic.
 
-    `notification_id` is given where a letter without a notification led to a new one.
+    `notification_id` is the new notification that a letter without one led to.
     """
     rows = [{"letter": letter.pk, "new": notification_id and notification_id.hex} for letter in letters]
     statement = [
@@ -132,12 +137,12 @@ def write_events(event: str, letters: Sequence[DeadLetter], notification_id: UUI
     fetch(" ".join(statement), [event, as_json(rows)])
 
 
-def refusals(letter_ids: Sequence[int], *, why: Why | None = None) -> list[Refusal]:
-    """Why a verb left these letters alone; who was first, where it was a person."""
+def why_skipped(letter_ids: Sequence[int], *, why: Why | None = None) -> list[Skipped]:
+    """Returns why a verb skipped each of these letters, with the person who was first."""
     letters = DeadLetter.objects.select_related("notification")
     known = letters.only("state", "notification__status", "notification__expires_at").in_bulk(letter_ids)
     actions = last_actions([target(pk) for pk in letter_ids])
-    return [Refusal(pk, (why or _why)(known.get(pk), actions.get(target(pk)))) for pk in letter_ids]
+    return [Skipped(pk, (why or _why)(known.get(pk), actions.get(target(pk)))) for pk in letter_ids]
 
 
 def expiry_of(letter: DeadLetter) -> datetime | None:
@@ -145,7 +150,7 @@ def expiry_of(letter: DeadLetter) -> datetime | None:
 
 
 def has_expired(letter: DeadLetter) -> bool:
-    """Whether a replay of this letter needs a new expiry."""
+    """Returns True where the notification has expired, so that a replay needs a new expiry."""
     expires_at = expiry_of(letter)
     return expires_at is not None and expires_at <= timezone.now()
 
@@ -158,7 +163,10 @@ def _send_again(letters: Sequence[DeadLetter], actor: str, note: str = "", **als
 
 
 def _as_new() -> dict[str, object]:
-    """What a replay sets. `claims` stays, it is the fence; what failed last stays readable."""
+    """Returns the columns that a replay sets.
+
+    `claims` is not among them, because it fences late results. The last cause and error stay, to be read.
+    """
     return {
         "generation": F("generation") + 1,
         "attempts": 0,
@@ -180,7 +188,7 @@ def _bounded(letter_ids: Iterable[int]) -> list[int]:
 
 
 def _take_stopped(ids: Sequence[int], statuses: Sequence[Status], only: Q | None = None) -> list[DeadLetter]:
-    """The open letters among `ids` whose notification has one of `statuses`, both rows locked."""
+    """Returns the open letters among `ids` whose notification has one of `statuses`, with both rows locked."""
     chosen = DeadLetter.objects.filter(only or Q(), pk__in=ids, state=State.OPEN, notification__status__in=statuses)
     locked = chosen.select_related("notification").select_for_update(skip_locked=True, of=("self", "notification"))
     read = ("id", "notification__id", "notification__status", "notification__expires_at")
@@ -188,7 +196,7 @@ def _take_stopped(ids: Sequence[int], statuses: Sequence[Status], only: Q | None
 
 
 def _take_unreadable(ids: Sequence[int]) -> list[DeadLetter]:
-    """The open letters among `ids` that have no notification, locked."""
+    """Returns the open letters among `ids` that have no notification, locked."""
     chosen = DeadLetter.objects.filter(pk__in=ids, state=State.OPEN, notification=None)
     return list(chosen.select_for_update(skip_locked=True).only("id").order_by("id"))
 
@@ -205,7 +213,7 @@ def _move(letters: Sequence[DeadLetter], state: DeadLetter.State, **also: str) -
 def _result(ids: Sequence[int], letters: Sequence[DeadLetter], *, why: Why | None = None) -> Result:
     done = sorted(letter.pk for letter in letters)
     left = sorted(set(ids).difference(done))
-    return Result(done, refusals(left[:REFUSALS_TOLD], why=why) if left else [], len(left))
+    return Result(done, why_skipped(left[:MOST_SKIPPED], why=why) if left else [], len(left))
 
 
 def _why_not_replayed(letter: DeadLetter | None, action: StaffAction | None) -> str:
@@ -225,7 +233,7 @@ def _why(letter: DeadLetter | None, action: StaffAction | None) -> str:
     if letter.state == State.RESOLVED:
         return f"is already resolved{who and f'; last touched{who}'}"
     if letter.notification is None:
-        return "holds a record that could not be read: correct it instead"
+        return "is about a record that could not be read: correct it instead"
     if letter.notification.status in STOPPED:
         return "is not in a state for this, or a sender is settling it right now: look at it again"
     return f"is open, but its notification is {letter.notification.status}"

@@ -1,4 +1,4 @@
-"""What a case file says: what it was, to whom, every attempt, why it died, and what can be done."""
+"""The contents of a case file: the notification, its receiver, every attempt, why it died, and what can be done."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ACTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A line of the time line."""
+    """One line of the time line."""
 
     at: datetime
     what: str
@@ -47,7 +47,7 @@ class Event:
 
 
 def context(letter: DeadLetter, *, may_act: bool) -> dict[str, Any]:
-    """Everything the template shows. Two queries, however long the story is."""
+    """Returns everything that the template shows, with two queries however long the time line is."""
     notification = letter.notification
     actions = list(StaffAction.objects.filter(target=target(letter.pk)).order_by("-id")[:MOST_EVENTS])
     return {
@@ -65,7 +65,7 @@ def context(letter: DeadLetter, *, may_act: bool) -> dict[str, Any]:
 
 
 def _raw(letter: DeadLetter, *, may_act: bool) -> str:
-    return raw_text(letter) if may_act else "(for those who may act: it can hold an address)"
+    return raw_text(letter) if may_act else "(for those who may act: an address can be in it)"
 
 
 def _possible(letter: DeadLetter) -> dict[str, bool]:
@@ -82,7 +82,7 @@ def _possible(letter: DeadLetter) -> dict[str, bool]:
 
 
 def _situation(letter: DeadLetter, actions: list[StaffAction]) -> str:
-    """One sentence: where the letter stands now."""
+    """Returns one sentence about where the letter stands now."""
     who = f" by {actions[0].actor}" if actions else ""
     since = printed(letter.changed_at)
     match letter.state:
@@ -126,7 +126,7 @@ def _facts(letter: DeadLetter, notification: Notification | None) -> list[tuple[
 
 
 def _time_line(letter: DeadLetter, actions: list[StaffAction]) -> list[Event]:
-    """Attempts and staff actions in the order they happened."""
+    """Returns attempts and staff actions in the order in which they happened."""
     # Of what happened in one instant, cause comes before effect: the sort is stable.
     events = _notification_events(letter.notification) if letter.notification else []
     events.append(Event(letter.died_at, "Became a dead letter", letter.cause, "danger"))

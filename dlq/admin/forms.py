@@ -25,22 +25,22 @@ class ReasonForm(forms.Form):
 
 
 class ExpiryForm(forms.Form):
-    """Until when what has expired is sent nevertheless: a time, or always; one of the two has to be said."""
+    """A new expiry for a notification that has expired: a time, or never. One of the two must be given."""
 
     expires_at = FutureField(label="The new expiry", help_text="After it, this is not sent any more.")
     never = forms.BooleanField(required=False, label="It never expires", widget=CheckboxInput)
 
     def clean(self) -> dict[str, Any]:
-        said = super().clean() or self.cleaned_data
-        if "expires_at" in said and bool(said["expires_at"]) == said["never"]:
+        cleaned = super().clean() or self.cleaned_data
+        if "expires_at" in cleaned and bool(cleaned["expires_at"]) == cleaned["never"]:
             self.add_error("expires_at", "It has expired: give a new expiry, or say that it never expires.")
-        return said
+        return cleaned
 
 
 class RepairForm(ExpiryForm):
-    """What of a notification can be corrected; the rules are the intake's, not the form's.
+    """The fields of a notification that staff can correct. The intake checks them, not the form.
 
-    What has expired needs a new expiry too, if it is to be replayed.
+    A notification that has expired needs a new expiry before its replay.
     """
 
     generation = forms.IntegerField(widget=forms.HiddenInput)
@@ -65,20 +65,20 @@ class RepairForm(ExpiryForm):
 
     @property
     def replays(self) -> bool:
-        """Whether the button was pressed that sends it again, too."""
+        """True where the person pressed the button that replays as well."""
         return self.data.get("confirm") == "yes"
 
     def clean(self) -> dict[str, Any]:
         return super().clean() if self.replays else self.cleaned_data
 
     def changes(self) -> dict[str, str]:
-        """The texts as typed. Browsers post line breaks as CR LF, which is no change."""
-        said = {name: text for name, text in self.cleaned_data.items() if name in REPAIRABLE}
-        return {name: _line_breaks_as_in(getattr(self._notification, name), text) for name, text in said.items()}
+        """Returns the texts as typed, but with the line breaks of the old text: browsers post them as CR LF."""
+        typed = {name: text for name, text in self.cleaned_data.items() if name in REPAIRABLE}
+        return {name: _line_breaks_as_in(getattr(self._notification, name), text) for name, text in typed.items()}
 
 
 class RawForm(forms.Form):
-    """The record of an unreadable letter, as text to be corrected."""
+    """The text of a record that could not be read, to be corrected."""
 
     text = forms.CharField(
         strip=False,
@@ -92,7 +92,7 @@ class RawForm(forms.Form):
 
 
 def add_errors(form: forms.Form, errors: Mapping[str, Any]) -> None:
-    """Show the intake's complaints at their fields, or above the form."""
+    """Shows the errors of the intake at their fields; those of no field above the form."""
     for name, found in errors.items():
         sentences = [found] if isinstance(found, str) else found
         for sentence in sentences if name != "code" else ():

@@ -1,4 +1,4 @@
-"""The list of dead letters and the ways from it into case files and verbs."""
+"""The list of dead letters, and the addresses of its case files and verbs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LONGEST_NUMBER = 18  # digits of a bigint that surely fits
 
 
 class StateFilter(WordFilter):
-    """Open letters unless another state is asked for, or something is searched."""
+    """Shows open letters, unless another state is chosen or something is searched."""
 
     title = "state"
     parameter_name = "state"
@@ -51,14 +51,14 @@ class StateFilter(WordFilter):
 
 
 def _filters(request: HttpRequest) -> str:
-    """What the list is narrowed to, as a query; the page does not narrow it."""
+    """Returns the filters of the list as a query string, without the page."""
     chosen = request.GET.copy()
     chosen.pop(PAGE_VAR, None)
     return chosen.urlencode()
 
 
 def _matching(request: HttpRequest) -> bool:
-    """Whether the request is for a verb on all that match, rather than for the list or for one letter."""
+    """Returns True for a request about all letters that match the filters."""
     match = request.resolver_match
     return match is not None and match.url_name == "dlq_deadletter_matching"
 
@@ -100,7 +100,7 @@ class DeadLetterAdmin(ExactSearch[DeadLetter], ReadOnlyAdmin[DeadLetter]):
     actions = ("replay_selected", "discard_selected")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
-        """Lists leave out what can be big: the record's bytes and the texts."""
+        """Returns the rows without the columns that can be large, where a list is shown: raw bytes and texts."""
         queryset = super().get_queryset(request)
         if _matching(request):  # before the search is bounded, so that the bound never hides an open letter
             queryset = queryset.filter(state=DeadLetter.State.OPEN)
@@ -131,7 +131,7 @@ class DeadLetterAdmin(ExactSearch[DeadLetter], ReadOnlyAdmin[DeadLetter]):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Context | None = None
     ) -> HttpResponse:
-        """The case file. Whatever changes a letter is a page of its own."""
+        """Shows the case file. Every change of a letter has a page of its own."""
         letter_id = _number(object_id)
         if request.method == "POST" or not self.has_view_permission(request):
             raise PermissionDenied
@@ -156,7 +156,7 @@ class DeadLetterAdmin(ExactSearch[DeadLetter], ReadOnlyAdmin[DeadLetter]):
         return verb_pages.ask(self, request, name, ids)
 
     def matching_view(self, request: HttpRequest, name: str) -> HttpResponse:
-        """Asks about all open letters that match the list's filters, the oldest first, up to the most at once."""
+        """Asks about the oldest open letters that match the filters, at most MOST_AT_ONCE."""
         self._guard(request, name)
         if request.method == "POST":
             raise PermissionDenied
@@ -187,7 +187,7 @@ class DeadLetterAdmin(ExactSearch[DeadLetter], ReadOnlyAdmin[DeadLetter]):
         return self._ask_selected(request, "discard")
 
     def _ask_selected(self, request: HttpRequest, name: str) -> HttpResponse:
-        """What was ticked, not what of it the filters still show: somebody else may have taken a letter meanwhile."""
+        """Asks about every letter that was ticked, although the filters may not show all of them any more."""
         ids = sorted({int(key) for key in request.POST.getlist(ACTION_CHECKBOX_NAME)})
         return verb_pages.ask(self, request, name, ids, back=request.GET.urlencode())
 

@@ -1,4 +1,4 @@
-"""The page that corrects a dead letter: a notification before its replay, or a record that could not be read."""
+"""The page that corrects a dead letter's notification before its replay, or a record that could not be read."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from django.urls import reverse
 from dlq.admin.forms import RawForm, RepairForm, add_errors
 from dlq.admin.verb_pages import LIST, tell
 from dlq.models import DeadLetter
-from dlq.repair import Refused, repair, repair_unreadable
+from dlq.repair import NotRepaired, repair, repair_unreadable
 from dlq.verbs import Result, has_expired, replay, replay_with_expiry
-from notifications.intake.accept import Conflict
-from notifications.intake.accept import Refused as RefusedByIntake
+from notifications.intake.accept import Conflict, Refused
 from notifications.messages.message import Invalid, Unavailable
 from notifications.models import Notification
 from project.desk.base import ReadOnlyAdmin, confirmation
 
 
 def repair_page(desk: ReadOnlyAdmin[DeadLetter], request: HttpRequest, letter_id: int) -> HttpResponse:
-    """GET shows the form, POST corrects (and replays), by the rules of the intake."""
+    """Shows the form for GET; corrects, and replays where asked, for POST."""
     letter = DeadLetter.objects.select_related("notification").filter(pk=letter_id).first()
     if letter is None:
         messages.warning(request, f"There is no dead letter {letter_id}.")
@@ -41,7 +40,9 @@ def _notification_page(
         desk,
         request,
         title=f"Edit dead letter {letter.pk}",
-        sentences=["What you change here is what will be sent. The record says which fields you changed, not how."],
+        sentences=[
+            "What you change here is what will be sent. The names of the fields you change are kept, not the texts."
+        ],
         form=form,
         button="Save and replay",
         also="Save only",
@@ -64,8 +65,8 @@ def _corrected(request: HttpRequest, letter: DeadLetter, form: RepairForm) -> bo
     except Invalid as invalid:
         add_errors(form, invalid.errors)
         return False
-    except Refused as refused:
-        messages.warning(request, str(refused))
+    except NotRepaired as error:
+        messages.warning(request, str(error))
         return True
     messages.success(request, f"Changed: {', '.join(changed)}." if changed else "Nothing was changed.")
     tell(request, result, "replayed: due now, and sent within seconds")
@@ -94,15 +95,15 @@ def _accepted(request: HttpRequest, letter: DeadLetter, form: forms.Form) -> boo
         accepted = repair_unreadable(letter.pk, request.user.get_username(), form.cleaned_data["text"])
     except Invalid as invalid:
         add_errors(form, invalid.errors)
-    except Refused as refused:
-        messages.warning(request, str(refused))
+    except NotRepaired as error:
+        messages.warning(request, str(error))
         return True
     except Conflict:
         form.add_error(
             None, "A correction of this letter was accepted before, with another text. Send that, or discard."
         )
-    except RefusedByIntake as refused_by_intake:
-        add_errors(form, refused_by_intake.errors.get(0, {}))
+    except Refused as refused:
+        add_errors(form, refused.errors.get(0, {}))
     except Unavailable:
         form.add_error(None, "Neither Kafka nor the outbox could take it. Send the same text again in a moment.")
     else:

@@ -1,4 +1,4 @@
-"""Replay, discard and mark as sent as pages: GET asks, POST does."""
+"""The pages of replay, discard and mark as sent: GET asks, POST acts."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from django.utils import timezone
 from dlq.admin.forms import ExpiryForm, ReasonForm
 from dlq.models import DeadLetter
 from dlq.verbs import (
-    REFUSALS_TOLD,
+    MOST_SKIPPED,
     STOPPED,
-    Refusal,
     Result,
+    Skipped,
     discard,
     mark_sent,
-    refusals,
     replay,
     replay_with_expiry,
+    why_skipped,
 )
 from notifications.messages.words import Status
 from project.desk.audit import MOST_AT_ONCE
@@ -36,7 +36,7 @@ LIST = "admin:dlq_deadletter_changelist"
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """What a page asks and does. `takes` says which open letters; `do` has their ids, the actor, the form's fields."""
+    """What a page asks and does. `takes` chooses among open letters; `do` gets their ids, the actor and the form."""
 
     ask: str
     explain: str
@@ -51,15 +51,15 @@ class Verb:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Of the letters that a page was asked about: those that the verb can take, and why it cannot take the others.
+    """The letters that the verb can take, and why it skips the others.
 
-    `expired` are among `ids`: of several they are left out, and of one alone the form asks for a new expiry.
+    `expired` are among `ids`. Of several letters they are left out; for one alone the form asks for a new expiry.
     """
 
     ids: list[int]
     expired: list[int]
-    refused: list[Refusal]
-    refused_count: int
+    skipped: list[Skipped]
+    skipped_count: int
 
     @property
     def needs_expiry(self) -> bool:
@@ -73,7 +73,7 @@ VERBS = {
         button="Replay",
         done="replayed: due now, and sent within seconds",
         takes=Q(notification__status__in=STOPPED),
-        do=lambda ids, actor, said: _replay(ids, actor, **said),
+        do=lambda ids, actor, given: _replay(ids, actor, **given),
         sends=True,
     ),
     "discard": Verb(
@@ -82,7 +82,7 @@ VERBS = {
         button="Discard",
         done="discarded",
         takes=Q(notification__status__in=STOPPED) | Q(notification=None),
-        do=lambda ids, actor, said: discard(ids, actor, said["reason"]),
+        do=lambda ids, actor, given: discard(ids, actor, given["reason"]),
         form=ReasonForm,
         danger=True,
     ),
@@ -107,7 +107,7 @@ def ask(
     back: str = "",
     note: str = "",
 ) -> HttpResponse:
-    """The confirmation page of a verb for these letters. Changes nothing."""
+    """Returns the confirmation page of a verb for these letters."""
     verb, chosen = VERBS[name], choose(name, ids)
     if not set(chosen.ids) - set(chosen.expired) and not chosen.needs_expiry:
         return _nothing_to_do(request, ids, chosen, back)
@@ -131,7 +131,7 @@ def ask(
 
 
 def perform(desk: ReadOnlyAdmin[DeadLetter], request: HttpRequest, name: str, ids: Sequence[int]) -> HttpResponse:
-    """Do it, and say what happened to which letter. Asks again where the form is not filled in."""
+    """Carries the verb out, and shows what became of each letter. Asks again where the form is not filled in."""
     verb, back = VERBS[name], request.POST.get("back", "")
     form = _form(verb, choose(name, ids), request.POST)
     if not 1 <= len(ids) <= MOST_AT_ONCE or (form is not None and not form.is_valid()):
@@ -141,7 +141,7 @@ def perform(desk: ReadOnlyAdmin[DeadLetter], request: HttpRequest, name: str, id
 
 
 def choose(name: str, ids: Sequence[int]) -> Chosen:
-    """What the verb can take of these letters; nothing of more than it takes at once. Three queries at most."""
+    """Returns what the verb can take of these letters, with three queries; nothing of more than MOST_AT_ONCE."""
     if len(ids) > MOST_AT_ONCE:
         return Chosen([], [], [], 0)
     verb = VERBS[name]
@@ -150,20 +150,20 @@ def choose(name: str, ids: Sequence[int]) -> Chosen:
     now = timezone.now()
     expired = [pk for pk, expires_at in found.items() if verb.sends and expires_at and expires_at <= now]
     left = [pk for pk in ids if pk not in found]
-    return Chosen(list(found), expired, refusals(left[:REFUSALS_TOLD]) if left else [], len(left))
+    return Chosen(list(found), expired, why_skipped(left[:MOST_SKIPPED]) if left else [], len(left))
 
 
 def tell(request: HttpRequest, result: Result, done: str) -> None:
-    """Messages about what was done, and about each letter that was not."""
+    """Shows messages about what was done, and about each letter that was skipped."""
     if result.done:
         messages.success(request, f"{_count(result.done).capitalize()} {done}.")
-    for sentence in _refused(result.refused, result.refused_count):
+    for sentence in _skipped(result.skipped, result.skipped_count):
         messages.warning(request, sentence)
 
 
-def _refused(refused: Sequence[Refusal], count: int) -> Iterator[str]:
-    yield from map(str, refused)
-    if more := count - len(refused):
+def _skipped(skipped: Sequence[Skipped], count: int) -> Iterator[str]:
+    yield from map(str, skipped)
+    if more := count - len(skipped):
         yield f"{more:,} more were left alone: somebody was first, or they are not open, or have expired."
 
 
@@ -171,14 +171,14 @@ def _left_out(chosen: Chosen) -> Iterator[str]:
     if chosen.needs_expiry:
         yield "It has expired: whoever sent it did not want it sent any more by now. The new expiry is recorded."
     elif chosen.expired:
-        named = ", ".join(map(str, chosen.expired[:REFUSALS_TOLD]))
-        others = f" and {more:,} more" if (more := len(chosen.expired) - REFUSALS_TOLD) > 0 else ""
+        named = ", ".join(map(str, chosen.expired[:MOST_SKIPPED]))
+        others = f" and {more:,} more" if (more := len(chosen.expired) - MOST_SKIPPED) > 0 else ""
         yield f"Expired, and left out: {named}{others}. Replay each by itself, with a new expiry."
-    yield from _refused(chosen.refused, chosen.refused_count)
+    yield from _skipped(chosen.skipped, chosen.skipped_count)
 
 
 def _nothing_to_do(request: HttpRequest, ids: Sequence[int], chosen: Chosen, back: str) -> HttpResponse:
-    """Say why not even one can be taken, where the person came from."""
+    """Returns to the list, which shows why the verb can take none of these letters."""
     if not ids:
         messages.error(request, "No dead letter is chosen.")
     elif len(ids) > MOST_AT_ONCE:
@@ -223,6 +223,6 @@ def _case(letter_id: int) -> str:
 
 
 def _list(back: str) -> str:
-    """The list, with the filters the person came from."""
+    """Returns the address of the list, with the filters from which the person came."""
     query = QueryDict(back).urlencode()
     return reverse(LIST) + (f"?{query}" if query else "")

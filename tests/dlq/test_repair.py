@@ -7,7 +7,7 @@ import json
 import pytest
 
 from dlq.models import DeadLetter, DeadLetterEvent
-from dlq.repair import Refused, client_of, raw_text, repair, repair_unreadable
+from dlq.repair import NotRepaired, client_of, raw_text, repair, repair_unreadable
 from dlq.verbs import replay
 from notifications.intake.accept import OURS, Conflict, accept
 from notifications.messages.message import Draft, Invalid, read_request, receiver_hash
@@ -69,11 +69,11 @@ def test_a_correction_keeps_the_rules_of_the_intake(changes: dict[str, str], fie
 def test_a_form_from_before_a_replay_is_refused() -> None:
     dead = letter()
     replay([dead.pk], "bert")
-    with pytest.raises(Refused, match="already replayed by bert"):
+    with pytest.raises(NotRepaired, match="already replayed by bert"):
         repair(dead.pk, "anna", {"message": "late"}, generation=0)
     Notification.objects.filter(dead_letter=dead).update(status=Status.DEAD)
     DeadLetter.objects.filter(pk=dead.pk).update(state="open")
-    with pytest.raises(Refused, match="replayed meanwhile"):
+    with pytest.raises(NotRepaired, match="replayed meanwhile"):
         repair(dead.pk, "anna", {"message": "late"}, generation=0)
     assert repair(dead.pk, "anna", {"message": "in time"}, generation=1) == ["message"]
 
@@ -100,7 +100,7 @@ def test_a_corrected_record_becomes_a_new_notification(text: str) -> None:
     action = StaffAction.objects.get()
     assert (action.action, action.target, action.notification_id) == ("repair", f"dead letter {raw.pk}", accepted)
     assert DeadLetterEvent.objects.get().notification_id == accepted
-    with pytest.raises(Refused, match="already resolved"):
+    with pytest.raises(NotRepaired, match="already resolved"):
         repair_unreadable(raw.pk, "bert", text)
     assert Notification.objects.count() == 1
 

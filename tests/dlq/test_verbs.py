@@ -55,8 +55,8 @@ def test_the_second_to_replay_a_letter_is_told_who_was_first() -> None:
     replay([dead.pk], "anna")
     second = replay([dead.pk], "bert")
     assert second.done == []
-    assert str(second.refused[0]).startswith(f"Dead letter {dead.pk} was already replayed by anna at 20")
-    assert "UTC" in str(second.refused[0])
+    assert str(second.skipped[0]).startswith(f"Dead letter {dead.pk} was already replayed by anna at 20")
+    assert "UTC" in str(second.skipped[0])
     assert row_of(dead).generation == 1
     assert DeadLetterEvent.objects.count() == StaffAction.objects.count() == 1
 
@@ -79,8 +79,8 @@ def test_of_many_people_at_once_one_replays_and_the_others_are_told() -> None:
     winner = [person for person, result in zip(people, results, strict=True) if result.done]
     assert len(winner) == 1
     for result in results:
-        assert len(result.done) + result.refused_count == len(dead)
-        assert all(f"already replayed by {winner[0]} at" in str(refusal) for refusal in result.refused)
+        assert len(result.done) + result.skipped_count == len(dead)
+        assert all(f"already replayed by {winner[0]} at" in str(skipped) for skipped in result.skipped)
     assert set(Notification.objects.values_list("generation", flat=True)) == {1}
     assert DeadLetterEvent.objects.count() == StaffAction.objects.count() == len(dead)
 
@@ -100,7 +100,7 @@ def test_what_a_sender_is_settling_is_skipped_and_said_so() -> None:
 
         result = pool.submit(press).result(timeout=20)
     assert result.done == [free.pk]
-    assert "a sender is settling it right now" in str(result.refused[0])
+    assert "a sender is settling it right now" in str(result.skipped[0])
 
 
 def test_a_held_notification_can_be_replayed() -> None:
@@ -114,7 +114,7 @@ def test_what_cannot_be_replayed_says_why() -> None:
     sent, raw = letter(status=Status.SENT), unreadable(b"{")
     result = replay([gone, resolved.pk, discarded.pk, sent.pk, raw.pk], "anna")
     assert result.done == []
-    why = {refusal.letter_id: refusal.why for refusal in result.refused}
+    why = {skipped.letter_id: skipped.why for skipped in result.skipped}
     assert why[gone] == "does not exist"
     assert why[resolved.pk] == "is already resolved"
     assert why[discarded.pk] == "was already discarded"
@@ -133,13 +133,13 @@ def test_a_discard_needs_a_reason_and_keeps_it() -> None:
     assert set(Notification.objects.values_list("status", flat=True)) == {Status.DEAD}
     assert list(DeadLetterEvent.objects.values_list("event", flat=True)) == ["discarded"] * 3
     assert set(StaffAction.objects.values_list("action", "note")) == {("discard", "out of date")}
-    assert "already discarded by anna at" in str(discard([dead.pk], "bert", "again").refused[0])
+    assert "already discarded by anna at" in str(discard([dead.pk], "bert", "again").skipped[0])
 
 
 def test_only_a_held_notification_can_be_marked_as_sent() -> None:
     held, dead = letter(status=Status.HELD), letter()
     result = mark_sent([held.pk, dead.pk], "anna")
-    assert (result.done, result.refused_count) == ([held.pk], 1)
+    assert (result.done, result.skipped_count) == ([held.pk], 1)
     row = row_of(held)
     assert (row.status, row.reason, row.generation) == (Status.SENT, "", 0)
     assert row.settled_at is not None

@@ -24,7 +24,7 @@ def test_a_replay_leaves_what_has_expired_and_names_it() -> None:
     old, fresh, forever = letter(expires_at=past), letter(expires_at=timezone.now() + AN_HOUR), letter()
     result = replay([old.pk, fresh.pk, forever.pk], "anna")
     assert result.done == [fresh.pk, forever.pk]
-    assert [str(refusal) for refusal in result.refused] == [
+    assert [str(skipped) for skipped in result.skipped] == [
         f"Dead letter {old.pk} expired at {printed(past)}: replay it by itself, with a new expiry."
     ]
     row = row_of(old)
