@@ -18,7 +18,7 @@ from notifications.brokers.base import Broker, Outbound
 from notifications.channels.outcomes import Cause
 from notifications.ledger import rows
 from notifications.ledger.rows import FinalRow, Unclaimable
-from notifications.messages.message import dlq_topic
+from notifications.messages.topics import dlq_topic
 from notifications.messages.words import Status
 from notifications.scheduling import scheduler
 from project import metrics

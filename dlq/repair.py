@@ -12,7 +12,8 @@ from django.db.models.functions import Now
 from dlq.models import DeadLetter
 from dlq.verbs import STOPPED, Skipped, State, target, targets_of, why_skipped, write_events
 from notifications.intake.accept import OURS, accept
-from notifications.messages.message import MAX_RECORD_BYTES, Draft, Invalid, Message, read_request, receiver_hash
+from notifications.messages.ids import receiver_hash
+from notifications.messages.message import MAX_RECORD_BYTES, Draft, Invalid, Message, read_request
 from notifications.messages.words import Priority
 from notifications.models import Notification
 from project.desk.audit import expect, one_at_a_time, record

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from notifications.channels import channel_choices, channel_names, masked
 from notifications.channels.outcomes import Cause, Outcome
-from notifications.messages.message import first_id_at
+from notifications.messages.ids import first_id_at
 from notifications.messages.words import PRIORITIES, Reason, Status
 from project.database.words import WordField
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from dlq.models import DeadLetter
 from notifications.channels.outcomes import Cause, Outcome
-from notifications.messages.message import receiver_hash
+from notifications.messages.ids import receiver_hash
 from notifications.messages.words import Status
 from notifications.models import Attempt, Notification
 from users.models import User

@@ -9,7 +9,8 @@ import msgspec
 
 from notifications.channels import channel_class, channel_names
 from notifications.messages.explain import Errors
-from notifications.messages.message import LENGTHS, Invalid, Moment, receiver_hash
+from notifications.messages.ids import receiver_hash
+from notifications.messages.message import LENGTHS, Invalid, Moment
 from notifications.messages.words import Status
 from notifications.models import NotificationQuerySet
 

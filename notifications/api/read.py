@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 from notifications.api import openapi, schemas
 from notifications.api.query import FILTERS, apply_filters, by_one_index
 from notifications.api.submit import SubmitBatch
-from notifications.messages.message import time_of
+from notifications.messages.ids import time_of
 from notifications.messages.words import Status
 from notifications.models import IdempotencyKey, Notification, NotificationQuerySet
 from project.database.dialects import bounded_reading

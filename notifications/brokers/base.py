@@ -7,8 +7,6 @@ There is no verb for pausing: a consumer that is asked for no records keeps its 
 from __future__ import annotations
 
 import os
-import random
-import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import cache
@@ -19,10 +17,10 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from notifications.messages.message import Message
+from notifications.messages.tracing import trace
 
 POLL_BYTES = 2 * 1024**2  # of records: claiming them takes several times as much memory for a moment
 LOOK_AHEAD = 20_000  # records, or rows: how far a consumer looks for other clients' while a provider is slow
-TRACEPARENT = re.compile(r"\A00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 
 
 class Outbound(msgspec.Struct, frozen=True, gc=False):
@@ -147,20 +145,6 @@ def outbound(message: Message, *, origin: str, traceparent: str = "", value: byt
         traceparent=traceparent or trace(),
         message=message,
     )
-
-
-def trace(traceparent: str = "", *, trace_id: str = "") -> str:
-    """`traceparent` where it is a W3C one; else one that continues `trace_id`, or that of a new trace."""
-    if traceparent and TRACEPARENT.match(traceparent):
-        return traceparent
-    # Not secrets, so the quick generator will do: urandom would be a call to the system for each.
-    return f"00-{trace_id or f'{random.getrandbits(128):032x}'}-{random.getrandbits(64):016x}-00"
-
-
-def trace_id_of(traceparent: str) -> str:
-    """The 32 hex digits of a W3C traceparent, or "" where it is not one."""
-    found = TRACEPARENT.match(traceparent)
-    return found.group(1) if found else ""
 
 
 class LogLost(Exception):

@@ -22,7 +22,7 @@ from notifications.brokers.kafka_log import GroupLags, KafkaLog
 from notifications.brokers.kafka_publishing import ANY, Acked, Acks, Outage, Publisher
 from notifications.brokers.kafka_topics import Denied, create_topics, topic_warnings
 from notifications.brokers.stash import Stash
-from notifications.messages.message import topic_of
+from notifications.messages.topics import topic_of
 from project import metrics
 
 logger = logging.getLogger(__name__)

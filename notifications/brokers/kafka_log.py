@@ -20,7 +20,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from notifications.brokers.base import LogRecord
 from notifications.brokers.kafka_client import QUIETLY, headers_of, in_words
-from notifications.messages.message import all_topics, dlq_topic
+from notifications.messages.topics import all_topics, dlq_topic
 
 READ_AT_ONCE = 5000
 QUIET = 10.0  # seconds without a record, with some still expected, after which the broker is given up

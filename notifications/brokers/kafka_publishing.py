@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from notifications.brokers.base import AWAY, DURABLE, Fate, Outbound
 from notifications.brokers.kafka_client import PRODUCER, Troubles, client_logger, connection_settings, in_words
-from notifications.messages.message import all_topics
+from notifications.messages.topics import all_topics
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from confluent_kafka.admin import (
 )
 
 from notifications.brokers.kafka_client import LARGEST_RECORD, QUIETLY
-from notifications.messages.message import all_topics
+from notifications.messages.topics import all_topics
 
 SIZE = "max.message.bytes"
 TOPIC_SIZE = 1_048_588  # Kafka's own default; a broker may have a smaller one

@@ -21,9 +21,10 @@ from functools import cache
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
-from notifications.brokers.base import AWAY, DURABLE, LOOK_AHEAD, POLL_BYTES, Fate, Outbound, Record, trace_id_of
+from notifications.brokers.base import AWAY, DURABLE, LOOK_AHEAD, POLL_BYTES, Fate, Outbound, Record
 from notifications.ledger import due, rows
-from notifications.messages.message import topic_of
+from notifications.messages.topics import topic_of
+from notifications.messages.tracing import trace_id_of
 from notifications.messages.words import Status
 from notifications.models import Notification
 from project.database import refusals

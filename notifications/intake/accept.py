@@ -14,10 +14,11 @@ from django.db import DatabaseError, InterfaceError, transaction
 from django.utils import timezone
 from msgspec import UNSET
 
-from notifications.brokers.base import Outbound, open_broker, outbound, trace, trace_id_of
+from notifications.brokers.base import Outbound, open_broker, outbound
 from notifications.ledger import rows
 from notifications.messages.explain import Errors
 from notifications.messages.message import MAX_RECORD_BYTES, Draft, Unavailable, content_problems, new_message
+from notifications.messages.tracing import trace, trace_id_of
 from notifications.messages.words import Status
 from notifications.models import IdempotencyKey, Notification
 from project import metrics

@@ -18,7 +18,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
 
-from notifications.messages.message import first_id_at, time_of
+from notifications.messages.ids import first_id_at, time_of
 from project.database.dialects import fetch
 from project.database.refusals import sqlstate
 

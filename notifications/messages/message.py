@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from functools import cache
-from hashlib import blake2b, sha256
+from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
@@ -20,7 +19,9 @@ from msgspec import UNSET, Meta, UnsetType
 
 from notifications.channels import Channel, channel_class, channel_names
 from notifications.messages.explain import Errors, explain, explain_batch
-from notifications.messages.words import PRIORITIES, Priority
+from notifications.messages.ids import receiver_hash, time_of
+from notifications.messages.topics import topic_of
+from notifications.messages.words import Priority
 
 MAX_BATCH = 5_000
 MAX_RECORD_BYTES = 900_000
@@ -209,45 +210,6 @@ def new_message(draft: Draft, *, client: str, channel: str, receiver: str, id: U
 def content_problems(draft: Draft, channel: str, receiver: str) -> Errors:
     """What is wrong with a draft once its channel and receiver are known (addressed by user)."""
     return _gather(_problems(draft, channel, receiver))
-
-
-def time_of(id: UUID) -> datetime:
-    """The time in a UUIDv7, to the millisecond (RFC 9562, 5.7)."""
-    return datetime.fromtimestamp((id.int >> 80) / 1000, UTC)
-
-
-def first_id_at(moment: datetime) -> UUID:
-    """The smallest UUIDv7 of that moment or, between two milliseconds, of the next one."""
-    since_epoch = moment - datetime.fromtimestamp(0, UTC)
-    milliseconds = -(-since_epoch // timedelta(milliseconds=1))
-    return UUID(int=min(max(milliseconds, 0), 2**48 - 1) << 80)
-
-
-def receiver_hash(channel: str, receiver: str) -> str:
-    """The topic key: equal for equal receivers, and it tells nothing of the address."""
-    try:
-        canonical = channel_class(channel).canonical(receiver)
-    except KeyError:  # a row of a channel that is no longer, or not yet, registered here: it must not stop others
-        canonical = receiver
-    return blake2b(f"{channel}:{canonical}".encode(), digest_size=16).hexdigest()
-
-
-def topic_of(channel: str, priority: str) -> str:
-    return _topic_of(settings.TOPIC_PREFIX, channel, priority)
-
-
-@cache
-def _topic_of(prefix: str, channel: str, priority: str) -> str:
-    return f"{prefix}{channel.lower()}{'.bulk' if priority == 'bulk' else ''}"
-
-
-def all_topics() -> list[str]:
-    """Every topic there must be, the dead letters' included."""
-    return [topic_of(name, priority) for name in channel_names() for priority in PRIORITIES] + [dlq_topic()]
-
-
-def dlq_topic() -> str:
-    return f"{settings.TOPIC_PREFIX}dlq"
 
 
 def _read_draft(body: Any, decode: Callable[[Any], D], kind: type[D]) -> tuple[D | None, Errors]:

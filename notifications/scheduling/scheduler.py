@@ -21,8 +21,9 @@ from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from notifications.brokers.base import Broker, open_broker, outbound, trace
+from notifications.brokers.base import Broker, open_broker, outbound
 from notifications.ledger import due
+from notifications.messages.tracing import trace
 from notifications.models import Notification, WorkerHeartbeat
 from project import metrics
 from project.database import refusals

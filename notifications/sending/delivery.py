@@ -13,14 +13,16 @@ from functools import partial
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
-from notifications.brokers.base import Broker, Consumer, LogLost, Record, trace_id_of
+from notifications.brokers.base import Broker, Consumer, LogLost, Record
 from notifications.channels import SendError
 from notifications.channels.outcomes import About, Cause
 from notifications.ledger import rows, verdicts
 from notifications.ledger.rows import LONGEST_ERROR, Claimed, Incoming, Unclaimable, clean
 from notifications.ledger.settle import Settlement
 from notifications.ledger.verdicts import Verdict
-from notifications.messages.message import Unreadable, from_record, id_in, topic_of
+from notifications.messages.message import Unreadable, from_record, id_in
+from notifications.messages.topics import topic_of
+from notifications.messages.tracing import trace_id_of
 from notifications.messages.words import Reason
 from notifications.sending.parking import Parked, Parking
 from notifications.sending.pool import PRIORITIES, Pool

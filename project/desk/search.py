@@ -11,7 +11,7 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
 from notifications.channels import channel_class, channel_names
-from notifications.messages.message import receiver_hash
+from notifications.messages.ids import receiver_hash
 from project.desk.audit import MOST_AT_ONCE
 from project.desk.base import MOST_TYPED, DeskAdmin, is_list
 from project.desk.spelling import as_id, spellings

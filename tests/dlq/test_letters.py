@@ -18,7 +18,7 @@ from notifications.channels.outcomes import Cause
 from notifications.ledger import due, rows, verdicts
 from notifications.ledger.rows import Claimed, Unclaimable
 from notifications.ledger.settle import Settlement, settle
-from notifications.messages.message import dlq_topic
+from notifications.messages.topics import dlq_topic
 from notifications.messages.words import Reason, Status
 from notifications.models import Notification
 from tests.notifications.rows import ago, claim, claim_one, message, message_of, read, row

@@ -15,7 +15,8 @@ from notifications.channels import Outgoing
 from notifications.channels.email.rules import Email
 from notifications.ledger import rows
 from notifications.ledger.rows import TABLE, Claimed, Incoming
-from notifications.messages.message import Message, time_of
+from notifications.messages.ids import time_of
+from notifications.messages.message import Message
 from notifications.messages.words import Status
 from notifications.models import Notification
 from project.database.dialects import dialect, fetch

@@ -19,21 +19,14 @@ from pytest_django.fixtures import Settings
 
 from dlq.repair import client_of
 from notifications.api.submit import read_key
-from notifications.brokers import base
 from notifications.channels import channel_class, channel_names, redaction, sandbox
 from notifications.channels.email import address, mime
 from notifications.channels.slack import rules as slack
 from notifications.channels.sms import rules as sms
 from notifications.channels.transport.smtp import replies as smtp_replies
-from notifications.messages.message import (
-    LINE_BREAK,
-    Invalid,
-    Unreadable,
-    from_record,
-    read_batch,
-    read_request,
-    receiver_hash,
-)
+from notifications.messages import tracing
+from notifications.messages.ids import receiver_hash
+from notifications.messages.message import LINE_BREAK, Invalid, Unreadable, from_record, read_batch, read_request
 from project.desk.search import notification_matches
 from project.web import paging
 from users.people.directory import read_entry, username_problem
@@ -100,7 +93,7 @@ def cheap() -> Iterator[None]:
 
 EXPRESSIONS = {
     f"{module.__name__}.{name}": value
-    for module in (address, base, mime, paging, redaction, sandbox, slack, sms, smtp_replies)
+    for module in (address, mime, paging, redaction, sandbox, slack, sms, smtp_replies, tracing)
     for name, value in vars(module).items()
     if isinstance(value, re.Pattern)
 } | {"message.LINE_BREAK": LINE_BREAK}
@@ -183,8 +176,8 @@ def test_headers(text: str) -> None:
     request = RequestFactory().post("/notification", HTTP_IDEMPOTENCY_KEY=text)
     refused(lambda: read_key(request), Invalid)
     with cheap():
-        base.trace(text)
-        base.trace_id_of(text)
+        tracing.trace(text)
+        tracing.trace_id_of(text)
 
 
 @texts

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from notifications.messages.message import first_id_at, receiver_hash
+from notifications.messages.ids import first_id_at, receiver_hash
 from notifications.models import Attempt, IdempotencyKey, Notification
 from project.web.paging import NewestFirst
 from tests.caller import EMAIL, Api, issue, said

@@ -12,11 +12,12 @@ import pytest
 from pytest_django import Settings
 
 from harness.services.waiting import wait_until
-from notifications.brokers.base import DURABLE, POLL_BYTES, Broker, Consumer, Record, outbound, trace_id_of
+from notifications.brokers.base import DURABLE, POLL_BYTES, Broker, Consumer, Record, outbound
 from notifications.brokers.kafka import KafkaBroker
 from notifications.brokers.ledger_queue import EmbeddedBroker
 from notifications.ledger import rows
 from notifications.messages.message import Message, from_record
+from notifications.messages.tracing import trace_id_of
 from tests.notifications.rows import ids, incoming, message
 
 pytestmark = pytest.mark.django_db

@@ -19,10 +19,11 @@ from harness.services.process import free_ports
 from harness.services.shared import SharedKafka
 from harness.services.waiting import wait_until
 from notifications.brokers import kafka as room
-from notifications.brokers.base import DURABLE, LogLost, Outbound, Record, outbound, trace
+from notifications.brokers.base import DURABLE, LogLost, Outbound, Record, outbound
 from notifications.brokers.kafka import KafkaBroker, KafkaConsumer
 from notifications.brokers.kafka_client import connection_settings
-from notifications.messages.message import all_topics, topic_of
+from notifications.messages.topics import all_topics, topic_of
+from notifications.messages.tracing import trace
 from tests.notifications.rows import message
 
 

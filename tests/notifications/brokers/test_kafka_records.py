@@ -19,7 +19,7 @@ from notifications.brokers import kafka_log
 from notifications.brokers.base import Record, outbound
 from notifications.brokers.kafka import KafkaBroker
 from notifications.ledger import rows
-from notifications.messages.message import all_topics, topic_of
+from notifications.messages.topics import all_topics, topic_of
 from notifications.sending import delivery
 from tests.notifications.rows import message
 

@@ -30,7 +30,7 @@ from notifications.brokers.base import Fate, Outbound, outbound
 from notifications.brokers.kafka import KafkaBroker
 from notifications.brokers.kafka_client import Troubles
 from notifications.brokers.kafka_publishing import ANY, Acks, Outage, Publisher
-from notifications.messages.message import all_topics, topic_of
+from notifications.messages.topics import all_topics, topic_of
 from project import metrics
 from tests.notifications.rows import message
 

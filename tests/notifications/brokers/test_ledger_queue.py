@@ -16,7 +16,8 @@ from notifications.brokers import ledger_queue
 from notifications.brokers.base import DURABLE, outbound
 from notifications.brokers.ledger_queue import EmbeddedBroker, EmbeddedConsumer
 from notifications.ledger import due
-from notifications.messages.message import id_in, topic_of
+from notifications.messages.message import id_in
+from notifications.messages.topics import topic_of
 from notifications.messages.words import Status
 from tests.notifications.rows import ago, message, row
 

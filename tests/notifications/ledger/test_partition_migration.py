@@ -22,7 +22,7 @@ import pytest
 from benchmarks.ledger_rows import INSERT
 from harness.platform import Platform
 from harness.services.shared import SharedPostgres
-from notifications.messages.message import first_id_at
+from notifications.messages.ids import first_id_at
 
 logger = logging.getLogger(__name__)
 pytestmark = pytest.mark.postgresql

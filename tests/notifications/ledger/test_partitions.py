@@ -26,7 +26,7 @@ from notifications.ledger.partitions import (
 )
 from notifications.ledger.settle import Settlement, settle
 from notifications.ledger.verdicts import failed
-from notifications.messages.message import first_id_at
+from notifications.messages.ids import first_id_at
 from notifications.models import Attempt, Notification
 from project.database.dialects import fetch
 from tests.notifications.rows import claim_one, in_threads, message

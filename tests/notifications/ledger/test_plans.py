@@ -15,7 +15,7 @@ from notifications.channels.outcomes import Cause
 from notifications.ledger import due, verdicts
 from notifications.ledger.rows import TABLE, Claimed
 from notifications.ledger.settle import Settlement, mark_handed, renew, settle
-from notifications.messages.message import receiver_hash
+from notifications.messages.ids import receiver_hash
 from notifications.messages.words import Status
 from notifications.models import Notification
 from project.web.paging import NewestFirst

@@ -12,6 +12,7 @@ import pytest
 from django.conf import settings
 
 from notifications.channels import channel_class
+from notifications.messages.ids import receiver_hash
 from notifications.messages.message import (
     LENGTHS,
     MAX_BATCH,
@@ -19,16 +20,14 @@ from notifications.messages.message import (
     Invalid,
     Message,
     Unreadable,
-    all_topics,
     content_problems,
     from_record,
     id_in,
     new_message,
     read_batch,
     read_request,
-    receiver_hash,
-    topic_of,
 )
+from notifications.messages.topics import all_topics, topic_of
 
 GOOD: dict[str, Any] = {"type": "EMAIL", "receiver": "ann@example.com", "message": "Hello"}
 RECORD: dict[str, Any] = {

@@ -10,17 +10,16 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notifications.messages.ids import first_id_at, time_of
 from notifications.messages.message import (
     Draft,
     Invalid,
     Message,
     Unreadable,
-    first_id_at,
     from_record,
     new_message,
     read_batch,
     read_request,
-    time_of,
 )
 
 json_values = st.recursive(

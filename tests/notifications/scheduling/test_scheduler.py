@@ -14,7 +14,8 @@ from dlq.models import DeadLetter
 from notifications.brokers.base import AWAY, DURABLE, Broker, Fate, Outbound
 from notifications.ledger import due
 from notifications.ledger.due import REPUBLISH_AFTER
-from notifications.messages.message import from_record, id_in, topic_of
+from notifications.messages.message import from_record, id_in
+from notifications.messages.topics import topic_of
 from notifications.messages.words import Status
 from notifications.models import Attempt, Notification, WorkerHeartbeat
 from notifications.scheduling import scheduler

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from notifications.channels.outcomes import Cause
-from notifications.sending.breaker import FULL, LONGEST_PAUSE, RAMP_FROM, RAMP_TO, Breaker
+from notifications.sending.breaker import FULL, RAMP_FROM, RAMP_TO, Breaker
+from notifications.sending.settler import LONGEST_PAUSE
 from tests.notifications.rows import in_threads
 
 

@@ -20,7 +20,7 @@ from notifications.channels.outcomes import Cause, Outcome
 from notifications.ledger import due, rows, settle
 from notifications.ledger.settle import Settlement
 from notifications.ledger.verdicts import put_back
-from notifications.messages.message import topic_of
+from notifications.messages.topics import topic_of
 from notifications.messages.words import Reason, Status
 from notifications.models import Attempt, Category, Notification
 from notifications.sending import settler as settler_module

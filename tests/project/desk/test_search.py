@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dlq.models import DeadLetter
-from notifications.messages.message import receiver_hash
+from notifications.messages.ids import receiver_hash
 from notifications.messages.words import Status
 from notifications.models import Notification
 from project.desk.search import MOST_MATCHES, notification_matches
