@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from benchmarks.traffic import receiver_of, text_of
 from notifications.ledger import due, rows, verdicts
+from notifications.ledger.hooks import NO_HOOKS
 from notifications.ledger.rows import Claimed, Incoming
 from notifications.ledger.settle import Settlement, settle
 from notifications.messages.message import Draft, new_message
@@ -33,7 +34,7 @@ def measure(start: int) -> None:
     batch = [incoming(number) for number in range(start, start + BATCH)]
     rows = timed("claim of 500", lambda: claim(batch))
     results = [Settlement(row, verdicts.sent("queued"), "EMAIL", "smtp") for row in rows]
-    timed("settle of 500", lambda: settle(results))
+    timed("settle of 500", lambda: settle(results, hooks=NO_HOOKS))
     put_back(claim([incoming(number) for number in range(start + BATCH, start + 2 * BATCH)]))
     taken = timed("due, 500", lambda: due.take_due("bench", BATCH))
     assert len(taken) == BATCH, len(taken)
@@ -48,14 +49,14 @@ def timed(name: str, work: Callable[[], T]) -> T:
 
 
 def claim(batch: list[Incoming]) -> list[Claimed]:
-    claimed = rows.claim(batch, owner=uuid4().hex, lease=60, unreadable=[])
+    claimed = rows.claim(batch, owner=uuid4().hex, lease=60, hooks=NO_HOOKS)
     assert len(claimed) == BATCH
     return claimed
 
 
 def put_back(rows: list[Claimed]) -> None:
     """To waiting, due at once."""
-    settle([Settlement(row, verdicts.put_back(Reason.HANDED_BACK, 0.0), "EMAIL") for row in rows])
+    settle([Settlement(row, verdicts.put_back(Reason.HANDED_BACK, 0.0), "EMAIL") for row in rows], hooks=NO_HOOKS)
 
 
 def incoming(number: int) -> Incoming:

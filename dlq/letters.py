@@ -16,11 +16,9 @@ from django.db.models.functions import Now
 from dlq.models import DeadLetter, DeadLetterEvent
 from notifications.brokers.base import Broker, Outbound
 from notifications.channels.outcomes import Cause
-from notifications.ledger import rows
-from notifications.ledger.rows import FinalRow, Unclaimable
+from notifications.ledger.hooks import FinalRow, Hooks, Unclaimable
 from notifications.messages.topics import dlq_topic
 from notifications.messages.words import Status
-from notifications.scheduling import scheduler
 from project import metrics
 from project.database.dialects import as_json, dialect, fetch
 
@@ -40,13 +38,23 @@ _LETTER_COLUMNS = {
 }
 
 
-def register() -> None:
-    """Hooks these functions into the ledger and the scheduler."""
-    rows.on_final.append(follow)
-    rows.on_unclaimable.append(keep_unreadable)
-    scheduler.chores.append(measure)
-    if settings.KAFKA_BOOTSTRAP_SERVERS:
-        scheduler.chores.append(publish_events)
+class Letters(Hooks):
+    """Keeps the dead letters in step with the ledger, and the dlq topic in step with the letters."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    def on_final(self, rows: Sequence[FinalRow]) -> None:
+        follow(rows)
+
+    def on_unclaimable(self, records: Sequence[Unclaimable]) -> None:
+        keep_unreadable(records)
+
+    def do_chores(self) -> None:
+        """Counts the open letters, and publishes events where there is a dlq topic."""
+        measure()
+        if settings.KAFKA_BOOTSTRAP_SERVERS:
+            publish_events(self._broker)
 
 
 def follow(rows: Sequence[FinalRow]) -> None:
@@ -99,7 +107,7 @@ def publish_events(broker: Broker) -> None:
         DeadLetterEvent.objects.filter(pk__in=finished).update(published_at=Now())
 
 
-def measure(_broker: Broker) -> None:
+def measure() -> None:
     """Sets the gauge of open letters, for every cause there is."""
     found = DeadLetter.objects.filter(state=State.OPEN).order_by().values_list("cause").annotate(Count("pk"))
     for cause, count in ({cause.value: 0 for cause in Cause} | dict(found)).items():

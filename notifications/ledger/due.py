@@ -13,7 +13,8 @@ from uuid import UUID
 from django.db import transaction
 
 from notifications.channels.outcomes import Cause
-from notifications.ledger.rows import FINAL_COLUMNS, LONGEST_ERROR, TABLE, Fence, clean, final_row, tell_final
+from notifications.ledger.hooks import Hooks, tell_final
+from notifications.ledger.rows import FINAL_COLUMNS, LONGEST_ERROR, TABLE, Fence, clean, final_row
 from notifications.ledger.settle import Settlement, settle
 from notifications.ledger.verdicts import lease_expired
 from notifications.messages.message import Message
@@ -93,7 +94,7 @@ def take_again_soon(owner: str, ids: Sequence[UUID]) -> int:
     return _change_mine(owner, ids, f"lease_until = {dialect().later.format(REPUBLISH_AFTER)}")
 
 
-def refuse(owner: str, refused: Mapping[UUID, str]) -> int:
+def refuse(owner: str, refused: Mapping[UUID, str], *, hooks: Hooks) -> int:
     """Rows that the broker will never take, each with its reason, end as dead; how many."""
     d = dialect()
     said = as_json([{"id": id.hex, "error": clean(why, LONGEST_ERROR)} for id, why in refused.items()])
@@ -106,7 +107,7 @@ def refuse(owner: str, refused: Mapping[UUID, str]) -> int:
                 f" WHERE n.id = r.id AND n.status = '{Status.QUEUED}' AND n.owner = %s {d.returning(*FINAL_COLUMNS)}",
                 [said, owner],
             )
-            tell_final([final_row(row) for row in rows])
+            tell_final([final_row(row) for row in rows], hooks)
             return len(rows)
 
     return repeated(end)
@@ -126,14 +127,14 @@ def _change_mine(owner: str, ids: Sequence[UUID], change: str) -> int:
     )
 
 
-def expire(limit: int) -> int:
+def expire(limit: int, *, hooks: Hooks) -> int:
     """Waiting and outbox rows that are due and past their `expires_at` end as expired; how many."""
     d = dialect()
     where = f"n.due_at <= {d.now} AND n.expires_at <= {d.now} AND {_DUE}"
-    return _end(where, limit, f"status = '{Status.EXPIRED}'")
+    return _end(where, limit, f"status = '{Status.EXPIRED}'", hooks=hooks)
 
 
-def give_up(patience: float, limit: int) -> int:
+def give_up(patience: float, limit: int, *, hooks: Hooks) -> int:
     """Rows put off for longer than `patience` seconds, unspent, end as dead; how many."""
     d = dialect()
     where = f"n.deferred_since < {d.later.format('-(%s)')} AND n.status IN ('{Status.WAITING}', '{Status.QUEUED}')"
@@ -144,10 +145,10 @@ def give_up(patience: float, limit: int) -> int:
         f" WHEN n.reason = '{Reason.THROTTLED}' THEN '{Cause.THROTTLED}'"
         f" ELSE '{Cause.PROVIDER_OUTAGE}' END"
     )
-    return _end(where, limit, ends, [patience])
+    return _end(where, limit, ends, [patience], hooks=hooks)
 
 
-def _end(where: str, limit: int, ends: str, parameters: Sequence[Any] = ()) -> int:
+def _end(where: str, limit: int, ends: str, parameters: Sequence[Any] = (), *, hooks: Hooks) -> int:
     d = dialect()
 
     def end() -> int:
@@ -158,7 +159,7 @@ def _end(where: str, limit: int, ends: str, parameters: Sequence[Any] = ()) -> i
                 f" {d.returning(*FINAL_COLUMNS)}",
                 [*parameters, limit],
             )
-            tell_final([final_row(row) for row in rows])
+            tell_final([final_row(row) for row in rows], hooks)
             return len(rows)
 
     return repeated(end)
@@ -169,7 +170,7 @@ def clock() -> Any:
     return fetch(f"SELECT {dialect().now}")[0][0]
 
 
-def sweep(schedule: Sequence[float], limit: int, *, passed_by: Any = None) -> int:
+def sweep(schedule: Sequence[float], limit: int, *, hooks: Hooks, passed_by: Any = None) -> int:
     """Settle rows whose sender let its lease pass (before `passed_by`): their outcome is unknown; how many.
 
     Each gets an Attempt `lease-expired`. In a `hold` category, rows that were not handed over go back unspent.
@@ -187,7 +188,7 @@ def sweep(schedule: Sequence[float], limit: int, *, passed_by: Any = None) -> in
                 [*parameters, limit],
             )
             held = Category.held()
-            return len(settle([_expired_lease(row, schedule, held) for row in rows])) if rows else 0
+            return len(settle([_expired_lease(row, schedule, held) for row in rows], hooks=hooks)) if rows else 0
 
     return repeated(settle_expired)
 

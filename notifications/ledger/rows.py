@@ -16,6 +16,7 @@ import msgspec
 from django.db import transaction
 
 from notifications.channels.outcomes import Cause, Outcome
+from notifications.ledger.hooks import FinalRow, Hooks, Unclaimable, tell_final
 from notifications.messages.message import Message
 from notifications.messages.words import Status
 from project import metrics
@@ -34,19 +35,6 @@ class Incoming(msgspec.Struct, frozen=True, gc=False):
     offset: int
     trace_id: str
     value: bytes
-
-
-class Unclaimable(msgspec.Struct, frozen=True):
-    """A record that cannot become a row: not readable, or refused by the database."""
-
-    cause: Cause
-    error: str
-    channel: str
-    topic: str
-    partition: int
-    offset: int
-    value: bytes
-    id: UUID | None = None  # of the notification, where at least that could be read
 
 
 class Fence(msgspec.Struct, frozen=True, gc=False):
@@ -74,26 +62,6 @@ class Claimed(Fence, frozen=True, gc=False):
     accepted_at: float  # seconds since the epoch
     owner: str
     throttled: int = 0  # how many of its attempts were answered "slow down"
-
-
-class FinalRow(msgspec.Struct, frozen=True, gc=False):
-    """A row that reached an end, for the hooks."""
-
-    id: UUID
-    status: str
-    channel: str
-    cause: str
-    error: str
-    attempts: int
-    topic: str
-    partition: int | None
-    offset: int | None
-
-
-# Called inside the transaction that settled the rows, with those that came to an end after a failure.
-on_final: list[Callable[[Sequence[FinalRow]], None]] = []
-# Called inside the transaction that claims the rest of their batch.
-on_unclaimable: list[Callable[[Sequence[Unclaimable]], None]] = []
 
 
 class _NewRow(msgspec.Struct):
@@ -160,7 +128,7 @@ _REST_VALUES = "'{status}', {claims}, {due_at}, {owner}, {lease}, '', 0, 0, '', 
 
 
 def claim(
-    batch: Sequence[Incoming], *, owner: str, lease: float, unreadable: Sequence[Unclaimable] = ()
+    batch: Sequence[Incoming], *, owner: str, lease: float, hooks: Hooks, unreadable: Sequence[Unclaimable] = ()
 ) -> list[Claimed]:
     """Claim a batch for `owner`, a token of this batch, for `lease` seconds; the rows it got, in record order.
 
@@ -175,14 +143,14 @@ def claim(
             newest[incoming.message.id] = incoming
     rows = list(newest.values())
     order = {incoming.message.id: position for position, incoming in enumerate(rows)}
-    claimed, refused = repeated(lambda: _claim_batch(rows, list(unreadable), owner, lease))
+    claimed, refused = repeated(lambda: _claim_batch(rows, list(unreadable), owner, lease, hooks))
     if duplicates := len(batch) - len(claimed) - refused:
         metrics.duplicates.labels(batch[0].message.channel).inc(duplicates)
     return sorted(claimed, key=lambda row: order[row.id])
 
 
 def _claim_batch(
-    batch: list[Incoming], unclaimable: list[Unclaimable], owner: str, lease: float
+    batch: list[Incoming], unclaimable: list[Unclaimable], owner: str, lease: float, hooks: Hooks
 ) -> tuple[list[Claimed], int]:
     """The claimed rows, and how many the database refused.
 
@@ -191,19 +159,19 @@ def _claim_batch(
     if batch and not unclaimable:
         with suppress(*REFUSALS), transaction.atomic():
             return _claim(batch, owner, lease), 0
-    return _claim_around_culprits(batch, unclaimable, owner, lease)
+    return _claim_around_culprits(batch, unclaimable, owner, lease, hooks)
 
 
 def _claim_around_culprits(
-    batch: list[Incoming], unclaimable: list[Unclaimable], owner: str, lease: float
+    batch: list[Incoming], unclaimable: list[Unclaimable], owner: str, lease: float, hooks: Hooks
 ) -> tuple[list[Claimed], int]:
     with transaction.atomic():
         claimed, refused = around_culprits(batch, lambda part: _claim(part, owner, lease)) if batch else ([], [])
-        _bury(unclaimable + [_refused(incoming, error) for incoming, error in refused])
+        _bury(unclaimable + [_refused(incoming, error) for incoming, error in refused], hooks)
     return claimed, len(refused)
 
 
-def _bury(unclaimable: list[Unclaimable]) -> None:
+def _bury(unclaimable: list[Unclaimable], hooks: Hooks) -> None:
     """End the rows of records that cannot be claimed, where there are rows; tell the hooks of the others."""
     if not unclaimable:
         return
@@ -219,11 +187,10 @@ def _bury(unclaimable: list[Unclaimable]) -> None:
         [as_json(rows)],
     )
     final = [final_row(row) for row in ended]
-    tell_final(final)
+    tell_final(final, hooks)
     buried = {row.id for row in final}
     if without_row := [record for record in unclaimable if record.id not in buried]:
-        for hook in on_unclaimable:
-            hook(without_row)
+        hooks.on_unclaimable(without_row)
 
 
 def around_culprits(
@@ -281,20 +248,6 @@ def _claimed(row: tuple[Any, ...], accepted: dict[UUID, float], owner: str) -> C
     fields = dict(zip(_CLAIMED_COLUMNS, columns, strict=True)) | {"id": as_uuid(row[0])}
     accepted_at = accepted[fields["id"]]
     return Claimed(**fields, throttled=throttled, expires_in=expires_in, accepted_at=accepted_at, owner=owner)
-
-
-def tell_final(rows: Sequence[FinalRow]) -> None:
-    """Tell the hooks, inside the caller's transaction."""
-    if rows:
-        transaction.on_commit(partial(_count_dead, rows))
-        for hook in on_final:
-            hook(rows)
-
-
-def _count_dead(rows: Sequence[FinalRow]) -> None:
-    for row in rows:
-        if row.status == Status.DEAD:
-            metrics.dead.labels(row.channel, row.cause).inc()
 
 
 def _count_unclaimable(records: Sequence[Unclaimable]) -> None:

@@ -14,17 +14,16 @@ from uuid import UUID
 import msgspec
 from django.db import transaction
 
+from notifications.ledger.hooks import FinalRow, Hooks, tell_final
 from notifications.ledger.rows import (
     FINAL_COLUMNS,
     LONGEST_ERROR,
     TABLE,
     Claimed,
     Fence,
-    FinalRow,
     around_culprits,
     clean,
     final_row,
-    tell_final,
 )
 from notifications.ledger.verdicts import Verdict
 from notifications.messages.words import Status
@@ -83,40 +82,41 @@ _SETTLES_SENT = ", ".join(
 )
 
 
-def settle(settlements: Sequence[Settlement]) -> set[UUID]:
+def settle(settlements: Sequence[Settlement], *, hooks: Hooks) -> set[UUID]:
     """Write results down, with their Attempt rows, in one transaction; the ids whose fence still matched."""
-    return repeated(lambda: _settle_batch(list(settlements)))
+    return repeated(lambda: _settle_batch(list(settlements), hooks))
 
 
-def _settle_batch(settlements: list[Settlement]) -> set[UUID]:
+def _settle_batch(settlements: list[Settlement], hooks: Hooks) -> set[UUID]:
     """Nearly always without savepoints, as a claim."""
     with suppress(*REFUSALS), transaction.atomic():
-        return set(_settle([_result(settlement) for settlement in settlements]))
-    return _settle_around_culprits(settlements)
+        return set(_settle([_result(settlement) for settlement in settlements], hooks))
+    return _settle_around_culprits(settlements, hooks)
 
 
-def _settle_around_culprits(settlements: list[Settlement]) -> set[UUID]:
+def _settle_around_culprits(settlements: list[Settlement], hooks: Hooks) -> set[UUID]:
     with transaction.atomic():
-        settled, refused = around_culprits([_result(settlement) for settlement in settlements], _settle)
+        results = [_result(settlement) for settlement in settlements]
+        settled, refused = around_culprits(results, lambda part: _settle(part, hooks))
         for result, error in refused:  # the outcome counts, whatever the provider's text was refused for
-            settled += _settle([_without_text(result, error)])
+            settled += _settle([_without_text(result, error)], hooks)
     return set(settled)
 
 
-def _settle(results: list[_Result]) -> list[UUID]:
+def _settle(results: list[_Result], hooks: Hooks) -> list[UUID]:
     sent = [result for result in results if result.status == Status.SENT]
     rest = [result for result in results if result.status != Status.SENT]
-    ids = _settle_sent(sent) if sent else []
+    ids = _settle_sent(sent, hooks) if sent else []
     if rest:
         settled = _settle_rest(rest)
         rest_ids = {row.id for row in settled}
         _insert_attempts([result for result in rest if result.outcome and UUID(result.id) in rest_ids])
-        tell_final([row for row in settled if row.status != Status.WAITING])
+        tell_final([row for row in settled if row.status != Status.WAITING], hooks)
         ids += rest_ids
     return ids
 
 
-def _settle_sent(results: list[_Result]) -> list[UUID]:
+def _settle_sent(results: list[_Result], hooks: Hooks) -> list[UUID]:
     """The many: no row comes back but its last cause, for only what failed once can have a dead letter."""
     d = dialect()
     said = as_json([_Sent(r.id, r.generation, r.claims, r.provider, r.provider_message_id) for r in results])
@@ -129,10 +129,10 @@ def _settle_sent(results: list[_Result]) -> list[UUID]:
         [said],
     )
     simply = len(causes) == len(results) and not any(cause for (cause,) in causes)
-    return [UUID(result.id) for result in results] if simply else _look_after_sent(said)
+    return [UUID(result.id) for result in results] if simply else _look_after_sent(said, hooks)
 
 
-def _look_after_sent(said: str) -> list[UUID]:
+def _look_after_sent(said: str, hooks: Hooks) -> list[UUID]:
     """Which rows are sent by these claims, and the hooks for those that had failed before."""
     d = dialect()
     columns = ", ".join(f"n.{column}" for column in FINAL_COLUMNS)
@@ -140,7 +140,7 @@ def _look_after_sent(said: str) -> list[UUID]:
         f"SELECT {columns} FROM {TABLE} AS n JOIN {d.rows(_SENT_COLUMNS)} ON {_FENCE} WHERE n.status = '{Status.SENT}'"
     )
     rows = [final_row(row) for row in fetch(statement, [said])]
-    tell_final([row for row in rows if row.cause])
+    tell_final([row for row in rows if row.cause], hooks)
     return [row.id for row in rows]
 
 

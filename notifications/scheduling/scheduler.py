@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cache
 
@@ -21,8 +21,9 @@ from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from notifications.brokers.base import Broker, open_broker, outbound
+from notifications.brokers.base import Broker, outbound
 from notifications.ledger import due
+from notifications.ledger.hooks import Hooks
 from notifications.messages.tracing import trace
 from notifications.models import Notification, WorkerHeartbeat
 from project import metrics
@@ -39,15 +40,13 @@ LONGEST_PAUSE = 2.0
 STUCK = 60.0  # seconds without a round after which a restart may help
 LONGEST_SILENCE = 60.0  # of heartbeats, after which a worker's row is removed
 
-# What other parts of the product want done every few seconds; each gets the broker.
-chores: list[Callable[[Broker], None]] = []
-
 
 class Scheduler:
     """`run` until `stop`. Repeats whatever the database refuses."""
 
-    def __init__(self, broker: Broker | None = None) -> None:
-        self._broker = broker or open_broker()
+    def __init__(self, broker: Broker, hooks: Hooks) -> None:
+        self._broker = broker
+        self._hooks = hooks
         self._owner = f"scheduler-{os.urandom(10).hex()}"
         self._stopping = threading.Event()
         self._limit = BATCH
@@ -84,7 +83,7 @@ class Scheduler:
 
     def round(self) -> int:
         """One look at everything; how many rows went back to their topics."""
-        due.expire(BATCH)
+        due.expire(BATCH, hooks=self._hooks)
         taken = due.take_due(self._owner, self._limit)
         size = self._publish(taken) if taken else 0
         # Where bytes were the bound, as many rows again are looked at next time, and locked, as were taken.
@@ -104,7 +103,8 @@ class Scheduler:
             for origin, count in Counter(row.origin for row in acknowledged).items():
                 metrics.published.labels(origin).inc(count)
         if refused := {row.message.id: fate.why for row, fate in fates if fate.refused}:
-            logger.error("%d notifications died, for Kafka will never take them", due.refuse(self._owner, refused))
+            died = due.refuse(self._owner, refused, hooks=self._hooks)
+            logger.error("%d notifications died, for Kafka will never take them", died)
         if len(acknowledged) + len(refused) < len(taken):
             due.take_again_soon(self._owner, [t.message.id for t, fate in fates if not (fate or fate.refused)])
             self._stopping.wait(IDLE)
@@ -115,9 +115,11 @@ class Scheduler:
         if now < self._sweep_at:
             return
         self._sweep_at = now + SWEEP_EVERY
-        due.give_up(settings.OUTAGE_PATIENCE, BATCH)
+        due.give_up(settings.OUTAGE_PATIENCE, BATCH, hooks=self._hooks)
         moment = due.clock()
-        if self._leases_could_be_renewed() and (swept := due.sweep(settings.RETRY_SCHEDULE, BATCH, passed_by=moment)):
+        if not self._leases_could_be_renewed():
+            return
+        if swept := due.sweep(settings.RETRY_SCHEDULE, BATCH, hooks=self._hooks, passed_by=moment):
             logger.warning("%d leases passed unsettled: their senders died or were stopped", swept)
 
     def _leases_could_be_renewed(self) -> bool:
@@ -142,8 +144,7 @@ class Scheduler:
             self._measure_at = now + MEASURE_EVERY
             _measure()
             _measure_lags(self._broker)
-        for chore in chores:
-            chore(self._broker)
+        self._hooks.do_chores()
 
 
 def worker_name(kind: str) -> str:

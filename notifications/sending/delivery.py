@@ -17,7 +17,8 @@ from notifications.brokers.base import Broker, Consumer, LogLost, Record
 from notifications.channels import SendError
 from notifications.channels.outcomes import About, Cause
 from notifications.ledger import rows, verdicts
-from notifications.ledger.rows import LONGEST_ERROR, Claimed, Incoming, Unclaimable, clean
+from notifications.ledger.hooks import Hooks, Unclaimable
+from notifications.ledger.rows import LONGEST_ERROR, Claimed, Incoming, clean
 from notifications.ledger.settle import Settlement
 from notifications.ledger.verdicts import Verdict
 from notifications.messages.message import Unreadable, from_record, id_in
@@ -50,6 +51,7 @@ class Delivery:
         route: Route,
         *,
         broker: Broker,
+        hooks: Hooks,
         settler: Settler,
         threads: int,
         on_fatal: Callable[[str], None],
@@ -57,6 +59,7 @@ class Delivery:
         self.route = route
         self.name = route.channel
         self._broker = broker
+        self._hooks = hooks
         self._settler = settler
         self._on_fatal = on_fatal
         self._parking = Parking()
@@ -153,7 +156,9 @@ class Delivery:
         while True:
             began = time.monotonic()
             try:
-                claimed = rows.claim(batch, owner=owner, lease=settings.LEASE_SECONDS, unreadable=unreadable)
+                claimed = rows.claim(
+                    batch, owner=owner, lease=settings.LEASE_SECONDS, hooks=self._hooks, unreadable=unreadable
+                )
             except (DatabaseError, InterfaceError) as error:
                 self.failing_since = self.failing_since or time.monotonic()
                 logger.warning("the ledger cannot be reached, %s waits: %s", self.name, refusals.reason(error))

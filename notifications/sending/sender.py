@@ -12,10 +12,11 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.utils import timezone
 
-from notifications.brokers.base import open_broker
+from notifications.brokers.base import Broker
 from notifications.channels import Channel, SendError
 from notifications.channels.outcomes import Cause
 from notifications.ledger import verdicts
+from notifications.ledger.hooks import Hooks
 from notifications.ledger.settle import Settlement
 from notifications.models import BreakerEvent, Category
 from notifications.scheduling.scheduler import Scheduler, beat, worker_name
@@ -36,7 +37,14 @@ class Sender:
     """`run` returns the exit code: 0 after `stop`, 1 when going on would be wrong."""
 
     def __init__(
-        self, channels: Sequence[Channel], *, threads: int, with_scheduler: bool = True, drain: float | None = None
+        self,
+        channels: Sequence[Channel],
+        *,
+        broker: Broker,
+        hooks: Hooks,
+        threads: int,
+        with_scheduler: bool = True,
+        drain: float | None = None,
     ) -> None:
         self._drain = drain if drain is not None else settings.SEND_TIMEOUT_SECONDS + 5
         self._names = ",".join(channel.name for channel in channels)
@@ -48,20 +56,21 @@ class Sender:
         self._settler = Settler(
             lease=settings.LEASE_SECONDS,
             send_timeout=settings.SEND_TIMEOUT_SECONDS,
+            hooks=hooks,
             chores=(self._beat, self._refresh_categories, self._record_breakers),
         )
-        broker = open_broker()
         self._deliveries = [
             Delivery(
                 Route(channel.name, [channel], self._note_breaker),
                 broker=broker,
+                hooks=hooks,
                 settler=self._settler,
                 threads=threads,
                 on_fatal=self._end,
             )
             for channel in channels
         ]
-        self._scheduler = Scheduler(broker) if with_scheduler else None
+        self._scheduler = Scheduler(broker, hooks) if with_scheduler else None
         self._scheduling = threading.Thread(target=self._schedule, name="scheduler", daemon=True)
 
     def stop(self) -> None:

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
+from notifications.ledger.hooks import Hooks
 from notifications.ledger.rows import Claimed
 from notifications.ledger.settle import Settlement, mark_handed, renew, settle
 from notifications.messages.words import Status
@@ -54,9 +55,12 @@ class _HandOver:
 class Settler:
     """`hold` claimed rows, `settle` them; `may_hand_over` says whether the lease still covers a send."""
 
-    def __init__(self, *, lease: float, send_timeout: float, chores: Sequence[Callable[[], None]] = ()) -> None:
+    def __init__(
+        self, *, lease: float, send_timeout: float, hooks: Hooks, chores: Sequence[Callable[[], None]] = ()
+    ) -> None:
         self._lease = lease
         self._cover = lease - send_timeout  # seconds of a fresh lease in which a send may still start
+        self._hooks = hooks
         self._chores = chores
         self._held: dict[UUID, Held] = {}
         self._bytes: Counter[str] = Counter()  # of the texts held, by channel
@@ -164,7 +168,7 @@ class Settler:
 
     def _settle(self, batch: list[Settlement]) -> None:
         """Settle the first results of the queue; they leave it only after the commit."""
-        settled = settle(batch)
+        settled = settle(batch, hooks=self._hooks)
         with self._holding:
             for settlement in batch:
                 self._results.popleft()

@@ -11,26 +11,29 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from dlq import letters
+from dlq.letters import Letters
 from dlq.models import DeadLetter, DeadLetterEvent
 from notifications.brokers.base import AWAY, DURABLE, Broker, Fate, Outbound
+from notifications.brokers.ledger_queue import EmbeddedBroker
 from notifications.channels import SendError
 from notifications.channels.outcomes import Cause
 from notifications.ledger import due, rows, verdicts
-from notifications.ledger.rows import Claimed, Unclaimable
+from notifications.ledger.hooks import FinalRow, Hooks, Unclaimable
+from notifications.ledger.rows import Claimed
 from notifications.ledger.settle import Settlement, settle
 from notifications.messages.topics import dlq_topic
 from notifications.messages.words import Reason, Status
 from notifications.models import Notification
-from tests.notifications.rows import ago, claim, claim_one, message, message_of, read, row
+from tests.notifications.rows import LETTERS, ago, claim, claim_one, message, message_of, read, row
 
 pytestmark = pytest.mark.django_db
 State = DeadLetter.State
 REFUSED = SendError(Cause.UNKNOWN_RECEIVER, "550 no such user", permanent=True)
 
 
-def fail(*claims: Claimed, error: SendError = REFUSED, hold: bool = False) -> None:
+def fail(*claims: Claimed, error: SendError = REFUSED, hold: bool = False, hooks: Hooks = LETTERS) -> None:
     verdict = verdicts.failed(error, attempts=0, hold=hold, schedule=(1.0,))
-    assert settle([Settlement(one, verdict) for one in claims]) == {one.id for one in claims}
+    assert settle([Settlement(one, verdict) for one in claims], hooks=hooks) == {one.id for one in claims}
 
 
 def replayed(letter: DeadLetter) -> Claimed:
@@ -83,28 +86,28 @@ def test_a_row_that_dies_again_reopens_its_letter() -> None:
 def test_a_replay_that_is_sent_resolves_it() -> None:
     fail(claim_one())
     claimed = replayed(DeadLetter.objects.get())
-    settle([Settlement(claimed, verdicts.sent("x"))])
+    settle([Settlement(claimed, verdicts.sent("x"))], hooks=LETTERS)
     assert DeadLetter.objects.get().state == State.RESOLVED
 
 
 def test_a_late_success_resolves_an_open_letter() -> None:
     claimed = claim_one()
     fail(claimed)
-    settle([Settlement(claimed, verdicts.sent("late"))])
+    settle([Settlement(claimed, verdicts.sent("late"))], hooks=LETTERS)
     assert DeadLetter.objects.get().state == State.RESOLVED
 
 
 def test_a_replay_that_expires_opens_it_again() -> None:
     fail(claim_one())
     claimed = replayed(DeadLetter.objects.get())
-    settle([Settlement(claimed, verdicts.expired())])
+    settle([Settlement(claimed, verdicts.expired())], hooks=LETTERS)
     assert (DeadLetter.objects.get().state, DeadLetter.objects.get().deaths) == (State.OPEN, 1)
 
 
 def test_an_expiry_alone_has_no_letter() -> None:
-    settle([Settlement(claim_one(), verdicts.expired())])
+    settle([Settlement(claim_one(), verdicts.expired())], hooks=LETTERS)
     row(Status.WAITING, due_at=ago(1), expires_at=ago(1))
-    assert due.expire(10) == 1
+    assert due.expire(10, hooks=LETTERS) == 1
     assert not DeadLetter.objects.exists()
 
 
@@ -118,12 +121,12 @@ def test_a_discarded_letter_is_left_alone_by_other_ends() -> None:
 
 def test_every_way_to_die_opens_a_letter() -> None:
     row(Status.WAITING, due_at=ago(-9), reason=Reason.OUTAGE, deferred_since=ago(99))
-    assert due.give_up(50, 10) == 1
+    assert due.give_up(50, 10, hooks=LETTERS) == 1
     swept = claim_one()
     Notification.objects.filter(id=swept.id).update(lease_until=ago(1), attempts=9)
-    assert due.sweep((1.0,), 10) == 1
+    assert due.sweep((1.0,), 10, hooks=LETTERS) == 1
     buried = row()
-    rows.claim([], owner="o", lease=60, unreadable=[_unreadable(7, id=buried.id)])
+    rows.claim([], owner="o", lease=60, unreadable=[_unreadable(7, id=buried.id)], hooks=LETTERS)
     assert set(DeadLetter.objects.values_list("cause", flat=True)) == {
         Cause.PROVIDER_OUTAGE,
         Cause.OUTCOME_UNKNOWN,
@@ -132,14 +135,15 @@ def test_every_way_to_die_opens_a_letter() -> None:
     assert not DeadLetter.objects.filter(notification=None).exists()
 
 
-def test_the_letter_and_the_settlement_are_one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_rows: Any) -> None:
-        raise RuntimeError("no room")
+def test_the_letter_and_the_settlement_are_one_transaction() -> None:
+    class Failing(Letters):
+        def on_final(self, rows: Sequence[FinalRow]) -> None:
+            super().on_final(rows)
+            raise RuntimeError("the letter cannot be written")
 
     claimed = claim_one()
-    monkeypatch.setattr(rows, "on_final", [letters.follow, refuse])
     with pytest.raises(RuntimeError):
-        fail(claimed)
+        fail(claimed, hooks=Failing(EmbeddedBroker()))
     assert read(claimed.id).status == Status.SENDING
     assert not DeadLetter.objects.exists()
 
@@ -150,7 +154,7 @@ def _unreadable(offset: int, **fields: Any) -> Unclaimable:
 
 def test_an_unreadable_record_is_kept_with_its_bytes_once_for_each_place() -> None:
     for _ in range(2):  # the batch is claimed again after a crash before the commit
-        rows.claim([], owner="o", lease=60, unreadable=[_unreadable(7), _unreadable(8), _unreadable(7)])
+        rows.claim([], owner="o", lease=60, unreadable=[_unreadable(7), _unreadable(8), _unreadable(7)], hooks=LETTERS)
     assert list(DeadLetter.objects.order_by("offset").values_list("offset", flat=True)) == [7, 8]
     letter = DeadLetter.objects.get(offset=7)
     assert bytes(letter.raw or b"") == b"\xff\x00{"
@@ -213,13 +217,13 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(kind: str) -> None:
             if kind == "dead":
                 fail(*claims)
             elif kind == "sent":
-                settle([Settlement(one, verdicts.sent("late")) for one in claims])
+                settle([Settlement(one, verdicts.sent("late")) for one in claims], hooks=LETTERS)
             else:
                 records = [_unreadable(1000 * size + place) for place in range(size)]
-                rows.claim([], owner="o", lease=60, unreadable=records)
+                rows.claim([], owner="o", lease=60, unreadable=records, hooks=LETTERS)
         counts.append(len(queries))
     assert counts[0] == counts[1]
 
 
-def _final(id: Any, status: Status) -> rows.FinalRow:
-    return rows.FinalRow(id, status, "EMAIL", Cause.TIMEOUT, "", 1, "", None, None)
+def _final(id: Any, status: Status) -> FinalRow:
+    return FinalRow(id, status, "EMAIL", Cause.TIMEOUT, "", 1, "", None, None)

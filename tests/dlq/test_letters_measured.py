@@ -6,8 +6,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from dlq.models import DeadLetter
-from notifications.brokers.base import open_broker
-from notifications.scheduling import scheduler
+from tests.notifications.rows import LETTERS
 
 
 def shown(cause: str) -> float | None:
@@ -15,13 +14,11 @@ def shown(cause: str) -> float | None:
 
 
 @pytest.mark.django_db
-def test_the_scheduler_counts_open_letters_by_cause() -> None:
+def test_the_chores_count_open_letters_by_cause() -> None:
     letters = [DeadLetter(cause="undecodable", topic="t", partition=0, offset=offset) for offset in range(3)]
     DeadLetter.objects.bulk_create([*letters, DeadLetter(cause="bug", state=DeadLetter.State.RESOLVED)])
-    for chore in scheduler.chores:
-        chore(open_broker())
+    LETTERS.do_chores()
     assert (shown("undecodable"), shown("bug")) == (3, 0)
     DeadLetter.objects.update(state=DeadLetter.State.DISCARDED)
-    for chore in scheduler.chores:
-        chore(open_broker())
+    LETTERS.do_chores()
     assert shown("undecodable") == 0

@@ -10,10 +10,14 @@ from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat
+from django.db import connection
 
+from dlq.letters import Letters
+from notifications.brokers.ledger_queue import EmbeddedBroker
 from notifications.channels import Outgoing
 from notifications.channels.email.rules import Email
 from notifications.ledger import rows
+from notifications.ledger.hooks import FinalRow, Hooks, Unclaimable
 from notifications.ledger.rows import TABLE, Claimed, Incoming
 from notifications.messages.ids import time_of
 from notifications.messages.message import Message
@@ -23,6 +27,24 @@ from project.database.dialects import dialect, fetch
 
 OFFSETS = itertools.count()
 LEASE = 60.0
+LETTERS = Letters(EmbeddedBroker())  # the hooks of a site that runs
+
+
+class Told(Hooks):
+    """What the hooks were told, and whether that was inside a transaction."""
+
+    def __init__(self) -> None:
+        self.final: list[FinalRow] = []
+        self.unclaimable: list[Unclaimable] = []
+        self.inside: list[bool] = []
+
+    def on_final(self, rows: Sequence[FinalRow]) -> None:
+        self.final += rows
+        self.inside.append(connection.in_atomic_block)
+
+    def on_unclaimable(self, records: Sequence[Unclaimable]) -> None:
+        self.unclaimable += records
+        self.inside.append(connection.in_atomic_block)
 
 
 def message(**fields: Any) -> Message:
@@ -51,8 +73,8 @@ def incoming(said: Message, **fields: Any) -> Incoming:
     return Incoming(said, **(place | fields))
 
 
-def claim(*said: Message, owner: str = "batch-1", lease: float = LEASE) -> list[Claimed]:
-    return rows.claim([incoming(one) for one in said], owner=owner, lease=lease)
+def claim(*said: Message, owner: str = "batch-1", lease: float = LEASE, hooks: Hooks = LETTERS) -> list[Claimed]:
+    return rows.claim([incoming(one) for one in said], owner=owner, lease=lease, hooks=hooks)
 
 
 def claim_one(said: Message | None = None, owner: str = "batch-1", lease: float = LEASE) -> Claimed:
@@ -161,6 +183,4 @@ def ids(rows: Sequence[Any]) -> list[UUID]:
 
 
 def _native(id: UUID) -> Any:
-    from django.db import connection
-
     return Notification._meta.pk.get_db_prep_value(id, connection)

@@ -18,7 +18,7 @@ from notifications.models import Category, Notification
 from notifications.sending.delivery import Delivery
 from notifications.sending.route import Route
 from notifications.sending.settler import Settler
-from tests.notifications.rows import Scripted, ids
+from tests.notifications.rows import LETTERS, Scripted, ids
 
 SCHEDULE = (30.0, 120.0)
 
@@ -80,12 +80,13 @@ class Running:
         self.channel = channel
         self.fatal: list[str] = []
         self.breaker: list[tuple[bool, Cause | None]] = []
-        self.settler = Settler(lease=lease, send_timeout=send_timeout)
+        self.settler = Settler(lease=lease, send_timeout=send_timeout, hooks=LETTERS)
         self.settler.thread = threading.Thread(target=self._settle, daemon=True)
         room: Broker = broker or Embedded()
         self.delivery = Delivery(
             Route(channel.name, [channel, *others], lambda _channel, _provider, *change: self.breaker.append(change)),
             broker=room,
+            hooks=LETTERS,
             settler=self.settler,
             threads=threads,
             on_fatal=self.fatal.append,

@@ -7,6 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
+from dlq.letters import Letters
+from notifications.brokers.base import open_broker
 from notifications.scheduling.scheduler import Scheduler
 from project.management.serving import serve_metrics
 from project.management.stopping import on_stop
@@ -19,7 +21,8 @@ class Command(BaseCommand):
         parser.add_argument("--metrics-port", type=int, default=settings.METRICS_PORT)
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        scheduler = Scheduler()
+        broker = open_broker()
+        scheduler = Scheduler(broker, Letters(broker))
         on_stop(scheduler.stop)
         serve_metrics(options["metrics_port"], scheduler.is_stuck)
         self.stderr.write("scheduling")

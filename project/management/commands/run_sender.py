@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from dlq.letters import Letters
 from notifications.brokers.base import open_broker
 from notifications.channels import channel_names, open_channel
 from notifications.sending.sender import Sender
@@ -36,10 +37,13 @@ class Command(BaseCommand):
             channels = [open_channel(name) for name in names]
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
-        for warning in open_broker().warnings():
+        broker = open_broker()
+        for warning in broker.warnings():
             self.stderr.write(f"warning: {warning}")
         sender = Sender(
             channels,
+            broker=broker,
+            hooks=Letters(broker),
             threads=options["threads"],
             with_scheduler=not options["no_scheduler"],
             drain=options["drain"],

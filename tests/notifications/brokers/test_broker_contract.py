@@ -16,6 +16,7 @@ from notifications.brokers.base import DURABLE, POLL_BYTES, Broker, Consumer, Re
 from notifications.brokers.kafka import KafkaBroker
 from notifications.brokers.ledger_queue import EmbeddedBroker
 from notifications.ledger import rows
+from notifications.ledger.hooks import NO_HOOKS
 from notifications.messages.message import Message, from_record
 from notifications.messages.tracing import trace_id_of
 from tests.notifications.rows import ids, incoming, message
@@ -66,7 +67,7 @@ def take(consumer: Consumer, count: int, *, limit: int = 500) -> list[Record]:
 def claim_and_commit(consumer: Consumer, records: list[Record]) -> None:
     if records:
         batch = [incoming(from_record(record.value), topic=record.topic) for record in records]
-        rows.claim(batch, owner=uuid.uuid4().hex, lease=60)
+        rows.claim(batch, owner=uuid.uuid4().hex, lease=60, hooks=NO_HOOKS)
         consumer.commit(records)
 
 

@@ -2,55 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import pytest
-from django.db import connection
 
 from notifications.channels.outcomes import Cause
 from notifications.ledger import rows
-from notifications.ledger.rows import FinalRow, Unclaimable
+from notifications.ledger.hooks import NO_HOOKS, Hooks, Unclaimable
 from notifications.messages.words import Reason, Status
 from notifications.models import Notification
-from tests.notifications.rows import claim, claim_one, ids, incoming, message, message_of, read, row, seconds_until
+from tests.notifications.rows import (
+    Told,
+    claim,
+    claim_one,
+    ids,
+    incoming,
+    message,
+    message_of,
+    read,
+    row,
+    seconds_until,
+)
 
 pytestmark = pytest.mark.django_db
 on_postgresql = pytest.mark.postgresql
 
 
-@dataclass
-class Told:
-    """What the hooks were told, and whether that was inside a transaction."""
-
-    final: list[FinalRow] = field(default_factory=list)
-    unclaimable: list[Unclaimable] = field(default_factory=list)
-    inside: list[bool] = field(default_factory=list)
-
-
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Told:
-    heard = Told()
-
-    def on_final(rows: Any) -> None:
-        heard.final += rows
-        heard.inside.append(connection.in_atomic_block)
-
-    def on_unclaimable(records: Any) -> None:
-        heard.unclaimable += records
-        heard.inside.append(connection.in_atomic_block)
-
-    monkeypatch.setattr(rows, "on_final", [on_final])
-    monkeypatch.setattr(rows, "on_unclaimable", [on_unclaimable])
-    return heard
+def told() -> Told:
+    return Told()
 
 
 def test_a_new_record_becomes_a_row_that_is_sending() -> None:
     said = message(subject="s", html="<b>h</b>", user="7", reference="r", category="c", priority="bulk")
     record = incoming(said, partition=3, offset=77)
-    (claimed,) = rows.claim([record], owner="me", lease=60)
+    (claimed,) = rows.claim([record], owner="me", lease=60, hooks=NO_HOOKS)
     found = read(said.id)
     assert message_of(found) == said
     assert (found.status, found.owner, found.claims, found.attempts) == (Status.SENDING, "me", 1, 0)
@@ -167,7 +156,7 @@ poisons = [
 def test_the_culprit_of_a_batch_is_refused_and_the_others_are_claimed(make: Any, told: Told) -> None:
     batch = [incoming(message()) for _ in range(100)]
     batch[37] = incoming(make(), offset=4711, value=b"poison")
-    claimed = rows.claim(batch, owner="me", lease=60)
+    claimed = rows.claim(batch, owner="me", lease=60, hooks=told)
     assert ids(claimed) == [record.message.id for record in (*batch[:37], *batch[38:])]
     (refused,) = told.unclaimable
     assert (refused.cause, refused.offset, refused.value) == (Cause.REFUSED_BY_DATABASE, 4711, b"poison")
@@ -176,7 +165,7 @@ def test_the_culprit_of_a_batch_is_refused_and_the_others_are_claimed(make: Any,
 
 
 def test_a_batch_of_nothing_but_culprits(told: Told) -> None:
-    assert claim(*(message(message="\ud800") for _ in range(7))) == []
+    assert claim(*(message(message="\ud800") for _ in range(7)), hooks=told) == []
     assert len(told.unclaimable) == 7
     assert Notification.objects.count() == 0
 
@@ -187,7 +176,7 @@ def unreadable(id: UUID | None = None) -> Unclaimable:
 
 def test_an_unreadable_record_is_told_with_the_claims_of_the_others(told: Told) -> None:
     good = message()
-    claimed = rows.claim([incoming(good)], owner="me", lease=60, unreadable=[unreadable()])
+    claimed = rows.claim([incoming(good)], owner="me", lease=60, hooks=told, unreadable=[unreadable()])
     assert ids(claimed) == [good.id]
     assert told.unclaimable == [unreadable()]
     assert told.inside == [True]
@@ -197,7 +186,7 @@ def test_the_queued_row_of_an_unreadable_record_ends(told: Told) -> None:
     """Else it would stay queued for ever: its record is read once."""
     queued, sending = row(attempts=2), claim_one()
     records = [unreadable(queued.id), unreadable(sending.id), unreadable()]
-    assert rows.claim([], owner="me", lease=60, unreadable=records) == []
+    assert rows.claim([], owner="me", lease=60, hooks=told, unreadable=records) == []
     found = read(queued.id)
     assert (found.status, found.last_cause, found.last_error) == (Status.DEAD, Cause.UNDECODABLE, "why")
     assert found.settled_at is not None
@@ -206,13 +195,13 @@ def test_the_queued_row_of_an_unreadable_record_ends(told: Told) -> None:
     assert read(sending.id).status == Status.SENDING
 
 
-def test_claims_and_dead_letters_are_one_transaction(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_records: Any) -> None:
-        raise RuntimeError("the letter cannot be written")
+def test_claims_and_dead_letters_are_one_transaction() -> None:
+    class Failing(Hooks):
+        def on_unclaimable(self, records: Sequence[Unclaimable]) -> None:
+            raise RuntimeError("the letter cannot be written")
 
-    monkeypatch.setattr(rows, "on_unclaimable", [fail])
     with pytest.raises(RuntimeError):
-        rows.claim([incoming(message())], owner="me", lease=60, unreadable=[unreadable()])
+        rows.claim([incoming(message())], owner="me", lease=60, hooks=Failing(), unreadable=[unreadable()])
     assert Notification.objects.count() == 0
 
 
@@ -233,7 +222,7 @@ def test_claims_never_shrink_over_a_whole_life() -> None:
     for verdict in (put_back(Reason.PARKED), put_back(Reason.HANDED_BACK), sent("x")):
         claimed = claim_one(said, owner=f"owner-{len(seen)}")
         seen.append(claimed.claims)
-        settle([Settlement(claimed, verdict)])
+        settle([Settlement(claimed, verdict)], hooks=NO_HOOKS)
         seen.append(read(said.id).claims)
         Notification.objects.filter(id=said.id, status=Status.WAITING).update(status=Status.QUEUED)
     assert seen == [1, 1, 2, 2, 3, 3]

@@ -9,22 +9,15 @@ import pytest
 
 from notifications.brokers.base import POLL_BYTES
 from notifications.channels.outcomes import Cause
-from notifications.ledger import due, rows
+from notifications.ledger import due
 from notifications.ledger.due import PUBLISH_LEASE, mark_published, take_due
-from notifications.ledger.rows import FinalRow
+from notifications.ledger.hooks import NO_HOOKS
 from notifications.messages.words import Reason, Status
 from notifications.models import Notification
-from tests.notifications.rows import ago, claim_one, ids, message_of, read, row, seconds_until
+from tests.notifications.rows import Told, ago, claim_one, ids, message_of, read, row, seconds_until
 
 pytestmark = pytest.mark.django_db
 LATER = ago(-3600)
-
-
-@pytest.fixture
-def final(monkeypatch: pytest.MonkeyPatch) -> list[FinalRow]:
-    heard: list[FinalRow] = []
-    monkeypatch.setattr(rows, "on_final", [heard.extend])
-    return heard
 
 
 def taken(limit: int = 100, owner: str = "me") -> list[Any]:
@@ -99,17 +92,18 @@ def test_a_crash_between_publish_and_mark_publishes_again() -> None:
     assert mark_published("first", [crashed.id]) == 0
 
 
-def test_what_is_past_its_expiry_ends(final: list[FinalRow]) -> None:
+def test_what_is_past_its_expiry_ends() -> None:
     gone = row(Status.WAITING, due_at=ago(1), expires_at=ago(1), reason=Reason.RETRY, deferred_since=ago(9))
     outbox = row(Status.ACCEPTED, due_at=ago(1), expires_at=ago(1))
     row(Status.WAITING, due_at=ago(1), expires_at=LATER)
     row(Status.WAITING, due_at=LATER, expires_at=ago(1))
     row(Status.SENDING, expires_at=ago(1))
-    assert due.expire(100) == 2
+    told = Told()
+    assert due.expire(100, hooks=told) == 2
     found = read(gone.id)
     assert (found.status, found.reason, found.due_at, found.deferred_since) == (Status.EXPIRED, "", None, None)
     assert found.settled_at is not None
-    assert {one.id for one in final} == {gone.id, outbox.id}
+    assert {one.id for one in told.final} == {gone.id, outbox.id}
     assert Notification.objects.filter(status=Status.EXPIRED).count() == 2
 
 
@@ -123,12 +117,13 @@ def test_what_is_past_its_expiry_ends(final: list[FinalRow]) -> None:
         (Reason.PARKED, Cause.MAILBOX_FULL, Cause.MAILBOX_FULL),
     ],
 )
-def test_what_was_put_off_for_too_long_is_dead(reason: Reason, last: str, cause: Cause, final: list[FinalRow]) -> None:
+def test_what_was_put_off_for_too_long_is_dead(reason: Reason, last: str, cause: Cause) -> None:
     patient = row(Status.WAITING, due_at=LATER, reason=reason, deferred_since=ago(50))
     waiting = row(Status.WAITING, due_at=LATER, reason=reason, last_cause=last, deferred_since=ago(200))
     queued = row(Status.QUEUED, reason=reason, last_cause=last, deferred_since=ago(200), last_error="503")
     sending = row(Status.SENDING, deferred_since=ago(200))
-    assert due.give_up(100, 10) == 2
+    told = Told()
+    assert due.give_up(100, 10, hooks=told) == 2
     assert [read(one.id).status for one in (patient, waiting, queued, sending)] == [
         Status.WAITING,
         Status.DEAD,
@@ -139,13 +134,13 @@ def test_what_was_put_off_for_too_long_is_dead(reason: Reason, last: str, cause:
     assert (found.last_cause, found.reason, found.due_at, found.deferred_since) == (cause, "", None, None)
     assert found.last_error
     assert read(queued.id).last_error == "503"
-    assert {(one.id, one.cause) for one in final} == {(waiting.id, cause), (queued.id, cause)}
+    assert {(one.id, one.cause) for one in told.final} == {(waiting.id, cause), (queued.id, cause)}
 
 
 def test_ends_stop_at_their_limit() -> None:
     for _ in range(3):
         row(Status.WAITING, due_at=ago(1), expires_at=ago(1))
-    assert (due.expire(2), due.expire(2), due.expire(2)) == (2, 1, 0)
+    assert (due.expire(2, hooks=NO_HOOKS), due.expire(2, hooks=NO_HOOKS), due.expire(2, hooks=NO_HOOKS)) == (2, 1, 0)
 
 
 def test_requeue_has_unleased_queued_rows_published_again() -> None:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from notifications.channels import SendError
 from notifications.channels.outcomes import Cause, Outcome
 from notifications.ledger import due, verdicts
+from notifications.ledger.hooks import NO_HOOKS
 from notifications.ledger.settle import Settlement, mark_handed, renew, settle
 from notifications.messages.words import Reason, Status
 from notifications.models import Attempt, Category, Notification
@@ -41,12 +42,12 @@ def test_a_renewal_revives_a_passed_lease_while_nobody_took_the_row() -> None:
     claimed = claim_one()
     pass_leases(claimed)
     assert renew([claimed], lease=60) == {claimed.id}
-    assert due.sweep(SCHEDULE, 10) == 0
+    assert due.sweep(SCHEDULE, 10, hooks=NO_HOOKS) == 0
 
 
 def test_no_renewal_after_another_claim() -> None:
     claimed, other = claim(message(), message())
-    settle([Settlement(claimed, verdicts.put_back(Reason.HANDED_BACK))])
+    settle([Settlement(claimed, verdicts.put_back(Reason.HANDED_BACK))], hooks=NO_HOOKS)
     Notification.objects.filter(id=claimed.id).update(status=Status.QUEUED)
     newer = claim_one(message_of(read(claimed.id)), owner="batch-2")
     until = read(claimed.id).lease_until
@@ -74,7 +75,7 @@ def test_a_hand_over_is_noted_while_the_fence_matches() -> None:
 def test_the_sweep_settles_what_a_dead_sender_left() -> None:
     dead, alive = claim(message(), message())
     pass_leases(dead)
-    assert due.sweep(SCHEDULE, 10) == 1
+    assert due.sweep(SCHEDULE, 10, hooks=NO_HOOKS) == 1
     found = read(dead.id)
     assert (found.status, found.reason, found.attempts, found.uncertain_count) == (
         Status.WAITING,
@@ -92,7 +93,7 @@ def test_a_swept_row_without_retries_left_is_dead_as_unknown() -> None:
     claimed = claim_one()
     Notification.objects.filter(id=claimed.id).update(attempts=len(SCHEDULE))
     pass_leases(claimed)
-    assert due.sweep(SCHEDULE, 10) == 1
+    assert due.sweep(SCHEDULE, 10, hooks=NO_HOOKS) == 1
     assert (read(claimed.id).status, read(claimed.id).last_cause) == (Status.DEAD, Cause.OUTCOME_UNKNOWN)
 
 
@@ -100,7 +101,7 @@ def test_in_a_hold_category_only_what_was_handed_over_is_held(hold: str) -> None
     handed, unhanded = claim(message(category=hold), message(category=hold))
     assert mark_handed([handed]) == {handed.id}
     pass_leases(handed, unhanded)
-    assert due.sweep(SCHEDULE, 10) == 2
+    assert due.sweep(SCHEDULE, 10, hooks=NO_HOOKS) == 2
     assert (read(handed.id).status, read(handed.id).attempts) == (Status.HELD, 1)
     found = read(unhanded.id)
     assert (found.status, found.reason, found.attempts) == (Status.WAITING, Reason.HANDED_BACK, 0)
@@ -110,7 +111,7 @@ def test_in_a_hold_category_only_what_was_handed_over_is_held(hold: str) -> None
 def test_a_new_claim_forgets_the_hand_over_of_the_last(hold: str) -> None:
     claimed = claim_one(message(category=hold))
     mark_handed([claimed])
-    settle([Settlement(claimed, verdicts.put_back(Reason.PARKED))])
+    settle([Settlement(claimed, verdicts.put_back(Reason.PARKED))], hooks=NO_HOOKS)
     Notification.objects.filter(id=claimed.id).update(status=Status.QUEUED)
     claim_one(message_of(read(claimed.id)), owner="batch-2")
     assert read(claimed.id).handed_at is None
@@ -120,17 +121,17 @@ def test_the_sweep_takes_the_longest_passed_first_and_no_more_than_asked() -> No
     claims = claim(*(message() for _ in range(5)))
     for place, claimed in enumerate(claims):
         Notification.objects.filter(id=claimed.id).update(lease_until=ago(100 - place))
-    assert due.sweep(SCHEDULE, 2) == 2
+    assert due.sweep(SCHEDULE, 2, hooks=NO_HOOKS) == 2
     assert [read(claimed.id).status for claimed in claims] == [Status.WAITING] * 2 + [Status.SENDING] * 3
 
 
 def test_a_sender_that_settles_after_the_sweep_is_late() -> None:
     claimed = claim_one()
     pass_leases(claimed)
-    due.sweep(SCHEDULE, 10)
+    due.sweep(SCHEDULE, 10, hooks=NO_HOOKS)
     failed = verdicts.failed(SendError(Cause.TIMEOUT), attempts=0, hold=False, schedule=SCHEDULE)
-    assert settle([Settlement(claimed, failed)]) == set()
-    assert settle([Settlement(claimed, verdicts.sent("late"))]) == {claimed.id}
+    assert settle([Settlement(claimed, failed)], hooks=NO_HOOKS) == set()
+    assert settle([Settlement(claimed, verdicts.sent("late"))], hooks=NO_HOOKS) == {claimed.id}
     assert read(claimed.id).status == Status.SENT
 
 
@@ -143,11 +144,11 @@ def test_a_worker_whose_clock_is_an_hour_off_moves_nothing(
     worker_clock(3600 * hours)
     claimed = claim_one(said)
     assert 55 < (seconds_until("lease_until", said.id) or 0) <= 60
-    assert due.sweep(SCHEDULE, 10) == 0
+    assert due.sweep(SCHEDULE, 10, hooks=NO_HOOKS) == 0
     renew([claimed], lease=40)
     assert 35 < (seconds_until("lease_until", said.id) or 0) <= 40
     failed = verdicts.failed(SendError(Cause.TIMEOUT), attempts=0, hold=False, schedule=(30.0,))
-    settle([Settlement(claimed, failed, "EMAIL")])
+    settle([Settlement(claimed, failed, "EMAIL")], hooks=NO_HOOKS)
     assert 29 < (seconds_until("due_at", said.id) or 0) <= 33
     assert due.take_due("me", 10) == []
 

@@ -15,6 +15,7 @@ from django.db import OperationalError, connection, connections, transaction
 from notifications.channels import SendError
 from notifications.channels.outcomes import Cause
 from notifications.ledger import partitions as module
+from notifications.ledger.hooks import NO_HOOKS
 from notifications.ledger.partitions import (
     LEDGER,
     Partition,
@@ -42,7 +43,7 @@ def failed_at(moment: datetime) -> UUID:
     """A notification accepted at that moment, with the attempt that failed."""
     claimed = claim_one(message(id=id_at(moment)))
     verdict = failed(SendError(Cause.TIMEOUT), attempts=0, hold=False, schedule=(60.0,))
-    assert settle([Settlement(claimed, verdict)]) == {claimed.id}
+    assert settle([Settlement(claimed, verdict)], hooks=NO_HOOKS) == {claimed.id}
     return claimed.id
 
 

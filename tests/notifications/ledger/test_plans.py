@@ -13,6 +13,7 @@ from notifications.brokers.base import LOOK_AHEAD, POLL_BYTES
 from notifications.channels import SendError
 from notifications.channels.outcomes import Cause
 from notifications.ledger import due, verdicts
+from notifications.ledger.hooks import NO_HOOKS
 from notifications.ledger.rows import TABLE, Claimed
 from notifications.ledger.settle import Settlement, mark_handed, renew, settle
 from notifications.messages.ids import receiver_hash
@@ -111,7 +112,7 @@ FAILED = verdicts.failed(SendError(Cause.TIMEOUT), attempts=0, hold=False, sched
 @pytest.mark.parametrize("verdict", [verdicts.sent("x"), FAILED], ids=["sent", "failed"])
 def test_settling_finds_its_rows_by_the_primary_key(explain: Explain, verdict: verdicts.Verdict) -> None:
     claims = a_batch()
-    nodes = explain(lambda: settle([Settlement(one, verdict) for one in claims]))
+    nodes = explain(lambda: settle([Settlement(one, verdict) for one in claims], hooks=NO_HOOKS))
     assert indexes(nodes) == {PRIMARY}
     assert_no_scan(nodes)
 
@@ -133,9 +134,9 @@ def test_marking_what_was_published_finds_its_rows_by_the_primary_key(explain: E
 
 SCHEDULERS: list[tuple[Callable[[], Any], set[str]]] = [
     (lambda: due.take_due("me", 500), {"ledger_due", "ledger_lease"}),
-    (lambda: due.expire(500), {"ledger_due"}),
-    (lambda: due.give_up(60, 500), {"ledger_deferred"}),
-    (lambda: due.sweep((1.0,), 500), {"ledger_lease"}),
+    (lambda: due.expire(500, hooks=NO_HOOKS), {"ledger_due"}),
+    (lambda: due.give_up(60, 500, hooks=NO_HOOKS), {"ledger_deferred"}),
+    (lambda: due.sweep((1.0,), 500, hooks=NO_HOOKS), {"ledger_lease"}),
     (lambda: due.queued("EMAIL", "transactional", 500, most_bytes=POLL_BYTES), {"ledger_queue"}),
     (lambda: due.queued("EMAIL", "transactional", 500, most_bytes=POLL_BYTES, look_ahead=LOOK_AHEAD), {"ledger_queue"}),
     (Notification.objects.overdue_seconds, {"ledger_due"}),

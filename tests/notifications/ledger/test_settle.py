@@ -10,37 +10,35 @@ import pytest
 
 from notifications.channels import SendError
 from notifications.channels.outcomes import Cause, Outcome
-from notifications.ledger import rows, verdicts
-from notifications.ledger.rows import Claimed, FinalRow
+from notifications.ledger import verdicts
+from notifications.ledger.hooks import NO_HOOKS, Hooks
+from notifications.ledger.rows import Claimed
 from notifications.ledger.settle import Settlement, settle
 from notifications.ledger.verdicts import Verdict
 from notifications.messages.words import Reason, Status
 from notifications.models import Attempt, Notification
-from tests.notifications.rows import ago, claim, claim_one, message, message_of, read, seconds_until
+from tests.notifications.rows import Told, ago, claim, claim_one, message, message_of, read, seconds_until
 
 pytestmark = pytest.mark.django_db
 SCHEDULE = (30.0, 120.0)
 
 
 @pytest.fixture
-def final(monkeypatch: pytest.MonkeyPatch) -> list[FinalRow]:
-    """What the hooks were told of ends."""
-    heard: list[FinalRow] = []
-    monkeypatch.setattr(rows, "on_final", [heard.extend])
-    return heard
+def told() -> Told:
+    return Told()
 
 
 def failed(error: SendError, attempts: int = 0, *, hold: bool = False) -> Verdict:
     return verdicts.failed(error, attempts=attempts, hold=hold, schedule=SCHEDULE)
 
 
-def settle_one(claimed: Claimed, verdict: Verdict, **fields: Any) -> Notification:
-    assert settle([Settlement(claimed, verdict, provider="smtp", **fields)]) == {claimed.id}
+def settle_one(claimed: Claimed, verdict: Verdict, hooks: Hooks = NO_HOOKS, **fields: Any) -> Notification:
+    assert settle([Settlement(claimed, verdict, provider="smtp", **fields)], hooks=hooks) == {claimed.id}
     return read(claimed.id)
 
 
-def test_sent(final: list[FinalRow]) -> None:
-    found = settle_one(claim_one(), verdicts.sent("<id@mail>"), milliseconds=12)
+def test_sent(told: Told) -> None:
+    found = settle_one(claim_one(), verdicts.sent("<id@mail>"), milliseconds=12, hooks=told)
     assert (found.status, found.reason, found.provider, found.provider_message_id) == (
         Status.SENT,
         "",
@@ -50,12 +48,12 @@ def test_sent(final: list[FinalRow]) -> None:
     assert (found.owner, found.lease_until, found.due_at, found.attempts) == (None, None, None, 0)
     assert -5 < (seconds_until("settled_at", found.id) or 0) <= 0
     assert not Attempt.objects.exists()
-    assert final == [], "a plain success has no letter to resolve"
+    assert told.final == [], "a plain success has no letter to resolve"
 
 
-def test_a_retry(final: list[FinalRow]) -> None:
+def test_a_retry(told: Told) -> None:
     claimed = claim_one()
-    found = settle_one(claimed, failed(SendError(Cause.PROVIDER_ERROR, "500 said so")), milliseconds=250)
+    found = settle_one(claimed, failed(SendError(Cause.PROVIDER_ERROR, "500 said so")), milliseconds=250, hooks=told)
     assert (found.status, found.reason, found.attempts, found.claims) == (Status.WAITING, Reason.RETRY, 1, 1)
     assert 29 < (seconds_until("due_at", found.id) or 0) <= 33
     assert (found.owner, found.lease_until, found.settled_at) == (None, None, None)
@@ -69,7 +67,7 @@ def test_a_retry(final: list[FinalRow]) -> None:
         250,
     )
     assert (ago(0) - attempt.at).total_seconds() < 5
-    assert final == []
+    assert told.final == []
 
 
 def test_throttled_spends_nothing_and_begins_the_deferral() -> None:
@@ -119,7 +117,7 @@ def test_parked_rows_keep_their_order_though_they_are_settled_late_and_together(
         Settlement(late, verdicts.put_back(Reason.PARKED, 20.0), waits_from=now),
         Settlement(long_ago, verdicts.put_back(Reason.PARKED, 1.0), waits_from=now - 60),
     ]
-    assert len(settle(parked)) == 3
+    assert len(settle(parked, hooks=NO_HOOKS)) == 3
     first, second, third = (seconds_until("due_at", one.id) or 0 for one in (long_ago, early, late))
     assert -5 < first <= 0
     assert 5 < second <= 10
@@ -133,25 +131,29 @@ def test_parked_rows_keep_their_order_though_they_are_settled_late_and_together(
         (SendError(Cause.TIMEOUT, uncertain=True), True, Status.HELD, Cause.OUTCOME_UNKNOWN),
     ],
 )
-def test_ends_after_a_failure_are_told(
-    error: SendError, hold: bool, status: Status, cause: Cause, final: list[FinalRow]
-) -> None:
+def test_ends_after_a_failure_are_told(error: SendError, hold: bool, status: Status, cause: Cause, told: Told) -> None:
     claimed = claim_one()
-    found = settle_one(claimed, failed(error, hold=hold))
+    found = settle_one(claimed, failed(error, hold=hold), hooks=told)
     assert (found.status, found.last_cause, found.due_at, found.attempts) == (status, cause, None, 1)
     assert found.settled_at is not None
     assert found.uncertain_count == int(error.uncertain)
     assert Attempt.objects.get().cause == error.cause
-    (told,) = final
-    assert (told.id, told.status, told.channel, told.cause, told.attempts) == (claimed.id, status, "EMAIL", cause, 1)
-    assert (told.topic, told.partition, told.offset) == (found.topic, found.partition, found.offset)
+    (ended,) = told.final
+    assert (ended.id, ended.status, ended.channel, ended.cause, ended.attempts) == (
+        claimed.id,
+        status,
+        "EMAIL",
+        cause,
+        1,
+    )
+    assert (ended.topic, ended.partition, ended.offset) == (found.topic, found.partition, found.offset)
 
 
-def test_expired_is_an_end(final: list[FinalRow]) -> None:
-    found = settle_one(claim_one(), verdicts.expired())
+def test_expired_is_an_end(told: Told) -> None:
+    found = settle_one(claim_one(), verdicts.expired(), hooks=told)
     assert (found.status, found.reason, found.attempts, found.lease_until) == (Status.EXPIRED, "", 0, None)
     assert found.settled_at is not None
-    assert [row.status for row in final] == [Status.EXPIRED]
+    assert [row.status for row in told.final] == [Status.EXPIRED]
     assert not Attempt.objects.exists()
 
 
@@ -168,28 +170,28 @@ def test_uncertain_is_counted_for_ever() -> None:
     assert (found.status, found.uncertain_count) == (Status.SENT, 1)
 
 
-def test_a_success_after_failures_is_told(final: list[FinalRow]) -> None:
+def test_a_success_after_failures_is_told(told: Told) -> None:
     """It may resolve a letter."""
     claimed, plain = claim(message(), message())
     Notification.objects.filter(id=claimed.id).update(last_cause=Cause.TIMEOUT)
-    assert settle([Settlement(claimed, verdicts.sent("x")), Settlement(plain, verdicts.sent("y"))]) == {
+    assert settle([Settlement(claimed, verdicts.sent("x")), Settlement(plain, verdicts.sent("y"))], hooks=told) == {
         claimed.id,
         plain.id,
     }
-    assert [(row.id, row.status) for row in final] == [(claimed.id, Status.SENT)]
+    assert [(row.id, row.status) for row in told.final] == [(claimed.id, Status.SENT)]
 
 
 @pytest.mark.parametrize("verdict", [verdicts.sent("x"), failed(SendError(Cause.TIMEOUT))], ids=["sent", "failed"])
 @pytest.mark.parametrize("wrong", ["id", "generation", "claims"])
-def test_a_fence_that_does_not_match_changes_nothing(verdict: Verdict, wrong: str, final: list[FinalRow]) -> None:
+def test_a_fence_that_does_not_match_changes_nothing(verdict: Verdict, wrong: str, told: Told) -> None:
     stale, good = claim(message(), message())
     Notification.objects.filter(id=stale.id).update(last_cause=Cause.TIMEOUT)
     before = Notification.objects.filter(id=stale.id).values().get()
     fence = msgspec.structs.replace(stale, **{wrong: message().id if wrong == "id" else getattr(stale, wrong) + 1})
-    assert settle([Settlement(fence, verdict), Settlement(good, verdict)]) == {good.id}
+    assert settle([Settlement(fence, verdict), Settlement(good, verdict)], hooks=told) == {good.id}
     assert Notification.objects.filter(id=stale.id).values().get() == before
     assert not Attempt.objects.exclude(notification_id=good.id).exists()
-    assert stale.id not in [row.id for row in final]
+    assert stale.id not in [row.id for row in told.final]
 
 
 SETTLES_SENT = {Status.SENDING, Status.QUEUED, Status.WAITING, Status.HELD, Status.DEAD}
@@ -199,7 +201,7 @@ SETTLES_SENT = {Status.SENDING, Status.QUEUED, Status.WAITING, Status.HELD, Stat
 def test_a_late_success_counts_while_nobody_claimed_the_row_again(status: Status) -> None:
     claimed = claim_one()
     Notification.objects.filter(id=claimed.id).update(status=status, due_at=ago(0))
-    settled = settle([Settlement(claimed, verdicts.sent("late"))])
+    settled = settle([Settlement(claimed, verdicts.sent("late"))], hooks=NO_HOOKS)
     if status in SETTLES_SENT:
         assert settled == {claimed.id}
         assert (read(claimed.id).status, read(claimed.id).due_at) == (Status.SENT, None)
@@ -212,7 +214,7 @@ def test_any_other_outcome_needs_the_row_to_be_sending(status: Status) -> None:
     claimed = claim_one()
     Notification.objects.filter(id=claimed.id).update(status=status)
     for verdict in (failed(SendError(Cause.TIMEOUT)), verdicts.expired(), verdicts.put_back(Reason.PARKED)):
-        assert settle([Settlement(claimed, verdict)]) == set()
+        assert settle([Settlement(claimed, verdict)], hooks=NO_HOOKS) == set()
     assert (read(claimed.id).status, read(claimed.id).attempts) == (status, 0)
     assert not Attempt.objects.exists()
 
@@ -233,7 +235,7 @@ def test_a_batch_of_all_outcomes_at_once() -> None:
         verdicts.put_back(Reason.OUTAGE, 15.0),
         failed(SendError(Cause.TIMEOUT, uncertain=True), hold=True),
     ]
-    settled = settle([Settlement(one, ends[place % 6]) for place, one in enumerate(claims)])
+    settled = settle([Settlement(one, ends[place % 6]) for place, one in enumerate(claims)], hooks=NO_HOOKS)
     assert settled == {one.id for one in claims}
     for place, one in enumerate(claims):
         assert read(one.id).status == ends[place % 6].status
@@ -255,7 +257,7 @@ def test_a_result_the_database_refuses_is_settled_without_its_text(monkeypatch: 
     monkeypatch.setattr("notifications.ledger.settle.clean", lambda text, _longest: text)
     claims = claim(*(message() for _ in range(20)))
     verdicts = [failed(SendError(Cause.PROVIDER_ERROR, "a\x00b" if place == 7 else "fine")) for place in range(20)]
-    settled = settle([Settlement(*pair) for pair in zip(claims, verdicts, strict=True)])
+    settled = settle([Settlement(*pair) for pair in zip(claims, verdicts, strict=True)], hooks=NO_HOOKS)
     assert settled == {one.id for one in claims}
     assert "refused the provider's text" in read(claims[7].id).last_error
     assert read(claims[8].id).last_error == "fine"
@@ -264,6 +266,6 @@ def test_a_result_the_database_refuses_is_settled_without_its_text(monkeypatch: 
 def test_settling_twice_writes_one_attempt() -> None:
     claimed = claim_one()
     settlement = Settlement(claimed, failed(SendError(Cause.TIMEOUT)))
-    assert settle([settlement]) == {claimed.id}
-    assert settle([settlement]) == set()
+    assert settle([settlement], hooks=NO_HOOKS) == {claimed.id}
+    assert settle([settlement], hooks=NO_HOOKS) == set()
     assert (Attempt.objects.count(), read(claimed.id).attempts) == (1, 1)

@@ -13,6 +13,7 @@ from django.db import OperationalError, connection, connections, transaction
 
 from harness.services.waiting import wait_until
 from notifications.ledger import due, verdicts
+from notifications.ledger.hooks import NO_HOOKS
 from notifications.ledger.rows import TABLE
 from notifications.ledger.settle import Settlement, mark_handed, renew, settle
 from notifications.messages.words import Reason, Status
@@ -73,7 +74,11 @@ def test_ends_and_the_sweep_skip_locked_rows() -> None:
     left = claim(message(), message())
     Notification.objects.filter(status=Status.SENDING).update(lease_until=ago(1))
     with locked(expired[0].id, patient[0].id, left[0].id):
-        assert (due.expire(10), due.give_up(50, 10), due.sweep((1.0,), 10)) == (1, 1, 1)
+        assert (
+            due.expire(10, hooks=NO_HOOKS),
+            due.give_up(50, 10, hooks=NO_HOOKS),
+            due.sweep((1.0,), 10, hooks=NO_HOOKS),
+        ) == (1, 1, 1)
     assert [read(one.id).status for one in (expired[0], patient[0], left[0])] == [
         Status.WAITING,
         Status.WAITING,
@@ -119,7 +124,7 @@ def test_settling_waits_for_a_lock_and_then_settles() -> None:
 
     def settle_it() -> set[UUID]:
         assert there.wait(30)
-        return settle([Settlement(claimed, verdicts.sent("x"))])
+        return settle([Settlement(claimed, verdicts.sent("x"))], hooks=NO_HOOKS)
 
     _, settled = in_threads(hold, settle_it)
     assert release.is_set()
@@ -178,14 +183,14 @@ def test_settle_renew_sweep_and_claim_at_once_lose_nothing() -> None:
             mine = claim(*(message_of(one) for one in queued), owner=f"{name}-{number}")
             renew(mine, lease=60)
             verdicts = [verdicts.sent("x") if one.claims >= 3 else verdicts.put_back(Reason.PARKED) for one in mine]
-            settle([Settlement(*pair) for pair in zip(mine, verdicts, strict=True)])
+            settle([Settlement(*pair) for pair in zip(mine, verdicts, strict=True)], hooks=NO_HOOKS)
             stop_if_all_sent()
 
     def scheduler(name: str) -> None:
         while not stop.is_set():
             found = due.take_due(name, 30)
             due.mark_published(name, [one.message.id for one in found])
-            due.sweep((0.0,), 10)
+            due.sweep((0.0,), 10, hooks=NO_HOOKS)
 
     def stop_if_all_sent() -> None:
         if Notification.objects.filter(status=Status.SENT).count() == len(rows):

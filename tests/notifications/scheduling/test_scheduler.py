@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 from uuid import UUID
 
 import pytest
@@ -14,6 +14,7 @@ from dlq.models import DeadLetter
 from notifications.brokers.base import AWAY, DURABLE, Broker, Fate, Outbound
 from notifications.ledger import due
 from notifications.ledger.due import REPUBLISH_AFTER
+from notifications.ledger.hooks import Hooks
 from notifications.messages.message import from_record, id_in
 from notifications.messages.topics import topic_of
 from notifications.messages.words import Status
@@ -21,7 +22,7 @@ from notifications.models import Attempt, Notification, WorkerHeartbeat
 from notifications.scheduling import scheduler
 from notifications.scheduling.scheduler import Scheduler, worker_name
 from project import metrics
-from tests.notifications.rows import ago, claim_one, read, row, seconds_until
+from tests.notifications.rows import LETTERS, ago, claim_one, read, row, seconds_until
 
 pytestmark = pytest.mark.django_db
 
@@ -48,8 +49,8 @@ class Topic:
         return {"notifications.email": 7}
 
 
-def open_scheduler(topic: Topic) -> Scheduler:
-    return Scheduler(cast("Broker", topic))
+def open_scheduler(topic: Topic, hooks: Hooks = LETTERS) -> Scheduler:
+    return Scheduler(cast("Broker", topic), hooks)
 
 
 def test_rows_are_leased_then_published_then_marked() -> None:
@@ -139,13 +140,16 @@ def test_nothing_is_swept_until_the_database_was_up_for_a_lease(settings: Settin
     assert Attempt.objects.count() == 1
 
 
-def test_it_says_that_it_is_alive_and_does_others_chores(monkeypatch: pytest.MonkeyPatch) -> None:
-    done: list[Any] = []
-    monkeypatch.setattr(scheduler, "chores", [done.append])
+def test_it_says_that_it_is_alive_and_does_others_chores() -> None:
+    done: list[bool] = []
+
+    class Others(Hooks):
+        def do_chores(self) -> None:
+            done.append(True)
+
     WorkerHeartbeat.objects.create(worker="gone:1", kind="sender", started_at=ago(9999), seen_at=ago(9999))
-    topic = Topic()
-    open_scheduler(topic).round()
-    assert done == [topic]
+    open_scheduler(Topic(), Others()).round()
+    assert len(done) == 1
     assert [beat.kind for beat in WorkerHeartbeat.objects.all()] == ["scheduler"]
 
 

@@ -18,6 +18,7 @@ from notifications.brokers.base import LogLost, Record
 from notifications.channels import Outgoing, SendError
 from notifications.channels.outcomes import Cause, Outcome
 from notifications.ledger import due, rows, settle
+from notifications.ledger.hooks import NO_HOOKS, Hooks
 from notifications.ledger.settle import Settlement
 from notifications.ledger.verdicts import put_back
 from notifications.messages.topics import topic_of
@@ -25,7 +26,7 @@ from notifications.messages.words import Reason, Status
 from notifications.models import Attempt, Category, Notification
 from notifications.sending import settler as settler_module
 from notifications.sending.settler import Settler
-from tests.notifications.rows import Scripted, ago, claimed, ids, message, message_of, read, row
+from tests.notifications.rows import LETTERS, Scripted, ago, claimed, ids, message, message_of, read, row
 from tests.notifications.running import Feed, Run, settled
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -170,11 +171,11 @@ def test_results_are_kept_while_the_database_is_away(run: Run, monkeypatch: pyte
     real = settle.settle
     tries: list[int] = []
 
-    def failing(settlements: Sequence[Settlement]) -> set[UUID]:
+    def failing(settlements: Sequence[Settlement], *, hooks: Hooks) -> set[UUID]:
         tries.append(len(settlements))
         if len(tries) <= 2:
             raise OperationalError("away")
-        return real(settlements)
+        return real(settlements, hooks=hooks)
 
     monkeypatch.setattr(settler_module, "settle", failing)
     rows = [row(receiver=f"r{number}@example.com") for number in range(20)]
@@ -289,12 +290,12 @@ def test_a_consumer_that_cannot_be_made_stops_the_sender(run: Run) -> None:
 
 def test_leases_are_renewed_and_chores_done_while_results_never_cease(monkeypatch: pytest.MonkeyPatch) -> None:
     """The settler must come to the rest of its work although its queue is never empty."""
-    settler = Settler(lease=60, send_timeout=20, chores=[lambda: done.append(True)])
+    settler = Settler(lease=60, send_timeout=20, hooks=NO_HOOKS, chores=[lambda: done.append(True)])
     done: list[bool] = []
     batches: list[int] = []
     late = Settlement(claimed(1), put_back(Reason.HANDED_BACK, 0.0))
 
-    def settle(batch: Sequence[Settlement]) -> set[UUID]:
+    def settle(batch: Sequence[Settlement], *, hooks: Hooks) -> set[UUID]:
         batches.append(len(batch))
         assert len(batches) < 5, "it settles for ever"
         settler.settle(late)
@@ -310,7 +311,7 @@ def test_deaths_and_unreadable_records_are_counted_wherever_they_come_from(run: 
     dead = figure("notifications_dead_total", channel="EMAIL", cause="provider-outage")
     unreadable = figure("notifications_unclaimable_records_total", cause="undecodable")
     row(Status.WAITING, due_at=ago(1), reason=Reason.OUTAGE, deferred_since=ago(100))
-    assert due.give_up(10.0, 100) == 1
+    assert due.give_up(10.0, 100, hooks=LETTERS) == 1
     assert figure("notifications_dead_total", channel="EMAIL", cause="provider-outage") == dead + 1
     feed = Feed(Record(topic_of("EMAIL", "transactional"), 0, 1, b"{", ""))
     run(broker=feed)

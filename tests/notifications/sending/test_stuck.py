@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from notifications.brokers.base import open_broker
+from notifications.ledger.hooks import NO_HOOKS
 from notifications.scheduling import scheduler
 from notifications.scheduling.scheduler import Scheduler
 from notifications.sending import delivery
@@ -16,10 +17,11 @@ from tests.notifications.rows import Scripted
 
 @pytest.fixture
 def idle() -> Delivery:
-    settler = Settler(lease=60, send_timeout=20, chores=())
+    settler = Settler(lease=60, send_timeout=20, hooks=NO_HOOKS)
     return Delivery(
         Route("EMAIL", [Scripted()], lambda *_: None),
         broker=open_broker(),
+        hooks=NO_HOOKS,
         settler=settler,
         threads=1,
         on_fatal=lambda _: None,
@@ -42,7 +44,7 @@ def test_a_consumer_that_has_not_polled_for_a_minute(
 
 @pytest.mark.django_db
 def test_a_scheduler_that_has_not_begun_a_round_for_a_minute() -> None:
-    one = Scheduler(open_broker())
+    one = Scheduler(open_broker(), NO_HOOKS)
     assert not one.is_stuck()
     one._moved_at -= scheduler.STUCK + 1
     assert one.is_stuck()

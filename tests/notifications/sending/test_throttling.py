@@ -23,7 +23,7 @@ from notifications.models import Attempt, Notification
 from notifications.scheduling import scheduler
 from notifications.scheduling.scheduler import Scheduler
 from notifications.sending import parking
-from tests.notifications.rows import Scripted, ids, row
+from tests.notifications.rows import LETTERS, Scripted, ids, row
 from tests.notifications.running import Running
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,7 +35,7 @@ class Site:
     def __init__(self, refusal: Callable[[Outgoing, int], SendError | None]) -> None:
         self.refusal = refusal
         self.running = Running(Scripted(self._answer))
-        self.scheduler = Scheduler(EmbeddedBroker())
+        self.scheduler = Scheduler(EmbeddedBroker(), LETTERS)
         self._thread = threading.Thread(target=self._schedule, daemon=True)
         self._lock = threading.Lock()
 

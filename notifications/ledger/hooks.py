@@ -1,0 +1,78 @@
+"""What the rest of the product does with the ledger's news: one object, handed over at the start of each process.
+
+`notifications` imports nothing that stands above it, so whoever wires a process (a command, a test) gives the
+implementation to the sender and the scheduler, and these pass it to every function that ends rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from uuid import UUID
+
+import msgspec
+from django.db import transaction
+
+from notifications.channels.outcomes import Cause
+from notifications.messages.words import Status
+from project import metrics
+
+
+class FinalRow(msgspec.Struct, frozen=True, gc=False):
+    """A row that reached an end."""
+
+    id: UUID
+    status: str
+    channel: str
+    cause: str
+    error: str
+    attempts: int
+    topic: str
+    partition: int | None
+    offset: int | None
+
+
+class Unclaimable(msgspec.Struct, frozen=True):
+    """A record that cannot become a row: not readable, or refused by the database."""
+
+    cause: Cause
+    error: str
+    channel: str
+    topic: str
+    partition: int
+    offset: int
+    value: bytes
+    id: UUID | None = None  # of the notification, where at least that could be read
+
+
+class Hooks:
+    """Does nothing at any of them. A part of the product that has something to do overrides what concerns it.
+
+    The first two run inside the ledger's own transaction: what they write is committed with the rows or not at
+    all, and what they raise fails the whole batch. They may take a constant number of statements for a batch.
+    """
+
+    def on_final(self, rows: Sequence[FinalRow]) -> None:
+        """Called with the rows that came to an end, but not with those that were simply sent."""
+
+    def on_unclaimable(self, records: Sequence[Unclaimable]) -> None:
+        """Called with the records that cannot become rows and have none, in the transaction of their batch's claim."""
+
+    def do_chores(self) -> None:
+        """Called by every scheduler each few seconds, outside of any transaction, for what takes a moment."""
+
+
+NO_HOOKS = Hooks()
+
+
+def tell_final(rows: Sequence[FinalRow], hooks: Hooks) -> None:
+    """Tells the hooks of rows that came to an end, inside the caller's transaction, and counts the dead."""
+    if rows:
+        transaction.on_commit(partial(_count_dead, rows))
+        hooks.on_final(rows)
+
+
+def _count_dead(rows: Sequence[FinalRow]) -> None:
+    for row in rows:
+        if row.status == Status.DEAD:
+            metrics.dead.labels(row.channel, row.cause).inc()
