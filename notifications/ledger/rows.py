@@ -54,8 +54,11 @@ class Claimed(Fence, frozen=True, gc=False):
     subject: str
     message: str
     html: str
+    user: str
+    client: str
     category: str
     priority: str
+    trace_id: str
     attempts: int
     reason: str  # why it was waiting before, or ""
     expires_in: float | None  # seconds from the claim
@@ -128,11 +131,20 @@ _REST_VALUES = "'{status}', {claims}, {due_at}, {owner}, {lease}, '', 0, 0, '', 
 
 
 def claim(
-    batch: Sequence[Incoming], *, owner: str, lease: float, hooks: Hooks, unreadable: Sequence[Unclaimable] = ()
+    batch: Sequence[Incoming],
+    *,
+    owner: str,
+    lease: float,
+    hooks: Hooks,
+    unreadable: Sequence[Unclaimable] = (),
+    gate: Callable[[list[Claimed]], list[Claimed]] = list,
 ) -> list[Claimed]:
-    """Claim a batch for `owner`, a token of this batch, for `lease` seconds; the rows it got, in record order.
+    """Claims a batch for `owner`, a token of this batch, for `lease` seconds.
 
-    Rows that are sending elsewhere, settled, or of another generation are not returned: duplicates. Repeating
+    `gate` is called with the rows that were claimed, in record order, inside the claim's transaction; without it all
+    of them go. Returns the rows that it returned.
+
+    Rows that are sending elsewhere, settled, or of another generation are not claimed: duplicates. Repeating
     a claim whose COMMIT answer was lost returns the same rows. Records that cannot become rows go to the
     hooks in the same transaction, so that the offset may move past them.
     """
@@ -143,32 +155,36 @@ def claim(
             newest[incoming.message.id] = incoming
     rows = list(newest.values())
     order = {incoming.message.id: position for position, incoming in enumerate(rows)}
-    claimed, refused = repeated(lambda: _claim_batch(rows, list(unreadable), owner, lease, hooks))
-    if duplicates := len(batch) - len(claimed) - refused:
+
+    def in_order(claimed: list[Claimed]) -> list[Claimed]:
+        return gate(sorted(claimed, key=lambda row: order[row.id]))
+
+    work = partial(_claim, owner=owner, lease=lease)
+    go, claimed, refused = repeated(lambda: _claim_batch(rows, list(unreadable), work, in_order, hooks))
+    if duplicates := len(batch) - claimed - refused:
         metrics.duplicates.labels(batch[0].message.channel).inc(duplicates)
-    return sorted(claimed, key=lambda row: order[row.id])
+    return go
 
 
 def _claim_batch(
-    batch: list[Incoming], unclaimable: list[Unclaimable], owner: str, lease: float, hooks: Hooks
-) -> tuple[list[Claimed], int]:
-    """The claimed rows, and how many the database refused.
+    batch: list[Incoming],
+    unclaimable: list[Unclaimable],
+    work: Callable[[list[Incoming]], list[Claimed]],
+    gate: Callable[[list[Claimed]], list[Claimed]],
+    hooks: Hooks,
+) -> tuple[list[Claimed], int, int]:
+    """Claims in one transaction. Returns the rows that may go, how many were claimed and how many were refused.
 
     Nearly always one statement; savepoints cost two more trips to the database, so only a refusal has them.
     """
     if batch and not unclaimable:
         with suppress(*REFUSALS), transaction.atomic():
-            return _claim(batch, owner, lease), 0
-    return _claim_around_culprits(batch, unclaimable, owner, lease, hooks)
-
-
-def _claim_around_culprits(
-    batch: list[Incoming], unclaimable: list[Unclaimable], owner: str, lease: float, hooks: Hooks
-) -> tuple[list[Claimed], int]:
+            claimed = work(batch)
+            return gate(claimed), len(claimed), 0
     with transaction.atomic():
-        claimed, refused = around_culprits(batch, lambda part: _claim(part, owner, lease)) if batch else ([], [])
+        claimed, refused = around_culprits(batch, work) if batch else ([], [])
         _bury(unclaimable + [_refused(incoming, error) for incoming, error in refused], hooks)
-    return claimed, len(refused)
+        return gate(claimed), len(claimed), len(refused)
 
 
 def _bury(unclaimable: list[Unclaimable], hooks: Hooks) -> None:
@@ -211,8 +227,9 @@ def around_culprits(
 
 _CLAIMED_COLUMNS = (
     *("id", "generation", "claims", "channel", "receiver", "receiver_hash", "subject", "message", "html"),
-    *("category", "priority", "attempts", "reason"),
+    *('"user"', "client", "category", "priority", "trace_id", "attempts", "reason"),
 )
+_CLAIMED_FIELDS = tuple(column.strip('"') for column in _CLAIMED_COLUMNS)
 
 
 # Counted only for what was put off unspent, which is rare; the attempts are few and found by an index.
@@ -245,7 +262,7 @@ def _claim(batch: list[Incoming], owner: str, lease: float) -> list[Claimed]:
 
 def _claimed(row: tuple[Any, ...], accepted: dict[UUID, float], owner: str) -> Claimed:
     *columns, throttled, expires_in = row
-    fields = dict(zip(_CLAIMED_COLUMNS, columns, strict=True)) | {"id": as_uuid(row[0])}
+    fields = dict(zip(_CLAIMED_FIELDS, columns, strict=True)) | {"id": as_uuid(row[0])}
     accepted_at = accepted[fields["id"]]
     return Claimed(**fields, throttled=throttled, expires_in=expires_in, accepted_at=accepted_at, owner=owner)
 

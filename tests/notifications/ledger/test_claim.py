@@ -8,13 +8,17 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from django.db import OperationalError, connection
 
+from dlq.models import DeadLetter
 from notifications.channels.outcomes import Cause
 from notifications.ledger import rows
 from notifications.ledger.hooks import NO_HOOKS, Hooks, Unclaimable
+from notifications.ledger.rows import Claimed
 from notifications.messages.words import Reason, Status
 from notifications.models import Notification
 from tests.notifications.rows import (
+    LETTERS,
     Told,
     claim,
     claim_one,
@@ -48,6 +52,7 @@ def test_a_new_record_becomes_a_row_that_is_sending() -> None:
     assert 55 < (seconds_until("lease_until", said.id) or 0) <= 60
     assert (claimed.id, claimed.generation, claimed.claims, claimed.owner) == (said.id, 0, 1, "me")
     assert (claimed.receiver, claimed.subject, claimed.html) == ("ann@example.com", "s", "<b>h</b>")
+    assert (claimed.user, claimed.client, claimed.trace_id) == ("7", "shop", record.trace_id)
     assert claimed.accepted_at == pytest.approx(said.accepted_at.timestamp())
     assert claimed.expires_in is None
 
@@ -58,6 +63,37 @@ def test_a_queued_row_is_claimed_and_its_claims_grow() -> None:
     assert (claimed.claims, claimed.attempts, claimed.reason) == (5, 2, Reason.RETRY)
     found = read(queued.id)
     assert (found.status, found.claims, found.handed_at) == (Status.SENDING, 5, None)
+
+
+def test_the_gate_sees_the_claimed_rows_in_their_order_and_says_which_go() -> None:
+    batch = [incoming(message()) for _ in range(5)]
+    seen: list[tuple[list[UUID], bool]] = []
+
+    def gate(claimed: list[Claimed]) -> list[Claimed]:
+        seen.append((ids(claimed), connection.in_atomic_block))
+        return claimed[1:]
+
+    shuffled = [batch[place] for place in (3, 0, 4, 1, 2)]
+    go = rows.claim(shuffled, owner="me", lease=60, hooks=NO_HOOKS, gate=gate)
+    expected = [record.message.id for record in shuffled]
+    assert seen == [(expected, True)]
+    assert ids(go) == expected[1:]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, ValueError, OperationalError])
+@pytest.mark.parametrize("records", [0, 1])
+def test_a_gate_that_fails_undoes_the_claim(error: type[Exception], records: int) -> None:
+    def gate(_: list[Claimed]) -> list[Claimed]:
+        raise error("broken")
+
+    queued = row()
+    batch = [incoming(message_of(queued)), incoming(message())]
+    poison = [unreadable()] * records
+    with pytest.raises(error):
+        rows.claim(batch, owner="me", lease=60, hooks=LETTERS, unreadable=poison, gate=gate)
+    assert (read(queued.id).status, read(queued.id).claims) == (Status.QUEUED, 0)
+    assert Notification.objects.count() == 1
+    assert not DeadLetter.objects.exists()
 
 
 @pytest.mark.parametrize("status", sorted(set(Status) - {Status.QUEUED, Status.SENDING}))
