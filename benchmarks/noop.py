@@ -6,7 +6,7 @@ import os
 import time
 from typing import Self
 
-from notifications.channels import Outgoing
+from notifications.channels.base import Outgoing
 from notifications.channels.email.rules import Email
 
 LOG = os.environ.get("BENCH_LOG", "")

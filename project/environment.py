@@ -18,7 +18,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from phonenumbers import SUPPORTED_REGIONS
 
-from notifications.channels.email.address import HOST, domain_in_ascii, parse_sender
+from notifications.channels.email.address import parse_sender
+from notifications.channels.transport.hosts import HOST, domain_in_ascii
 
 T = TypeVar("T")
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from notifications.channels import SendError
-from notifications.channels.outcomes import About, Cause
+from notifications.channels.outcomes import About, Cause, SendError
 
 
 class Meaning(NamedTuple):

@@ -1,4 +1,4 @@
-"""How an attempt ends, why it failed, and whom a provider's answer is about."""
+"""How an attempt ends, why it failed, whom a provider's answer is about, and the error that says all three."""
 
 from __future__ import annotations
 
@@ -44,3 +44,56 @@ class Outcome(StrEnum):
     PERMANENT = "permanent"
     THROTTLED = "throttled"
     UNCERTAIN = "uncertain"
+
+
+# What a cause is about where the channel does not say otherwise; every other one is about the provider.
+ABOUT = {
+    Cause.INVALID_RECEIVER: About.RECEIVER,
+    Cause.UNKNOWN_RECEIVER: About.RECEIVER,
+    Cause.MAILBOX_FULL: About.RECEIVER,
+    Cause.OPTED_OUT: About.RECEIVER,
+    Cause.REJECTED_CONTENT: About.TEXT,
+    Cause.BUG: About.TEXT,
+    Cause.CREDENTIALS: About.ACCOUNT,
+    Cause.THROTTLED: About.ACCOUNT,
+}
+
+
+class SendError(Exception):
+    """A send that did not simply succeed. Transient unless it says otherwise.
+
+    `about` says who is to blame and whose a wait is. An answer about the receiver or the text says that the
+    provider works, so only the others count for its breaker. `permanent`: trying again cannot help; ValueError
+    where the answer is about something else than the receiver or the text, which a person can mend for all of them.
+    `retry_after`: seconds the provider asked us to wait; with cause `throttled` it spends no retry.
+    `uncertain`: the request was handed over and its answer never came.
+    `detail` is for support staff: never a secret, never a receiver.
+    """
+
+    def __init__(
+        self,
+        cause: Cause,
+        detail: str = "",
+        *,
+        about: About | None = None,
+        permanent: bool = False,
+        retry_after: float | None = None,
+        uncertain: bool = False,
+    ) -> None:
+        super().__init__(f"{cause}: {detail}")
+        self.cause = cause
+        self.detail = detail
+        self.about = about or ABOUT.get(cause, About.PROVIDER)
+        if permanent and self.about not in {About.RECEIVER, About.TEXT}:
+            raise ValueError(f"{cause} about the {self.about} cannot be permanent.")
+        self.permanent = permanent
+        self.retry_after = retry_after
+        self.uncertain = uncertain
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.uncertain:
+            return Outcome.UNCERTAIN
+        if self.permanent:
+            return Outcome.PERMANENT
+        return Outcome.THROTTLED if self.cause is Cause.THROTTLED else Outcome.TRANSIENT

@@ -13,8 +13,9 @@ from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
-from notifications.channels import Channel, Outgoing, SendError, channel_class
-from notifications.channels.outcomes import About, Cause
+from notifications.channels import channel_class
+from notifications.channels.base import Channel, Outgoing
+from notifications.channels.outcomes import About, Cause, SendError
 from project.database.dialects import turn_to_write
 
 WORDS = "transient|permanent|optedout|throttled|uncertain|credentials"

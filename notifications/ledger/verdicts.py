@@ -8,8 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from notifications.channels import SendError
-from notifications.channels.outcomes import About, Cause, Outcome
+from notifications.channels.outcomes import About, Cause, Outcome, SendError
 from notifications.messages.words import Reason, Status
 
 JITTER = 0.1  # a retry comes up to a tenth later, never earlier

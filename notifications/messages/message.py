@@ -17,7 +17,8 @@ import uuid_utils.compat
 from django.conf import settings
 from msgspec import UNSET, Meta, UnsetType
 
-from notifications.channels import Channel, channel_class, channel_names
+from notifications.channels import channel_class, channel_names
+from notifications.channels.base import Channel
 from notifications.messages.explain import Errors, explain, explain_batch
 from notifications.messages.ids import receiver_hash, time_of
 from notifications.messages.topics import topic_of

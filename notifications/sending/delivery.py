@@ -14,8 +14,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from notifications.brokers.base import Broker, Consumer, LogLost, Record
-from notifications.channels import SendError
-from notifications.channels.outcomes import About, Cause
+from notifications.channels.outcomes import About, Cause, SendError
 from notifications.ledger import rows, verdicts
 from notifications.ledger.hooks import Hooks, Unclaimable
 from notifications.ledger.rows import LONGEST_ERROR, Claimed, Incoming, clean

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from notifications.channels import Channel
+from notifications.channels.base import Channel
 from notifications.channels.outcomes import Cause
 from notifications.sending.breaker import Breaker
 

@@ -13,8 +13,8 @@ from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.utils import timezone
 
 from notifications.brokers.base import Broker
-from notifications.channels import Channel, SendError
-from notifications.channels.outcomes import Cause
+from notifications.channels.base import Channel
+from notifications.channels.outcomes import Cause, SendError
 from notifications.ledger import verdicts
 from notifications.ledger.hooks import Hooks
 from notifications.ledger.settle import Settlement

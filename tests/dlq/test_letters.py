@@ -15,8 +15,7 @@ from dlq.letters import Letters
 from dlq.models import DeadLetter, DeadLetterEvent
 from notifications.brokers.base import AWAY, DURABLE, Broker, Fate, Outbound
 from notifications.brokers.ledger_queue import EmbeddedBroker
-from notifications.channels import SendError
-from notifications.channels.outcomes import Cause
+from notifications.channels.outcomes import Cause, SendError
 from notifications.ledger import due, rows, verdicts
 from notifications.ledger.hooks import FinalRow, Hooks, Unclaimable
 from notifications.ledger.rows import Claimed

@@ -17,7 +17,7 @@ import pytest
 
 from harness.fakes.slack import SlackFake
 from harness.services.process import ROOT
-from notifications.channels import SendError
+from notifications.channels.outcomes import SendError
 from notifications.channels.transport.http import Http
 
 

@@ -14,7 +14,7 @@ from django.db import connection
 
 from dlq.letters import Letters
 from notifications.brokers.ledger_queue import EmbeddedBroker
-from notifications.channels import Outgoing
+from notifications.channels.base import Outgoing
 from notifications.channels.email.rules import Email
 from notifications.ledger import rows
 from notifications.ledger.hooks import FinalRow, Hooks, Unclaimable

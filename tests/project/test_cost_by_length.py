@@ -23,6 +23,7 @@ from notifications.channels import channel_class, channel_names, redaction, sand
 from notifications.channels.email import address, mime
 from notifications.channels.slack import rules as slack
 from notifications.channels.sms import rules as sms
+from notifications.channels.transport import hosts
 from notifications.channels.transport.smtp import replies as smtp_replies
 from notifications.messages import tracing
 from notifications.messages.ids import receiver_hash
@@ -93,7 +94,7 @@ def cheap() -> Iterator[None]:
 
 EXPRESSIONS = {
     f"{module.__name__}.{name}": value
-    for module in (address, mime, paging, redaction, sandbox, slack, sms, smtp_replies, tracing)
+    for module in (address, hosts, mime, paging, redaction, sandbox, slack, sms, smtp_replies, tracing)
     for name, value in vars(module).items()
     if isinstance(value, re.Pattern)
 } | {"message.LINE_BREAK": LINE_BREAK}

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
-import idna
+from notifications.channels.transport.hosts import LABEL, LAST_LABEL, domain_in_ascii
 
 # RFC 5321's dot-string (quoted local parts and address literals are not taken) and a domain name.
 ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-LAST_LABEL = rf"(?![0-9]+\Z){LABEL}"
 LOCAL = rf"(?P<local>{ATOM}(?:\.{ATOM})*)"
 ADDRESS = re.compile(rf"{LOCAL}@(?:{LABEL}\.)+{LAST_LABEL}")
 SENDER = re.compile(rf"{LOCAL}@(?:{LABEL}\.)*{LAST_LABEL}")  # ours may be of a host without a dot
@@ -18,9 +15,8 @@ NAMED = re.compile(
     r'(?:"(?P<quoted>(?:[^"\\]|\\.)*)" *|(?P<plain>[^"<>,;:@\\]*))<(?P<named>[^<>\s]+)>|(?P<bare>[^<>\s]+)'
 )
 QUOTED_PAIR = re.compile(r"\\(.)")
-HOST = re.compile(rf"(?:{LABEL}\.)+{LAST_LABEL}")
 
-MAX_ADDRESS, MAX_LOCAL, MAX_DOMAIN, MAX_LABEL = 254, 64, 253, 63  # RFC 5321 4.5.3.1, RFC 1035 2.3.4
+MAX_ADDRESS, MAX_LOCAL = 254, 64  # RFC 5321 4.5.3.1
 MAX_SENDER = 600
 
 NOT_PLAIN = "Must be one plain e-mail address, such as name@example.com."
@@ -57,19 +53,6 @@ def in_ascii(address: str) -> str:
         return address
     local, at, domain = address.rpartition("@")
     return f"{local}{at}{domain_in_ascii(domain)}"
-
-
-@lru_cache(maxsize=4096)
-def domain_in_ascii(domain: str) -> str:
-    """By IDNA 2008 after the mapping of UTS 46, non-transitional: faß.example is not fass.example.
-
-    Raises UnicodeError for what they refuse. The bounds come first: encoding a label costs its length squared.
-    """
-    if domain.isascii():
-        return domain
-    if len(domain) > MAX_DOMAIN or len(domain.encode()) > MAX_DOMAIN or max(map(len, domain.split("."))) > MAX_LABEL:
-        raise UnicodeError("A domain has at most 253 octets, and a label 63.")
-    return idna.encode(domain, uts46=True, std3_rules=True).decode("ascii")
 
 
 def parse_sender(text: str) -> tuple[str, str]:

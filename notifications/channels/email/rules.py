@@ -19,14 +19,15 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMultiAlternatives, get_connection
 from requests import Session
 
-from notifications.channels import Channel, Outgoing, SendError
+from notifications.channels.base import Channel, Outgoing
 from notifications.channels.email import postmark_codes
 from notifications.channels.email.address import address_problem, canonical_address, parse_sender
 from notifications.channels.email.mime import AUTOMATIC, Mail, address_of, mime, written_sender
-from notifications.channels.outcomes import Cause
+from notifications.channels.outcomes import Cause, SendError
 from notifications.channels.redaction import message_id, queue_id, shown
+from notifications.channels.statuses import retry_after, status_error
 from notifications.channels.transport.adapter import Lean
-from notifications.channels.transport.http import Answer, Http, refusal, retry_after
+from notifications.channels.transport.http import Answer, Http
 from notifications.channels.transport.smtp.client import Smtp
 from notifications.channels.transport.smtp.session import Tls
 
@@ -245,4 +246,4 @@ def _refused(answer: Answer, secrets: tuple[str, ...]) -> SendError | None:
     wait = retry_after(answer.headers.get("retry-after"))
     code = answer.json().get("ErrorCode")
     meaning = postmark_codes.CODES.get(code) if isinstance(code, int) and answer.status == 422 else None
-    return meaning.error(detail, wait) if meaning else refusal(answer.status, detail, wait)
+    return meaning.error(detail, wait) if meaning else status_error(answer.status, detail, wait)

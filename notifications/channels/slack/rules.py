@@ -17,12 +17,13 @@ from django.core.exceptions import ImproperlyConfigured
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from notifications.channels import Channel, Outgoing, SendError
+from notifications.channels.base import Channel, Outgoing
 from notifications.channels.meanings import BARRED
-from notifications.channels.outcomes import About, Cause
+from notifications.channels.outcomes import About, Cause, SendError
 from notifications.channels.redaction import message_id, shown
 from notifications.channels.slack.codes import CODES
-from notifications.channels.transport.http import Answer, Http, refusal, retry_after
+from notifications.channels.statuses import retry_after, status_error
+from notifications.channels.transport.http import Answer, Http
 
 ID = re.compile(r"[CGDUW][A-Z0-9]{8,20}")  # a conversation or a user
 # No percent sign, so no encoded dots; no user, query, fragment, backslash or white space either.
@@ -173,7 +174,7 @@ def refused_webhook(answer: Answer, webhook: Webhook, token: str) -> SendError:
         return meaning.error(detail, wait)
     if answer.status in WEBHOOK_STATUS:
         return SendError(WEBHOOK_STATUS[answer.status], detail, permanent=True)
-    return refusal(answer.status, detail, wait, limits=About.RECEIVER)
+    return status_error(answer.status, detail, wait, limits=About.RECEIVER)
 
 
 def refused(answer: Answer, code: object, *secrets: str) -> SendError:
@@ -185,7 +186,7 @@ def refused(answer: Answer, code: object, *secrets: str) -> SendError:
         return CODES[word].error(detail, wait)
     if answer.status < 300:
         return SendError(Cause.PROVIDER_ERROR, detail, retry_after=wait)
-    return refusal(answer.status, detail, wait, limits=About.RECEIVER, text_by_status=False)
+    return status_error(answer.status, detail, wait, limits=About.RECEIVER, text_by_status=False)
 
 
 def allowed_webhook(receiver: str) -> Webhook | None:

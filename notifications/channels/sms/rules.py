@@ -12,12 +12,13 @@ from django.core.exceptions import ImproperlyConfigured
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from notifications.channels import Channel, Outgoing, SendError
-from notifications.channels.outcomes import Cause
+from notifications.channels.base import Channel, Outgoing
+from notifications.channels.outcomes import Cause, SendError
 from notifications.channels.redaction import message_id, shown
 from notifications.channels.sms import countries
 from notifications.channels.sms.twilio_codes import CODES
-from notifications.channels.transport.http import Answer, Http, basic, refusal, retry_after
+from notifications.channels.statuses import retry_after, status_error
+from notifications.channels.transport.http import Answer, Http, basic
 
 E164 = re.compile(r"\+[1-9][0-9]{7,14}")
 
@@ -122,4 +123,4 @@ def _refused(answer: Answer, secrets: tuple[str, ...]) -> SendError:
     meaning = CODES.get(code) if isinstance(code, int) else None
     if meaning:
         return meaning.error(" ".join(detail.split()), wait)
-    return refusal(answer.status, " ".join(detail.split()), wait, text_by_status=False)
+    return status_error(answer.status, " ".join(detail.split()), wait, text_by_status=False)

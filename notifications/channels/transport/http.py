@@ -1,18 +1,12 @@
-"""A lean HTTP transport for the channels: one open connection per thread and host, one deadline per request.
-
-It also says what an HTTP status means where a provider's own code does not say more.
-"""
+"""A lean HTTP transport for the channels: one open connection per thread and host, one deadline per request."""
 
 from __future__ import annotations
 
 import base64
-import re
 import select
 import socket
 import ssl
 import threading
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from time import monotonic
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
@@ -20,15 +14,12 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from notifications.channels import SendError
-from notifications.channels.outcomes import About, Cause
+from notifications.channels.outcomes import Cause, SendError
 from notifications.channels.transport.dial import CONNECT_SECONDS, dial, left
 
 IDLE_SECONDS = 30.0  # an older connection may have been dropped on the way without a word
 MAX_ANSWER = 65_536  # bytes, headers included
 READ = 8_192
-MAX_RETRY_AFTER = 86_400.0
-LONGEST_DATE = 64  # characters of a Retry-After that are read
 NOT_HTTP = (HttpParserError, HttpParserUpgrade)
 
 
@@ -192,49 +183,6 @@ class _Incoming:
         if self.status:
             self.complete = True
             self.reusable = self._parser.should_keep_alive()
-
-
-def refusal(
-    status: int,
-    detail: str,
-    retry_after: float | None = None,
-    *,
-    limits: About = About.ACCOUNT,
-    text_by_status: bool = True,
-) -> SendError:
-    """What an HTTP status that is not a success says by itself.
-
-    `limits` says whose a wait is that a 429 asks for. `text_by_status` is False for a provider that names what is
-    wrong with a text by a code of its own: its 400 without a known code is no reason to give a notification up.
-    """
-    match status:
-        case 429:
-            return SendError(Cause.THROTTLED, detail, about=limits, retry_after=retry_after)
-        case 401 | 402 | 403 | 407:
-            # Not permanent: it is the account that is refused, not this notification.
-            return SendError(Cause.CREDENTIALS, detail)
-        case 504 | 524:  # the gateway (524: Cloudflare's) handed it on and lost the answer
-            return SendError(Cause.TIMEOUT, detail, uncertain=True)
-        case 400 | 413 | 422 if text_by_status:
-            return SendError(Cause.REJECTED_CONTENT, detail, permanent=True)
-    # RFC 9110 15.5: any other 4xx is about how we ask (the address, the method, the headers). A person can mend that.
-    about = About.ACCOUNT if 400 <= status < 500 and status not in {408, 425} else About.PROVIDER
-    return SendError(Cause.PROVIDER_ERROR, detail, about=about, retry_after=retry_after)
-
-
-def retry_after(value: str | None) -> float | None:
-    """Seconds to wait out of a Retry-After header: a number, or an HTTP date. None where it cannot be read."""
-    if not value:
-        return None
-    value = value[:LONGEST_DATE].strip()
-    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value):
-        return min(float(value), MAX_RETRY_AFTER)
-    try:
-        moment = parsedate_to_datetime(value)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return min(max((moment - datetime.now(UTC)).total_seconds(), 0.0), MAX_RETRY_AFTER)
-    except (ValueError, TypeError, LookupError, OverflowError):
-        return None
 
 
 def basic(user: str, password: str) -> str:

@@ -15,10 +15,11 @@ from harness.fakes.postmark import PostmarkFake
 from harness.fakes.slack import SlackFake
 from harness.fakes.smtp import SmtpFake
 from harness.fakes.twilio import TwilioFake
-from notifications.channels import Channel, SendError
+from notifications.channels.base import Channel
 from notifications.channels.email import postmark_codes
 from notifications.channels.email.rules import Email, OverBackend, OverSmtp
 from notifications.channels.meanings import Meaning
+from notifications.channels.outcomes import SendError
 from notifications.channels.slack import codes as slack_codes
 from notifications.channels.slack.rules import Slack
 from notifications.channels.sms import twilio_codes

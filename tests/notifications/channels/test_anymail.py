@@ -10,9 +10,8 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from harness.fakes.postmark import PostmarkFake
-from notifications.channels import SendError
 from notifications.channels.email.rules import Email, OverBackend
-from notifications.channels.outcomes import Cause
+from notifications.channels.outcomes import Cause, SendError
 from tests.notifications.channels.parts import Note
 from tests.notifications.channels.raw import Dialogue, dialogue
 

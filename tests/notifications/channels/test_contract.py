@@ -23,8 +23,9 @@ from harness.fakes.fake import Fake
 from harness.fakes.slack import SlackFake
 from harness.fakes.smtp import SmtpFake
 from harness.fakes.twilio import TwilioFake
-from notifications.channels import Channel, SendError, channel_class, channel_names, open_channel
-from notifications.channels.outcomes import About, Cause
+from notifications.channels import channel_class, channel_names, open_channel
+from notifications.channels.base import Channel
+from notifications.channels.outcomes import About, Cause, SendError
 from notifications.channels.sandbox import Sandbox
 from notifications.models import SandboxMessage
 from tests.notifications.channels.parts import PAGE, Note

@@ -11,9 +11,8 @@ from pytest_django.fixtures import Settings
 
 from harness.fakes.postmark import PostmarkFake
 from harness.fakes.smtp import SmtpFake
-from notifications.channels import SendError
 from notifications.channels.email.rules import Email, OverBackend, OverSmtp
-from notifications.channels.outcomes import Cause, Outcome
+from notifications.channels.outcomes import Cause, Outcome, SendError
 from notifications.channels.transport.smtp.client import Smtp
 from notifications.channels.transport.smtp.session import Tls
 from project import environment

@@ -20,8 +20,9 @@ from harness.fakes.postmark import PostmarkFake
 from harness.fakes.slack import SlackFake
 from harness.fakes.smtp import SmtpFake
 from harness.fakes.twilio import TwilioFake
-from notifications.channels import Channel, SendError
+from notifications.channels.base import Channel
 from notifications.channels.email.rules import Email, OverBackend, OverSmtp
+from notifications.channels.outcomes import SendError
 from notifications.channels.slack.rules import Slack
 from notifications.channels.sms.rules import Sms
 from notifications.channels.transport.http import Http

@@ -11,8 +11,7 @@ import pytest
 import trustme
 
 from harness.fakes.slack import SlackFake
-from notifications.channels import SendError
-from notifications.channels.outcomes import Cause, Outcome
+from notifications.channels.outcomes import Cause, Outcome, SendError
 from notifications.channels.transport.http import Answer, Http
 from tests.notifications.channels.parts import tls_pair
 from tests.notifications.channels.raw import unanswered

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.channels.transport.http import retry_after
+from notifications.channels.statuses import retry_after
 
 
 @pytest.mark.parametrize(

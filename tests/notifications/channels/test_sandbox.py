@@ -8,7 +8,8 @@ import threading
 import pytest
 from django.db import connection
 
-from notifications.channels import SendError, channel_class
+from notifications.channels import channel_class
+from notifications.channels.outcomes import SendError
 from notifications.channels.sandbox import Sandbox
 from notifications.models import SandboxMessage
 from tests.notifications.channels.parts import Note, table

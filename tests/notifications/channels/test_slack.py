@@ -12,8 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django.fixtures import Settings
 
 from harness.fakes.slack import SlackFake
-from notifications.channels import SendError
-from notifications.channels.outcomes import About, Cause, Outcome
+from notifications.channels.outcomes import About, Cause, Outcome, SendError
 from notifications.channels.slack.rules import Slack
 from notifications.channels.transport.http import Http
 from tests.notifications.channels.parts import Note

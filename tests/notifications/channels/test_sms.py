@@ -13,8 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django.fixtures import Settings
 
 from harness.fakes.twilio import TwilioFake
-from notifications.channels import SendError
-from notifications.channels.outcomes import Cause, Outcome
+from notifications.channels.outcomes import Cause, Outcome, SendError
 from notifications.channels.sms.rules import Sms
 from notifications.channels.transport.http import Http
 from tests.notifications.channels.parts import Note

@@ -12,8 +12,7 @@ from contextlib import suppress
 import pytest
 
 from harness.fakes.smtp import SmtpFake
-from notifications.channels import SendError
-from notifications.channels.outcomes import About, Cause, Outcome
+from notifications.channels.outcomes import About, Cause, Outcome, SendError
 from notifications.channels.transport.smtp.client import Smtp
 from notifications.channels.transport.smtp.session import Tls
 from notifications.channels.transport.smtp.wire import MAX_REPLY

@@ -10,9 +10,8 @@ import pytest
 
 from harness.fakes.smtp import SmtpFake
 from harness.services.waiting import wait_until
-from notifications.channels import SendError
 from notifications.channels.email.rules import Email, OverSmtp
-from notifications.channels.outcomes import About, Cause, Outcome
+from notifications.channels.outcomes import About, Cause, Outcome, SendError
 from notifications.channels.transport.smtp.client import Smtp
 from tests.notifications.channels.parts import Note
 

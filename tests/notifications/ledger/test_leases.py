@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from notifications.channels import SendError
-from notifications.channels.outcomes import Cause, Outcome
+from notifications.channels.outcomes import Cause, Outcome, SendError
 from notifications.ledger import due, verdicts
 from notifications.ledger.hooks import NO_HOOKS
 from notifications.ledger.settle import Settlement, mark_handed, renew, settle

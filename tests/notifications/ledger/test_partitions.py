@@ -12,8 +12,7 @@ from uuid import UUID
 import pytest
 from django.db import OperationalError, connection, connections, transaction
 
-from notifications.channels import SendError
-from notifications.channels.outcomes import Cause
+from notifications.channels.outcomes import Cause, SendError
 from notifications.ledger import partitions as module
 from notifications.ledger.hooks import NO_HOOKS
 from notifications.ledger.partitions import (

@@ -10,8 +10,7 @@ import pytest
 from django.db import connection
 
 from notifications.brokers.base import LOOK_AHEAD, POLL_BYTES
-from notifications.channels import SendError
-from notifications.channels.outcomes import Cause
+from notifications.channels.outcomes import Cause, SendError
 from notifications.ledger import due, verdicts
 from notifications.ledger.hooks import NO_HOOKS
 from notifications.ledger.rows import TABLE, Claimed

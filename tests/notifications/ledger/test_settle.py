@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from notifications.channels import SendError
-from notifications.channels.outcomes import Cause, Outcome
+from notifications.channels.outcomes import Cause, Outcome, SendError
 from notifications.ledger import verdicts
 from notifications.ledger.hooks import NO_HOOKS, Hooks
 from notifications.ledger.rows import Claimed

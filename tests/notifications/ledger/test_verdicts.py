@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.channels import SendError
-from notifications.channels.outcomes import About, Cause, Outcome
+from notifications.channels.outcomes import About, Cause, Outcome, SendError
 from notifications.ledger import verdicts
 from notifications.ledger.verdicts import JITTER, LEAST_REST, LONGEST_WAIT, Verdict
 from notifications.messages.words import Reason, Status

@@ -15,8 +15,8 @@ from pytest_django import Settings
 from dlq.models import DeadLetter
 from harness.services.waiting import wait_until
 from notifications.brokers.base import LogLost, Record
-from notifications.channels import Outgoing, SendError
-from notifications.channels.outcomes import Cause, Outcome
+from notifications.channels.base import Outgoing
+from notifications.channels.outcomes import Cause, Outcome, SendError
 from notifications.ledger import due, rows, settle
 from notifications.ledger.hooks import NO_HOOKS, Hooks
 from notifications.ledger.settle import Settlement

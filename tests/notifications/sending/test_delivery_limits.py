@@ -8,8 +8,8 @@ import pytest
 
 from harness.services.waiting import wait_until
 from notifications.brokers import ledger_queue
-from notifications.channels import Outgoing, SendError
-from notifications.channels.outcomes import Cause
+from notifications.channels.base import Outgoing
+from notifications.channels.outcomes import Cause, SendError
 from notifications.ledger import due
 from notifications.messages.words import Reason, Status
 from notifications.models import Attempt, Notification

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from notifications.channels import Outgoing, SendError
-from notifications.channels.outcomes import Cause
+from notifications.channels.base import Outgoing
+from notifications.channels.outcomes import Cause, SendError
 from notifications.messages.words import Status
 from notifications.models import Attempt, Notification
 from notifications.sending.breaker import FIRST_PAUSE, FULL

@@ -15,8 +15,8 @@ from pytest_django import Settings
 
 from harness.services.waiting import wait_until
 from notifications.brokers.ledger_queue import EmbeddedBroker
-from notifications.channels import Outgoing, SendError
-from notifications.channels.outcomes import About, Cause, Outcome
+from notifications.channels.base import Outgoing
+from notifications.channels.outcomes import About, Cause, Outcome, SendError
 from notifications.ledger import verdicts
 from notifications.messages.words import Reason, Status
 from notifications.models import Attempt, Notification

@@ -8,9 +8,8 @@ import threading
 from collections import OrderedDict
 from time import monotonic
 
-from notifications.channels import SendError
-from notifications.channels.email.address import HOST
-from notifications.channels.outcomes import About, Cause
+from notifications.channels.outcomes import About, Cause, SendError
+from notifications.channels.transport.hosts import HOST
 from notifications.channels.transport.smtp.replies import PolicyRefusal
 from notifications.channels.transport.smtp.session import Server, Session, Tls
 from notifications.channels.transport.smtp.sessions import Sessions

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
-from notifications.channels import SendError
 from notifications.channels.meanings import (
     ACCOUNT_REFUSED,
     ACCOUNT_THROTTLED,
@@ -21,7 +20,7 @@ from notifications.channels.meanings import (
     UNREACHED,
     Meaning,
 )
-from notifications.channels.outcomes import About, Cause
+from notifications.channels.outcomes import About, Cause, SendError
 from notifications.channels.redaction import shown
 
 Phase = Literal["connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "dot"]

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from time import monotonic
 from typing import Literal, NamedTuple, Self
 
-from notifications.channels import SendError
-from notifications.channels.outcomes import Cause
+from notifications.channels.outcomes import Cause, SendError
 from notifications.channels.redaction import shown
 from notifications.channels.transport.smtp.replies import MAX_WORDS, Phase, refusal
 from notifications.channels.transport.smtp.wire import Wire, connect

@@ -13,8 +13,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from time import monotonic
 
-from notifications.channels import SendError
-from notifications.channels.outcomes import About, Cause
+from notifications.channels.outcomes import About, Cause, SendError
 from notifications.channels.transport.smtp.session import NoSession, Session
 
 UNLIMITED = 1_000_000
