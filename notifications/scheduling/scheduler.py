@@ -22,7 +22,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from notifications.brokers.base import Broker, outbound
-from notifications.ledger import due
+from notifications.ledger import due, partitions
 from notifications.ledger.hooks import Hooks
 from notifications.messages.tracing import trace
 from notifications.models import Notification, WorkerHeartbeat
@@ -36,6 +36,7 @@ IDLE = 0.2  # seconds between two rounds that found little
 SWEEP_EVERY = 1.0
 CHORES_EVERY = 5.0
 MEASURE_EVERY = 15.0
+MAKE_AHEAD_EVERY = 600.0  # partitions of the ledger; they are made days before they are needed
 LONGEST_PAUSE = 2.0
 STUCK = 60.0  # seconds without a round after which a restart may help
 LONGEST_SILENCE = 60.0  # of heartbeats, after which a worker's row is removed
@@ -54,6 +55,7 @@ class Scheduler:
         self._sweep_at = 0.0
         self._chores_at = 0.0
         self._measure_at = 0.0
+        self._make_ahead_at = 0.0
         self._answered_at = 0.0
         self._trusted_from = 0.0
         self._started_at = timezone.now()
@@ -140,6 +142,9 @@ class Scheduler:
             return
         self._chores_at = now + CHORES_EVERY
         beat("scheduler", self._started_at)
+        if now >= self._make_ahead_at:
+            self._make_ahead_at = now + MAKE_AHEAD_EVERY
+            partitions.make_ahead()
         if now >= self._measure_at:
             self._measure_at = now + MEASURE_EVERY
             _measure()
@@ -177,6 +182,7 @@ def _measure() -> None:
         metrics.waiting.labels(reason).set(count)
     metrics.outbox_depth.set(Notification.objects.count_unpublished())
     metrics.oldest_due.set(Notification.objects.overdue_seconds())
+    metrics.ledger_default_rows.set(partitions.default_rows())
 
 
 def _measure_lags(broker: Broker) -> None:

@@ -8,13 +8,15 @@ from typing import cast
 from uuid import UUID
 
 import pytest
+from prometheus_client import REGISTRY
 from pytest_django import Settings
 
 from dlq.models import DeadLetter
 from notifications.brokers.base import AWAY, DURABLE, Broker, Fate, Outbound
-from notifications.ledger import due
+from notifications.ledger import due, partitions
 from notifications.ledger.due import REPUBLISH_AFTER
 from notifications.ledger.hooks import Hooks
+from notifications.messages.ids import first_id_at
 from notifications.messages.message import from_record, id_in
 from notifications.messages.topics import topic_of
 from notifications.messages.words import Status
@@ -151,6 +153,14 @@ def test_it_says_that_it_is_alive_and_does_others_chores() -> None:
     open_scheduler(Topic(), Others()).round()
     assert len(done) == 1
     assert [beat.kind for beat in WorkerHeartbeat.objects.all()] == ["scheduler"]
+
+
+@pytest.mark.postgresql
+def test_it_makes_partitions_ahead_and_measures_the_default_one() -> None:
+    row(Status.SENT, id=first_id_at(ago(-3600 * 24 * 365)))
+    open_scheduler(Topic()).round()
+    assert partitions.partitions()[-1].until > ago(0) + partitions.AHEAD["week"]
+    assert REGISTRY.get_sample_value("notifications_ledger_default_rows") == 1
 
 
 def test_a_row_of_a_channel_that_is_not_registered_stops_no_other(settings: Settings) -> None:
