@@ -289,3 +289,41 @@ class StaffAction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.actor}: {self.action} {self.target}"
+
+
+class Job(models.Model):
+    """Long work: what is to be done and how far it is. A runner leases it for one step at a time."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        RUNNING = "running"
+        PAUSED = "paused"
+        CANCELLED = "cancelled"
+        DONE = "done"
+        FAILED = "failed"
+
+    kind = models.CharField(max_length=32)
+    # Of a job that is begun by itself: its kind and period, so that of many runners one makes it.
+    key = models.CharField(max_length=100, null=True, blank=True, unique=True)
+    parameters = models.JSONField(default=dict, blank=True)
+    cursor = models.JSONField(null=True, blank=True)  # where the next step begins, in the words of the kind
+    total = models.BigIntegerField(null=True, blank=True)  # items at the beginning; null: not counted yet
+    done = models.BigIntegerField(default=0)  # items
+    counts = models.JSONField(default=dict, blank=True)  # what was done, by name
+    state = WordField(max_length=16, choices=State.choices, default=State.WAITING)
+    rate = models.FloatField(null=True, blank=True)  # items a second at most
+    actor = models.CharField(max_length=150)
+    failures = models.IntegerField(default=0)  # of the present step, in a row
+    error = models.CharField(max_length=1000, default="", blank=True)
+    due_at = models.DateTimeField(default=timezone.now)  # of the next step
+    owner = models.CharField(max_length=32, null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"job {self.pk} ({self.kind})"

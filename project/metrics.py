@@ -47,6 +47,7 @@ outbox_depth = Gauge("notifications_outbox_depth", "Rows in the outbox, and thos
 waiting = Gauge("notifications_waiting", "Rows waiting", ["reason"])
 oldest_due = Gauge("notifications_oldest_due_seconds", "How long the most overdue waiting row is due")
 ledger_default_rows = Gauge("notifications_ledger_default_rows", "Rows in the ledger's default partition, up to 10,000")
+jobs = Gauge("notifications_jobs", "Jobs by state", ["kind", "state"])
 open_letters = Gauge("notifications_open_dead_letters", "Open dead letters", ["cause"])
 
 ORIGINS = ("intake", "outbox", "retry", "replay")

@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 
@@ -26,6 +26,8 @@ from notifications.ledger import due, partitions
 from notifications.ledger.hooks import Hooks
 from notifications.messages.tracing import trace
 from notifications.models import Notification, WorkerHeartbeat
+from notifications.scheduling import job_rows
+from notifications.scheduling.jobs import Kind, Runner
 from project import metrics
 from project.database import refusals
 
@@ -43,11 +45,12 @@ LONGEST_SILENCE = 60.0  # of heartbeats, after which a worker's row is removed
 
 
 class Scheduler:
-    """`run` until `stop`. Repeats whatever the database refuses."""
+    """`run` until `stop`. Repeats whatever the database refuses. Beside it run the jobs of `kinds`."""
 
-    def __init__(self, broker: Broker, hooks: Hooks) -> None:
+    def __init__(self, broker: Broker, hooks: Hooks, *, kinds: Mapping[str, Kind] | None = None) -> None:
         self._broker = broker
         self._hooks = hooks
+        self._jobs = Runner(kinds or {})
         self._owner = f"scheduler-{os.urandom(10).hex()}"
         self._stopping = threading.Event()
         self._limit = BATCH
@@ -69,8 +72,10 @@ class Scheduler:
         return time.monotonic() - self._moved_at > STUCK
 
     def run(self) -> None:
+        self._jobs.start()
         pause = IDLE
         while not self._stopping.is_set():
+            self._jobs.check()
             self._moved_at = time.monotonic()
             close_old_connections()
             try:
@@ -81,6 +86,7 @@ class Scheduler:
                 self._answered_at = 0.0
                 pause = min(2 * pause + IDLE, LONGEST_PAUSE)
             self._stopping.wait(pause)
+        self._jobs.stop()
         close_old_connections()
 
     def round(self) -> int:
@@ -149,6 +155,7 @@ class Scheduler:
             self._measure_at = now + MEASURE_EVERY
             _measure()
             _measure_lags(self._broker)
+            _measure_jobs(self._jobs.kinds)
         self._hooks.do_chores()
 
 
@@ -183,6 +190,11 @@ def _measure() -> None:
     metrics.outbox_depth.set(Notification.objects.count_unpublished())
     metrics.oldest_due.set(Notification.objects.overdue_seconds())
     metrics.ledger_default_rows.set(partitions.default_rows())
+
+
+def _measure_jobs(kinds: Sequence[str]) -> None:
+    for (kind, state), count in job_rows.by_state(kinds).items():
+        metrics.jobs.labels(kind, state).set(count)
 
 
 def _measure_lags(broker: Broker) -> None:

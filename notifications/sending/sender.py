@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections
@@ -19,6 +19,7 @@ from notifications.ledger import verdicts
 from notifications.ledger.hooks import Hooks
 from notifications.ledger.settle import Settlement
 from notifications.models import BreakerEvent, Category
+from notifications.scheduling.jobs import Kind
 from notifications.scheduling.scheduler import Scheduler, beat, worker_name
 from notifications.sending.delivery import Delivery
 from notifications.sending.route import Route
@@ -34,7 +35,10 @@ HOPELESS = 300.0  # seconds without an answer of the database, after which the s
 
 
 class Sender:
-    """`run` returns the exit code: 0 after `stop`, 1 when going on would be wrong."""
+    """`run` returns the exit code: 0 after `stop`, 1 when going on would be wrong.
+
+    `kinds` are the jobs that run beside its scheduler, if it has one.
+    """
 
     def __init__(
         self,
@@ -45,6 +49,7 @@ class Sender:
         threads: int,
         with_scheduler: bool = True,
         drain: float | None = None,
+        kinds: Mapping[str, Kind] | None = None,
     ) -> None:
         self._drain = drain if drain is not None else settings.SEND_TIMEOUT_SECONDS + 5
         self._names = ",".join(channel.name for channel in channels)
@@ -70,7 +75,7 @@ class Sender:
             )
             for channel in channels
         ]
-        self._scheduler = Scheduler(broker, hooks) if with_scheduler else None
+        self._scheduler = Scheduler(broker, hooks, kinds=kinds) if with_scheduler else None
         self._scheduling = threading.Thread(target=self._schedule, name="scheduler", daemon=True)
 
     def stop(self) -> None:
