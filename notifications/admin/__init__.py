@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from notifications.admin import notifications, small_tables
+from notifications.admin import jobs, notifications, small_tables
 
-__all__ = ["notifications", "small_tables"]
+__all__ = ["jobs", "notifications", "small_tables"]

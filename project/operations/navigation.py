@@ -27,6 +27,7 @@ GROUPS = {
         ("Refused log-ins", "block", "axes_accessfailurelog"),
     ],
     "Workers": [
+        ("Jobs", "checklist", "notifications_job"),
         ("Workers", "memory", "notifications_workerheartbeat"),
         ("Breaker events", "electric_bolt", "notifications_breakerevent"),
     ],

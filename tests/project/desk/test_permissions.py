@@ -20,7 +20,16 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from dlq.admin.verb_pages import VERBS
 from dlq.models import DeadLetter
 from notifications.messages.words import Reason, Status
-from notifications.models import BreakerEvent, Category, Notification, SandboxMessage, StaffAction, WorkerHeartbeat
+from notifications.models import (
+    BreakerEvent,
+    Category,
+    Job,
+    Notification,
+    SandboxMessage,
+    StaffAction,
+    WorkerHeartbeat,
+)
+from notifications.scheduling import job_rows
 from tests.desk import letter, notification, superuser, unreadable
 from users.models import ApiKey, Device, User
 
@@ -54,6 +63,7 @@ def rows(db: None) -> dict[type[Model], Any]:
         Group.objects.create(name="Support"),
         TOTPDevice.objects.create(user=user, name="phone"),
         AccessFailureLog.objects.create(username="joan", ip_address="192.0.2.1"),
+        Job.objects.create(kind="prune", actor="scheduler"),
     ]
     return {type(row): row for row in made}
 
@@ -63,10 +73,10 @@ def pages(rows: dict[type[Model], Any]) -> Iterator[str]:
     ids = ",".join(map(str, DeadLetter.objects.values_list("pk", flat=True)))
     for model, model_admin in admin.site._registry.items():
         pk = rows[model].pk
-        values = {"object_id": pk, "id": pk, "letter_id": pk, "key_id": pk}
+        values = {"object_id": pk, "id": pk, "letter_id": pk, "key_id": pk, "job_id": pk}
         for pattern in model_admin.get_urls():
             wanted = pattern.pattern.converters if pattern.name else {}
-            for verb in VERBS if "name" in wanted else [""]:
+            for verb in (*VERBS, *job_rows.VERBS) if "name" in wanted else [""]:
                 known = values | {"name": verb}
                 yield from _reversed(pattern.name, {name: known[name] for name in wanted})
     waiting = rows[Notification].pk

@@ -191,7 +191,7 @@ def every_address() -> Iterator[str]:
     for pattern in site.get_urls():
         for each in getattr(pattern, "url_patterns", [pattern]):
             wanted = set(each.pattern.regex.groupindex)
-            numbers = bool(set(each.pattern.converters) & {"letter_id", "key_id", "content_type_id"})
+            numbers = bool(set(each.pattern.converters) & {"letter_id", "key_id", "job_id", "content_type_id"})
             for key in ("1", "9" * 18) if numbers else ("1", "abc", "9" * 40, "%00"):
                 if each.name and (wanted or key == "1"):
                     yield reverse(f"admin:{each.name}", kwargs={name: known.get(name, key) for name in wanted})
