@@ -327,3 +327,17 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return f"job {self.pk} ({self.kind})"
+
+
+class PrunedDay(models.Model):
+    """What retention has taken of the notifications accepted on one day (UTC): the balance counts them."""
+
+    day = models.DateField(primary_key=True)
+    rows = models.JSONField(default=dict)  # how many rows were removed, by status
+    texts_removed = models.BooleanField(default=False)  # of every row of the day that had ended without a letter
+
+    class Meta:
+        ordering: ClassVar = ["-day"]
+
+    def __str__(self) -> str:
+        return f"pruned of {self.day}"

@@ -5,7 +5,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('notifications', '0002_default_category'),
+        ('notifications', '0003_partition_the_ledger_by_time'),
     ]
 
     operations = [
