@@ -8,9 +8,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 
 from notifications.api import schemas
-from notifications.channels import channel_names
-from notifications.messages.words import Status
-from project.web.openapi import BODY, filter_parameter, refusals
+from project.web.openapi import BODY, refusals
 
 ID = "019a3c5e-7b1f-7cc2-9d0e-3f5a6b7c8d9e"
 EMAIL = {"type": "EMAIL", "message": "Hello World", "receiver": "test@gmail.com"}
@@ -95,19 +93,6 @@ LIST: dict[str, Any] = {
         "Filters are exact and all must hold. A page looks at the newest 10,000 rows of all clients, so it may hold "
         "fewer than `page_size`, or none: `next` goes on from there until it is null. Scope `read`."
     ),
-    "parameters": [
-        filter_parameter(
-            "receiver",
-            "As it was given; equal receivers in another spelling match too. Without the scope `users` it finds only "
-            "what was sent to this receiver itself, not to a `user`.",
-        ),
-        filter_parameter("user", "The main application's id of the user.", maxLength=150),
-        filter_parameter("reference", "The caller's own id.", maxLength=255),
-        filter_parameter("status", "Where it stands.", enum=[status.value for status in Status]),
-        filter_parameter("type", "The channel.", enum=channel_names()),
-        filter_parameter("since", "Accepted at this time or later.", format="date-time"),
-        filter_parameter("until", "Accepted before this time.", format="date-time"),
-    ],
     "responses": {200: schemas.NotificationRow(many=True), **refusals(400)},
 }
 

@@ -1,102 +1,94 @@
-"""The filters of the list of notifications."""
+"""The query of the list of notifications, and what each of its filters does."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import datetime
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any
 
-import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from notifications.channels import channel_class, channel_names
-from notifications.messages.explain import Errors
 from notifications.messages.ids import receiver_hash
-from notifications.messages.message import LENGTHS, Invalid, Moment
+from notifications.messages.message import LENGTHS, Moment
 from notifications.messages.words import Status
 from notifications.models import NotificationQuerySet
+from project.web.query import PageQuery, cursor, parameter
 
 # Those that the index ledger_rare_status has (notifications/models.py).
 RARE_STATUSES = (Status.ACCEPTED, Status.WAITING, Status.HELD, Status.DEAD, Status.EXPIRED)
 
+UUID_TEXT = "[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
+A_TIME = "Must be a time such as 2030-01-31T12:00:00Z, with its zone (a + is written %2B)."
+NO_SPACE = "Must not begin with a space; a + is written %2B."
+RECEIVER = (
+    "As it was given; equal receivers in another spelling match too. Without the scope `users` it finds only what was "
+    "sent to this receiver itself, not to a `user`."
+)
 
-def apply_filters(rows: NotificationQuerySet, query: dict[str, str]) -> NotificationQuerySet:
-    """The rows that every filter in the query lets through. Raises Invalid."""
-    errors: Errors = {}
-    for name, value in query.items():
-        try:
+
+def _text(field: str, description: str) -> Meta:
+    longest = LENGTHS[field]
+    return parameter(description, f"Must have at most {longest} characters.", min_length=1, max_length=longest)
+
+
+def _word(words: Sequence[str], description: str) -> Meta:
+    must, pattern = f"Must be one of {', '.join(words)}.", rf"\A({'|'.join(words)})\Z"
+    return parameter(description, must, pattern=pattern, extra_json_schema={"enum": [str(word) for word in words]})
+
+
+Receiver = Annotated[str, parameter(RECEIVER, NO_SPACE, min_length=1, pattern="^[^ ]")]
+User = Annotated[str, _text("user", "The main application's id of the user.")]
+Reference = Annotated[str, _text("reference", "The caller's own id.")]
+OneStatus = Annotated[str, _word(list(Status), "Where it stands.")]
+Channel = Annotated[str, _word(channel_names(), "The channel.")]
+Since = Annotated[Moment, parameter("Accepted at this time or later.", A_TIME)]
+Until = Annotated[Moment, parameter("Accepted before this time.", A_TIME)]
+
+
+class NotificationQuery(PageQuery, frozen=True, kw_only=True):
+    """What `GET /notifications` takes. All filters that are set must hold."""
+
+    cursor: Annotated[str, cursor(UUID_TEXT)] | UnsetType = UNSET
+    receiver: Receiver | UnsetType = UNSET
+    user: User | UnsetType = UNSET
+    reference: Reference | UnsetType = UNSET
+    status: OneStatus | UnsetType = UNSET
+    type: Channel | UnsetType = UNSET
+    since: Since | UnsetType = UNSET
+    until: Until | UnsetType = UNSET
+
+
+def _by_receiver(rows: NotificationQuerySet, receiver: str) -> NotificationQuerySet:
+    """Exact, by the index on the hash; on every channel that knows such receivers."""
+    channels = [name for name in channel_names() if channel_class(name).receiver_problem(receiver) is None]
+    return rows.filter(receiver_hash__in=[receiver_hash(name, receiver) for name in channels])
+
+
+FILTERS: dict[str, Callable[[NotificationQuerySet, Any], NotificationQuerySet]] = {
+    "receiver": _by_receiver,
+    "user": lambda rows, user: rows.filter(user=user),
+    "reference": lambda rows, reference: rows.filter(reference=reference),
+    "status": lambda rows, status: rows.filter(status=status),
+    "type": lambda rows, channel: rows.filter(channel=channel),
+    "since": NotificationQuerySet.since,
+    "until": NotificationQuerySet.until,
+}
+
+
+def apply_filters(
+    rows: NotificationQuerySet, query: NotificationQuery, names: Iterable[str] = FILTERS
+) -> NotificationQuerySet:
+    """Returns the rows that every filter in the query lets through, of the filters with these names."""
+    for name in names:
+        value = getattr(query, name)
+        if value is not UNSET:
             rows = FILTERS[name](rows, value)
-        except ValueError as why:
-            errors[name] = [str(why)]
-    if errors:
-        raise Invalid(errors)
     return rows
 
 
-def by_one_index(query: dict[str, str]) -> dict[str, str]:
-    """The filters that one index of the ledger answers in the order of ids, among those of the query."""
+def by_one_index(query: NotificationQuery) -> tuple[str, ...]:
+    """Returns the names of the filters that one index of the ledger answers in the order of ids."""
     for name in ("receiver", "reference", "user"):
-        if name in query:
-            return _only(query, name, "since", "until")
-    rare = query.get("status") in RARE_STATUSES
-    return _only(query, "status", "since", "until") if rare else _only(query, "since", "until")
-
-
-def _only(query: dict[str, str], *names: str) -> dict[str, str]:
-    return {name: value for name, value in query.items() if name in names}
-
-
-def _by_receiver(rows: NotificationQuerySet, value: str) -> NotificationQuerySet:
-    """Exact, by the index on the hash; on every channel that knows such receivers."""
-    if value.startswith(" "):
-        raise ValueError("Must not begin with a space; a + is written %2B.")
-    channels = [name for name in channel_names() if channel_class(name).receiver_problem(value) is None]
-    return rows.filter(receiver_hash__in=[receiver_hash(name, value) for name in channels])
-
-
-def _by_text(field: str) -> Callable[[NotificationQuerySet, str], NotificationQuerySet]:
-    def matching(rows: NotificationQuerySet, value: str) -> NotificationQuerySet:
-        if len(value) > LENGTHS[field]:
-            raise ValueError(f"Must have at most {LENGTHS[field]} characters.")
-        return rows.filter(**{field: value})
-
-    return matching
-
-
-def _by_status(rows: NotificationQuerySet, value: str) -> NotificationQuerySet:
-    return rows.filter(status=_one_of(value, list(Status)))
-
-
-def _by_type(rows: NotificationQuerySet, value: str) -> NotificationQuerySet:
-    return rows.filter(channel=_one_of(value, channel_names()))
-
-
-def _since(rows: NotificationQuerySet, value: str) -> NotificationQuerySet:
-    return rows.since(_moment(value))
-
-
-def _until(rows: NotificationQuerySet, value: str) -> NotificationQuerySet:
-    return rows.until(_moment(value))
-
-
-def _one_of(value: str, allowed: Iterable[str]) -> str:
-    if value not in allowed:
-        raise ValueError(f"Must be one of {', '.join(allowed)}.")
-    return value
-
-
-def _moment(value: str) -> datetime:
-    try:
-        moment: datetime = msgspec.convert(value, Moment)
-    except msgspec.ValidationError:
-        raise ValueError("Must be a time such as 2030-01-31T12:00:00Z, with its zone (a + is written %2B).") from None
-    return moment
-
-
-FILTERS: dict[str, Callable[[NotificationQuerySet, str], NotificationQuerySet]] = {
-    "receiver": _by_receiver,
-    "user": _by_text("user"),
-    "reference": _by_text("reference"),
-    "status": _by_status,
-    "type": _by_type,
-    "since": _since,
-    "until": _until,
-}
+        if getattr(query, name) is not UNSET:
+            return (name, "since", "until")
+    return ("status", "since", "until") if query.status in RARE_STATUSES else ("since", "until")

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import re
+from typing import ClassVar
 from uuid import UUID
 
 from django.http import Http404
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from msgspec import UNSET
 from rest_framework.exceptions import NotFound
-from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from notifications.api import openapi, schemas
-from notifications.api.query import FILTERS, apply_filters, by_one_index
+from notifications.api.query import UUID_TEXT, NotificationQuery, apply_filters, by_one_index
 from notifications.api.submit import SubmitBatch
 from notifications.messages.ids import time_of
 from notifications.messages.words import Status
 from notifications.models import IdempotencyKey, Notification, NotificationQuerySet
-from project.database.dialects import bounded_reading
-from project.web.paging import PARAMETERS, UUID_TEXT, NewestFirst
-from project.web.query import read_query
+from project.web.paging import NewestFirst, PagedList
 from users.access.authentication import caller_of, knows_users
 
 
@@ -40,41 +39,34 @@ class ReadOne(APIView):
 
     @extend_schema(**openapi.READ_ONE)
     def get(self, request: Request, id: str) -> Response:
-        if not UUID_TEXT.fullmatch(id) or (known := UUID(id)).version != 7:
+        if not re.fullmatch(UUID_TEXT, id) or (known := UUID(id)).version != 7:
             raise Http404
         mine = _without_texts().filter(client=caller_of(request).client)
         found = mine.filter(id=known).first() or _accepted_with_key(known, caller_of(request).client)
         return Response(schemas.NotificationDetail(found, context={"request": request}).data)
 
 
-class ListOrSubmit(SubmitBatch, ListAPIView[Notification]):
+@extend_schema_view(get=extend_schema(**openapi.LIST))
+class ListOrSubmit(SubmitBatch, PagedList[Notification]):
     """GET /notifications; its POST is SubmitBatch's."""
 
     scopes: ClassVar = {"GET": "read", "POST": "send"}
-    filters: ClassVar = tuple(FILTERS)
     queryset = Notification.objects.none()
     serializer_class = schemas.NotificationRow
     pagination_class = NewestFirst
+    shape = NotificationQuery
+    query: NotificationQuery
 
     def get_queryset(self) -> NotificationQuerySet:
         """The rows of all clients that one index leads to: what a page reads."""
-        query = read_query(self.request, {*FILTERS, *PARAMETERS})
-        self.said = {name: value for name, value in query.items() if name in FILTERS}
-        everything = _without_texts()
-        apply_filters(everything, self.said)  # says all that is wrong at once
-        return apply_filters(everything, by_one_index(self.said))
+        return apply_filters(_without_texts(), self.query, by_one_index(self.query))
 
     def narrow(self, rows: NotificationQuerySet) -> NotificationQuerySet:
         """Those among them that this client asked for and may see."""
         caller = caller_of(self.request)
-        if "receiver" in self.said and not knows_users(caller):
+        if self.query.receiver is not UNSET and not knows_users(caller):
             rows = rows.filter(user="")  # else the filter would confirm a guess at a user's address
-        return apply_filters(rows.filter(client=caller.client), self.said)
-
-    @extend_schema(**openapi.LIST)
-    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        with bounded_reading():
-            return self.list(request, *args, **kwargs)
+        return apply_filters(rows.filter(client=caller.client), self.query)
 
 
 def _without_texts() -> NotificationQuerySet:

@@ -1,10 +1,10 @@
-"""What the OpenAPI description says of every call: its errors, and its filters."""
+"""What the OpenAPI description says of every call: its errors."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse
 from rest_framework import serializers
 
 OVER_LIMIT = {"detail": "The API key may have 60 requests a minute. Nothing was accepted.", "code": "over_limit"}
@@ -41,7 +41,3 @@ def refusals(*statuses: int) -> dict[int, OpenApiResponse]:
         )
         for status in sorted({*statuses, *COMMON})
     }
-
-
-def filter_parameter(name: str, description: str, **schema: Any) -> OpenApiParameter:
-    return OpenApiParameter(name, type={"type": "string", "minLength": 1, **schema}, description=description)

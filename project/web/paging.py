@@ -1,58 +1,71 @@
-"""Pages that neither skip nor repeat rows while new ones arrive: a cursor names the row next to the page."""
+"""Lists in pages that neither skip nor repeat rows while new ones arrive: a cursor names the row next to the page.
+
+docs/adr/0018 says why this is not the REST framework's CursorPagination.
+"""
 
 from __future__ import annotations
 
-import re
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
+from rest_framework.generics import ListAPIView
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
-from rest_framework.views import APIView
 
-from notifications.messages.message import Invalid
-from project.web.query import read_query
+from project.database.dialects import bounded_reading
+from project.web.query import PageQuery, describe, read_query
 
-PARAMETERS = ("cursor", "page_size")
-CURSOR = re.compile(r"\A(after|before)\.(.+)\Z", re.DOTALL)
+M = TypeVar("M", bound=Model)
+
+
+class PagedList(ListAPIView[M]):
+    """A list whose query is read before anything else, and whose statements end in bounded time."""
+
+    shape: ClassVar[type[PageQuery]] = PageQuery
+    query: PageQuery
+
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        with bounded_reading():
+            self.query = read_query(request, self.shape)
+            return self.list(request, *args, **kwargs)
+
+    def narrow(self, rows: Any) -> Any:
+        """Returns those of the rows that are shown. A page reads `most_read` rows however few of them are."""
+        return rows
 
 
 class CursorPages(BasePagination):
-    """Rows in the order of one unique column; subclasses say which, and what its values look like."""
+    """Rows in the order of one unique column; subclasses say which, and their lists what its values look like."""
 
     field: ClassVar[str]
     descending: ClassVar[bool]
-    value: ClassVar[re.Pattern[str]]
-    default_size: ClassVar[int] = 50
-    max_size: ClassVar[int] = 500
     most_read: ClassVar[int | None] = None  # rows for a page, where the view's `narrow` may leave out nearly all
 
-    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
-        query = read_query(request, {*PARAMETERS, *getattr(view, "filters", ())})
-        size = self._size(query.get("page_size"))
-        direction, value = self._cursor(query.get("cursor"))
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
+        size = view.query.page_size
+        direction, _, start = (view.query.cursor or "after.").partition(".")
         backwards = direction == "before"
         descending = self.descending is not backwards
-        if value:
-            queryset = queryset.filter(**{f"{self.field}__{'lt' if descending else 'gt'}": value})
-        queryset = queryset.order_by(f"{'-' if descending else ''}{self.field}")
-        end = self._last_to_read(queryset)
-        if end is not None:
-            queryset = queryset.filter(**{f"{self.field}__{'gte' if descending else 'lte'}": end})
-        rows = list(getattr(view, "narrow", _all)(queryset)[: size + 1])
-        more, rows = len(rows) > size, rows[:size]
-        onward = self._at(rows[-1]) if more else end  # in the direction of reading; None: nothing is left
-        if backwards:
-            rows.reverse()
-        self.url = request.get_full_path()
-        if backwards:
-            self.previous, self.next = self._link("before", onward), self._link("after", rows and self._at(rows[-1]))
-        else:
-            self.next = self._link("after", onward)
-            self.previous = self._link("before", rows and value and self._at(rows[0]))
-        return rows
+        ordered = queryset.order_by(f"{'-' if descending else ''}{self.field}")
+        if start:
+            ordered = ordered.filter(**{f"{self.field}__{'lt' if descending else 'gt'}": start})
+        end = self._last_to_read(ordered)
+        if end:
+            ordered = ordered.filter(**{f"{self.field}__{'gte' if descending else 'lte'}": end})
+        rows = list(view.narrow(ordered)[: size + 1])
+        values = [getattr(row, self.field) for row in rows[:size]]
+        onward = values[-1] if len(rows) > size else end  # None where nothing is left
+        back = values[0] if values and start else None
+        self.links = {
+            "next": _link(request, "after", back if backwards else onward),
+            "previous": _link(request, "before", onward if backwards else back),
+        }
+        return rows[:size][::-1] if backwards else rows[:size]
+
+    def get_paginated_response(self, data: Any) -> Response:
+        return Response(self.links | {"results": data})
 
     def _last_to_read(self, ordered: QuerySet[Any]) -> Any:
         """The value of the last row that this page may read; None where there are no more rows than that."""
@@ -60,45 +73,8 @@ class CursorPages(BasePagination):
             return None
         return ordered.values_list(self.field, flat=True)[self.most_read - 1 : self.most_read].first()
 
-    def get_paginated_response(self, data: Any) -> Response:
-        return Response({"next": self.next, "previous": self.previous, "results": data})
-
-    def _size(self, said: str | None) -> int:
-        if said is None:
-            return self.default_size
-        if not re.fullmatch(r"[0-9]{1,4}", said) or not 1 <= int(said) <= self.max_size:
-            raise Invalid({"page_size": [f"Must be a whole number from 1 to {self.max_size}."]})
-        return int(said)
-
-    def _cursor(self, said: str | None) -> tuple[str, str]:
-        if said is None:
-            return "after", ""
-        found = CURSOR.match(said)
-        if found is None or not self.value.fullmatch(found[2]):
-            raise Invalid({"cursor": ["Must be a cursor from the next or previous of an answer."]})
-        return found[1], found[2]
-
-    def _at(self, row: Any) -> Any:
-        return getattr(row, self.field)
-
-    def _link(self, direction: str, value: Any) -> str | None:
-        """The address of the page that begins beside this value; None without one."""
-        return str(replace_query_param(self.url, "cursor", f"{direction}.{value}")) if value else None
-
-    def get_schema_operation_parameters(self, _view: Any) -> list[dict[str, Any]]:
-        return [
-            {
-                "name": "cursor",
-                "in": "query",
-                "schema": {"type": "string"},
-                "description": "From the `next` or `previous` of an answer.",
-            },
-            {
-                "name": "page_size",
-                "in": "query",
-                "schema": {"type": "integer", "minimum": 1, "maximum": self.max_size, "default": self.default_size},
-            },
-        ]
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        return describe(view.shape)
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         link = {"type": "string", "format": "uri-reference", "nullable": True}
@@ -109,11 +85,9 @@ class CursorPages(BasePagination):
         }
 
 
-def _all(rows: QuerySet[Any]) -> QuerySet[Any]:
-    return rows
-
-
-UUID_TEXT = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+def _link(request: Request, direction: str, value: Any) -> str | None:
+    """The address of the page on that side of this value; None without one."""
+    return str(replace_query_param(request.get_full_path(), "cursor", f"{direction}.{value}")) if value else None
 
 
 class NewestFirst(CursorPages):
@@ -123,14 +97,11 @@ class NewestFirst(CursorPages):
     reads so many rows of all clients at the most, and `next` goes on from there.
     """
 
-    most_read = 10_000
-
     field = "id"
     descending = True
-    value = UUID_TEXT
+    most_read = 10_000
 
 
 class ByUsername(CursorPages):
     field = "username"
     descending = False
-    value = re.compile(r"[^\s/\x00-\x1f\x7f]{1,150}")

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, ClassVar
 
 from django.http import Http404
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
-from rest_framework.generics import ListAPIView
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema, extend_schema_view
+from msgspec import UNSET, UnsetType
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from notifications.messages.message import Invalid
-from project.database.dialects import bounded_reading
 from project.web.body import read_body
 from project.web.openapi import BODY, refusals
-from project.web.paging import ByUsername
+from project.web.paging import ByUsername, PagedList
+from project.web.query import PageQuery, cursor
 from users.access.authentication import caller_of
 from users.models import User
 from users.people import directory
@@ -84,23 +84,28 @@ class UserDetail(APIView):
         return Response(status=204)
 
 
-class UserList(ListAPIView[User]):
+class UserQuery(PageQuery, frozen=True, kw_only=True):
+    """What `GET /users` takes."""
+
+    cursor: Annotated[str, cursor(r"[^\s/\x00-\x1f\x7f]{1,150}")] | UnsetType = UNSET
+
+
+@extend_schema_view(
+    get=extend_schema(
+        operation_id="list_users",
+        tags=["users"],
+        summary="All users, by username",
+        responses={200: UserShape(many=True), **refusals(400)},
+    )
+)
+class UserList(PagedList[User]):
     """All users, by username."""
 
     scopes: ClassVar = {"GET": "users"}
     queryset = directory.people().prefetch_related("devices")
     serializer_class = UserShape
     pagination_class = ByUsername
-
-    @extend_schema(
-        operation_id="list_users",
-        tags=["users"],
-        summary="All users, by username",
-        responses={200: UserShape(many=True), **refusals(400)},
-    )
-    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        with bounded_reading():
-            return self.list(request, *args, **kwargs)
+    shape = UserQuery
 
 
 def _check(username: str) -> None:

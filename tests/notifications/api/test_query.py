@@ -24,14 +24,17 @@ WRONG: list[tuple[str, str]] = [
     ("status=SENT", "status"),
     ("status=sent,dead", "status"),
     ("status=%00", "status"),
+    ("status=null", "status"),
     ("type=FAX", "type"),
     ("type=email", "type"),
+    ("type=EMAIL%0A", "type"),
     ("since=yesterday", "since"),
     ("since=2026-01-01", "since"),
     ("since=2026-01-01T00:00:00", "since"),
     ("since=2026-01-01T00:00:00+01:00", "since"),  # a plus that was not written %2B
     ("since=2026-02-30T00:00:00Z", "since"),
     ("since=1767225600", "since"),
+    ("since=null", "since"),
     ("since=%00", "since"),
     ("until=", "until"),
     ("until=99999-01-01T00:00:00Z", "until"),
@@ -45,6 +48,8 @@ WRONG: list[tuple[str, str]] = [
     ("page_size=501", "page_size"),
     ("page_size=-1", "page_size"),
     ("page_size=1e2", "page_size"),
+    ("page_size=5.0", "page_size"),
+    ("page_size=true", "page_size"),
     ("page_size=%D9%A1", "page_size"),  # a digit, but an Arabic one
     (f"page_size={'9' * 5000}", "page_size"),
     ("page=2", "page"),
@@ -60,6 +65,25 @@ def test_refused_and_named(api: Api, query: str, name: str) -> None:
     answer = api.get(f"/notifications?{query}")
     assert (answer.status_code, list(said(answer))) == (400, [name])
     assert said(answer)[name][0]
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        ("page=2", "Unknown parameter."),
+        ("user=", "Must not be empty."),
+        ("user=a&user=b", "Must be given once."),
+        ("user=%FF", "Must be UTF-8 without NUL."),
+        (f"user={'x' * 151}", "Must have at most 150 characters."),
+        (f"receiver={'x' * 1025}", "Must have at most 1,024 characters."),
+        ("receiver=+49", "Must not begin with a space; a + is written %2B."),
+        ("type=FAX", "Must be one of EMAIL, SLACK, SMS."),
+        ("page_size=501", "Must be a whole number from 1 to 500."),
+        ("cursor=x", "Must be a cursor from the next or previous of an answer."),
+    ],
+)
+def test_the_reason_is_a_sentence(api: Api, query: str, why: str) -> None:
+    assert said(api.get(f"/notifications?{query}")) == {query.partition("=")[0]: [why]}
 
 
 @pytest.mark.parametrize("query", ["since=0001-01-01T00:00:00%2B14:00", "until=9999-12-31T23:59:59-14:00"])

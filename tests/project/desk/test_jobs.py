@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from notifications.models import Job, StaffAction
-from tests.project.desk.desk import staff
+from tests.desk import staff
 
 LIST = reverse("admin:notifications_job_changelist")
 
