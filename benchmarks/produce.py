@@ -11,7 +11,8 @@ from confluent_kafka import KafkaError, Message, Producer
 from benchmarks.traffic import receiver_of, text_of
 from notifications.brokers.base import outbound
 from notifications.brokers.kafka_client import PRODUCER, connection_settings
-from notifications.messages.message import Draft, new_message
+from notifications.messages.draft import Draft
+from notifications.messages.message import new_message
 
 
 def main() -> None:

@@ -6,7 +6,8 @@ import argparse
 
 from benchmarks.traffic import kinds, receiver_of, text_of
 from notifications.brokers.base import Outbound, open_broker, outbound
-from notifications.messages.message import Draft, Message, new_message
+from notifications.messages.draft import Draft
+from notifications.messages.message import Message, new_message
 
 CHUNK = 2000
 HOT = 999_999  # the number of the receiver that gets more than its share

@@ -14,7 +14,8 @@ from notifications.ledger import due, rows, verdicts
 from notifications.ledger.hooks import NO_HOOKS
 from notifications.ledger.rows import Claimed, Incoming
 from notifications.ledger.settle import Settlement, settle
-from notifications.messages.message import Draft, new_message
+from notifications.messages.draft import Draft
+from notifications.messages.message import new_message
 from notifications.messages.words import Reason
 
 T = TypeVar("T")

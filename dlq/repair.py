@@ -12,8 +12,10 @@ from django.db.models.functions import Now
 from dlq.models import DeadLetter
 from dlq.verbs import STOPPED, Skipped, State, target, targets_of, why_skipped, write_events
 from notifications.intake.accept import OURS, accept
+from notifications.messages.draft import Draft, read_request
+from notifications.messages.explain import Invalid
 from notifications.messages.ids import receiver_hash
-from notifications.messages.message import MAX_RECORD_BYTES, Draft, Invalid, Message, read_request
+from notifications.messages.message import MAX_RECORD_BYTES, Message
 from notifications.messages.words import Priority
 from notifications.models import Notification
 from project.desk.audit import expect, one_at_a_time, record

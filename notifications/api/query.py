@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, UnsetType
 
 from notifications.channels import channel_class, channel_names
+from notifications.messages.fields import LENGTHS, Moment
 from notifications.messages.ids import receiver_hash
-from notifications.messages.message import LENGTHS, Moment
 from notifications.messages.words import Status
 from notifications.models import NotificationQuerySet
 from project.web.query import PageQuery, cursor, parameter

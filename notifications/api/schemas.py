@@ -11,7 +11,8 @@ from rest_framework import serializers
 
 from notifications.channels import channel_choices
 from notifications.channels.outcomes import Cause, Outcome
-from notifications.messages.message import LENGTHS, MAX_BATCH
+from notifications.messages.draft import MAX_BATCH
+from notifications.messages.fields import LENGTHS
 from notifications.messages.words import PRIORITIES, Reason, Status
 from notifications.models import Attempt, Notification
 from users.access.authentication import caller_of, knows_users

@@ -17,7 +17,8 @@ from rest_framework.views import APIView
 
 from notifications.api import openapi
 from notifications.intake.accept import Conflict, Refused, Rights, TooLarge, accept
-from notifications.messages.message import Draft, Invalid, read_batch, read_request
+from notifications.messages.draft import Draft, read_batch, read_request
+from notifications.messages.explain import Invalid
 from project.web.body import MAX_BATCH_BODY, MAX_BODY, read_body
 from project.web.errors import json_response, refusal
 from users.access.authentication import identify, knows_users, require, require_channels

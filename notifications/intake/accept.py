@@ -16,8 +16,10 @@ from msgspec import UNSET
 
 from notifications.brokers.base import Outbound, open_broker, outbound
 from notifications.ledger import rows
-from notifications.messages.explain import Errors
-from notifications.messages.message import MAX_RECORD_BYTES, Draft, Unavailable, content_problems, new_message
+from notifications.messages.draft import Draft
+from notifications.messages.explain import Errors, Unavailable
+from notifications.messages.message import MAX_RECORD_BYTES, new_message
+from notifications.messages.rules import content_problems
 from notifications.messages.tracing import trace, trace_id_of
 from notifications.messages.words import Status
 from notifications.models import IdempotencyKey, Notification

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from notifications.messages.message import LAST_YEAR
+from notifications.messages.rules import LAST_YEAR
 from project.desk.unfold import TextInput
 
 

@@ -14,7 +14,7 @@ from django.views import csrf, defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 
-from notifications.messages.message import Invalid, Unavailable
+from notifications.messages.explain import Invalid, Unavailable
 from project.database import refusals
 from users.access.authentication import CHALLENGE
 

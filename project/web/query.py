@@ -11,8 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from rest_framework.request import Request
 
-from notifications.messages.explain import Errors
-from notifications.messages.message import Invalid
+from notifications.messages.explain import Errors, Invalid
 
 MAX_VALUE = 1_024
 NUMBER = re.compile(r"[0-9]{1,9}")

@@ -10,8 +10,9 @@ from dlq.models import DeadLetter, DeadLetterEvent
 from dlq.repair import NotRepaired, client_of, raw_text, repair, repair_unreadable
 from dlq.verbs import replay
 from notifications.intake.accept import OURS, Conflict, accept
+from notifications.messages.draft import Draft, read_request
+from notifications.messages.explain import Invalid
 from notifications.messages.ids import receiver_hash
-from notifications.messages.message import Draft, Invalid, read_request
 from notifications.messages.words import Status
 from notifications.models import Notification, StaffAction
 from tests.desk import letter, row_of, unreadable

@@ -26,8 +26,11 @@ from notifications.channels.sms import rules as sms
 from notifications.channels.transport import hosts
 from notifications.channels.transport.smtp import replies as smtp_replies
 from notifications.messages import tracing
+from notifications.messages.draft import read_batch, read_request
+from notifications.messages.explain import Invalid
 from notifications.messages.ids import receiver_hash
-from notifications.messages.message import LINE_BREAK, Invalid, Unreadable, from_record, read_batch, read_request
+from notifications.messages.message import Unreadable, from_record
+from notifications.messages.rules import LINE_BREAK
 from project.desk.search import notification_matches
 from project.web import paging
 from users.people.directory import read_entry, username_problem

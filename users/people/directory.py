@@ -17,7 +17,8 @@ from django.db.models import QuerySet
 from django.http import Http404
 
 from notifications.channels import channel_class, channel_names
-from notifications.messages.message import LENGTHS, Invalid
+from notifications.messages.explain import Invalid
+from notifications.messages.fields import LENGTHS
 from project.desk.audit import record
 from users.models import Device, User
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from notifications.channels import channel_choices
-from notifications.messages.message import LENGTHS
+from notifications.messages.fields import LENGTHS
 from users.models import Device, User
 from users.people.directory import MAX_DEVICES, MAX_NAME
 

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from notifications.messages.message import Invalid
+from notifications.messages.explain import Invalid
 from project.web.body import read_body
 from project.web.openapi import BODY, refusals
 from project.web.paging import ByUsername, PagedList

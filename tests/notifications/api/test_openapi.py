@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from notifications.api.query import FILTERS
-from notifications.messages.message import BatchDraft, Draft
+from notifications.messages.draft import BatchDraft, Draft
 from project.wsgi import application
 from tests.caller import Api, issue, said
 

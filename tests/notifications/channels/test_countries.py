@@ -7,7 +7,9 @@ from pytest_django import Settings
 
 from notifications.channels import channel_class
 from notifications.channels.sms.countries import problem
-from notifications.messages.message import Invalid, from_record, new_message, read_batch, read_request
+from notifications.messages.draft import read_batch, read_request
+from notifications.messages.explain import Invalid
+from notifications.messages.message import from_record, new_message
 
 US, CANADA, JAMAICA, GERMANY, BRITAIN = (
     "+14155550100",

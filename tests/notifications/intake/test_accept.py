@@ -19,7 +19,9 @@ from notifications.brokers.base import AWAY, DURABLE, Fate, Outbound
 from notifications.intake import accept as intake
 from notifications.intake.accept import Conflict, Refused, TooLarge, accept
 from notifications.ledger.rows import insert
-from notifications.messages.message import Draft, Unavailable, from_record
+from notifications.messages.draft import Draft
+from notifications.messages.explain import Unavailable
+from notifications.messages.message import from_record
 from notifications.messages.words import Status
 from notifications.models import IdempotencyKey, Notification
 from tests.notifications.rows import ago, in_threads, read

@@ -12,21 +12,12 @@ import pytest
 from django.conf import settings
 
 from notifications.channels import channel_class
+from notifications.messages.draft import MAX_BATCH, Draft, read_batch, read_request
+from notifications.messages.explain import Invalid
+from notifications.messages.fields import LENGTHS, Content
 from notifications.messages.ids import receiver_hash
-from notifications.messages.message import (
-    LENGTHS,
-    MAX_BATCH,
-    Draft,
-    Invalid,
-    Message,
-    Unreadable,
-    content_problems,
-    from_record,
-    id_in,
-    new_message,
-    read_batch,
-    read_request,
-)
+from notifications.messages.message import Message, Unreadable, from_record, id_in, new_message
+from notifications.messages.rules import content_problems
 from notifications.messages.topics import all_topics, topic_of
 
 GOOD: dict[str, Any] = {"type": "EMAIL", "receiver": "ann@example.com", "message": "Hello"}
@@ -286,6 +277,40 @@ def test_the_body_hash_is_that_of_what_is_said() -> None:
     others = [{"message": "Hallo"}, {"subject": "s"}, {"priority": "bulk"}, {"reference": "r"}, {"html": "h"}]
     others += [{"category": "c"}, {"expires_at": "2030-01-01T00:00:00Z"}, {"receiver": "bob@example.com"}]
     assert len(hashes | {single(**other).body_hash() for other in others}) == 1 + len(others)
+
+
+@pytest.mark.parametrize(
+    ("said", "as_1_0"),
+    [
+        (
+            GOOD | {"expires_at": "2030-01-31T12:00:00+02:00"},
+            "584bfec335b5803a71d28755d970090eac9076e9447362605b18a3b7d3c54aac",
+        ),
+        (
+            {"user": "7", "message": "Hello", "subject": "S", "html": "<b>", "category": "c", "priority": "bulk"}
+            | {"reference": "r", "idempotency_key": "k"},
+            "d69530ef1aee844a983da2ee21a7b5c07688afafc4c8b0f7c6585d301f0310e0",
+        ),
+    ],
+)
+def test_a_request_has_the_body_hash_that_it_had_in_1_0(said: dict[str, Any], as_1_0: str) -> None:
+    """Else nobody could repeat after an upgrade what was accepted before it."""
+    (draft,) = read_batch(json.dumps({"notifications": [said]}).encode())
+    assert draft.body_hash() == as_1_0
+
+
+def test_what_a_caller_says_travels() -> None:
+    said = dict.fromkeys(("subject", "html", "category", "reference"), "x")
+    draft = single(**said, priority="bulk", expires_at="2030-01-31T12:00:00Z")
+    message = new_message(draft, client="shop", channel="EMAIL", receiver="ann@example.com")
+    assert {name for name in Content.__struct_fields__ if getattr(message, name) != getattr(draft, name)} == set()
+
+
+def test_lengths_and_rules_are_told_at_once() -> None:
+    with pytest.raises(Invalid) as refused:
+        single(subject="x" * 256, receiver="nobody", category="\x00" + "x" * 100)
+    assert set(refused.value.errors) == {"subject", "receiver", "category"}
+    assert refused.value.errors["category"] == ["Must have at most 100 characters.", "Must not contain NUL."]
 
 
 def test_equal_receivers_have_one_topic_key_that_tells_nothing() -> None:

@@ -10,17 +10,10 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notifications.messages.draft import Draft, read_batch, read_request
+from notifications.messages.explain import Invalid
 from notifications.messages.ids import first_id_at, time_of
-from notifications.messages.message import (
-    Draft,
-    Invalid,
-    Message,
-    Unreadable,
-    from_record,
-    new_message,
-    read_batch,
-    read_request,
-)
+from notifications.messages.message import Message, Unreadable, from_record, new_message
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

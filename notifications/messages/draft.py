@@ -1,0 +1,108 @@
+"""Requests as they come in: bytes are parsed here, with strict types and nothing trimmed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from operator import attrgetter
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from notifications.messages.explain import Errors, Invalid, explain, explain_batch
+from notifications.messages.fields import Addressed, IdempotencyKey
+from notifications.messages.rules import by_field, draft_problems
+
+MAX_BATCH = 5_000
+
+# What the hash of a body covers, whatever was said: the fields of 1.0 in the order in which it encoded them.
+_HASHED = (
+    *("message", "type", "receiver", "user", "subject", "html"),
+    *("category", "priority", "expires_at", "reference"),
+)
+_hashed = attrgetter(*_HASHED)
+
+
+class Draft(Addressed, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A notification to send: to a `receiver` on a channel (`type`), or to a `user`, on one of their devices."""
+
+    def body_hash(self) -> str:
+        """Returns a hash that is equal for requests that say the same, however their JSON is spaced or ordered.
+
+        Idempotency keys keep it. So a field that is newer than 1.0 counts only where it was given: else no request
+        that was accepted before could be repeated after an upgrade.
+        """
+        said = dict(zip(_HASHED, _hashed(self), strict=True))
+        for name in ("type", "receiver", "user"):
+            if said[name] is UNSET:
+                del said[name]
+        for name, default in _NEWER:
+            if (value := getattr(self, name)) != default:
+                said[name] = value
+        return sha256(_encode(said)).hexdigest()
+
+    @property
+    def key(self) -> str | None:
+        return None
+
+
+class BatchDraft(Draft, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A notification of a batch, which may carry its own idempotency key."""
+
+    idempotency_key: IdempotencyKey | UnsetType = UNSET
+
+    @property
+    def key(self) -> str | None:
+        return None if self.idempotency_key is UNSET else self.idempotency_key
+
+
+class _Batch(msgspec.Struct, forbid_unknown_fields=True):
+    notifications: list[msgspec.Raw]
+
+
+_NEWER = [(field.name, field.default) for field in msgspec.structs.fields(Draft) if field.name not in _HASHED]
+_encode = msgspec.json.Encoder().encode
+_decode_draft = msgspec.json.Decoder(Draft).decode
+_decode_item = msgspec.json.Decoder(BatchDraft).decode
+_decode_batch = msgspec.json.Decoder(_Batch).decode
+
+D = TypeVar("D", bound=Draft)
+
+
+def read_request(body: bytes) -> Draft:
+    """Returns the draft in the body of POST /notification. Raises Invalid."""
+    draft, errors = _read_draft(body, _decode_draft, Draft)
+    if draft is None or errors:
+        raise Invalid(errors)
+    return draft
+
+
+def read_batch(body: bytes) -> list[BatchDraft]:
+    """Returns the drafts in the body of POST /notifications. Raises Invalid, by the position of the item."""
+    try:
+        items = _decode_batch(body).notifications
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Invalid(explain_batch(body, error)) from None
+    if not 1 <= len(items) <= MAX_BATCH:
+        raise Invalid({"notifications": [f"Must hold 1 to {MAX_BATCH:,} items; it holds {len(items):,}."]})
+    drafts, errors = [], {}
+    for position, item in enumerate(items):
+        draft, found = _read_draft(item, _decode_item, BatchDraft)
+        if draft is None or found:
+            errors[str(position)] = found
+        else:
+            drafts.append(draft)
+    if errors:
+        raise Invalid({"notifications": errors})
+    return drafts
+
+
+def _read_draft(body: Any, decode: Callable[[Any], D], kind: type[D]) -> tuple[D | None, Errors]:
+    """Returns the draft where its types are right, and what is wrong with it, by field."""
+    try:
+        draft = decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        refused, errors = explain(body, error, kind)
+        return None, by_field(draft_problems(refused), errors) if refused else errors
+    return draft, by_field(draft_problems(draft))

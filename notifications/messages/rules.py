@@ -1,0 +1,111 @@
+"""What the types cannot say of a notification: characters, addresses, what a channel takes.
+
+The same rules hold for a single request, an item of a batch and a Kafka record, in the same words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from django.conf import settings
+from msgspec import UNSET
+
+from notifications.channels import channel_class, channel_names
+from notifications.channels.base import Channel
+from notifications.messages.explain import Errors
+from notifications.messages.fields import LENGTHS, Addressed, Carried, Content, texts_of
+
+LAST_YEAR = 9000  # of an expiry: near 9999 a change of zone overflows
+LINE_BREAK = re.compile(r"[\r\n]")
+
+Problem = tuple[str, str]  # a field, and what is wrong with it as a sentence
+
+
+def draft_problems(draft: Addressed) -> Iterator[Problem]:
+    """Yields what is wrong with a request whose types are right."""
+    if draft.expires_at and draft.expires_at.year >= LAST_YEAR:  # as UTC it may be a day later
+        yield "expires_at", f"Must be before the year {LAST_YEAR}."
+    yield from _address_problems(draft)
+    channel = None if draft.type is UNSET else draft.type
+    yield from _content_problems(draft, channel, None if draft.receiver is UNSET else draft.receiver)
+    if channel in settings.CHANNELS:
+        takes = channel_class(channel)
+        if draft.subject and not takes.takes_subject:
+            yield "subject", f"{channel} takes no subject."
+        if draft.html and not takes.takes_html:
+            yield "html", f"{channel} takes no html."
+
+
+def record_problems(message: Carried) -> Iterator[Problem]:
+    """Yields what is wrong with a record whose types are right."""
+    yield from _content_problems(message, message.channel, message.receiver)
+    for name, moment in (("accepted_at", message.accepted_at), ("expires_at", message.expires_at)):
+        if moment and not 2000 <= moment.year <= LAST_YEAR:
+            yield name, "Is out of range."
+
+
+def content_problems(draft: Addressed, channel: str, receiver: str) -> Errors:
+    """Returns what is wrong with a draft once its channel and receiver are known, for it was addressed by user."""
+    return by_field(_content_problems(draft, channel, receiver))
+
+
+def by_field(problems: Iterable[Problem], errors: Errors | None = None) -> Errors:
+    """Returns the problems by their field, behind those in `errors`."""
+    found: Errors = errors or {}
+    for field, why in problems:
+        found.setdefault(field, []).append(why)
+    return found
+
+
+def _address_problems(draft: Addressed) -> Iterator[Problem]:
+    if draft.user is not UNSET:
+        if draft.receiver is not UNSET:
+            yield "receiver", "Must not be given together with user."
+    elif draft.receiver is UNSET:
+        yield "receiver", "This field is required, or user instead of it."
+    elif draft.type is UNSET:
+        yield "type", "This field is required."
+
+
+def _content_problems(said: Content, channel: str | None, receiver: str | None) -> Iterator[Problem]:
+    yield from _text_problems(said)
+    if said.subject and LINE_BREAK.search(said.subject):
+        yield "subject", "Must not contain a line break."
+    if not said.message or said.message.isspace():
+        yield "message", "Must not be empty."
+    if not said.category:
+        yield "category", "Must not be empty."
+    if channel is None:
+        return
+    if channel not in settings.CHANNELS:
+        yield "type", f"Must be one of {', '.join(channel_names())}."
+        return
+    rules = channel_class(channel)
+    for field, text in (("message", said.message), ("html", said.html)):
+        if rules.too_long(text):
+            yield field, f"Must have at most {rules.max_message} for {channel}."
+    if receiver is not None:
+        yield from _receiver_problems(said, rules, receiver)
+
+
+def _text_problems(said: Content) -> Iterator[Problem]:
+    names, read = texts_of(said.__class__)
+    texts = read(said)
+    # One look at all of them is nearly always enough; this runs for every request and every record.
+    if "\x00" in "".join(filter(None, texts)):
+        for name, text in zip(names, texts, strict=True):
+            if text and "\x00" in text:
+                yield name, "Must not contain NUL."
+
+
+def _receiver_problems(said: Content, rules: type[Channel], receiver: str) -> Iterator[Problem]:
+    """By length first: what a rule costs may grow with it."""
+    if len(receiver) > LENGTHS["receiver"]:
+        # The type complained of one that was given. This one is a device's.
+        if isinstance(said, Addressed) and said.receiver is UNSET:
+            yield "receiver", f"Must have at most {LENGTHS['receiver']:,} characters."
+    elif problem := rules.receiver_problem(receiver):
+        yield "receiver", problem
+    elif isinstance(said, Addressed) and (problem := rules.intake_problem(receiver)):
+        yield "receiver", problem  # a record was accepted, perhaps under other settings
