@@ -1,7 +1,7 @@
 """The raw loop: threads that make the same provider calls and do nothing else.
 
-`python -m benchmarks.with_django loop SMS 8000 --threads 64 --client channel` calls the channel's own `send`;
-`--client urllib3` posts the same requests through urllib3's pool, as one would write it by hand.
+`python -m benchmarks.with_django loop SMS 8000 --threads 64 --client channel` calls the `send` of the channel's
+provider; `--client urllib3` posts the same requests through urllib3's pool, as one would write it by hand.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import urllib3
 from django.conf import settings
 
 from benchmarks.traffic import receiver_of, text_of
-from notifications.channels import open_channel
+from notifications.channels import configured_providers
 
 
 class Item(msgspec.Struct):
@@ -43,7 +43,8 @@ def main() -> None:
         Item(UUID(int=number), receiver_of(given.channel, number, given.url), "", text_of(number))
         for number in range(given.count)
     )
-    run(items, open_channel(given.channel).send if given.client == "channel" else by_urllib3(given), given.threads)
+    send = configured_providers(given.channel)[0].send if given.client == "channel" else by_urllib3(given)
+    run(items, send, given.threads)
 
 
 def run(items: deque[Item], send: Callable[[Item], object], threads: int) -> None:

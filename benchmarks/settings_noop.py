@@ -5,4 +5,9 @@ from __future__ import annotations
 from benchmarks.noop import LOG
 from project.settings import *
 
-CHANNELS = {"EMAIL": "benchmarks.noop.Timed" if LOG else "benchmarks.noop.Noop"}
+CHANNELS = {
+    "EMAIL": {
+        "rules": "notifications.channels.email.rules.Email",
+        "route": ["benchmarks.noop.Timed" if LOG else "benchmarks.noop.Noop"],
+    }
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from project import environment as env
 from project import production
@@ -52,11 +53,21 @@ if KAFKA_SECURITY_PROTOCOL.startswith("SASL") and not (KAFKA_USERNAME and KAFKA_
     env.refuse("KAFKA_USERNAME", f"and KAFKA_PASSWORD must be set for {KAFKA_SECURITY_PROTOCOL}.")
 TOPIC_PREFIX = env.topic_prefix("TOPIC_PREFIX", "notifications.")
 
-# Channels: one line for each; docs/channels.md says how to add one.
-CHANNELS = {
-    "EMAIL": "notifications.channels.email.rules.Email",
-    "SLACK": "notifications.channels.slack.rules.Slack",
-    "SMS": "notifications.channels.sms.rules.Sms",
+# Channels: the rules of each, and its providers in the order in which they are asked. One without its settings is
+# left out; docs/channels.md says how to add a channel or a provider.
+CHANNELS: dict[str, dict[str, Any]] = {
+    "EMAIL": {
+        "rules": "notifications.channels.email.rules.Email",
+        "route": ["notifications.channels.email.smtp.OverSmtp", "notifications.channels.email.backend.OverBackend"],
+    },
+    "SLACK": {
+        "rules": "notifications.channels.slack.rules.Slack",
+        "route": ["notifications.channels.slack.web_api.SlackApi"],
+    },
+    "SMS": {
+        "rules": "notifications.channels.sms.rules.Sms",
+        "route": ["notifications.channels.sms.twilio.Twilio"],
+    },
 }
 SANDBOX_ALLOWED = EMBEDDED
 globals().update(env.email_url("EMAIL_URL"))

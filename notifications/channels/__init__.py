@@ -1,31 +1,14 @@
-"""Where the registered channels are found."""
+"""The registered channels and their providers, by the dotted paths in `settings.CHANNELS`."""
 
 from __future__ import annotations
 
 from functools import cache
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from notifications.channels.base import Channel
-
-SANDBOX = "notifications.channels.sandbox.Sandbox"
-
-
-@cache
-def channel_class(name: str) -> type[Channel]:
-    """The registered channel class of that name; KeyError where there is none."""
-    found: type[Channel] = import_string(settings.CHANNELS[name])
-    return found
-
-
-def masked(channel: str, receiver: str) -> str:
-    """A receiver as lists may show it; a channel that is no longer registered shows nothing of it."""
-    try:
-        return channel_class(channel).mask(receiver)
-    except KeyError:
-        return "…"
+from notifications.channels.base import Channel, NotConfigured, Provider
+from notifications.channels.sandbox import Sandbox, Store
 
 
 def channel_names() -> list[str]:
@@ -33,16 +16,54 @@ def channel_names() -> list[str]:
 
 
 def channel_choices() -> list[tuple[str, str]]:
-    """Django's choices, as a callable so that a new channel needs no migration."""
+    """Returns Django's choices. A callable, so that a new channel needs no migration."""
     return [(name, name) for name in settings.CHANNELS]
 
 
-def open_channel(name: str) -> Channel:
-    """The channel ready to send, or the sandbox where it has no credentials and the sandbox is allowed."""
+def channel_class(name: str) -> type[Channel]:
+    """Returns the rules of the channel of that name. Raises KeyError where there is none."""
+    return _rules(settings.CHANNELS[name]["rules"])
+
+
+@cache
+def _rules(path: str) -> type[Channel]:
+    found: type[Channel] = import_string(path)
+    return found
+
+
+def masked(channel: str, receiver: str) -> str:
+    """Returns a receiver as lists may show it, and nothing of it where its channel is no longer registered."""
     try:
-        return channel_class(name).from_settings()
-    except ImproperlyConfigured:
+        return channel_class(channel).mask(receiver)
+    except KeyError:
+        return "…"
+
+
+def configured_providers(channel: str) -> list[Provider]:
+    """Returns the providers of a channel that have their settings, in the order in which they are asked.
+
+    Raises NotConfigured where none has, and ImproperlyConfigured where the settings of one are wrong.
+    """
+    providers: list[Provider] = []
+    missing: list[str] = []
+    for path in settings.CHANNELS[channel]["route"]:
+        try:
+            providers.append(import_string(path).from_settings())
+        except NotConfigured as error:
+            missing.append(str(error))
+    if not providers:
+        raise NotConfigured(" ".join(dict.fromkeys(missing)) or f"The {channel} channel has no provider.")
+    return providers
+
+
+def open_providers(channel: str, store: Store) -> list[Provider]:
+    """Returns the channel's configured providers, or the sandbox where there are none and it is allowed.
+
+    `store` keeps what the sandbox would have sent. Raises ImproperlyConfigured.
+    """
+    try:
+        return configured_providers(channel)
+    except NotConfigured:
         if not settings.SANDBOX_ALLOWED:
             raise
-        sandbox: Channel = import_string(SANDBOX).of(name)
-        return sandbox
+        return [Sandbox(channel, store)]

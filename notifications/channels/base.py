@@ -1,8 +1,8 @@
-"""What a channel is, and what it reads of a notification.
+"""What a channel and a provider are.
 
-A channel is one file of this package and one line in `settings.CHANNELS`. It knows what a receiver looks
-like, how to hand a notification to its provider, and what each of the provider's answers means; nobody else
-classifies answers.
+A channel has the rules for receivers and texts. A provider sends a channel's notifications and says what each of
+its answers means. A channel's route is the list of its providers in `settings.CHANNELS`, in the order in which they
+are asked.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from abc import ABC, abstractmethod
 from typing import ClassVar, Protocol, Self
 from uuid import UUID
 
+from django.core.exceptions import ImproperlyConfigured
+
 
 class Outgoing(Protocol):
-    """What a channel reads of a claimed notification."""
+    """What a provider reads of a claimed notification."""
 
     @property
     def id(self) -> UUID: ...
@@ -28,28 +30,21 @@ class Outgoing(Protocol):
 
 
 class Channel(ABC):
-    """Rules for receivers (class methods, no I/O, no credentials) and the sending (an instance)."""
+    """Rules for receivers and texts. They are class methods without input, output or credentials."""
 
     name: ClassVar[str]
-    max_message: ClassVar[str]  # what the 400 says, such as "1,600 characters"
+    max_message: ClassVar[str]  # as the 400 names it, such as "1,600 characters"
     takes_subject: ClassVar[bool] = False
     takes_html: ClassVar[bool] = False
-
-    provider: str  # names who delivers, such as "smtp" or "twilio": the breaker and the ledger keep it
-
-    @classmethod
-    @abstractmethod
-    def from_settings(cls) -> Self:
-        """A channel ready to send. ImproperlyConfigured, with a sentence that names the missing variable."""
 
     @classmethod
     @abstractmethod
     def receiver_problem(cls, receiver: str) -> str | None:
-        """Why this cannot be a receiver of the channel, as a sentence for the 400, or None."""
+        """Returns why this cannot be a receiver of the channel, as a sentence for the 400, or None."""
 
     @classmethod
     def intake_problem(cls, _receiver: str) -> str | None:
-        """Why this site takes nothing for a valid receiver, as a sentence for the 400, or None.
+        """Returns why this site takes nothing for a valid receiver, as a sentence for the 400, or None.
 
         Asked at the intake alone: what was accepted under other settings is still sent.
         """
@@ -58,21 +53,44 @@ class Channel(ABC):
     @classmethod
     @abstractmethod
     def canonical(cls, receiver: str) -> str:
-        """The one spelling of a valid receiver by which equal receivers are known (E.164, lower-cased domain)."""
+        """Returns the one spelling of a valid receiver by which equal ones are known (E.164, lower-cased domain)."""
 
     @classmethod
     @abstractmethod
     def too_long(cls, text: str) -> bool:
-        """Whether a message (or html) is over the channel's limit."""
+        """Returns whether a message (or html) is over the channel's limit."""
 
     @classmethod
     @abstractmethod
     def mask(cls, receiver: str) -> str:
-        """The receiver as lists may show it."""
+        """Returns the receiver as lists may show it."""
+
+
+class NotConfigured(ImproperlyConfigured):
+    """A provider has no credentials here, so it is left out of its channel's route."""
+
+
+class Provider(ABC):
+    """Sends a channel's notifications. One object is used by many threads."""
+
+    name: str  # such as "smtp" or "twilio": breaker, ledger and metrics keep it
+
+    @classmethod
+    def from_settings(cls) -> Self:
+        """Returns a provider that is ready to send. A provider that `settings.CHANNELS` names must have this.
+
+        Raises NotConfigured where its settings are not there, with a sentence that names them, and
+        ImproperlyConfigured where they are wrong.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def send(self, notification: Outgoing) -> str:
-        """Hand over; the provider's message id ("" where it gives none). Raises SendError; called by many threads."""
+        """Hands the notification over. Returns the provider's id of it, or "" where there is none.
 
+        Raises SendError for every answer that is not a success: nobody else judges answers.
+        """
+
+    @abstractmethod
     def close(self) -> None:
-        """Close the calling thread's connections."""
+        """Closes the calling thread's connections. The thread may send again afterwards."""

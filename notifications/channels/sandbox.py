@@ -6,17 +6,10 @@ It is the default of the embedded mode; docs/channels.md lists its magic receive
 from __future__ import annotations
 
 import re
-from threading import Lock
-from typing import Self
+from typing import Protocol
 
-from django.apps import apps
-from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
-
-from notifications.channels import channel_class
-from notifications.channels.base import Channel, Outgoing
+from notifications.channels.base import Outgoing, Provider
 from notifications.channels.outcomes import About, Cause, SendError
-from project.database.dialects import turn_to_write
 
 WORDS = "transient|permanent|optedout|throttled|uncertain|credentials"
 # The end of a Slack webhook's path, a Slack id after its first letter, or a local part at sandbox.test.
@@ -31,47 +24,37 @@ NUMBERS = {
 }
 RETRY_AFTER = 5.0
 
-# So that of all sending threads one alone competes with the settler for its turn.
-_one_at_a_time = Lock()
 
+class Store(Protocol):
+    """Where the sandbox keeps what it was handed."""
 
-class Sandbox(Channel):
-    """The sending half of a channel whose rules are those of the registered one: `Sandbox.of("EMAIL")`."""
-
-    provider = "sandbox"
-
-    @staticmethod
-    def of(name: str) -> Channel:
-        """The sandbox of the channel called `name`; KeyError where there is none."""
-        rules = channel_class(name)
-        kind: type[Channel] = type(f"Sandbox{rules.__name__}", (Sandbox, rules), {"__init__": object.__init__})
-        return kind()
-
-    @classmethod
-    def from_settings(cls) -> Self:
-        raise ImproperlyConfigured("The sandbox is opened by Sandbox.of(name).")
-
-    def send(self, notification: Outgoing) -> str:
-        failure = magic(notification.receiver)
-        if failure:
-            raise failure
-        with _one_at_a_time, turn_to_write():
-            row = apps.get_model("notifications", "SandboxMessage").objects.create(
-                notification_id=notification.id,
-                channel=self.name,
-                receiver=notification.receiver,
-                subject=notification.subject,
-                message=notification.message,
-                html=notification.html,
-            )
-        return f"sandbox-{row.pk}"
+    def keep(self, channel: str, notification: Outgoing) -> str:
+        """Keeps one notification. Returns its id there."""
 
     def close(self) -> None:
-        connections.close_all()
+        """Closes the calling thread's connection."""
+
+
+class Sandbox(Provider):
+    """The provider of any channel that has no other one."""
+
+    name = "sandbox"
+
+    def __init__(self, channel: str, store: Store) -> None:
+        self._channel = channel
+        self._store = store
+
+    def send(self, notification: Outgoing) -> str:
+        if failure := magic(notification.receiver):
+            raise failure
+        return f"sandbox-{self._store.keep(self._channel, notification)}"
+
+    def close(self) -> None:
+        self._store.close()
 
 
 def magic(receiver: str) -> SendError | None:
-    """How this receiver asks the sandbox to fail, or None."""
+    """Returns the failure that this receiver stands for, or None."""
     word = NUMBERS.get(receiver)
     if word is None and (found := WORD.fullmatch(receiver)):
         word = found[1].lower()
@@ -83,8 +66,8 @@ def magic(receiver: str) -> SendError | None:
         case "optedout":
             return SendError(Cause.OPTED_OUT, "The sandbox was asked for a refusal.", permanent=True)
         case "throttled":
-            said = "The sandbox was asked to throttle."
-            return SendError(Cause.THROTTLED, said, about=About.RECEIVER, retry_after=RETRY_AFTER)
+            detail = "The sandbox was asked to throttle."
+            return SendError(Cause.THROTTLED, detail, about=About.RECEIVER, retry_after=RETRY_AFTER)
         case "credentials":
             return SendError(Cause.CREDENTIALS, "The sandbox was asked to refuse the credentials.")
         case "uncertain":

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from notifications.channels.base import Channel
+from notifications.channels.base import Provider
 from notifications.channels.outcomes import Cause
 from notifications.sending.breaker import Breaker
 
@@ -17,13 +17,13 @@ OnBreaker = Callable[[str, str, bool, Cause | None], None]  # channel, provider,
 class Choice(NamedTuple):
     """One send that a provider's breaker admitted. Either `record` or `withdraw` ends it, once."""
 
-    provider: Channel
+    provider: Provider
     breaker: Breaker
     ticket: int
 
     @property
     def name(self) -> str:
-        return self.provider.provider
+        return self.provider.name
 
     def record(self, receiver: str, cause: Cause | None, rest: float | None) -> None:
         """Tells the breaker how the send ended; the meaning of `cause` and `rest` is `Breaker.record`'s."""
@@ -43,15 +43,13 @@ class Route:
     def __init__(
         self,
         channel: str,
-        providers: Sequence[Channel],
+        providers: Sequence[Provider],
         on_breaker: OnBreaker,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`on_breaker` is called at each opening and closing of a provider's breaker."""
         self.channel = channel
-        self._ways = [
-            (provider, Breaker(clock, partial(on_breaker, channel, provider.provider))) for provider in providers
-        ]
+        self._ways = [(provider, Breaker(clock, partial(on_breaker, channel, provider.name))) for provider in providers]
 
     def choose(self) -> Choice | None:
         """Returns the first provider that admits a send now, or None where none does."""

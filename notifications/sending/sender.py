@@ -13,7 +13,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.utils import timezone
 
 from notifications.brokers.base import Broker
-from notifications.channels.base import Channel
+from notifications.channels.base import Provider
 from notifications.channels.outcomes import Cause, SendError
 from notifications.ledger import verdicts
 from notifications.ledger.hooks import Hooks
@@ -42,7 +42,7 @@ class Sender:
 
     def __init__(
         self,
-        channels: Sequence[Channel],
+        providers: Mapping[str, Sequence[Provider]],
         *,
         broker: Broker,
         hooks: Hooks,
@@ -51,8 +51,9 @@ class Sender:
         drain: float | None = None,
         kinds: Mapping[str, Kind] | None = None,
     ) -> None:
+        """`providers` are those of each channel that is to be sent, in the order in which they are asked."""
         self._drain = drain if drain is not None else settings.SEND_TIMEOUT_SECONDS + 5
-        self._names = ",".join(channel.name for channel in channels)
+        self._names = ",".join(providers)
         self._started_at = timezone.now()
         self._stopping = threading.Event()
         self._running = False  # waiting for the database at the start is not being stuck
@@ -66,14 +67,14 @@ class Sender:
         )
         self._deliveries = [
             Delivery(
-                Route(channel.name, [channel], self._note_breaker),
+                Route(channel, route, self._note_breaker),
                 broker=broker,
                 hooks=hooks,
                 settler=self._settler,
                 threads=threads,
                 on_fatal=self._end,
             )
-            for channel in channels
+            for channel, route in providers.items()
         ]
         self._scheduler = Scheduler(broker, hooks, kinds=kinds) if with_scheduler else None
         self._scheduling = threading.Thread(target=self._schedule, name="scheduler", daemon=True)

@@ -18,12 +18,13 @@ import django
 from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.db import DatabaseError, InterfaceError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
-from notifications.channels import channel_names, open_channel
-from notifications.channels.sandbox import Sandbox
+from notifications.channels import channel_names, configured_providers
+from notifications.channels.base import NotConfigured
 from project import environment as env
 from project.database.refusals import reason
 from project.run import running
@@ -127,7 +128,7 @@ def _prepare_embedded(port: int, directory: Path) -> str:
 
 def what_is_sent() -> str:
     """Which channels have credentials and really send, and which are the sandbox."""
-    real = [name for name in channel_names() if not isinstance(open_channel(name), Sandbox)]
+    real = [name for name in channel_names() if _really_sends(name)]
     rest = [name for name in channel_names() if name not in real]
     if not real:
         return "Nothing is really sent: e-mail, Slack and SMS go to the sandbox, which the admin shows."
@@ -135,6 +136,15 @@ def what_is_sent() -> str:
         return f"{_listed(real)} are really sent."
     verbs = ("is" if len(real) == 1 else "are"), ("goes" if len(rest) == 1 else "go")
     return f"{_listed(real)} {verbs[0]} really sent; {_listed(rest)} {verbs[1]} to the sandbox, which the admin shows."
+
+
+def _really_sends(channel: str) -> bool:
+    try:
+        return bool(configured_providers(channel))
+    except NotConfigured:
+        return False
+    except ImproperlyConfigured as error:
+        sys.exit(str(error))
 
 
 def _listed(names: list[str]) -> str:

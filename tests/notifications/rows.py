@@ -14,8 +14,7 @@ from django.db import connection
 
 from dlq.letters import Letters
 from notifications.brokers.ledger_queue import EmbeddedBroker
-from notifications.channels.base import Outgoing
-from notifications.channels.email.rules import Email
+from notifications.channels.base import Outgoing, Provider
 from notifications.ledger import rows
 from notifications.ledger.hooks import FinalRow, Hooks, Unclaimable
 from notifications.ledger.rows import TABLE, Claimed, Incoming
@@ -137,12 +136,12 @@ def in_threads(*work: Callable[[], Any]) -> list[Any]:
     return results
 
 
-class Scripted(Email):
-    """EMAIL with a provider that does what `answer` says: return an id, raise, or wait."""
+class Scripted(Provider):
+    """A provider that does what `answer` says: return an id, raise, or wait."""
 
-    def __init__(self, answer: Callable[[Outgoing], str] = lambda _: "provider-id", provider: str = "scripted") -> None:
+    def __init__(self, answer: Callable[[Outgoing], str] = lambda _: "provider-id", name: str = "scripted") -> None:
         self.answer = answer
-        self.provider = provider
+        self.name = name
         self.handed: list[UUID] = []
 
     def send(self, notification: Outgoing) -> str:

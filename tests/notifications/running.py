@@ -84,7 +84,7 @@ class Running:
         self.settler.thread = threading.Thread(target=self._settle, daemon=True)
         room: Broker = broker or Embedded()
         self.delivery = Delivery(
-            Route(channel.name, [channel, *others], lambda _channel, _provider, *change: self.breaker.append(change)),
+            Route("EMAIL", [channel, *others], lambda _channel, _provider, *change: self.breaker.append(change)),
             broker=room,
             hooks=LETTERS,
             settler=self.settler,

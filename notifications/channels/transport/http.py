@@ -17,6 +17,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from notifications.channels.outcomes import Cause, SendError
 from notifications.channels.transport.dial import CONNECT_SECONDS, dial, left
 
+AGENT = "notifications"  # how our requests name who sends them
 IDLE_SECONDS = 30.0  # an older connection may have been dropped on the way without a word
 MAX_ANSWER = 65_536  # bytes, headers included
 READ = 8_192

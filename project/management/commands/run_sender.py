@@ -11,7 +11,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from dlq.letters import Letters
 from notifications.brokers.base import open_broker
-from notifications.channels import channel_names, open_channel
+from notifications.channels import channel_names, open_providers
+from notifications.sending.sandbox_store import SandboxTable
 from notifications.sending.sender import Sender
 from project.management.serving import serve_metrics
 from project.management.stopping import on_stop
@@ -34,14 +35,15 @@ class Command(BaseCommand):
         if options["threads"] < 1:
             raise CommandError("--threads must be at least 1.")
         try:
-            channels = [open_channel(name) for name in names]
+            store = SandboxTable()
+            providers = {name: open_providers(name, store) for name in names}
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
         broker = open_broker()
         for warning in broker.warnings():
             self.stderr.write(f"warning: {warning}")
         sender = Sender(
-            channels,
+            providers,
             broker=broker,
             hooks=Letters(broker),
             threads=options["threads"],
@@ -50,5 +52,6 @@ class Command(BaseCommand):
         )
         on_stop(sender.stop)
         serve_metrics(options["metrics_port"], sender.is_stuck)
-        self.stderr.write(f"sending {', '.join(f'{channel.name} ({channel.provider})' for channel in channels)}")
+        routes = (f"{name} ({', then '.join(one.name for one in route)})" for name, route in providers.items())
+        self.stderr.write(f"sending {', '.join(routes)}")
         sys.exit(sender.run())

@@ -12,6 +12,8 @@ from uuid import UUID, uuid4
 
 import trustme
 
+from notifications.channels.base import Outgoing
+
 PAGE = (Path(__file__).parents[3] / "docs" / "channels.md").read_text()
 
 
@@ -24,6 +26,20 @@ class Note:
     subject: str = ""
     html: str = ""
     id: UUID = field(default_factory=uuid4)
+
+
+class Kept:
+    """Keeps in memory what the sandbox is handed."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[str, Outgoing]] = []
+
+    def keep(self, channel: str, notification: Outgoing) -> str:
+        self.kept.append((channel, notification))
+        return str(len(self.kept))
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 @dataclass(frozen=True)

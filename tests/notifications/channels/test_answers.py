@@ -15,15 +15,17 @@ from harness.fakes.postmark import PostmarkFake
 from harness.fakes.slack import SlackFake
 from harness.fakes.smtp import SmtpFake
 from harness.fakes.twilio import TwilioFake
-from notifications.channels.base import Channel
+from notifications.channels.base import Provider
 from notifications.channels.email import postmark_codes
-from notifications.channels.email.rules import Email, OverBackend, OverSmtp
+from notifications.channels.email.backend import OverBackend
+from notifications.channels.email.smtp import OverSmtp
+from notifications.channels.email.writer import Writer
 from notifications.channels.meanings import Meaning
 from notifications.channels.outcomes import SendError
 from notifications.channels.slack import codes as slack_codes
-from notifications.channels.slack.rules import Slack
+from notifications.channels.slack.web_api import SlackApi
 from notifications.channels.sms import twilio_codes
-from notifications.channels.sms.rules import Sms
+from notifications.channels.sms.twilio import Twilio
 from notifications.channels.transport.http import Http
 from notifications.channels.transport.smtp.client import Smtp
 from tests.notifications.channels.parts import Line, Note, answers
@@ -57,21 +59,21 @@ def unused_port() -> int:
     return port
 
 
-def check(line: Line, channel: Channel, receiver: str, fake: Fake) -> None:
+def check(line: Line, provider: Provider, receiver: str, fake: Fake) -> None:
     """Send, and compare with the line what came out of it."""
     if line.outcome == "sent":
-        channel.send(Note(receiver))
+        provider.send(Note(receiver))
         assert len(fake.wait_for(1)) == 1
         return
     with pytest.raises(SendError) as caught:
-        channel.send(Note(receiver))
+        provider.send(Note(receiver))
     error = caught.value
     assert (error.cause, error.outcome) == (line.cause, line.outcome)
     assert not line.about or error.about == line.about
     assert error.retry_after == (float(line.retry_after) if line.retry_after else None)
     assert error.detail
     assert receiver not in error.detail
-    channel.close()
+    provider.close()
 
 
 def script(line: Line, fake: Fake, receiver: str) -> None:
@@ -98,7 +100,7 @@ def test_smtp(line: Line, stack: ExitStack) -> None:
         said = WORDS.get(line.answer, {"reply": line.code})
         fake.answer(key, phase=PHASES[line.when], **said)
     smtp = Smtp("127.0.0.1", port, user="user", password=password, tls="", timeout=TIMEOUT)
-    email = Email(OverSmtp(smtp), sender=SENDER, default_subject="Hi")
+    email = OverSmtp(Writer(sender=SENDER, default_subject="Hi"), smtp)
     if (
         line.cause == "rejected-content" and line.when != "MAIL"
     ):  # what a rule is about is known when the server takes another mail of ours
@@ -116,7 +118,7 @@ def test_email_api(line: Line, stack: ExitStack, settings: Settings) -> None:
     settings.ANYMAIL = {"POSTMARK_API_URL": url, "POSTMARK_SERVER_TOKEN": fake.token}
     receiver = "bob@example.com"
     script(line, fake, receiver)
-    check(line, Email(OverBackend(TIMEOUT), sender=SENDER, default_subject="Hi"), receiver, fake)
+    check(line, OverBackend(Writer(sender=SENDER, default_subject="Hi"), TIMEOUT), receiver, fake)
 
 
 @lines("SLACK by webhook")
@@ -125,7 +127,7 @@ def test_slack_webhook(line: Line, stack: ExitStack, settings: Settings) -> None
     settings.SLACK_WEBHOOK_PREFIXES = [f"{refusing(line) or fake.url}/services/"]
     receiver = f"{settings.SLACK_WEBHOOK_PREFIXES[0]}T1/B1/secret"
     script(line, fake, receiver)
-    check(line, Slack(Http(TIMEOUT), token="", base_url=fake.api_url), receiver, fake)
+    check(line, SlackApi(Http(TIMEOUT), token="", base_url=fake.api_url), receiver, fake)
 
 
 @lines("SLACK by chat.postMessage")
@@ -133,7 +135,7 @@ def test_slack_api(line: Line, stack: ExitStack) -> None:
     fake = stack.enter_context(SlackFake())
     script(line, fake, "C024BE91L")
     base_url = f"{refusing(line) or fake.url}/api/"
-    check(line, Slack(Http(TIMEOUT), token=fake.token, base_url=base_url), "C024BE91L", fake)
+    check(line, SlackApi(Http(TIMEOUT), token=fake.token, base_url=base_url), "C024BE91L", fake)
 
 
 @lines("SMS by Twilio")
@@ -141,7 +143,7 @@ def test_sms(line: Line, stack: ExitStack) -> None:
     fake = stack.enter_context(TwilioFake())
     script(line, fake, "+14155550123")
     url = refusing(line) or fake.url
-    sms = Sms(Http(TIMEOUT), account=fake.account, token=fake.token, sender="+14155550100", base_url=url)
+    sms = Twilio(Http(TIMEOUT), account=fake.account, token=fake.token, sender="+14155550100", base_url=url)
     check(line, sms, "+14155550123", fake)
 
 

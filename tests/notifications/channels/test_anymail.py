@@ -10,7 +10,8 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from harness.fakes.postmark import PostmarkFake
-from notifications.channels.email.rules import Email, OverBackend
+from notifications.channels.email.backend import OverBackend
+from notifications.channels.email.writer import Writer
 from notifications.channels.outcomes import Cause, SendError
 from tests.notifications.channels.parts import Note
 from tests.notifications.channels.raw import Dialogue, dialogue
@@ -31,7 +32,7 @@ def test_a_provider_that_trickles_does_not_outlive_the_deadline(settings: Settin
     with dialogue(trickle) as port:
         settings.ANYMAIL = {"POSTMARK_API_URL": f"http://127.0.0.1:{port}", "POSTMARK_SERVER_TOKEN": "x"}
         with pytest.raises(SendError) as caught:
-            Email(OverBackend(0.5), sender="app@example.com", default_subject="Hi").send(Note("bob@example.com"))
+            OverBackend(Writer(sender="app@example.com", default_subject="Hi"), 0.5).send(Note("bob@example.com"))
         stop.set()
     assert (caught.value.cause, caught.value.uncertain) == (Cause.TIMEOUT, True)
 
@@ -42,7 +43,7 @@ def test_a_redirect_does_not_get_our_token(settings: Settings) -> None:
         settings.ANYMAIL = {"POSTMARK_API_URL": fake.url, "POSTMARK_SERVER_TOKEN": fake.token}
         fake.answer(status=307, headers=(("Location", f"{elsewhere.url}/email"),))
         with pytest.raises(SendError) as caught:
-            Email(OverBackend(5), sender="app@example.com", default_subject="Hi").send(Note("bob@example.com"))
+            OverBackend(Writer(sender="app@example.com", default_subject="Hi"), 5).send(Note("bob@example.com"))
         assert not caught.value.permanent
         assert elsewhere.connections == 0
 
@@ -53,4 +54,4 @@ def test_a_201_or_202_that_cannot_be_read_is_sent(status: int, settings: Setting
         settings.EMAIL_BACKEND = "anymail.backends.postmark.EmailBackend"
         settings.ANYMAIL = {"POSTMARK_API_URL": fake.url, "POSTMARK_SERVER_TOKEN": fake.token}
         fake.answer(accepted=status, body=gzip.compress(b"{}"))
-        assert Email(OverBackend(5), sender="a@example.com", default_subject="Hi").send(Note("bob@example.com")) == ""
+        assert OverBackend(Writer(sender="a@example.com", default_subject="Hi"), 5).send(Note("bob@example.com")) == ""

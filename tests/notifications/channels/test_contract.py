@@ -1,18 +1,16 @@
-"""What every channel promises: each registered one, its sandbox, and the one docs/channels.md shows as an example."""
+"""What every channel and provider promises: each registered one, the sandbox, and the example in docs/channels.md."""
 
 from __future__ import annotations
 
 import importlib
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 import pytest
-from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 from hypothesis import given
@@ -21,68 +19,30 @@ from pytest_django.fixtures import Settings
 
 from harness.fakes.fake import Fake
 from harness.fakes.slack import SlackFake
-from harness.fakes.smtp import SmtpFake
-from harness.fakes.twilio import TwilioFake
-from notifications.channels import channel_class, channel_names, open_channel
-from notifications.channels.base import Channel
+from notifications.channels import channel_class, channel_names, configured_providers, open_providers
+from notifications.channels.base import NotConfigured, Provider
 from notifications.channels.outcomes import About, Cause, SendError
 from notifications.channels.sandbox import Sandbox
-from notifications.models import SandboxMessage
-from tests.notifications.channels.parts import PAGE, Note
+from tests.notifications.channels.parts import PAGE, Kept, Note
+from tests.notifications.channels.samples import Sample, samples
+from tests.notifications.rows import Scripted
 
-UNSET: dict[str, Any] = {
-    "EMAIL_CONFIGURED": False,
-    "SLACK_CONFIGURED": False,
-    "SLACK_BOT_TOKEN": "",
-    "TWILIO_ACCOUNT_SID": "",
-    "TWILIO_AUTH_TOKEN": "",
-    "TWILIO_FROM": "",
-}
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A registered channel: a receiver it takes, its provider's fake, and the settings that lead there."""
-
-    receiver: str
-    fake: Callable[[], Fake]
-    settings: Callable[[Any], dict[str, Any]]
-
-
-def email_settings(fake: SmtpFake) -> dict[str, Any]:
-    smtp = {"EMAIL_HOST": "127.0.0.1", "EMAIL_PORT": fake.port, "EMAIL_HOST_USER": "", "EMAIL_HOST_PASSWORD": ""}
-    backend = "django.core.mail.backends.smtp.EmailBackend"
-    return smtp | {"EMAIL_CONFIGURED": True, "EMAIL_BACKEND": backend, "EMAIL_USE_TLS": False, "EMAIL_USE_SSL": False}
-
-
-def slack_settings(fake: SlackFake) -> dict[str, Any]:
-    return {"SLACK_CONFIGURED": True, "SLACK_BOT_TOKEN": fake.token, "SLACK_BASE_URL": fake.api_url}
-
-
-def sms_settings(fake: TwilioFake) -> dict[str, Any]:
-    account = {"TWILIO_ACCOUNT_SID": fake.account, "TWILIO_AUTH_TOKEN": fake.token}
-    return account | {"TWILIO_FROM": "+14155550100", "TWILIO_BASE_URL": fake.url}
-
-
-SAMPLES = {
-    "EMAIL": Sample("bob@example.com", SmtpFake, email_settings),
-    "SLACK": Sample("C024BE91L", SlackFake, slack_settings),
-    "SMS": Sample("+14155550123", TwilioFake, sms_settings),
-}
-channels = pytest.mark.parametrize("name", list(django_settings.CHANNELS))
+SAMPLES = list(samples())
+RECEIVERS = {sample.channel: sample.receiver for sample in SAMPLES}
+channels = pytest.mark.parametrize("name", channel_names())
+providers = pytest.mark.parametrize("sample", SAMPLES, ids=[f"{each.channel} {each.provider}" for each in SAMPLES])
 
 
 @contextmanager
-def opened(name: str) -> Iterator[tuple[Channel, Fake, str]]:
-    sample = SAMPLES[name]
+def opened(sample: Sample) -> Iterator[tuple[Provider, Fake, str]]:
     with sample.fake() as fake, override_settings(**sample.settings(fake), SEND_TIMEOUT_SECONDS=5.0):
-        channel = open_channel(name)
-        yield channel, fake, sample.receiver
-        channel.close()
+        (provider,) = configured_providers(sample.channel)
+        yield provider, fake, sample.receiver
+        provider.close()
 
 
 def test_every_registered_channel_has_a_sample() -> None:
-    assert set(SAMPLES) == set(channel_names())
+    assert set(RECEIVERS) == set(channel_names())
 
 
 @channels
@@ -96,7 +56,7 @@ def test_its_name_is_the_one_it_is_registered_under(name: str) -> None:
 
 @channels
 def test_it_takes_its_receiver_and_refuses_several(name: str) -> None:
-    rules, receiver = channel_class(name), SAMPLES[name].receiver
+    rules, receiver = channel_class(name), RECEIVERS[name]
     assert rules.receiver_problem(receiver) is None
     for several in (f"{receiver},{receiver}", f"{receiver} {receiver}", f"{receiver}\r\n{receiver}", f"{receiver}\x00"):
         assert rules.receiver_problem(several)
@@ -115,7 +75,7 @@ def test_no_receiver_makes_its_rules_fail(name: str, garbage: str) -> None:
 
 @channels
 def test_its_mask_hides_the_receiver(name: str) -> None:
-    rules, receiver = channel_class(name), SAMPLES[name].receiver
+    rules, receiver = channel_class(name), RECEIVERS[name]
     assert "…" in rules.mask(receiver)
     assert receiver not in rules.mask(receiver)
 
@@ -123,41 +83,42 @@ def test_its_mask_hides_the_receiver(name: str) -> None:
 @channels
 def test_the_canonical_form_is_a_receiver_and_final(name: str) -> None:
     rules = channel_class(name)
-    canonical = rules.canonical(SAMPLES[name].receiver)
+    canonical = rules.canonical(RECEIVERS[name])
     assert rules.receiver_problem(canonical) is None
     assert rules.canonical(canonical) == canonical
 
 
 @channels
 def test_without_credentials_it_is_the_sandbox_or_stops_the_start(name: str, settings: Settings) -> None:
-    for key, value in UNSET.items():
-        setattr(settings, key, value)
+    for sample in SAMPLES:
+        for key, value in sample.unset.items():
+            setattr(settings, key, value)
     settings.SANDBOX_ALLOWED = True
-    sandbox = open_channel(name)
+    (sandbox,) = open_providers(name, Kept())
     assert isinstance(sandbox, Sandbox)
-    assert sandbox.name == name
+    assert sandbox.name == "sandbox"
     if name != "SLACK":  # its webhooks are their own credentials
         settings.SANDBOX_ALLOWED = False
         with pytest.raises(ImproperlyConfigured, match=r"must be set for the \w+ channel"):
-            open_channel(name)
+            open_providers(name, Kept())
 
 
-@channels
-def test_it_sends_once(name: str) -> None:
-    with opened(name) as (channel, fake, receiver):
-        channel.send(Note(receiver, "Hello there"))
+@providers
+def test_it_sends_once(sample: Sample) -> None:
+    with opened(sample) as (provider, fake, receiver):
+        provider.send(Note(receiver, "Hello there"))
         assert [(entry.receiver, entry.text) for entry in fake.accepted] == [(receiver, "Hello there")]
-        assert channel.provider
+        assert provider.name == sample.provider
 
 
-@channels
-def test_threads_share_it(name: str) -> None:
-    with opened(name) as (channel, fake, receiver):
+@providers
+def test_threads_share_it(sample: Sample) -> None:
+    with opened(sample) as (provider, fake, receiver):
 
         def work() -> None:
             for _ in range(5):
-                channel.send(Note(receiver))
-            channel.close()
+                provider.send(Note(receiver))
+            provider.close()
 
         threads = [threading.Thread(target=work) for _ in range(4)]
         for thread in threads:
@@ -178,38 +139,74 @@ def test_only_what_is_about_the_receiver_or_the_text_can_be_permanent(cause: Cau
             SendError(cause, about=about, permanent=True)
 
 
-@channels
-def test_what_was_handed_over_and_not_answered_is_uncertain(name: str) -> None:
-    with opened(name) as (channel, fake, receiver):
+@providers
+def test_what_was_handed_over_and_not_answered_is_uncertain(sample: Sample) -> None:
+    with opened(sample) as (provider, fake, receiver):
         fake.answer(receiver, drop=True)
         with pytest.raises(SendError) as caught:
-            channel.send(Note(receiver))
+            provider.send(Note(receiver))
         assert caught.value.uncertain
         assert len(fake.accepted) == 1
         fake.mend()
-        channel.send(Note(receiver))
+        provider.send(Note(receiver))
         assert len(fake.accepted) == 2
 
 
-@channels
-def test_it_can_be_used_after_close(name: str) -> None:
-    with opened(name) as (channel, fake, receiver):
-        channel.close()
-        channel.send(Note(receiver))
-        channel.close()
-        channel.close()
-        channel.send(Note(receiver))
+@providers
+def test_it_can_be_used_after_close(sample: Sample) -> None:
+    with opened(sample) as (provider, fake, receiver):
+        provider.close()
+        provider.send(Note(receiver))
+        provider.close()
+        provider.close()
+        provider.send(Note(receiver))
         assert len(fake.accepted) == 2
 
 
-@pytest.mark.django_db
 @channels
 def test_the_sandbox_sends_in_its_place(name: str) -> None:
-    sandbox, receiver = Sandbox.of(name), SAMPLES[name].receiver
-    assert sandbox.send(Note(receiver)).startswith("sandbox-")
-    assert SandboxMessage.objects.get().receiver == receiver
-    assert sandbox.receiver_problem(receiver) is None
-    assert sandbox.mask(receiver) == channel_class(name).mask(receiver)
+    store, receiver = Kept(), RECEIVERS[name]
+    note = Note(receiver)
+    assert Sandbox(name, store).send(note) == "sandbox-1"
+    assert store.kept == [(name, note)]
+
+
+def test_a_provider_without_its_settings_is_left_out_and_the_others_are_asked_in_order(settings: Settings) -> None:
+    ours = {"rules": "notifications.channels.email.rules.Email"}
+    settings.CHANNELS = {"EMAIL": ours | {"route": [f"{__name__}.{name}" for name in ("Second", "Absent", "First")]}}
+    assert [provider.name for provider in configured_providers("EMAIL")] == ["second", "first"]
+    settings.CHANNELS = {"EMAIL": ours | {"route": [f"{__name__}.Absent"]}}
+    settings.SANDBOX_ALLOWED = False
+    with pytest.raises(NotConfigured, match="ABSENT must be set"):
+        open_providers("EMAIL", Kept())
+
+
+def test_wrong_settings_stop_the_start_although_the_sandbox_is_allowed(settings: Settings) -> None:
+    settings.SANDBOX_ALLOWED = True
+    settings.EMAIL_CONFIGURED = True
+    settings.EMAIL_BACKEND = "anymail.backends.postmrk.EmailBackend"
+    with pytest.raises(ImproperlyConfigured, match="EMAIL_BACKEND names what is not there"):
+        open_providers("EMAIL", Kept())
+
+
+class First(Scripted):
+    """A provider that needs no settings."""
+
+    @classmethod
+    def from_settings(cls) -> Self:
+        return cls(name=cls.__name__.lower())
+
+
+class Second(First):
+    """Another one."""
+
+
+class Absent(First):
+    """One whose settings are not there."""
+
+    @classmethod
+    def from_settings(cls) -> Self:
+        raise NotConfigured("ABSENT must be set for the EMAIL channel.")
 
 
 def test_the_example_in_the_docs_is_a_channel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,15 +214,16 @@ def test_the_example_in_the_docs_is_a_channel(tmp_path: Path, monkeypatch: pytes
     assert code
     (tmp_path / "docs_example.py").write_text(code[1])
     monkeypatch.syspath_prepend(tmp_path)
-    push = importlib.import_module("docs_example").Push
+    example = importlib.import_module("docs_example")
+    push, gateway_of_ours = example.Push, example.Gateway
     with SlackFake() as gateway, override_settings(PUSH_URL=gateway.webhook("push")):
-        channel = push.from_settings()
-        assert channel.send(Note("0" * 32)) == ""
+        provider = gateway_of_ours.from_settings()
+        assert provider.send(Note("0" * 32)) == ""
         gateway.answer(status=429, headers=(("Retry-After", "7"),))
         with pytest.raises(SendError) as caught:
-            channel.send(Note("0" * 32))
+            provider.send(Note("0" * 32))
         assert (caught.value.cause, caught.value.retry_after) == ("throttled", 7.0)
     with override_settings(PUSH_URL=""), pytest.raises(ImproperlyConfigured, match="PUSH_URL"):
-        push.from_settings()
+        gateway_of_ours.from_settings()
     assert push.receiver_problem("0" * 32) is None
     assert push.receiver_problem("x")

@@ -11,7 +11,10 @@ from pytest_django.fixtures import Settings
 
 from harness.fakes.postmark import PostmarkFake
 from harness.fakes.smtp import SmtpFake
-from notifications.channels.email.rules import Email, OverBackend, OverSmtp
+from notifications.channels import configured_providers
+from notifications.channels.email.backend import OverBackend
+from notifications.channels.email.smtp import OverSmtp
+from notifications.channels.email.writer import Writer
 from notifications.channels.outcomes import Cause, Outcome, SendError
 from notifications.channels.transport.smtp.client import Smtp
 from notifications.channels.transport.smtp.session import Tls
@@ -20,9 +23,9 @@ from tests.notifications.channels.parts import Note, tls_pair
 from tests.notifications.channels.raw import Dialogue, dialogue
 
 
-def over_smtp(fake: SmtpFake, *, tls: Tls = "") -> Email:
+def over_smtp(fake: SmtpFake, *, tls: Tls = "") -> OverSmtp:
     smtp = Smtp("127.0.0.1", fake.port, user="user", password="right", tls=tls, timeout=5)
-    return Email(OverSmtp(smtp), sender="Äpp <app@example.com>", default_subject="Notification")
+    return OverSmtp(Writer(sender="Äpp <app@example.com>", default_subject="Notification"), smtp)
 
 
 def plain_smtp(port: int) -> Smtp:
@@ -193,7 +196,7 @@ def test_a_server_that_wants_a_login_says_so() -> None:
     with SmtpFake(login=("user", "right")) as fake:
         smtp = Smtp("127.0.0.1", fake.port, user="", password="", tls="", timeout=5)
         with pytest.raises(SendError) as caught:
-            Email(OverSmtp(smtp), sender="app@example.com", default_subject="Hi").send(Note("bob@example.com"))
+            OverSmtp(Writer(sender="app@example.com", default_subject="Hi"), smtp).send(Note("bob@example.com"))
         assert (caught.value.cause, caught.value.outcome) == (Cause.CREDENTIALS, Outcome.TRANSIENT)
 
 
@@ -212,8 +215,8 @@ def test_email_url_leads_to_the_server(settings: Settings, monkeypatch: pytest.M
             setattr(settings, name, value)
         settings.EMAIL_CONFIGURED = True
         settings.DEFAULT_FROM_EMAIL = "App <app@example.com>"
-        channel = Email.from_settings()
-        assert channel.provider == "smtp"
+        channel = OverSmtp.from_settings()
+        assert channel.name == "smtp"
         channel.send(Note("bob@example.com"))
         assert len(fake.accepted) == 1
 
@@ -224,10 +227,10 @@ def test_anymail_from_settings(settings: Settings) -> None:
         settings.EMAIL_BACKEND = "anymail.backends.postmark.EmailBackend"
         settings.ANYMAIL = {"POSTMARK_API_URL": fake.url, "POSTMARK_SERVER_TOKEN": fake.token}
         settings.DEFAULT_FROM_EMAIL = "App <app@example.com>"
-        channel = Email.from_settings()
+        channel = OverBackend.from_settings()
         note = Note("bob@example.com", subject="Hi\r\nBcc: eve@example.com", html="<p>Hello</p>")
         ids = {channel.send(note), channel.send(note)}
-        assert channel.provider == "postmark"
+        assert channel.name == "postmark"
         assert len(ids) == 2
         assert all(ids)
         assert fake.connections == 1
@@ -247,7 +250,7 @@ def test_a_refusal_that_anymail_cannot_read_is_no_success(settings: Settings) ->
         settings.ANYMAIL = {"POSTMARK_API_URL": fake.url, "POSTMARK_SERVER_TOKEN": fake.token}
         fake.answer(status=422, body='{"ErrorCode": 406, "Message": "In other words"}')
         with pytest.raises(SendError) as caught:
-            Email(OverBackend(5), sender="app@example.com", default_subject="Hi").send(Note("bob@example.com"))
+            OverBackend(Writer(sender="app@example.com", default_subject="Hi"), 5).send(Note("bob@example.com"))
         assert caught.value.permanent
 
 
@@ -258,23 +261,23 @@ def test_a_200_that_cannot_be_read_is_uncertain(body: str, settings: Settings) -
         settings.ANYMAIL = {"POSTMARK_API_URL": fake.url, "POSTMARK_SERVER_TOKEN": fake.token}
         fake.answer(body=body)
         with pytest.raises(SendError) as caught:
-            Email(OverBackend(5), sender="app@example.com", default_subject="Hi").send(Note("bob@example.com"))
+            OverBackend(Writer(sender="app@example.com", default_subject="Hi"), 5).send(Note("bob@example.com"))
         assert caught.value.uncertain
 
 
 def test_without_settings_it_names_them(settings: Settings) -> None:
     settings.EMAIL_CONFIGURED = False
     with pytest.raises(ImproperlyConfigured, match="EMAIL_URL"):
-        Email.from_settings()
+        configured_providers("EMAIL")
     settings.EMAIL_CONFIGURED = True
     settings.EMAIL_BACKEND = "anymail.backends.postmark.EmailBackend"
     settings.ANYMAIL = {}
     with pytest.raises(ImproperlyConfigured, match="POSTMARK_SERVER_TOKEN"):
-        Email.from_settings()
+        configured_providers("EMAIL")
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.DEFAULT_FROM_EMAIL = "two@example.com, addresses@example.com"
     with pytest.raises(ImproperlyConfigured, match="DEFAULT_FROM_EMAIL"):
-        Email.from_settings()
+        configured_providers("EMAIL")
 
 
 @pytest.mark.parametrize("backend", ["anymail.backends.postmrk.EmailBackend", "anymail.backends.postmark.Nothing"])
@@ -282,4 +285,4 @@ def test_a_backend_that_is_not_there_is_named(settings: Settings, backend: str) 
     settings.EMAIL_CONFIGURED = True
     settings.EMAIL_BACKEND = backend
     with pytest.raises(ImproperlyConfigured, match="EMAIL_BACKEND"):
-        Email.from_settings()
+        configured_providers("EMAIL")

@@ -20,11 +20,13 @@ from harness.fakes.postmark import PostmarkFake
 from harness.fakes.slack import SlackFake
 from harness.fakes.smtp import SmtpFake
 from harness.fakes.twilio import TwilioFake
-from notifications.channels.base import Channel
-from notifications.channels.email.rules import Email, OverBackend, OverSmtp
+from notifications.channels.base import Provider
+from notifications.channels.email.backend import OverBackend
+from notifications.channels.email.smtp import OverSmtp
+from notifications.channels.email.writer import Writer
 from notifications.channels.outcomes import SendError
-from notifications.channels.slack.rules import Slack
-from notifications.channels.sms.rules import Sms
+from notifications.channels.slack.web_api import SlackApi
+from notifications.channels.sms.twilio import Twilio
 from notifications.channels.transport.http import Http
 from notifications.channels.transport.smtp.client import Smtp
 from tests.notifications.channels.parts import Note
@@ -35,28 +37,28 @@ TOKEN = "token-of-ours-1234"
 
 
 @dataclass(frozen=True)
-class Provider:
-    """A channel, the fake at its other end, and a receiver of it."""
+class Site:
+    """A provider, the fake at its other end, and a receiver that it takes."""
 
-    channel: Channel
+    provider: Provider
     fake: Fake
     receiver: str
 
 
 @contextmanager
-def provider(name: str) -> Iterator[Provider]:
+def site(name: str) -> Iterator[Site]:
     match name:
         case "twilio":
             with TwilioFake(token=TOKEN) as twilio:
-                sms = Sms(Http(10), account=twilio.account, token=TOKEN, sender="+14155550100", base_url=twilio.url)
-                yield Provider(sms, twilio, NUMBER)
+                sms = Twilio(Http(10), account=twilio.account, token=TOKEN, sender="+14155550100", base_url=twilio.url)
+                yield Site(sms, twilio, NUMBER)
         case "webhook":
             with SlackFake() as slack, override_settings(SLACK_WEBHOOK_PREFIXES=[slack.webhook_prefix]):
-                channel = Slack(Http(10), token=TOKEN, base_url=slack.api_url)
-                yield Provider(channel, slack, slack.webhook("T024BE7LH/B1/hookofgertrud"))
+                channel = SlackApi(Http(10), token=TOKEN, base_url=slack.api_url)
+                yield Site(channel, slack, slack.webhook("T024BE7LH/B1/hookofgertrud"))
         case "slack":
             with SlackFake(token=TOKEN) as slack:
-                yield Provider(Slack(Http(10), token=TOKEN, base_url=slack.api_url), slack, ID)
+                yield Site(SlackApi(Http(10), token=TOKEN, base_url=slack.api_url), slack, ID)
         case "postmark":
             with (
                 PostmarkFake(token=TOKEN) as postmark,
@@ -65,21 +67,21 @@ def provider(name: str) -> Iterator[Provider]:
                     ANYMAIL={"POSTMARK_API_URL": postmark.url, "POSTMARK_SERVER_TOKEN": TOKEN},
                 ),
             ):
-                yield Provider(Email(OverBackend(10), sender=SENDER, default_subject="Hi"), postmark, ADDRESS)
+                yield Site(OverBackend(Writer(sender=SENDER, default_subject="Hi"), 10), postmark, ADDRESS)
         case "smtp":
             with SmtpFake() as smtp:
-                carrier = OverSmtp(Smtp("127.0.0.1", smtp.port, user="", password="", tls="", timeout=10))
-                yield Provider(Email(carrier, sender=SENDER, default_subject="Hi"), smtp, ADDRESS)
+                client = Smtp("127.0.0.1", smtp.port, user="", password="", tls="", timeout=10)
+                yield Site(OverSmtp(Writer(sender=SENDER, default_subject="Hi"), client), smtp, ADDRESS)
 
 
 providers = pytest.mark.parametrize("name", ["twilio", "webhook", "slack", "postmark", "smtp"])
 web = pytest.mark.parametrize("name", ["twilio", "webhook", "slack", "postmark"])
 
 
-def send(to: Provider) -> tuple[str, SendError | None]:
+def send(to: Site) -> tuple[str, SendError | None]:
     """The id or "", and the error."""
     try:
-        return to.channel.send(Note(to.receiver)), None
+        return to.provider.send(Note(to.receiver)), None
     except SendError as error:
         return "", error
 
@@ -111,7 +113,7 @@ HOSTILE: dict[str, bytes] = {
 @web
 @pytest.mark.parametrize("status", [200, 201, 400, 403, 422, 429, 500])
 def test_no_answer_costs_much_or_fails_in_our_code(name: str, status: int) -> None:
-    with provider(name) as to:
+    with site(name) as to:
         for kind, body in HOSTILE.items():
             to.fake.answer(status=status, body=body)
             before = time.thread_time()
@@ -124,7 +126,7 @@ def test_no_answer_costs_much_or_fails_in_our_code(name: str, status: int) -> No
 
 @pytest.mark.parametrize("piece", ["@", "a@", "x ", "A1b2", "\u202e", "%40"])
 def test_no_smtp_reply_costs_much(piece: str) -> None:
-    with provider("smtp") as to:
+    with site("smtp") as to:
         for phase in ("rcpt", "dot"):
             to.fake.answer(to.receiver, reply="550 5.7.1 " + piece * (7_000 // len(piece.encode())), phase=phase)
             before = time.thread_time()
@@ -153,7 +155,7 @@ def betrays(text: str) -> bool:
 @providers
 @pytest.mark.parametrize("status", [200, 400, 403, 500])
 def test_no_error_shows_the_receiver_or_our_token(name: str, status: int) -> None:
-    with provider(name) as to:
+    with site(name) as to:
         for said in (*spellings(to.receiver), TOKEN) if name != "smtp" else spellings(to.receiver):
             words = f"queued for {said}, or not"
             body: Any = {"message": words, "error": words, "Message": words, "ErrorCode": 1, "code": 1, "ok": False}
@@ -166,7 +168,7 @@ def test_no_error_shows_the_receiver_or_our_token(name: str, status: int) -> Non
 
 @providers
 def test_no_message_id_is_the_receiver_or_anything_but_an_id(name: str) -> None:
-    with provider(name) as to:
+    with site(name) as to:
         for said in (*spellings(to.receiver), f"queued for {to.receiver}", "an id with blanks", "x" * 300):
             body = {"sid": said, "ok": True, "channel": said, "ts": said, "MessageID": said}
             body |= {"ErrorCode": 0, "Message": "OK", "To": to.receiver}
@@ -178,7 +180,7 @@ def test_no_message_id_is_the_receiver_or_anything_but_an_id(name: str) -> None:
 
 @web
 def test_an_id_is_kept(name: str) -> None:
-    with provider(name) as to:
+    with site(name) as to:
         got, error = send(to)
         assert error is None
         assert bool(got) == (name != "webhook")  # a webhook names none

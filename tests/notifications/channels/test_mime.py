@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from notifications.channels.email.address import parse_sender
 from notifications.channels.email.mime import Mail, mime, written_sender
-from notifications.channels.email.rules import Email
+from notifications.channels.email.writer import Writer
 from tests.notifications.channels.parts import Note
 
 SUBJECTS = ["Hello", "Grüße " * 40, "x" * 255, "ä" * 255, "=?utf-8?q?no?=", "日本語" * 80, "tab\there", ""]
@@ -113,27 +113,9 @@ def test_it_says_that_no_person_wrote_it() -> None:
 # Identity.
 
 
-class Kept:
-    """A carrier that keeps what it was given."""
-
-    provider = "kept"
-
-    def __init__(self) -> None:
-        self.mails: list[Mail] = []
-
-    def carry(self, mail: Mail) -> str:
-        self.mails.append(mail)
-        return ""
-
-    def close(self) -> None: ...
-
-
 def ids(*notes: Note) -> list[str]:
-    carrier = Kept()
-    channel = Email(carrier, sender="App <app@example.com>", default_subject="Hi")
-    for note in notes:
-        channel.send(note)
-    return [mail.message_id for mail in carrier.mails]
+    writer = Writer(sender="App <app@example.com>", default_subject="Hi")
+    return [writer.mail(note).message_id for note in notes]
 
 
 NOTE = Note("bob@example.com", "Hello", subject="Hi", html="<p>Hello</p>")

@@ -12,7 +12,8 @@ from notifications.channels import channel_class
 from notifications.channels.outcomes import SendError
 from notifications.channels.sandbox import Sandbox
 from notifications.models import SandboxMessage
-from tests.notifications.channels.parts import Note, table
+from notifications.sending.sandbox_store import SandboxTable
+from tests.notifications.channels.parts import Kept, Note, table
 
 MAGIC = [
     (channel, receiver, cause, outcome)
@@ -26,7 +27,7 @@ MAGIC = [
 def test_magic_receivers(channel: str, receiver: str, cause: str, outcome: str) -> None:
     assert channel_class(channel).receiver_problem(receiver) is None
     with pytest.raises(SendError) as caught:
-        Sandbox.of(channel).send(Note(receiver))
+        Sandbox(channel, Kept()).send(Note(receiver))
     assert (caught.value.cause, caught.value.outcome) == (cause, outcome)
     assert caught.value.retry_after == (5.0 if outcome == "throttled" else None)
 
@@ -38,7 +39,7 @@ def test_there_is_magic_for_every_outcome() -> None:
 
 def test_a_tagged_address_is_as_magic() -> None:
     with pytest.raises(SendError):
-        Sandbox.of("EMAIL").send(Note("Transient+42@SANDBOX.test"))
+        Sandbox("EMAIL", Kept()).send(Note("Transient+42@SANDBOX.test"))
 
 
 @pytest.mark.django_db
@@ -57,7 +58,7 @@ def test_a_tagged_address_is_as_magic() -> None:
 )
 def test_everybody_else_gets_it(channel: str, receiver: str) -> None:
     note = Note(receiver, subject="Hi", html="<p>Hello</p>")
-    said = Sandbox.of(channel).send(note)
+    said = Sandbox(channel, SandboxTable()).send(note)
     row = SandboxMessage.objects.get()
     assert said == f"sandbox-{row.pk}"
     kept = (row.notification_id, row.channel, row.receiver, row.subject, row.message, row.html)
@@ -66,7 +67,7 @@ def test_everybody_else_gets_it(channel: str, receiver: str) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_many_threads_at_once() -> None:
-    sandbox = Sandbox.of("EMAIL")
+    sandbox = Sandbox("EMAIL", SandboxTable())
 
     def work() -> None:
         for _ in range(10):
@@ -83,14 +84,6 @@ def test_many_threads_at_once() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_no_transaction_stays_open() -> None:
-    Sandbox.of("SMS").send(Note("+14155550123"))
+    Sandbox("SMS", SandboxTable()).send(Note("+14155550123"))
     assert not connection.in_atomic_block
     assert connection.get_autocommit()
-
-
-def test_it_has_the_rules_of_its_channel() -> None:
-    sandbox = Sandbox.of("SMS")
-    assert (sandbox.name, sandbox.provider) == ("SMS", "sandbox")
-    assert sandbox.receiver_problem("bob@example.com")
-    with pytest.raises(KeyError):
-        Sandbox.of("FAX")

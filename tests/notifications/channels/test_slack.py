@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 
 from harness.fakes.slack import SlackFake
 from notifications.channels.outcomes import About, Cause, Outcome, SendError
-from notifications.channels.slack.rules import Slack
+from notifications.channels.slack.web_api import SlackApi
 from notifications.channels.transport.http import Http
 from tests.notifications.channels.parts import Note
 
@@ -25,8 +25,8 @@ CHANNEL = re.compile(r"[CGD][A-Z0-9]{8,}")
 TS = re.compile(r"\d{10}\.\d{6}")
 
 
-def slack(fake: SlackFake, *, token: str | None = None) -> Slack:
-    return Slack(Http(5), token=fake.token if token is None else token, base_url=fake.api_url)
+def slack(fake: SlackFake, *, token: str | None = None) -> SlackApi:
+    return SlackApi(Http(5), token=fake.token if token is None else token, base_url=fake.api_url)
 
 
 def test_a_webhook_gets_json_with_the_text(settings: Settings) -> None:
@@ -130,11 +130,11 @@ def test_a_200_that_does_not_say_ok_or_not_is_uncertain(body: str) -> None:
 def test_the_embedded_default_sends_nothing_to_slack(settings: Settings) -> None:
     settings.SANDBOX_ALLOWED, settings.SLACK_CONFIGURED = True, False
     with pytest.raises(ImproperlyConfigured, match="SLACK_BOT_TOKEN"):
-        Slack.from_settings()
+        SlackApi.from_settings()
     settings.SLACK_CONFIGURED = True
-    assert Slack.from_settings().provider == "slack"
+    assert SlackApi.from_settings().name == "slack"
 
 
 def test_in_production_webhooks_need_no_settings(settings: Settings) -> None:
     settings.SANDBOX_ALLOWED, settings.SLACK_CONFIGURED = False, False
-    assert Slack.from_settings().provider == "slack"
+    assert SlackApi.from_settings().name == "slack"

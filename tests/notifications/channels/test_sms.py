@@ -14,7 +14,7 @@ from pytest_django.fixtures import Settings
 
 from harness.fakes.twilio import TwilioFake
 from notifications.channels.outcomes import Cause, Outcome, SendError
-from notifications.channels.sms.rules import Sms
+from notifications.channels.sms.twilio import Twilio
 from notifications.channels.transport.http import Http
 from tests.notifications.channels.parts import Note
 
@@ -31,8 +31,8 @@ SID = re.compile(r"(SM|MM)[0-9a-fA-F]{32}")
 NUMBER = "+14155550123"
 
 
-def sms(fake: TwilioFake, *, sender: str = "+14155550100", token: str = "") -> Sms:
-    return Sms(Http(5), account=fake.account, token=token or fake.token, sender=sender, base_url=fake.url)
+def sms(fake: TwilioFake, *, sender: str = "+14155550100", token: str = "") -> Twilio:
+    return Twilio(Http(5), account=fake.account, token=token or fake.token, sender=sender, base_url=fake.url)
 
 
 def test_a_text_as_twilio_gets_it() -> None:
@@ -108,6 +108,6 @@ def test_without_settings_it_names_them(missing: str, settings: Settings) -> Non
     for name in ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM"):
         setattr(settings, name, "" if name == missing else "something")
     with pytest.raises(ImproperlyConfigured, match=missing):
-        Sms.from_settings()
+        Twilio.from_settings()
     setattr(settings, missing, "something")
-    assert Sms.from_settings().provider == "twilio"
+    assert Twilio.from_settings().name == "twilio"

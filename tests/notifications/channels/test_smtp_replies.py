@@ -10,7 +10,8 @@ import pytest
 from harness.fakes.smtp import SmtpFake
 from harness.services import postfix
 from harness.services.shared import skip_without
-from notifications.channels.email.rules import Email, OverSmtp
+from notifications.channels.email.smtp import OverSmtp
+from notifications.channels.email.writer import Writer
 from notifications.channels.outcomes import About, Cause, Outcome, SendError
 from notifications.channels.transport.smtp.client import Smtp
 from notifications.channels.transport.smtp.replies import MAX_WORDS, Phase, meaning_of, refusal
@@ -136,7 +137,7 @@ def test_a_long_reply_is_cut_before_it_is_read() -> None:
 # Rules against us, said to one receiver after the other.
 
 
-def send(fake: SmtpFake, email: Email, receiver: str) -> SendError | None:
+def send(fake: SmtpFake, email: OverSmtp, receiver: str) -> SendError | None:
     try:
         email.send(Note(receiver))
     except SendError as error:
@@ -150,9 +151,9 @@ def fake() -> Iterator[SmtpFake]:
         yield fake
 
 
-def channel(port: int) -> Email:
+def channel(port: int) -> OverSmtp:
     smtp = Smtp("127.0.0.1", port, user="", password="", tls="", timeout=5, helo="c93fcab98fcb")
-    return Email(OverSmtp(smtp), sender="app@example.com", default_subject="Hi")
+    return OverSmtp(Writer(sender="app@example.com", default_subject="Hi"), smtp)
 
 
 RCPT, DOT = "rcpt", "dot"  # phases of the fake

@@ -10,7 +10,8 @@ import pytest
 
 from harness.fakes.smtp import SmtpFake
 from harness.services.waiting import wait_until
-from notifications.channels.email.rules import Email, OverSmtp
+from notifications.channels.email.smtp import OverSmtp
+from notifications.channels.email.writer import Writer
 from notifications.channels.outcomes import About, Cause, Outcome, SendError
 from notifications.channels.transport.smtp.client import Smtp
 from tests.notifications.channels.parts import Note
@@ -24,12 +25,12 @@ CROWDED = [
 ]
 
 
-def channel(fake: SmtpFake, *, timeout: float = 20) -> Email:
+def channel(fake: SmtpFake, *, timeout: float = 20) -> OverSmtp:
     smtp = Smtp("127.0.0.1", fake.port, user="", password="", tls="", timeout=timeout)
-    return Email(OverSmtp(smtp), sender="app@example.com", default_subject="Hi")
+    return OverSmtp(Writer(sender="app@example.com", default_subject="Hi"), smtp)
 
 
-def send_all(count: int, threads: int, email: Email) -> list[SendError]:
+def send_all(count: int, threads: int, email: OverSmtp) -> list[SendError]:
     """Send so many mails from so many threads, each of which closes at its end; what failed."""
     failed: list[SendError] = []
     left = iter(range(count))

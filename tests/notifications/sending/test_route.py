@@ -20,7 +20,7 @@ class Ways:
     def __init__(self) -> None:
         self.now = 1000.0
         self.changes: list[tuple[str, str, bool, Cause | None]] = []
-        providers = [Scripted(provider=name) for name in ("first", "second")]
+        providers = [Scripted(name=name) for name in ("first", "second")]
         self.route = Route("EMAIL", providers, lambda *change: self.changes.append(change), lambda: self.now)
 
     def choose(self) -> Choice:
@@ -84,7 +84,7 @@ def test_the_ledger_names_the_provider_that_was_asked(run: Run) -> None:
         raise SendError(Cause.CREDENTIALS, "535")
 
     rows = [row(receiver=f"r{number}@example.com") for number in range(5)]
-    running = run(Scripted(refuse, provider="first"), others=[Scripted(provider="second")], threads=1)
+    running = run(Scripted(refuse, name="first"), others=[Scripted(name="second")], threads=1)
     settled(Status.SENT, *rows[1:])
     refused = Notification.objects.exclude(status=Status.SENT).get()
     assert refused.provider == "first"
