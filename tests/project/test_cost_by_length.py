@@ -20,9 +20,11 @@ from pytest_django.fixtures import Settings
 from dlq.repair import client_of
 from notifications.api.submit import read_key
 from notifications.channels import channel_class, channel_names, redaction, sandbox
-from notifications.channels.email import address, mime
+from notifications.channels.email import address, backend, mime
 from notifications.channels.slack import rules as slack
+from notifications.channels.slack import web_api
 from notifications.channels.sms import rules as sms
+from notifications.channels.sms import twilio
 from notifications.channels.transport import hosts
 from notifications.channels.transport.smtp import replies as smtp_replies
 from notifications.messages import tracing
@@ -95,9 +97,10 @@ def cheap() -> Iterator[None]:
 
 # Expressions.
 
+PROVIDERS = (backend, twilio, web_api)
 EXPRESSIONS = {
     f"{module.__name__}.{name}": value
-    for module in (address, hosts, mime, paging, redaction, sandbox, slack, sms, smtp_replies, tracing)
+    for module in (*PROVIDERS, address, hosts, mime, paging, redaction, sandbox, slack, sms, smtp_replies, tracing)
     for name, value in vars(module).items()
     if isinstance(value, re.Pattern)
 } | {"message.LINE_BREAK": LINE_BREAK}
