@@ -8,15 +8,17 @@ spread at a rate that halves with every such answer. Either way they go out in t
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from notifications.ledger.rows import Claimed
 from notifications.messages.words import PRIORITIES, Reason
+from notifications.sending.gates import Later, Split
 
 CAP = 8  # rows of one receiver in memory
 CAP_OF_RETURNED = 128  # they come back a scheduler's batch at a time, at their own pace
@@ -28,8 +30,7 @@ EASE = 0.98  # of that pace, after each send that was not throttled
 FORGET_OVER = 10_000  # receivers
 NO_ID = UUID(int=0)
 
-LaneKey = tuple[str, str]
-Parked = list[tuple[Claimed, float]]
+LaneKey = tuple[str, str]  # (priority, receiver hash)
 
 
 @dataclass(slots=True)
@@ -38,6 +39,7 @@ class _Lane:
 
     tail: float  # the last row is due then; whatever is new goes behind it
     opens: float = 0.0  # the receiver asked us to wait until then
+    asked_at: float = -math.inf  # when it asked last
     pace: float = 0.0  # seconds a row, at least, since it asked
     # The rows that were put back once more: up to this id, until this time. Others that were parked before them
     # are due earlier, and must not overtake them.
@@ -51,70 +53,99 @@ class _Lane:
 
 
 class Parking:
-    """Of one channel. `split` is called by its consumers, the others by its sending threads."""
+    """The gate of one channel's receivers. Thread-safe: consumers call `split`, sending threads all but that.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    `in_memory` gives how many rows of a priority and receiver hash the process has, the one being sent included.
+    `clock` gives seconds.
+    """
+
+    def __init__(self, in_memory: Callable[[str, str], int], clock: Callable[[], float] = time.monotonic) -> None:
+        self._in_memory = in_memory
         self._clock = clock
         self._lanes: dict[LaneKey, _Lane] = {}
         self._pace: dict[str, float] = {}
+        self._asked_at = -math.inf  # when a receiver asked for a rest last
         self._forget_at = 0.0
-        self._lock = threading.Lock()  # a channel's two consumers park at once
+        self._lock = threading.Lock()
 
     def observe(self, receiver_hash: str, seconds: float) -> None:
-        """How long a send to a receiver with a queue took."""
-        if len(self._pace) > FORGET_OVER:
-            self._pace.clear()
-        known = self._pace.get(receiver_hash, seconds)
-        self._pace[receiver_hash] = 0.7 * known + 0.3 * seconds
-        for priority in PRIORITIES:
-            if (lane := self._lanes.get((priority, receiver_hash))) is not None:
-                lane.pace *= EASE
+        """Notes how long a send to a receiver with a queue took."""
+        with self._lock:
+            if len(self._pace) > FORGET_OVER:
+                self._pace.clear()
+            known = self._pace.get(receiver_hash, seconds)
+            self._pace[receiver_hash] = 0.7 * known + 0.3 * seconds
+            for priority in PRIORITIES:
+                if (lane := self._lanes.get((priority, receiver_hash))) is not None:
+                    lane.pace *= EASE
 
-    def split(self, rows: Iterable[Claimed], in_memory: Callable[[str, str], int]) -> tuple[list[Claimed], Parked]:
-        """(rows to send, [(row to park, seconds until it is due)]), each in order."""
+    def split(self, rows: list[Claimed]) -> Split:
+        """Lets a few rows of each receiver go; puts the rest off, each until it is its turn."""
         added: Counter[LaneKey] = Counter()
-        send: list[Claimed] = []
-        park: Parked = []
+        go: list[Claimed] = []
+        later: list[Later] = []
         with self._lock:
             now = self._clock()
             self._forget(now)
             for row in rows:
                 key = (row.priority, row.receiver_hash)
                 lane = self._lane(key, now)
-                before = added[key] + in_memory(*key)
+                before = added[key] + self._in_memory(*key)
                 if (lane and lane.is_shut_for(row, now)) or before >= (CAP_OF_RETURNED if row.reason else CAP):
-                    park.append((row, self._park(row, now, before) - now))
+                    later.append(self._park(row, now, before))
                 else:
                     added[key] += 1
-                    send.append(row)
-        return send, park
+                    go.append(row)
+        return Split(go, later)
 
-    def throttle(self, row: Claimed, seconds: float, behind: Sequence[Claimed]) -> Parked:
-        """The receiver of `row` asked for a rest of `seconds`; the rows `behind` it in memory, and when each is due."""
+    def split_again(self, rows: list[Claimed], since: float) -> Split:
+        """Puts off those rows whose receiver has asked for a rest since the clock's time `since`.
+
+        Other rows of the batch go as they were allowed to. Asked at the end of the way from the gates to the pool,
+        on which the claim is committed: a send that ends meanwhile takes what waits of its receiver out of the pool,
+        and these are not in it yet.
+        """
         with self._lock:
+            if self._asked_at < since:
+                return Split(rows)
             now = self._clock()
+            go: list[Claimed] = []
+            later: list[Later] = []
+            for row in rows:
+                lane = self._lane((row.priority, row.receiver_hash), now)
+                if lane and lane.asked_at >= since:
+                    later.append(self._park(row, now, 1, again=True))
+                else:
+                    go.append(row)
+        return Split(go, later)
+
+    def throttle(self, row: Claimed, seconds: float, behind: Sequence[Claimed]) -> list[Later]:
+        """Notes that the receiver of `row` asked for a rest. Returns when each row `behind` it in memory is due.
+
+        `seconds` is how long the rest is.
+        """
+        with self._lock:
+            now = self._asked_at = self._clock()
             for priority in PRIORITIES:
                 lane = self._lane_of((priority, row.receiver_hash), now)
-                lane.opens = max(lane.opens, now + seconds)
+                lane.opens, lane.asked_at = max(lane.opens, now + seconds), now
                 lane.pace = min(max(2 * lane.pace, THROTTLED_PACE), seconds)
                 lane.again_id, lane.again_due = NO_ID, lane.opens
                 lane.tail = max(lane.tail, lane.opens)
-            return [(waiting, self._park(waiting, now, 1, again=True) - now) for waiting in behind]
+            return [self._park(waiting, now, 1, again=True) for waiting in behind]
 
     def follow(self, row: Claimed, due_in: float) -> None:
-        """A row was put back unsent: what is new of its receiver goes behind it."""
+        """Notes that a row was put back unsent for `due_in` seconds: what is new of its receiver goes behind it."""
         with self._lock:
             now = self._clock()
             lane = self._lane_of((row.priority, row.receiver_hash), now)
             lane.tail = max(lane.tail, now + due_in)
 
-    def reason(self, row: Claimed) -> Reason:
-        """Why a row that was parked waits."""
-        lane = self._lanes.get((row.priority, row.receiver_hash))
-        return Reason.THROTTLED if lane and lane.opens else Reason.PARKED
+    def _park(self, row: Claimed, now: float, before: int, *, again: bool = False) -> Later:
+        """Returns the row with its wait: behind those parked, or, if it was parked before, behind those put back again.
 
-    def _park(self, row: Claimed, now: float, before: int, *, again: bool = False) -> float:
-        """When the row is due: behind those parked, or behind those put back once more, where it was parked before."""
+        `before` is how many rows of its receiver are in memory.
+        """
         lane = self._lane_of((row.priority, row.receiver_hash), now)
         pace = max(self._pace.get(row.receiver_hash, UNKNOWN_PACE), lane.pace)
         again = again or bool(row.reason)
@@ -123,7 +154,7 @@ class Parking:
         if again:
             lane.again_id, lane.again_due = max(lane.again_id, row.id), due
         lane.tail = max(lane.tail, due)
-        return due
+        return Later(row, Reason.THROTTLED if lane.opens else Reason.PARKED, due - now)
 
     def _lane(self, key: LaneKey, now: float) -> _Lane | None:
         """The lane, unless all that was parked in it has come back."""

@@ -41,12 +41,12 @@ class Pool:
         self._waiting = dict.fromkeys(PRIORITIES, 0)  # rows in ready lanes
         self._busy = dict.fromkeys(PRIORITIES, 0)  # threads sending
         self._bulk_threads = max(1, int(threads * BULK_SHARE))
-        self._room_at = dict.fromkeys(PRIORITIES, -1)  # how few waiting rows somebody waits for
+        self._few = dict.fromkeys(PRIORITIES, -1)  # a consumer sleeps until no more rows wait; -1: none sleeps
         self._idle = 0
         self._stopped = False
         lock = threading.Lock()
         self._work = threading.Condition(lock)
-        self._room = threading.Condition(lock)
+        self._taken = threading.Condition(lock)
         self._threads = [
             threading.Thread(target=self._run, name=f"{name}-{number}", daemon=True) for number in range(threads)
         ]
@@ -87,7 +87,7 @@ class Pool:
                     self._ready[priority].remove(key)
                     self._waiting[priority] -= len(lane)
                     rows += lane
-            self._room.notify_all()
+            self._taken.notify_all()
         return rows
 
     def lane_length(self, priority: str, receiver_hash: str) -> int:
@@ -102,12 +102,12 @@ class Pool:
     def in_flight(self) -> int:
         return sum(self._busy.values())
 
-    def wait_for_room(self, priority: str, at_most: int, timeout: float) -> None:
-        """Until no more than `at_most` rows of that priority wait, or the timeout."""
-        with self._room:
-            self._room_at[priority] = at_most
-            self._room.wait_for(lambda: self._waiting[priority] <= at_most or self._stopped, timeout)
-            self._room_at[priority] = -1
+    def wait_until_few(self, priority: str, at_most: int, timeout: float) -> None:
+        """Waits until no more than `at_most` rows of that priority wait, or for `timeout` seconds."""
+        with self._taken:
+            self._few[priority] = at_most
+            self._taken.wait_for(lambda: self._waiting[priority] <= at_most or self._stopped, timeout)
+            self._few[priority] = -1
 
     def stop(self) -> list[Claimed]:
         """Take nothing more; the rows that no thread had taken."""
@@ -117,7 +117,7 @@ class Pool:
             for priority in PRIORITIES:
                 self._waiting[priority] = 0
             self._work.notify_all()
-            self._room.notify_all()
+            self._taken.notify_all()
         return unsent
 
     def join(self, deadline: float) -> bool:
@@ -170,6 +170,6 @@ class Pool:
         self._sending.add(key)
         self._busy[priority] += 1
         self._waiting[priority] -= len(self._lanes[key])
-        if self._waiting[priority] <= self._room_at[priority]:
-            self._room.notify_all()
+        if self._waiting[priority] <= self._few[priority]:
+            self._taken.notify_all()
         return key

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.utils import timezone
 
 from notifications.brokers.base import Broker
@@ -18,14 +17,15 @@ from notifications.channels.outcomes import Cause, SendError
 from notifications.ledger import verdicts
 from notifications.ledger.hooks import Hooks
 from notifications.ledger.settle import Settlement
-from notifications.models import BreakerEvent, Category
+from notifications.models import BreakerEvent
 from notifications.scheduling.jobs import Kind
 from notifications.scheduling.scheduler import Scheduler, beat, worker_name
 from notifications.sending.delivery import Delivery
+from notifications.sending.housekeeping import Housekeeping
+from notifications.sending.policies import Policies
 from notifications.sending.route import Route
 from notifications.sending.settler import Settler
 from project import metrics
-from project.database import refusals
 
 logger = logging.getLogger(__name__)
 
@@ -59,17 +59,15 @@ class Sender:
         self._running = False  # waiting for the database at the start is not being stuck
         self._fatal = ""
         self._breaker_events: deque[BreakerEvent] = deque()
-        self._settler = Settler(
-            lease=settings.LEASE_SECONDS,
-            send_timeout=settings.SEND_TIMEOUT_SECONDS,
-            hooks=hooks,
-            chores=(self._beat, self._refresh_categories, self._record_breakers),
-        )
+        self._policies = Policies()
+        self._housekeeping = Housekeeping((self._policies.refresh, self._beat, self._record_breakers))
+        self._settler = Settler(lease=settings.LEASE_SECONDS, send_timeout=settings.SEND_TIMEOUT_SECONDS, hooks=hooks)
         self._deliveries = [
             Delivery(
                 Route(channel, route, self._note_breaker),
                 broker=broker,
                 hooks=hooks,
+                policies=self._policies,
                 settler=self._settler,
                 threads=threads,
                 on_fatal=self._end,
@@ -84,40 +82,47 @@ class Sender:
         self._stopping.set()
 
     def is_stuck(self) -> bool:
-        """Whether a restart may help: a loop stands still. Never while results are held, as in `_is_hopeless`."""
+        """Returns whether a loop stands still, so that a restart may help. Never while results are kept."""
         if not self._running or self._settler.unsettled():
             return False
         scheduler_is_stuck = self._scheduler is not None and self._scheduler.is_stuck()
         return scheduler_is_stuck or any(delivery.is_stuck() for delivery in self._deliveries)
 
     def run(self) -> int:
-        self._wait_for_database()
+        self._housekeeping.thread.start()
+        if self._wait_for_policies():
+            self._start_all()
+            while not self._stopping.wait(LOOK_EVERY):
+                self._look_after()
+            self._stop_all()
+        self._housekeeping.stop()
+        if self._fatal:
+            logger.critical("%s", self._fatal)
+        return 1 if self._fatal else 0
+
+    def _wait_for_policies(self) -> bool:
+        """Waits until the database has told them: the first hand-over needs them. Returns False where it must stop."""
+        while not self._housekeeping.wait(LOOK_EVERY):
+            if not self._housekeeping.thread.is_alive():
+                self._end("The housekeeping failed.")
+            if self._stopping.is_set():
+                return False
+        return True
+
+    def _start_all(self) -> None:
         self._settler.thread.start()
         for delivery in self._deliveries:
             delivery.start()
         self._scheduling.start()
         self._running = True
-        while not self._stopping.wait(LOOK_EVERY):
-            if self._is_hopeless():
-                self._end("The database has taken nothing for minutes.")
-            if not self._settler.thread.is_alive():
-                self._end("The settler failed.")
-        self._stop_all()
-        if self._fatal:
-            logger.critical("%s", self._fatal)
-        return 1 if self._fatal else 0
 
-    def _wait_for_database(self) -> None:
-        """What the deliveries must know before the first hand-over: the categories' policies."""
-        while not self._stopping.is_set():
-            try:
-                self._refresh_categories()
-            except (DatabaseError, InterfaceError) as error:
-                logger.warning("the database cannot be used: %s", refusals.reason(error))
-                close_old_connections()
-                self._stopping.wait(1.0)
-            else:
-                return
+    def _look_after(self) -> None:
+        """Ends where a thread has died, or the database has been away for so long that the supervisor may try."""
+        if self._is_hopeless():
+            self._end("The database has taken nothing for minutes.")
+        for thread in (self._settler.thread, self._housekeeping.thread):
+            if not thread.is_alive():
+                self._end(f"The {thread.name} failed.")
 
     def _stop_all(self) -> None:
         """Drain: what is unsent goes back, what is under way may end, what does not end in time is uncertain."""
@@ -134,7 +139,7 @@ class Sender:
             stop.join()
         for row in self._settler.under_way():
             error = SendError(Cause.OUTCOME_UNKNOWN, "The sender stopped before the provider answered.", uncertain=True)
-            hold = any(row.category in delivery.held_categories for delivery in self._deliveries)
+            hold = self._policies.holds(row.category)
             verdict = verdicts.failed(error, attempts=row.attempts, hold=hold, schedule=settings.RETRY_SCHEDULE)
             self._settler.settle(Settlement(row, verdict, row.channel))
         if not self._settler.stop(deadline):
@@ -156,18 +161,14 @@ class Sender:
         self._stopping.set()
 
     def _is_hopeless(self) -> bool:
-        """Never while results are held: only this process knows them."""
-        since = [self._settler.failing_since, *(delivery.failing_since for delivery in self._deliveries)]
+        """Never while results are kept: only this process knows them."""
+        since = [self._settler.failing_since, self._housekeeping.failing_since]
+        since += [delivery.failing_since for delivery in self._deliveries]
         silence = max((time.monotonic() - moment for moment in since if moment is not None), default=0.0)
         return silence >= HOPELESS and not self._settler.unsettled()
 
     def _beat(self) -> None:
         beat("sender", self._started_at, self._names)
-
-    def _refresh_categories(self) -> None:
-        held = Category.held()
-        for delivery in self._deliveries:
-            delivery.held_categories = held
 
     def _note_breaker(self, channel: str, provider: str, is_open: bool, cause: Cause | None) -> None:
         state = "open" if is_open else "closed"
@@ -179,7 +180,7 @@ class Sender:
         self._breaker_events.append(event)
 
     def _record_breakers(self) -> None:
-        events = list(self._breaker_events)
+        events = [self._breaker_events[place] for place in range(len(self._breaker_events))]  # others append meanwhile
         if events:
             BreakerEvent.objects.bulk_create(events)
             for _ in events:

@@ -14,8 +14,11 @@ from notifications.brokers.base import Broker, Record
 from notifications.brokers.ledger_queue import EmbeddedBroker, EmbeddedConsumer
 from notifications.channels.outcomes import Cause
 from notifications.messages.words import Status
-from notifications.models import Category, Notification
+from notifications.models import Notification
 from notifications.sending.delivery import Delivery
+from notifications.sending.gates import Gate, in_order
+from notifications.sending.parking import Parking
+from notifications.sending.policies import Policies
 from notifications.sending.route import Route
 from notifications.sending.settler import Settler
 from tests.notifications.rows import LETTERS, Scripted, ids
@@ -72,6 +75,7 @@ class Running:
         broker: Any = None,
         *,
         others: Sequence[Scripted] = (),
+        gates_of: Callable[[Parking], Sequence[Gate]] = in_order,
         threads: int = 4,
         lease: float = 60,
         send_timeout: float = 20,
@@ -82,16 +86,19 @@ class Running:
         self.breaker: list[tuple[bool, Cause | None]] = []
         self.settler = Settler(lease=lease, send_timeout=send_timeout, hooks=LETTERS)
         self.settler.thread = threading.Thread(target=self._settle, daemon=True)
-        room: Broker = broker or Embedded()
+        policies = Policies()
+        policies.refresh()
+        queue: Broker = broker or Embedded()
         self.delivery = Delivery(
             Route("EMAIL", [channel, *others], lambda _channel, _provider, *change: self.breaker.append(change)),
-            broker=room,
+            broker=queue,
             hooks=LETTERS,
+            policies=policies,
+            gates_of=gates_of,
             settler=self.settler,
             threads=threads,
             on_fatal=self.fatal.append,
         )
-        self.delivery.held_categories = Category.held()
 
     def start(self) -> None:
         self.settler.thread.start()

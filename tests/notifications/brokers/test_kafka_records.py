@@ -19,10 +19,9 @@ from notifications.brokers import kafka_log
 from notifications.brokers.base import Record, outbound
 from notifications.brokers.kafka import KafkaBroker
 from notifications.ledger import rows
-from notifications.ledger.hooks import NO_HOOKS
 from notifications.messages.topics import all_topics, topic_of
-from notifications.sending import delivery
-from tests.notifications.rows import message
+from notifications.sending import claiming
+from tests.notifications.rows import LETTERS, message
 
 
 @pytest.fixture
@@ -84,8 +83,8 @@ def test_hostile_records_become_letters_with_their_bytes_and_the_rest_goes_on(
     write_record(settings.KAFKA_BOOTSTRAP_SERVERS, said.topic, value, key=b"\xff", headers=headers)
     assert all(broker.publish([outbound(said, origin="intake")]))
     records = read_and_commit(broker, 2)
-    batch, unreadable = delivery._read(records)
-    (claimed,) = rows.claim(batch, owner="me", lease=60, unreadable=unreadable, hooks=NO_HOOKS)
+    batch, unreadable = claiming.read(records)
+    (claimed,) = rows.claim(batch, owner="me", lease=60, unreadable=unreadable, hooks=LETTERS)
     assert claimed.id == said.id
     (letter,) = DeadLetter.objects.all()
     assert (letter.cause, bytes(letter.raw or b"")) == ("undecodable", value or b"")
@@ -99,8 +98,8 @@ def test_a_notification_with_an_unreadable_header_is_a_letter_with_its_bytes(
 ) -> None:
     said = message()
     write_record(settings.KAFKA_BOOTSTRAP_SERVERS, said.topic, said.to_record(), headers=[(b"\xc3", b"")])
-    batch, unreadable = delivery._read(read_and_commit(broker, 1))
-    assert rows.claim(batch, owner="me", lease=60, unreadable=unreadable, hooks=NO_HOOKS) == []
+    batch, unreadable = claiming.read(read_and_commit(broker, 1))
+    assert rows.claim(batch, owner="me", lease=60, unreadable=unreadable, hooks=LETTERS) == []
     (letter,) = DeadLetter.objects.all()
     assert (letter.error, bytes(letter.raw or b"")) == ("The name of a header is not UTF-8.", said.to_record())
 

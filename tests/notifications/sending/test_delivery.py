@@ -19,6 +19,7 @@ from notifications.channels.base import Outgoing
 from notifications.channels.outcomes import Cause, Outcome, SendError
 from notifications.ledger import due, rows, settle
 from notifications.ledger.hooks import NO_HOOKS, Hooks
+from notifications.ledger.rows import Claimed
 from notifications.ledger.settle import Settlement
 from notifications.ledger.verdicts import put_back
 from notifications.messages.topics import topic_of
@@ -112,8 +113,9 @@ def test_a_stopped_process_hands_over_nothing_that_waited_in_memory(run: Run, mo
     running = run(Scripted(answer), lease=2.0, send_timeout=1.0)
     try:
         wait_until(lambda: running.channel.handed, what="the first is under way")
-        waiting = [held.claimed for held in running.settler._held.values()][1:]
-        wait_until(lambda: not any(map(running.settler.may_hand_over, waiting)), what="the lease's cover passed")
+        custody = running.settler.custody
+        waiting = custody.rows()[1:]
+        wait_until(lambda: not any(map(custody.may_hand_over, waiting)), what="the lease's cover passed")
     finally:
         gate.set()
     settled(Status.SENT, rows[0])
@@ -288,12 +290,13 @@ def test_a_consumer_that_cannot_be_made_stops_the_sender(run: Run) -> None:
     assert "consumer of EMAIL" in running.fatal[0]
 
 
-def test_leases_are_renewed_and_chores_done_while_results_never_cease(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leases_are_renewed_while_results_never_cease(monkeypatch: pytest.MonkeyPatch) -> None:
     """The settler must come to the rest of its work although its queue is never empty."""
-    settler = Settler(lease=60, send_timeout=20, hooks=NO_HOOKS, chores=[lambda: done.append(True)])
-    done: list[bool] = []
+    settler = Settler(lease=0.0, send_timeout=20, hooks=NO_HOOKS)
+    renewed: list[int] = []
     batches: list[int] = []
     late = Settlement(claimed(1), put_back(Reason.HANDED_BACK, 0.0))
+    settler.custody.keep([claimed(2)], 0.0)
 
     def settle(batch: Sequence[Settlement], *, hooks: Hooks) -> set[UUID]:
         batches.append(len(batch))
@@ -301,10 +304,15 @@ def test_leases_are_renewed_and_chores_done_while_results_never_cease(monkeypatc
         settler.settle(late)
         return set()
 
+    def renew(claims: Sequence[Claimed], *, lease: float) -> set[UUID]:
+        renewed.append(len(claims))
+        return set()
+
     monkeypatch.setattr(settler_module, "settle", settle)
+    monkeypatch.setattr(settler_module, "renew", renew)
     settler.settle(late)
     settler._work()
-    assert done == [True]
+    assert renewed == [1]
 
 
 def test_deaths_and_unreadable_records_are_counted_wherever_they_come_from(run: Run) -> None:

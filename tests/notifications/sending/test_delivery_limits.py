@@ -10,10 +10,9 @@ from harness.services.waiting import wait_until
 from notifications.brokers import ledger_queue
 from notifications.channels.base import Outgoing
 from notifications.channels.outcomes import Cause, SendError
-from notifications.ledger import due
 from notifications.messages.words import Reason, Status
 from notifications.models import Attempt, Notification
-from notifications.sending import delivery
+from notifications.sending import appetite
 from notifications.sending.parking import CAP
 from tests.notifications.rows import Scripted, read, row
 from tests.notifications.running import Run, settled
@@ -69,14 +68,15 @@ def test_a_slow_providers_sends_are_shared_among_clients(run: Run) -> None:
 
 def test_where_sending_is_fast_nobody_looks_ahead(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would cost what a full pool of fast sends has none of: this process's CPU."""
-    running = run(Scripted()).delivery
-    monkeypatch.setattr(running._pool, "waiting", lambda _: 100)
-    for rate, looks in ((delivery.SLOW - 1, True), (delivery.SLOW, False), (12_000.0, False)):
-        monkeypatch.setattr(running._pace, "rate", lambda rate=rate: rate)
-        assert running._is_slow("transactional") is looks
-    monkeypatch.setattr(running._pace, "rate", lambda: 1.0)
-    monkeypatch.setattr(running._pool, "waiting", lambda _: 0)
-    assert not running._is_slow("transactional"), "no row waits"
+    delivery = run(Scripted()).delivery
+    wants = delivery._appetite
+    monkeypatch.setattr(delivery._pool, "waiting", lambda _: 100)
+    for rate, looks in ((appetite.SLOW - 1, True), (appetite.SLOW, False), (12_000.0, False)):
+        monkeypatch.setattr(wants.pace, "rate", lambda rate=rate: rate)
+        assert wants.is_slow("transactional") is looks
+    monkeypatch.setattr(wants.pace, "rate", lambda: 1.0)
+    monkeypatch.setattr(delivery._pool, "waiting", lambda _: 0)
+    assert not wants.is_slow("transactional"), "no row waits"
 
 
 def test_a_hot_receiver_is_parked_and_the_others_are_sent(run: Run) -> None:
@@ -110,15 +110,14 @@ def test_large_rows_are_claimed_as_the_others_are_settled(run: Run, monkeypatch:
         gate.wait(30)
         return "x"
 
-    monkeypatch.setattr(delivery, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(appetite, "MOST_BYTES", 100_000)
     monkeypatch.setattr(ledger_queue, "POLL_BYTES", 20_000)
-    monkeypatch.setattr(due, "POLL_BYTES", 20_000)
     rows = [row(receiver=f"r{number}@example.com", message="x" * 10_000) for number in range(40)]
     running = run(Scripted(answer), threads=16)
     try:
-        wait_until(lambda: running.settler.bytes_of("EMAIL") >= 100_000, what="it has enough")
-        assert running.delivery._room("transactional") == 0, "it has threads for more"
+        wait_until(lambda: running.settler.custody.bytes_of("EMAIL") >= 100_000, what="it has enough")
+        assert running.delivery._appetite.wanted("transactional") == 0, "it has threads for more"
     finally:
         gate.set()
     settled(Status.SENT, *rows)
-    wait_until(lambda: running.settler.bytes_of("EMAIL") == 0, what="nothing is held")
+    wait_until(lambda: running.settler.custody.bytes_of("EMAIL") == 0, what="nothing is kept")

@@ -21,19 +21,21 @@ class Lot:
 
     def __init__(self) -> None:
         self.now = 100.0
-        self.parking = Parking(lambda: self.now)
         self.in_memory: dict[tuple[str, str], int] = {}
+        self.parking = Parking(lambda *lane: self.in_memory.get(lane, 0), lambda: self.now)
         self._numbers = iter(range(10**6))
 
     def rows(self, count: int, receiver: str = "hot", **fields: str) -> list[Claimed]:
         return [claimed(next(self._numbers), receiver, **fields) for _ in range(count)]
 
     def split(self, rows: list[Claimed]) -> tuple[list[Claimed], list[tuple[Claimed, float]]]:
-        send, park = self.parking.split(rows, lambda *lane: self.in_memory.get(lane, 0))
-        for row in send:
+        """(rows to send, [(row to park, seconds until it is due)])."""
+        split = self.parking.split(rows)
+        for row in split.go:
             lane = (row.priority, row.receiver_hash)
             self.in_memory[lane] = self.in_memory.get(lane, 0) + 1
-        return send, park
+        assert split.end == []
+        return split.go, [(row, due_in) for row, _, due_in in split.later]
 
     def served(self) -> None:
         self.in_memory.clear()
@@ -137,26 +139,25 @@ def hasty_threads() -> Iterator[None]:
 def test_the_two_consumers_of_a_channel_may_park_at_once(hasty_threads: None) -> None:
     """Each forgets while the other remembers."""
     now = iter(range(10**9))
-    shared = Parking(lambda: float(next(now)))
+    shared = Parking(lambda *_: CAP, lambda: float(next(now)))
 
     def consumer(priority: str) -> None:
         for number in range(400):
             rows = [claimed(n, f"r{number}-{n % 40}", priority=priority) for n in range(40)]
-            shared.split(rows, lambda *_: CAP)
+            shared.split(rows)
 
     in_threads(lambda: consumer("transactional"), lambda: consumer("bulk"))
 
 
 def test_the_rows_of_a_throttled_receiver_wait_behind_the_first_and_come_back_spread(lot: Lot) -> None:
     told, *behind = lot.rows(8)
-    parked = lot.parking.throttle(told, 30.0, behind)
     newcomers = lot.rows(3)
-    _, later = lot.split(newcomers)
-    assert [row for row, _ in [*parked, *later]] == [*behind, *newcomers]
-    dues = [due for _, due in [*parked, *later]]
+    later = [*lot.parking.throttle(told, 30.0, behind), *lot.parking.split(newcomers).later]
+    assert [kept.row for kept in later] == [*behind, *newcomers]
+    dues = [kept.due_in for kept in later]
     assert dues[0] >= 30.0
     assert min(second - first for first, second in itertools.pairwise(dues)) >= THROTTLED_PACE
-    assert {lot.parking.reason(row) for row in newcomers} == {Reason.THROTTLED}
+    assert {kept.reason for kept in later} == {Reason.THROTTLED}
     assert lot.split(lot.rows(1, priority="bulk"))[0] == [], "the wait is the receiver's, whatever the priority"
 
 
@@ -181,7 +182,7 @@ def test_what_comes_back_goes_in_order_however_often_its_receiver_asks_for_a_res
                 lot.parking.observe("hot", 0.01)
                 continue
             ledger[row.id.int] = lot.now + 1.1
-            ledger |= {other.id.int: lot.now + due_in for other, due_in in lot.parking.throttle(row, 1.1, send)}
+            ledger |= {other.id.int: lot.now + due_in for other, _, due_in in lot.parking.throttle(row, 1.1, send)}
             send = []
         lot.served()
         rows = [structs.replace(row, reason=Reason.THROTTLED) for row in rows]
@@ -199,7 +200,7 @@ def test_what_is_new_goes_behind_what_was_put_back_unsent(lot: Lot) -> None:
 
 def test_a_long_rest_pushes_nobody_further_than_its_end_and_five_minutes(lot: Lot) -> None:
     told, *behind = lot.rows(1000)
-    dues = [due for _, due in lot.parking.throttle(told, 86_400.0, behind)]
+    dues = [kept.due_in for kept in lot.parking.throttle(told, 86_400.0, behind)]
     assert dues == sorted(dues)
     assert dues[-1] <= 86_400.0 + LONGEST
 

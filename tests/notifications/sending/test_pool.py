@@ -163,16 +163,16 @@ def test_what_comes_after_stop_is_given_back(open_pool: Opened) -> None:
     assert pool.waiting(TRANSACTIONAL) == 0
 
 
-def test_waiting_for_room_ends_when_threads_have_taken_enough(open_pool: Opened) -> None:
+def test_waiting_until_few_are_left_ends_when_threads_have_taken_enough(open_pool: Opened) -> None:
     gate = Gate()
     pool = open_pool(1, gate)
     pool.add(claimed(number, f"r{number}") for number in range(20))
     wait_until(lambda: gate.begun)
     assert pool.waiting(TRANSACTIONAL) == 19
-    pool.wait_for_room(TRANSACTIONAL, 5, 0.01)
+    pool.wait_until_few(TRANSACTIONAL, 5, 0.01)
     assert pool.waiting(TRANSACTIONAL) == 19, "the timeout ended it"
     gate.open.set()
-    pool.wait_for_room(TRANSACTIONAL, 5, 30)
+    pool.wait_until_few(TRANSACTIONAL, 5, 30)
     assert pool.waiting(TRANSACTIONAL) <= 5
     wait_until(lambda: len(gate.done) == 20)
 

@@ -10,6 +10,7 @@ from notifications.scheduling import scheduler
 from notifications.scheduling.scheduler import Scheduler
 from notifications.sending import delivery
 from notifications.sending.delivery import Delivery
+from notifications.sending.policies import Policies
 from notifications.sending.route import Route
 from notifications.sending.settler import Settler
 from tests.notifications.rows import Scripted
@@ -22,6 +23,7 @@ def idle() -> Delivery:
         Route("EMAIL", [Scripted()], lambda *_: None),
         broker=open_broker(),
         hooks=NO_HOOKS,
+        policies=Policies(),
         settler=settler,
         threads=1,
         on_fatal=lambda _: None,
@@ -38,7 +40,7 @@ def test_a_consumer_that_has_not_polled_for_a_minute(
     now = 1000.0
     monkeypatch.setattr("notifications.sending.delivery.time.monotonic", lambda: now)
     idle._polled_at = {"transactional": now, "bulk": now + polled}
-    idle.failing_since = failing_since
+    idle._claiming.failing_since = failing_since
     assert idle.is_stuck() is stuck
 
 

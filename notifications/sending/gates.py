@@ -1,0 +1,116 @@
+"""What stands between the claim and the threads: gates, each of which lets rows go, puts them off or ends them.
+
+They run in the consumer, inside the claim's transaction and with its database connection. What a gate keeps back is
+settled in that same transaction, so a crash leaves either a claim whose rows were put where the gates wanted them
+or no claim at all. The offset of their records is committed afterwards.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple, Protocol
+
+from django.db import transaction
+
+from notifications.ledger import verdicts
+from notifications.ledger.hooks import Hooks
+from notifications.ledger.rows import Claimed
+from notifications.ledger.settle import Settlement, settle
+from notifications.ledger.verdicts import Verdict
+from notifications.messages.words import Reason
+from notifications.sending.counting import count_settled
+from project import metrics
+
+
+class Later(NamedTuple):
+    """A row that waits in the ledger, unsent and with nothing spent, for `due_in` seconds."""
+
+    row: Claimed
+    reason: Reason
+    due_in: float
+
+
+class End(NamedTuple):
+    """A row that comes to its end unsent."""
+
+    row: Claimed
+    verdict: Verdict
+
+
+@dataclass(slots=True)
+class Split:
+    """What a gate says of a batch. Each row is in one of the lists, each list in the batch's order."""
+
+    go: list[Claimed]
+    later: list[Later] = field(default_factory=list)
+    end: list[End] = field(default_factory=list)
+
+
+class Gate(Protocol):
+    """Looks at whole batches. A channel's two consumers may ask it at the same time.
+
+    A claim whose commit failed is repeated, and then the gate is asked again about rows it has seen.
+    """
+
+    def split(self, rows: list[Claimed]) -> Split:
+        """Splits the rows that the gates before it let go. They are of one channel and priority."""
+
+
+class Expiry:
+    """Ends what expired before it was claimed. What expires while it waits for a thread is ended before its send."""
+
+    def split(self, rows: list[Claimed]) -> Split:
+        if all(row.expires_in is None or row.expires_in > 0 for row in rows):
+            return Split(rows)
+        gone = [row for row in rows if row.expires_in is not None and row.expires_in <= 0]
+        ids = {row.id for row in gone}
+        return Split([row for row in rows if row.id not in ids], end=[End(row, verdicts.expired()) for row in gone])
+
+
+def in_order(parking: Gate) -> list[Gate]:
+    """Returns the gates of a channel in the order in which they are asked: the one place that says it."""
+    return [parking, Expiry()]
+
+
+class Gates:
+    """The gates of one channel, and the settling of what they keep back."""
+
+    def __init__(self, channel: str, gates: Sequence[Gate], hooks: Hooks) -> None:
+        self._channel = channel
+        self._gates = gates
+        self._hooks = hooks
+
+    def let_through(self, rows: list[Claimed]) -> list[Claimed]:
+        """Settles what a gate keeps back. Returns the rows that all gates let go, in order.
+
+        Must be called inside the transaction that claims the rows.
+        """
+        if not rows:
+            return rows
+        began, go = time.monotonic(), rows
+        later: list[Later] = []
+        end: list[End] = []
+        for gate in self._gates:
+            split = gate.split(go)
+            go = split.go
+            later += split.later
+            end += split.end
+        results = [*(self._put_off(kept, began) for kept in later), *(self._ended(kept) for kept in end)]
+        if results:
+            settle(results, hooks=self._hooks)
+        transaction.on_commit(partial(self._count, rows[0].priority, len(rows), results))
+        return go
+
+    def _put_off(self, kept: Later, began: float) -> Settlement:
+        verdict = verdicts.put_back(kept.reason, kept.due_in)
+        return Settlement(kept.row, verdict, self._channel, waits_from=began)
+
+    def _ended(self, kept: End) -> Settlement:
+        return Settlement(kept.row, kept.verdict, self._channel)
+
+    def _count(self, priority: str, claimed: int, results: list[Settlement]) -> None:
+        metrics.claimed.labels(self._channel, priority).inc(claimed)
+        count_settled(results)
