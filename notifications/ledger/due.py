@@ -14,7 +14,7 @@ from django.db import transaction
 
 from notifications.channels.outcomes import Cause
 from notifications.ledger.hooks import Hooks, tell_final
-from notifications.ledger.rows import FINAL_COLUMNS, LONGEST_ERROR, TABLE, Fence, clean, final_row
+from notifications.ledger.rows import FINAL_COLUMNS, LONGEST_ERROR, TABLE, WITHIN, Fence, clean, final_row, span
 from notifications.ledger.settle import Settlement, settle
 from notifications.ledger.verdicts import lease_expired
 from notifications.messages.message import Message
@@ -104,8 +104,9 @@ def refuse(owner: str, refused: Mapping[UUID, str], *, hooks: Hooks) -> int:
             rows = fetch(
                 f"UPDATE {TABLE} AS n SET status = '{Status.DEAD}', last_cause = '{Cause.REFUSED_BY_KAFKA}',"
                 f" last_error = r.error, {_ENDED}, settled_at = {d.now} FROM {d.rows({'id': 'uuid', 'error': 'text'})}"
-                f" WHERE n.id = r.id AND n.status = '{Status.QUEUED}' AND n.owner = %s {d.returning(*FINAL_COLUMNS)}",
-                [said, owner],
+                f" WHERE n.id = r.id AND {WITHIN} AND n.status = '{Status.QUEUED}' AND n.owner = %s"
+                f" {d.returning(*FINAL_COLUMNS)}",
+                [said, *span(id.hex for id in refused), owner],
             )
             tell_final([final_row(row) for row in rows], hooks)
             return len(rows)
@@ -115,14 +116,16 @@ def refuse(owner: str, refused: Mapping[UUID, str], *, hooks: Hooks) -> int:
 
 def _change_mine(owner: str, ids: Sequence[UUID], change: str) -> int:
     d = dialect()
+    ends = span(id.hex for id in ids)
     return len(
         fetch(
             f"WITH picked AS MATERIALIZED (SELECT n.id FROM {TABLE} AS n"
-            f" JOIN {d.rows({'id': 'uuid'})} ON n.id = r.id"
+            f" JOIN {d.rows({'id': 'uuid'})} ON n.id = r.id AND {WITHIN}"
             f" WHERE n.status = '{Status.QUEUED}' AND n.owner = %s"
             f" {d.skip_locked.replace('UPDATE', 'UPDATE OF n')})"
-            f" UPDATE {TABLE} AS n SET {change} FROM picked WHERE n.id = picked.id {d.returning('id')}",
-            [as_json([{"id": id.hex} for id in ids]), owner],
+            f" UPDATE {TABLE} AS n SET {change} FROM picked WHERE n.id = picked.id AND {WITHIN}"
+            f" {d.returning('id')}",
+            [as_json([{"id": id.hex} for id in ids]), *ends, owner, *ends],
         )
     )
 
@@ -239,8 +242,8 @@ def offer(ids: Sequence[UUID]) -> None:
     d = dialect()
     fetch(
         f"UPDATE {TABLE} AS n SET owner = NULL, lease_until = NULL FROM {d.rows({'id': 'uuid'})}"
-        f" WHERE n.id = r.id AND n.status = '{Status.QUEUED}'",
-        [as_json([{"id": id.hex} for id in ids])],
+        f" WHERE n.id = r.id AND {WITHIN} AND n.status = '{Status.QUEUED}'",
+        [as_json([{"id": id.hex} for id in ids]), *span(id.hex for id in ids)],
     )
 
 

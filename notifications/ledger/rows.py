@@ -24,6 +24,8 @@ from project.database.dialects import REFUSALS, as_json, as_time, as_uuid, diale
 
 TABLE = "notifications_notification"
 LONGEST_ERROR = 1000
+# What a statement says beside a join on ids, with their `span`: PostgreSQL then leaves out the other partitions.
+WITHIN = "n.id BETWEEN %s AND %s"
 
 
 class Incoming(msgspec.Struct, frozen=True, gc=False):
@@ -199,8 +201,8 @@ def _bury(unclaimable: list[Unclaimable], hooks: Hooks) -> None:
     ended = fetch(
         f"UPDATE {TABLE} AS n SET status = '{Status.DEAD}', last_cause = r.cause, last_error = r.error, owner = NULL,"
         f" lease_until = NULL, due_at = NULL, reason = '', settled_at = {d.now} FROM {d.rows(columns)}"
-        f" WHERE n.id = r.id AND n.status = '{Status.QUEUED}' {d.returning(*FINAL_COLUMNS)}",
-        [as_json(rows)],
+        f" WHERE n.id = r.id AND {WITHIN} AND n.status = '{Status.QUEUED}' {d.returning(*FINAL_COLUMNS)}",
+        [as_json(rows), *span(id.hex for id in said)],
     )
     final = [final_row(row) for row in ended]
     tell_final(final, hooks)
@@ -235,7 +237,7 @@ _CLAIMED_FIELDS = tuple(column.strip('"') for column in _CLAIMED_COLUMNS)
 # Counted only for what was put off unspent, which is rare; the attempts are few and found by an index.
 _THROTTLED = (
     "CASE WHEN {n}.deferred_since IS NULL THEN 0 ELSE (SELECT count(*) FROM notifications_attempt AS a"
-    " WHERE a.notification_id = {n}.id AND a.generation = {n}.generation"
+    " WHERE a.notification_id = {n}.id AND a.notification_id BETWEEN %s AND %s AND a.generation = {n}.generation"
     f" AND a.outcome = '{Outcome.THROTTLED}') END"
 )
 
@@ -244,6 +246,7 @@ def _claim(batch: list[Incoming], owner: str, lease: float) -> list[Claimed]:
     d = dialect()
     values = _REST_VALUES.format(status=Status.SENDING, claims=1, due_at="NULL", owner="%s", lease=d.later.format("%s"))
     sooner = d.returning_seconds_until("expires_at")
+    new = [_incoming_row(incoming) for incoming in batch]
     rows = fetch(
         f"INSERT INTO {TABLE} AS n ({_QUOTED}, {_REST}) SELECT {_FROM_R}, {values}"
         f" FROM {d.rows(_NEW_COLUMNS)} WHERE true"
@@ -254,7 +257,7 @@ def _claim(batch: list[Incoming], owner: str, lease: float) -> list[Claimed]:
         f" WHERE n.generation = excluded.generation AND (n.status = '{Status.QUEUED}'"
         f" OR (n.status = '{Status.SENDING}' AND n.owner = excluded.owner))"
         f" {d.returning(*_CLAIMED_COLUMNS)}, {_THROTTLED.format(n=d.returned(TABLE))}, {sooner}",
-        [owner, lease, as_json([_incoming_row(incoming) for incoming in batch])],
+        [owner, lease, as_json(new), *span(row.id for row in new)],
     )
     accepted = {incoming.message.id: incoming.message.accepted_at.timestamp() for incoming in batch}
     return [_claimed(row, accepted, owner) for row in rows]
@@ -304,6 +307,12 @@ def _new_row(
         offset=offset,
         trace_id=trace_id,
     )
+
+
+def span(ids: Iterable[str]) -> tuple[str, str]:
+    """Returns the first and the last of the ids (in hex), for WITHIN; a span of no row where there is none."""
+    ordered = sorted(ids) or ["0" * 32]
+    return ordered[0], ordered[-1]
 
 
 def clean(text: str, longest: int) -> str:

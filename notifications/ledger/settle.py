@@ -19,11 +19,13 @@ from notifications.ledger.rows import (
     FINAL_COLUMNS,
     LONGEST_ERROR,
     TABLE,
+    WITHIN,
     Claimed,
     Fence,
     around_culprits,
     clean,
     final_row,
+    span,
 )
 from notifications.ledger.verdicts import Verdict
 from notifications.messages.words import Status
@@ -67,7 +69,7 @@ class _Sent(msgspec.Struct):
 
 
 _FENCE_COLUMNS = {"id": "uuid", "generation": "integer", "claims": "integer"}
-_FENCE = "n.id = r.id AND n.generation = r.generation AND n.claims = r.claims"
+_FENCE = f"n.id = r.id AND n.generation = r.generation AND n.claims = r.claims AND {WITHIN}"
 _RESULT_COLUMNS = {
     **_FENCE_COLUMNS,
     **dict.fromkeys(("provider", "provider_message_id"), "text"),
@@ -119,6 +121,7 @@ def _settle(results: list[_Result], hooks: Hooks) -> list[UUID]:
 def _settle_sent(results: list[_Result], hooks: Hooks) -> list[UUID]:
     """The many: no row comes back but its last cause, for only what failed once can have a dead letter."""
     d = dialect()
+    ends = span(result.id for result in results)
     said = as_json([_Sent(r.id, r.generation, r.claims, r.provider, r.provider_message_id) for r in results])
     causes = fetch(
         f"UPDATE {TABLE} AS n SET status = '{Status.SENT}', reason = '', due_at = NULL, deferred_since = NULL,"
@@ -126,20 +129,20 @@ def _settle_sent(results: list[_Result], hooks: Hooks) -> list[UUID]:
         f" provider = r.provider, provider_message_id = r.provider_message_id"
         f" FROM {d.rows(_SENT_COLUMNS)} WHERE {_FENCE} AND n.status IN ({_SETTLES_SENT})"
         f" {d.returning('last_cause')}",
-        [said],
+        [said, *ends],
     )
     simply = len(causes) == len(results) and not any(cause for (cause,) in causes)
-    return [UUID(result.id) for result in results] if simply else _look_after_sent(said, hooks)
+    return [UUID(result.id) for result in results] if simply else _look_after_sent(said, ends, hooks)
 
 
-def _look_after_sent(said: str, hooks: Hooks) -> list[UUID]:
+def _look_after_sent(said: str, ends: Sequence[str], hooks: Hooks) -> list[UUID]:
     """Which rows are sent by these claims, and the hooks for those that had failed before."""
     d = dialect()
     columns = ", ".join(f"n.{column}" for column in FINAL_COLUMNS)
     statement = (
         f"SELECT {columns} FROM {TABLE} AS n JOIN {d.rows(_SENT_COLUMNS)} ON {_FENCE} WHERE n.status = '{Status.SENT}'"
     )
-    rows = [final_row(row) for row in fetch(statement, [said])]
+    rows = [final_row(row) for row in fetch(statement, [said, *ends])]
     tell_final([row for row in rows if row.cause], hooks)
     return [row.id for row in rows]
 
@@ -160,7 +163,7 @@ def _settle_rest(results: list[_Result]) -> list[FinalRow]:
         f" settled_at = CASE WHEN r.status = '{Status.WAITING}' THEN NULL ELSE {d.now} END"
         f" FROM {d.rows(_RESULT_COLUMNS)} WHERE {_FENCE} AND n.status = '{Status.SENDING}'"
         f" {d.returning(*FINAL_COLUMNS)}",
-        [as_json(results)],
+        [as_json(results), *span(result.id for result in results)],
     )
     return [final_row(row) for row in rows]
 
@@ -182,6 +185,7 @@ def renew(claims: Sequence[Claimed], *, lease: float) -> set[UUID]:
     """Renew leases, passed ones too while nobody else took the row; ids renewed. Never waits for a lock."""
     d = dialect()
     keys = [{**_fence_of(claimed), "owner": claimed.owner} for claimed in claims]
+    ends = span(claimed.id.hex for claimed in claims)
     return {
         as_uuid(row[0])
         for row in fetch(
@@ -189,8 +193,8 @@ def renew(claims: Sequence[Claimed], *, lease: float) -> set[UUID]:
             f" JOIN {d.rows({**_FENCE_COLUMNS, 'owner': 'text'})} ON {_FENCE}"
             f" WHERE n.status = '{Status.SENDING}' AND n.owner = r.owner {_of_n(d.skip_locked)})"
             f" UPDATE {TABLE} AS n SET lease_until = {d.later.format('%s')}"
-            f" FROM picked WHERE n.id = picked.id {d.returning('id')}",
-            [as_json(keys), lease],
+            f" FROM picked WHERE n.id = picked.id AND {WITHIN} {d.returning('id')}",
+            [as_json(keys), *ends, lease, *ends],
         )
     }
 
@@ -198,13 +202,15 @@ def renew(claims: Sequence[Claimed], *, lease: float) -> set[UUID]:
 def mark_handed(claims: Sequence[Fence]) -> set[UUID]:
     """Note, before the hand-over, that these rows are being handed over; ids noted. Never waits for a lock."""
     d = dialect()
+    ends = span(claimed.id.hex for claimed in claims)
     return {
         as_uuid(row[0])
         for row in fetch(
             f"WITH picked AS MATERIALIZED (SELECT n.id FROM {TABLE} AS n JOIN {d.rows(_FENCE_COLUMNS)} ON {_FENCE}"
             f" WHERE n.status = '{Status.SENDING}' {_of_n(d.skip_locked)})"
-            f" UPDATE {TABLE} AS n SET handed_at = {d.now} FROM picked WHERE n.id = picked.id {d.returning('id')}",
-            [as_json([_fence_of(claimed) for claimed in claims])],
+            f" UPDATE {TABLE} AS n SET handed_at = {d.now} FROM picked WHERE n.id = picked.id"
+            f" AND {WITHIN} {d.returning('id')}",
+            [as_json([_fence_of(claimed) for claimed in claims]), *ends, *ends],
         )
     }
 

@@ -1,8 +1,9 @@
-"""The plans of the hot statements on PostgreSQL: each must find its rows, never walk an index or the table."""
+"""The plans of the hot statements on PostgreSQL: each must find its rows, never walk an index or a partition."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -13,11 +14,13 @@ from notifications.brokers.base import LOOK_AHEAD, POLL_BYTES
 from notifications.channels.outcomes import Cause, SendError
 from notifications.ledger import due, verdicts
 from notifications.ledger.hooks import NO_HOOKS
+from notifications.ledger.partitions import make_ahead, partitions
 from notifications.ledger.rows import TABLE, Claimed
 from notifications.ledger.settle import Settlement, mark_handed, renew, settle
 from notifications.messages.ids import receiver_hash
 from notifications.messages.words import Status
 from notifications.models import Notification
+from project.database.dialects import fetch
 from project.web.paging import NewestFirst
 from tests.caller import Api, issue, keys_required, said
 from tests.notifications.rows import ago, claim, message, row
@@ -26,11 +29,23 @@ __all__ = ["keys_required"]
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db]
 WALKED = {"ledger_lease", "ledger_queue", "ledger_rare_status", "ledger_due", "ledger_deferred"}
 ROWS = 20_000
+# The id of row number n, so many milliseconds after the one before.
+UUID7 = (
+    "(lpad(to_hex((%s + n * %s)::bigint), 12, '0') || '7' || substr(md5(n::text), 1, 3)"
+    " || '8' || left(md5(random()::text), 15))::uuid"
+)
 
 
 @pytest.fixture
 def full_ledger(db: None) -> None:
-    """20,000 rows sent, and 2,000 each sending, waiting and queued, with statistics."""
+    """20,000 rows sent, and 2,000 each sending, waiting and queued, in six partitions or more, with statistics.
+
+    The partitions are as large as many more rows would be: a small one is rightly read as a whole.
+    """
+    for table in (f"{TABLE}_default", partitions()[0].table):
+        fetch(f"ALTER TABLE {table} SET (fillfactor = 10)")
+    make_ahead(partitions()[0].until + timedelta(weeks=4))
+    first, last = ago(3600), partitions()[-1].until - timedelta(days=1)
     templates = [
         row(Status.SENT),
         row(Status.SENDING, owner="o", lease_until=ago(-60)),
@@ -43,9 +58,9 @@ def full_ledger(db: None) -> None:
     with connection.cursor() as cursor:
         for template, count in zip(templates, (ROWS, 2000, 2000, 2000), strict=True):
             cursor.execute(
-                f"INSERT INTO {TABLE} (id, {quoted}) SELECT gen_random_uuid(), {hashed}"
+                f"INSERT INTO {TABLE} (id, {quoted}) SELECT {UUID7}, {hashed}"
                 f" FROM {TABLE}, generate_series(1, {count}) AS n WHERE id = %s",
-                [template.id],
+                [first.timestamp() * 1000, (last - first).total_seconds() * 1000 / count, template.id],
             )
         cursor.execute(f"ANALYZE {TABLE}")
 
@@ -82,11 +97,32 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def indexes(nodes: list[dict[str, Any]]) -> set[str]:
-    return {node["Index Name"] for node in nodes if "Index Name" in node}
+    """The names that the indexes have on the ledger as a whole."""
+    inherited = dict(
+        fetch(
+            "SELECT c.relname, p.relname FROM pg_inherits"
+            " JOIN pg_class AS c ON c.oid = inhrelid JOIN pg_class AS p ON p.oid = inhparent"
+        )
+    )
+    return {inherited.get(node["Index Name"], node["Index Name"]) for node in nodes if "Index Name" in node}
+
+
+def touched(nodes: list[dict[str, Any]]) -> set[str]:
+    """The partitions that a plan opens, of notifications and of attempts."""
+    return {node.get("Relation Name") for node in nodes} & {
+        name for each in partitions() for name in (each.table, each.attempts)
+    }
 
 
 def assert_no_scan(nodes: list[dict[str, Any]]) -> None:
-    assert [node for node in nodes if node["Node Type"] == "Seq Scan" and node["Relation Name"] == TABLE] == []
+    """None but of the default partition, which is empty."""
+    scanned = {node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"}
+    assert scanned <= {f"{TABLE}_default", "notifications_attempt_default"}
+
+
+def assert_only_of_today(nodes: list[dict[str, Any]]) -> None:
+    today = partitions()[0]
+    assert touched(nodes) <= {today.table, today.attempts}
 
 
 def a_batch() -> list[Claimed]:
@@ -102,6 +138,7 @@ def test_the_claim_is_decided_by_the_primary_key(explain: Explain) -> None:
     assert insert["Conflict Arbiter Indexes"] == [PRIMARY]
     assert insert["Conflict Resolution"] == "UPDATE"
     assert_no_scan(nodes)
+    assert_only_of_today(nodes)
     assert not indexes(nodes) & WALKED
 
 
@@ -114,6 +151,7 @@ def test_settling_finds_its_rows_by_the_primary_key(explain: Explain, verdict: v
     nodes = explain(lambda: settle([Settlement(one, verdict) for one in claims], hooks=NO_HOOKS))
     assert indexes(nodes) == {PRIMARY}
     assert_no_scan(nodes)
+    assert_only_of_today(nodes)
 
 
 @pytest.mark.parametrize("work", [lambda claims: renew(claims, lease=60), mark_handed], ids=["renew", "mark_handed"])
@@ -122,13 +160,15 @@ def test_renewing_and_noting_find_their_rows_by_the_primary_key(explain: Explain
     nodes = explain(lambda: work(claims))
     assert indexes(nodes) == {PRIMARY}
     assert_no_scan(nodes)
+    assert_only_of_today(nodes)
 
 
 def test_marking_what_was_published_finds_its_rows_by_the_primary_key(explain: Explain) -> None:
-    batch = [one.message.id for one in due.take_due("me", 500)] or [message().id for _ in range(500)]
+    batch = [message().id for _ in range(500)]
     nodes = explain(lambda: due.mark_published("me", batch))
     assert indexes(nodes) == {PRIMARY}
     assert_no_scan(nodes)
+    assert_only_of_today(nodes)
 
 
 SCHEDULERS: list[tuple[Callable[[], Any], set[str]]] = [
@@ -164,6 +204,8 @@ def test_the_lists_of_the_api_and_the_admin_use_an_index(explain: Explain) -> No
         nodes = explain(partial(list, rows.order_by("-id")[:51]))
         assert indexes(nodes) == {index}
         assert_no_scan(nodes)
+    assert_only_of_today(explain(lambda: list(everything().filter(id=message().id))))
+    assert_only_of_today(explain(lambda: list(everything().since(ago(3600)).until(ago(0))[:51])))
 
 
 @pytest.mark.usefixtures("full_ledger", "keys_required")
