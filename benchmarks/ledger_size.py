@@ -6,10 +6,10 @@ import json
 
 from benchmarks.bench import Bench
 from benchmarks.intake import start_web
-from benchmarks.ledger_rows import insert
 from benchmarks.lines import Line
 from benchmarks.measure import load_reads, median, run
 from benchmarks.services import KNOWN_ROWS
+from harness.ledger_rows import insert
 from harness.platform import Platform
 
 ROWS = 5_000_000

@@ -6,9 +6,9 @@ import time
 
 from benchmarks.bench import Bench
 from benchmarks.drain import NOOP
-from benchmarks.ledger_rows import insert
 from benchmarks.lines import Line
 from benchmarks.measure import Metrics, Sample, Sender, rate_between
+from harness.ledger_rows import insert
 from harness.services.process import free_ports
 
 

@@ -12,7 +12,7 @@ import psutil
 import redis
 from confluent_kafka.admin import AdminClient
 
-from benchmarks.ledger_rows import insert
+from harness.ledger_rows import insert
 from harness.platform import Platform, Process, wait_until
 from harness.services import postgres
 from harness.services.kafka import Kafka

@@ -19,7 +19,7 @@ import psycopg2
 import psycopg2.extras
 import pytest
 
-from benchmarks.ledger_rows import INSERT
+from harness.ledger_rows import INSERT
 from harness.platform import Platform
 from harness.services.shared import SharedPostgres
 from notifications.messages.ids import first_id_at

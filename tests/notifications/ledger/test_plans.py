@@ -109,7 +109,7 @@ def indexes(nodes: list[dict[str, Any]]) -> set[str]:
 
 def touched(nodes: list[dict[str, Any]]) -> set[str]:
     """The partitions that a plan opens, of notifications and of attempts."""
-    return {node.get("Relation Name") for node in nodes} & {
+    return {str(node.get("Relation Name")) for node in nodes} & {
         name for each in partitions() for name in (each.table, each.attempts)
     }
 
