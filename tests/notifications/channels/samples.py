@@ -1,11 +1,11 @@
-"""One file for each provider: what the contract test needs to send by it. A new one is a new file here."""
+"""What the contract test needs to send by a provider. Each has a file `sample_<provider>.py` beside this one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from pkgutil import iter_modules
+from pathlib import Path
 from typing import Any
 
 from harness.fakes.fake import Fake
@@ -25,5 +25,5 @@ class Sample:
 
 def samples() -> Iterator[Sample]:
     """All of them, in the order of their files' names."""
-    for module in iter_modules(__path__, f"{__name__}."):
-        yield import_module(module.name).SAMPLE
+    for file in sorted(Path(__file__).parent.glob("sample_*.py")):
+        yield import_module(f"{__package__}.{file.stem}").SAMPLE
