@@ -1,4 +1,4 @@
-"""What every process sets up once Django knows its models."""
+"""Sets up what every process needs once Django knows its models."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ class ProjectConfig(AppConfig):
 
 
 def _bound_idle_transactions(connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """A process that stands still inside a transaction keeps its rows locked no longer than its leases last.
+    """Lets the server end a transaction that stands still for longer than a lease.
 
-    The sweep skips locked rows: else nobody could take them until that process goes on.
+    The sweep skips locked rows. Without this bound nobody could take the rows of a process that stands still inside a
+    transaction.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""What Prometheus reads. Counts are of this process; the scheduler sets the gauges of the whole ledger."""
+"""The metrics that Prometheus reads. Counts are of this process; the scheduler sets the gauges of the whole ledger."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ ORIGINS = ("intake", "outbox", "retry", "replay")
 
 
 def start_at_zero(channels: Iterable[str]) -> None:
-    """Expose every counter and histogram with each of its labels from the start.
+    """Shows every counter and histogram with each of its labels from the start.
 
-    One that is born with its first event has no increase, so that an alert cannot see the first. Gauges are not
-    begun: that a process shows one says that it measures it.
+    A counter that appears with its first event has no increase then, so that no alert sees that event. Gauges stay away
+    until they are set, because a gauge shows that this process measures it.
     """
     channels = list(channels)
     labels: dict[Counter | Histogram, list[Iterable[str]]] = {

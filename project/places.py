@@ -1,4 +1,4 @@
-"""How many requests are worked on at a time, whoever keeps the server waiting for a body."""
+"""Limits how many requests are worked on at a time, and lets nobody's slow body keep the others waiting."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ STEP = 65_536
 class Places:
     """A WSGI application that works on at most COUNT requests at a time, each with a database connection of its own.
 
-    The server has a thread for each connection (docs/reference.md, "granian"), because a thread that reads a body
-    waits for the client. Such a thread holds no place meanwhile, so it is in nobody's way. A place keeps its database
-    connection from request to request: there are as many of these as places, not as many as threads.
+    The server has a thread for each connection (docs/reference.md, "granian"), because a thread that reads a body waits
+    for the client. Such a thread has no place meanwhile, so others can work. A place keeps its database connection from
+    request to request, so there are as many connections as places and not as many as threads.
     """
 
     def __init__(self, application: WSGIApplication) -> None:
@@ -34,7 +34,7 @@ class Places:
             self._free.put(connection)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """The whole answer at once: a client that is slow to read it keeps no thread either."""
+        """Returns the whole answer at once, so that a client that reads slowly keeps no place."""
         environ["wsgi.input"] = Body(environ["wsgi.input"], self)
         self._take()
         try:
@@ -48,7 +48,7 @@ class Places:
 
     @contextmanager
     def given_up(self) -> Iterator[None]:
-        """Without a place, and without its database connection; no transaction may be open."""
+        """Runs without a place and its database connection. No transaction may be open."""
         self._leave()
         try:
             yield
@@ -67,10 +67,10 @@ class Places:
 
 
 class Body:
-    """A request's body. Who reads it gives up their place until it is there.
+    """The body of a request. The thread that reads it has no place until the body has arrived.
 
-    The deadline is looked at between reads of STEP bytes. One read waits as long as the server lets it, so what
-    bounds a caller who sends nothing is the proxy (deploy/nginx.conf).
+    It looks at the deadline between reads of STEP bytes. One read waits as long as the server lets it, so a caller who
+    sends nothing is bounded by the proxy (deploy/nginx.conf).
     """
 
     def __init__(self, stream: InputStream, places: Places) -> None:

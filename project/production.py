@@ -1,4 +1,4 @@
-"""What is refused outside the embedded default, where others can reach the web and its secrets matter."""
+"""Checks settings outside the embedded default, where others can reach the web and its secrets matter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SMTP_OVER_TLS = ("smtp+tls", "smtp+ssl", "smtps")
 def refuse_what_is_unsafe(
     *, debug: bool, secret_keys: Iterable[tuple[str, str]], allowed_hosts: Sequence[str], email_url: str
 ) -> None:
-    """Ends the start with one sentence for the first setting that is not safe. `secret_keys` are (variable, value)."""
+    """Ends the process with a sentence about the first unsafe setting. `secret_keys` are (variable, value)."""
     if debug:
         refuse("DEBUG", "must be false: its error pages show settings. It can be true in the embedded default alone.")
     for name, secret in secret_keys:

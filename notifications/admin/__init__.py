@@ -1,4 +1,4 @@
-"""The admin of the ledger and its neighbours. Importing it registers the pages."""
+"""The admin pages of notifications and of the small tables. Importing this package registers them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notifications as support staff see them: a ledger to read, with one verb, "try now"."""
+"""The pages of notifications. Staff can read them, and make waiting ones due with "try now"."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from project.desk.search import HELP, ExactSearch, first_matches, notification_m
 from project.desk.spelling import as_id
 from project.desk.unfold import TabularInline
 
-# The statuses that the ledger's partial index holds: all that is neither delivered nor on its way.
+# The statuses of the ledger's partial index: all that is neither delivered nor on its way.
 UNDELIVERED = (Status.ACCEPTED, Status.WAITING, Status.HELD, Status.DEAD, Status.EXPIRED)
 STATUS_LABELS = {
     "sent": "success",
@@ -49,7 +49,7 @@ STATUS_LABELS = {
 
 
 class CauseFilter(WordFilter):
-    """By the last cause, among what is not delivered: a delivered one's earlier causes are in its attempts."""
+    """Filters by the last cause, among notifications that are not delivered. The causes of others are in attempts."""
 
     title = "cause (not delivered)"
     parameter_name = "cause"
@@ -60,7 +60,7 @@ class CauseFilter(WordFilter):
 
 
 class ReasonFilter(WordFilter):
-    """Only waiting rows have a reason."""
+    """Filters by the reason, among waiting rows, for only they have one."""
 
     title = "reason (waiting)"
     parameter_name = "reason"
@@ -93,7 +93,7 @@ letter = column("dead letter", _letter_link)
 
 
 class AttemptInline(TabularInline[Attempt, Notification]):
-    """The attempts that did not simply send."""
+    """The attempts that failed."""
 
     model = Attempt
     extra = 0
@@ -113,7 +113,7 @@ class AttemptInline(TabularInline[Attempt, Notification]):
         return False
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Who may see the notification may see its attempts."""
+        """Returns True: the page of a notification is shown only to those who may see its attempts."""
         return True
 
 
@@ -153,7 +153,7 @@ class NotificationAdmin(ExactSearch[Notification], ReadOnlyAdmin[Notification]):
         return flatten_fieldsets(self.get_fieldsets(request, obj))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
-        """Lists leave out the texts, which can be half a megabyte a row."""
+        """Returns the rows without texts, where a list is shown: a text can be half a megabyte."""
         queryset = super().get_queryset(request)
         return queryset.defer("message", "html") if is_list(request) else queryset.select_related("dead_letter")
 
@@ -168,7 +168,7 @@ class NotificationAdmin(ExactSearch[Notification], ReadOnlyAdmin[Notification]):
 
     @admin.action(description="Try the selected ones now", permissions=["act"])
     def try_selected_now(self, request: HttpRequest, _queryset: QuerySet[Notification]) -> HttpResponse:
-        """What was ticked, not what of it the filters still show: it may have been sent meanwhile."""
+        """Asks about every row that was ticked, although the filters may not show all of them any more."""
         return self._ask(request, [UUID(key) for key in request.POST.getlist(ACTION_CHECKBOX_NAME)])
 
     def get_urls(self) -> list[URLPattern]:
@@ -176,7 +176,7 @@ class NotificationAdmin(ExactSearch[Notification], ReadOnlyAdmin[Notification]):
         return [path("try-now/", view, name="notifications_notification_try_now"), *super().get_urls()]
 
     def try_now_view(self, request: HttpRequest) -> HttpResponse:
-        """GET asks, POST does."""
+        """Asks for GET, makes the rows due for POST."""
         if not self.has_act_permission(request):
             raise PermissionDenied
         ids = ids_of(request, as_id)

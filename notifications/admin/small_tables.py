@@ -40,11 +40,11 @@ class CategoryAdmin(DeskAdmin[Category]):
     search_fields = ("name",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        """A name is what callers and ledger rows say; another name is another category."""
+        """Returns the name for an existing category: callers and rows use it, so another name is another category."""
         return ("name",) if obj else ()
 
     def has_delete_permission(self, request: HttpRequest, obj: Category | None = None) -> bool:
-        """`default` is what a request without a category gets."""
+        """Returns False for `default`, which is the category of requests that name none."""
         return super().has_delete_permission(request, obj) and (obj is None or obj.name != "default")
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class SandboxMessageAdmin(ExactSearch[SandboxMessage], ReadOnlyAdmin[SandboxMess
         return self.get_fields(request, obj)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SandboxMessage]:
-        """Lists load the beginning of a text, never the whole: it can be half a megabyte."""
+        """Returns the rows with the beginning of a text, where a list is shown: the whole can be half a megabyte."""
         queryset = super().get_queryset(request)
         if not is_list(request):
             return queryset

@@ -1,4 +1,4 @@
-"""What people do in the admin: one verb at a time, each recorded with who, what and when."""
+"""Carries out what staff do in the admin: one verb at a time, each written down with who, what and when."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ COMMAND_LINE = "manage.py"  # the actor of what was done there
 
 
 class OutOfStep(RuntimeError):
-    """An update changed another number of rows than were locked for it; the transaction is undone."""
+    """An update changed another number of rows than were locked for it. It rolls the transaction back."""
 
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """A transaction in which no other person's verb runs, so that the second person sees what the first did.
+    """Opens a transaction in which no other person's verb runs, so that the second person sees what the first did.
 
-    Waiting here is the only waiting: rows that a sender holds are skipped inside, hence nothing can deadlock.
-    SQLite has one writer at a time anyway.
+    This lock is the only place where a verb waits. Inside it, rows locked by a sender are skipped, so no deadlock is
+    possible. SQLite has one writer at a time anyway.
     """
     with transaction.atomic():
         if connection.features.has_select_for_update:
@@ -37,7 +37,7 @@ def one_at_a_time() -> Iterator[None]:
 
 
 def record(actor: str, action: str, targets: Sequence[tuple[str, UUID | None]], note: str = "") -> None:
-    """One row for each (target, notification id), in one statement. Call it inside the verb's transaction."""
+    """Writes a staff action for each (target, notification id), in one statement, inside the verb's transaction."""
     rows = [{"target": target, "id": notification_id and notification_id.hex} for target, notification_id in targets]
     statement = [
         "INSERT INTO notifications_staffaction (actor, action, target, notification_id, note, at)",
@@ -50,12 +50,12 @@ def record(actor: str, action: str, targets: Sequence[tuple[str, UUID | None]], 
 
 
 def last_actions(targets: Sequence[str]) -> dict[str, StaffAction]:
-    """The latest action on each of a few targets."""
+    """Returns the latest action on each of a few targets."""
     return {action.target: action for action in StaffAction.objects.filter(target__in=targets).order_by("id")}
 
 
 def try_now(ids: Sequence[UUID], actor: str) -> int:
-    """Make waiting notifications due now; how many. Those no longer waiting, or held by a sender, are left alone."""
+    """Makes waiting notifications due now. Returns how many. Skips others, and those that a sender has locked."""
     with one_at_a_time():
         chosen = Notification.objects.filter(pk__in=list(ids), status=Status.WAITING)
         waiting = list(chosen.select_for_update(skip_locked=True).values_list("pk", flat=True))
@@ -67,11 +67,11 @@ def try_now(ids: Sequence[UUID], actor: str) -> int:
 
 
 def expect(locked: int, changed: int) -> None:
-    """Raises OutOfStep where an update did not change exactly the rows locked for it."""
+    """Raises OutOfStep unless an update changed exactly the rows that were locked for it."""
     if locked != changed:
         raise OutOfStep(f"{locked} rows were locked, {changed} were changed.")
 
 
 def printed(moment: datetime | None, *, none: str = "–") -> str:
-    """A time as the admin prints it: to the second, in the site's time zone, which it names."""
+    """Returns a time as the admin prints it: to the second, in the site's time zone, which it names."""
     return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S %Z") if moment else none

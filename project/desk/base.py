@@ -1,4 +1,4 @@
-"""What the pages of the admin share: read-only ledgers, cheap paging, printed times, confirmation."""
+"""The bases of all admin pages: read-only tables, cheap paging, printed times, confirmation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MOST_TYPED = 1_024  # characters of a search, as many as a receiver can have
 
 
 class DeskAdmin(ModelAdmin[M]):
-    """Lists that stay cheap on big tables, and a 403 for whoever posts without the right to act."""
+    """Lists that stay cheap on big tables. A person without the right to act who posts gets a 403."""
 
     change_list_template = "desk/change_list.html"
     paginator = BoundedPaginator
@@ -41,14 +41,14 @@ class DeskAdmin(ModelAdmin[M]):
         return DeskList
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """The parameters of the list's own filters, letter for letter.
+        """Returns True for the parameters of the list's own filters alone.
 
-        Any other column or relation would tell, by what is found, what the list masks or does not show at all.
+        A filter by any other column would show, by the rows it finds, values that the list masks or leaves out.
         """
         return lookup in filter_parameters(self, request)
 
     def has_act_permission(self, request: HttpRequest) -> bool:
-        """Whether this person may use the page's verbs: the model's change permission."""
+        """Returns True where this person may use the page's verbs: with the model's change permission."""
         return request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}")
 
     def changelist_view(self, request: HttpRequest, extra_context: Context | None = None) -> HttpResponse:
@@ -59,40 +59,40 @@ class DeskAdmin(ModelAdmin[M]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[M], search_term: str
     ) -> tuple[QuerySet[M], bool]:
-        """Django's, but for what no row can hold."""
+        """Searches as Django does, except for texts that no row can contain."""
         if "\x00" in search_term or len(search_term) > MOST_TYPED:
             return queryset.none(), False
         return super().get_search_results(request, queryset, search_term)
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[M], *place: Any) -> HttpResponse | None:
-        """Django's, but for what no row of this table can be called: that is said instead of looked up."""
-        said = request.POST.getlist(ACTION_CHECKBOX_NAME)
-        wrong = [key for key in said if not self._is_key(key)]
+        """Acts as Django does, except for keys that no row of this table can have: these get a message."""
+        keys = request.POST.getlist(ACTION_CHECKBOX_NAME)
+        wrong = [key for key in keys if not self._is_key(key)]
         if wrong:
             messages.warning(request, f"There is no such row: {', '.join(wrong)[:MOST_OF_WRONG_KEYS]}")
             return HttpResponseRedirect(request.get_full_path())
         return super().response_action(request, queryset, *place)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> M | None:
-        """Django's, which takes an empty `_to_field` for the name of a column."""
+        """Returns the row as Django does, but takes an empty `_to_field` for none."""
         return super().get_object(request, object_id, from_field or None)
 
-    def _is_key(self, said: str) -> bool:
+    def _is_key(self, key: str) -> bool:
         try:
-            self.opts.pk.clean(said, None)
+            self.opts.pk.clean(key, None)
         except ValidationError:
             return False
         return True
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Context | None = None) -> HttpResponse:
-        """Django's own page, to read only."""
+        """Shows Django's own page, for reading only."""
         if request.method == "POST":
             raise PermissionDenied
         return super().history_view(request, object_id, extra_context)
 
 
 class ReadOnlyAdmin(DeskAdmin[M]):
-    """A table that the admin only shows; what can be done to it are verbs, not edits."""
+    """A table that the admin only shows. People change it by verbs and not by editing."""
 
     list_display_links: Any = None
 
@@ -118,7 +118,7 @@ class ReadOnlyAdmin(DeskAdmin[M]):
 
 
 def column(title: str, read: Callable[[Any], Any], *, labels: Mapping[str, str] | None = None) -> Callable[[Any], Any]:
-    """A column of a list, or a read-only field of a page; `labels` gives words their colour."""
+    """Returns a column of a list, or a read-only field of a page. `labels` gives words their colour."""
 
     def shown(row: Any) -> Any:
         return read(row)
@@ -129,12 +129,12 @@ def column(title: str, read: Callable[[Any], Any], *, labels: Mapping[str, str] 
 
 
 def time_column(field: str, title: str) -> Callable[[Any], Any]:
-    """A column that prints a time with its zone."""
+    """Returns a column that prints a time with its zone."""
     return column(title, lambda row: printed(getattr(row, field)))
 
 
 def as_text(content: str) -> str:
-    """What was sent, as text and never as markup."""
+    """Returns what was sent as text, with all markup escaped."""
     return format_html('<pre class="desk-text">{}</pre>', content) if content else ""
 
 
@@ -157,9 +157,9 @@ def confirmation(
     original: Model | None = None,
     cancel: str = "../",
 ) -> TemplateResponse:
-    """The page between a button and its deed. Its form posts `hidden` and the fields of `form` to `action`.
+    """Returns the page that asks before a verb acts. Its form posts `hidden` and the fields of `form` to `action`.
 
-    `button` posts confirm=yes, `also`, a second and quieter button, confirm=also.
+    `button` posts confirm=yes. `also` is a second and quieter button, which posts confirm=also.
     """
     context = {
         **model_admin.admin_site.each_context(request),
@@ -184,20 +184,20 @@ Read = TypeVar("Read")
 
 
 def ids_of(request: HttpRequest, read: Callable[[str], Read | None]) -> list[Read]:
-    """The ids that a page was asked about: `ids`, separated by commas, of the form or the address."""
-    said = (request.POST if request.method == "POST" else request.GET).get("ids", "")
-    found = (read(word) for word in said.split(",") if word)
+    """Returns the ids that a page was asked about: `ids`, separated by commas, of the form or the address."""
+    words = (request.POST if request.method == "POST" else request.GET).get("ids", "")
+    found = (read(word) for word in words.split(",") if word)
     return list(dict.fromkeys(one for one in found if one is not None))
 
 
 def is_list(request: HttpRequest) -> bool:
-    """Whether the request is for a list rather than for one row."""
+    """Returns True for a request for a list."""
     match = request.resolver_match
     return match is not None and (match.url_name or "").endswith("_changelist")
 
 
 def find_pages(request: HttpRequest) -> HttpResponse:
-    """Unfold's search among the names of the pages. Raises Http404 for results beyond the last."""
+    """Searches the names of the pages, as Unfold does. Raises Http404 for results beyond the last."""
     try:
         return cast("HttpResponse", cast("Any", admin.site).search(request))
     except (InvalidPage, ValueError):
@@ -205,5 +205,5 @@ def find_pages(request: HttpRequest) -> HttpResponse:
 
 
 def stylesheet(_: HttpRequest) -> str:
-    """Unfold's hook: our few styles beside its own."""
+    """Returns the address of our few styles. Unfold calls it."""
     return static("desk/admin.css")

@@ -15,7 +15,7 @@ from project.desk.unfold import TextInput
 
 
 class FutureField(forms.DateTimeField):
-    """A time to come, in the site's zone, that every zone can express."""
+    """A time in the future, in the site's zone, and early enough for every zone to express."""
 
     def __init__(self, *, label: str, help_text: str = "") -> None:
         zone = f"In {settings.TIME_ZONE}. {help_text}"

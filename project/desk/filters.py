@@ -17,7 +17,7 @@ Choices = Callable[[], list[tuple[str, str]]]
 
 
 class WordFilter(DropdownFilter):
-    """One of a closed list of words, in a column of that name."""
+    """A filter by one word of a closed list."""
 
     words: Choices
     field: str
@@ -37,13 +37,13 @@ class WordFilter(DropdownFilter):
 
 
 def word_filter(name: str, words: Choices, *, field: str = "") -> type[WordFilter]:
-    """A filter `?name=word` on `field`, or on the column `name`."""
+    """Returns a filter `?name=word` on `field`, or on the column `name`."""
     body = {"title": name, "parameter_name": name, "words": staticmethod(words), "field": field or name}
     return type(f"{name.capitalize()}Filter", (WordFilter,), body)
 
 
 class TimeRange(RangeDateTimeFilter):
-    """From one time, inclusive, until another, exclusive, in the site's zone; a date alone is its midnight."""
+    """A filter from one time, inclusive, until another, exclusive, in the site's zone. A date alone is its midnight."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         since, until = self.moment("from"), self.moment("to")
@@ -58,18 +58,18 @@ class TimeRange(RangeDateTimeFilter):
         return queryset.filter(**{f"{self.field_path}__lt": moment})
 
     def moment(self, end: str) -> datetime | None:
-        """What was asked for at this end, in UTC; None where it cannot be read, or lies outside of all calendars."""
-        said = [self.used_parameters.get(f"{self.field_path}_{end}_{part}") for part in (0, 1)]
+        """Returns the time at this end in UTC, or None where it cannot be read or is in no calendar."""
+        typed = [self.used_parameters.get(f"{self.field_path}_{end}_{part}") for part in (0, 1)]
         try:
-            day = date.fromisoformat(str(said[0]))
-            hour = time.fromisoformat(str(said[1])) if said[1] else time.min
+            day = date.fromisoformat(str(typed[0]))
+            hour = time.fromisoformat(str(typed[1])) if typed[1] else time.min
             return timezone.make_aware(datetime.combine(day, hour.replace(tzinfo=None))).astimezone(UTC)
         except (ValueError, OverflowError):  # midnight of 0001-01-01 in Tokyo is in the year before the first
             return None
 
 
 class AcceptedRange(TimeRange):
-    """By the time of acceptance, which the ledger's ids carry: the primary key answers it."""
+    """A filter by the time of acceptance. It uses the primary key, because ids contain that time."""
 
     def not_before(self, queryset: QuerySet[Any], moment: datetime) -> QuerySet[Any]:
         return cast("NotificationQuerySet", queryset).since(moment)

@@ -1,4 +1,4 @@
-"""Lists that stay cheap on big tables, answer nothing but their own filters, and say what they leave out."""
+"""Lists that stay cheap on big tables, take only the parameters of their filters, and show what they leave out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHOWN_OF_WRONG_INPUT = 20  # characters
 
 
 class BoundedPaginator(Paginator[Any]):
-    """Counts no further than `most`, so that a page of a table with millions of rows stays cheap."""
+    """A paginator that counts no further than `most`, so that pages of tables with millions of rows stay cheap."""
 
     template_name = "desk/pagination.html"
     most = 10_000
@@ -37,8 +37,8 @@ class BoundedPaginator(Paginator[Any]):
         return self.counted > self.most
 
     @property
-    def told(self) -> str:
-        """How many rows the list reaches, such as "The newest 1,000 of more"."""
+    def count_in_words(self) -> str:
+        """The number of rows that the list reaches, such as "The newest 1,000 of more"."""
         if not self.more:
             return f"{self.count:,}"
         order = cast("QuerySet[Any]", self.object_list).query.order_by
@@ -46,7 +46,7 @@ class BoundedPaginator(Paginator[Any]):
 
 
 class DeskList(ChangeList):
-    """Django's list, which goes to its last page where it is asked for one that is not there."""
+    """Django's list, but with the last page where the page asked for does not exist."""
 
     def get_results(self, request: HttpRequest) -> None:
         asked = request.GET.get(PAGE_VAR) or "1"
@@ -63,12 +63,12 @@ class DeskList(ChangeList):
             messages.warning(request, f"There is no page {asked[:SHOWN_OF_WRONG_INPUT]}; the last is {last}.")
 
     def get_ordering_field(self, field_name: Any) -> Any:
-        """No order by a column that the list does not offer for it: it could lack an index, or be masked."""
+        """Returns the column to sort by, or None for one that is not offered: it may be masked, or have no index."""
         return super().get_ordering_field(field_name) if field_name in (self.sortable_by or ()) else None
 
 
 def filter_parameters(model_admin: Any, request: HttpRequest) -> set[str]:
-    """The names in an address that the list's filters read."""
+    """Returns the names of the query parameters that the list's filters read."""
     names: set[str] = set()
     for each in model_admin.get_list_filter(request):
         if isinstance(each, tuple):

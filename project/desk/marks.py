@@ -1,4 +1,4 @@
-"""Characters that change the direction of what follows them, shown instead of obeyed."""
+"""Shows the characters that change the direction of text, so that they change nothing."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ R = TypeVar("R", bound=HttpResponse)
 
 
 def marked(text: str) -> str:
-    """The text with each direction control as its number, such as ⟨U+202E⟩."""
+    """Returns the text with each direction control as its number, such as ⟨U+202E⟩."""
     return _CONTROLS.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
 
 
 def mark_when_rendered(response: R) -> R:
-    """Mark the whole page, for pages without fields to edit: what a field holds is posted back as it stands."""
+    """Marks a whole page and returns it. Only for pages without fields, because a field posts its marks back."""
     if isinstance(response, SimpleTemplateResponse):
         response.add_post_render_callback(_mark)
     return response

@@ -1,4 +1,4 @@
-"""Exact search: never a walk through a table. In the ledger by receiver, user, reference or id."""
+"""Exact search by an index: notifications by receiver, user, reference or id."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ M = TypeVar("M", bound=Model)
 
 
 class ExactSearch(DeskAdmin[M]):
-    """For a list: `find` narrows it to what was typed, which is stripped and neither empty, long nor holds a NUL."""
+    """A list with a search. `find` gets what was typed: stripped, not empty, not long, and without NUL."""
 
     @abstractmethod
     def find(self, queryset: QuerySet[M], term: str, most: int) -> QuerySet[M]:
-        """The rows of `queryset`, which the filters have narrowed already; of many, the first `most` and one more."""
+        """Returns the first `most` rows of `queryset` that match, and one more. The filters were applied before."""
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[M], search_term: str
@@ -40,7 +40,7 @@ class ExactSearch(DeskAdmin[M]):
         return self.find(queryset, term, MOST_MATCHES if is_list(request) else MOST_AT_ONCE), False
 
     def get_paginator(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Paginator[M]:
-        """A list that was searched ends after `MOST_MATCHES`, and says so."""
+        """Returns a paginator that ends after `MOST_MATCHES` where something was searched."""
         paginator = super().get_paginator(request, *args, **kwargs)
         if is_list(request) and request.GET.get("q", "").strip():
             vars(paginator)["most"] = MOST_MATCHES
@@ -48,9 +48,9 @@ class ExactSearch(DeskAdmin[M]):
 
 
 def notification_matches(term: str, prefix: str = "") -> Iterator[Q]:
-    """A condition for each thing the term could be, apart so that each uses its index.
+    """Yields a condition for each meaning that the term can have, one by one so that each uses its index.
 
-    `prefix` is the way to the notification, such as "notification__".
+    `prefix` leads to the notification, such as "notification__".
     """
     hashes = [
         receiver_hash(name, spelling)
@@ -68,10 +68,10 @@ def notification_matches(term: str, prefix: str = "") -> Iterator[Q]:
 
 
 def first_matches(queryset: QuerySet[M], matches: Iterable[Q], most: int) -> QuerySet[M]:
-    """The first rows of `queryset`, in its order, that fit any of `matches`: `most` of each, and one more.
+    """Returns the first rows of `queryset`, in its order, that fit any of `matches`: `most` of each, and one more.
 
-    They are looked for one by one so that each uses its index, among the rows that the filters left, so that the
-    bound never hides a row that fits. The row beyond the bound lets the list say that there are more.
+    Each condition is a query of its own, so that it uses its index. The filters come first, so that the bound never
+    hides a row that fits them. The one row more lets the list show that there are others.
     """
     found: set[Any] = set()
     for match in matches:

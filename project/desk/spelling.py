@@ -1,4 +1,4 @@
-"""What a person can mean by a receiver or an id that they typed, or pasted out of something else."""
+"""Finds the receiver or id that a person can mean by what they typed or pasted."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ DIGITS = frozenset("0123456789")
 
 
 def spellings(term: str) -> list[str]:
-    """The receivers to look for, without repetition; not each is one of any channel.
+    """Returns the receivers to look for, each once. Some may be receivers of no channel.
 
-    The local part of an e-mail address is case-sensitive by RFC 5321, and written in any case by people. A phone
-    number needs its country code: which country is meant by one without it, nobody can know.
+    The local part of an e-mail address is case-sensitive by RFC 5321, but people write it in any case. A phone number
+    needs its country code, because nobody can know the country of a number without one.
     """
     bare = unwrapped(term)
     found = (term, bare, *_mail(bare), *_number(bare), bare.upper(), bare.rstrip("/"))
@@ -25,7 +25,7 @@ def spellings(term: str) -> list[str]:
 
 
 def as_id(term: str) -> UUID | None:
-    """The notification id that the term spells, alone or at the end of an address, or None."""
+    """Returns the notification id in the term, alone or at the end of a URL, or None."""
     try:
         return UUID(unwrapped(term).rstrip("/").rpartition("/")[2])
     except ValueError:
@@ -33,7 +33,7 @@ def as_id(term: str) -> UUID | None:
 
 
 def unwrapped(term: str) -> str:
-    """The term without what stands around it in a mail, a link or a chat, and without invisible characters."""
+    """Returns the term without the marks of a mail, a link or a chat around it, and without invisible characters."""
     seen = "".join(character for character in term if category(character) != "Cf").strip()
     if "<" in seen:  # Anna Berg <anna@example.com>
         seen = seen.rpartition("<")[2].partition(">")[0]

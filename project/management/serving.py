@@ -1,4 +1,4 @@
-"""What a worker says over HTTP, on METRICS_PORT: its metrics, and the two probes that the web has too."""
+"""A worker's metrics and its two probes, over HTTP on METRICS_PORT."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from notifications.brokers.base import open_broker
 
 
 def serve_metrics(port: int, is_stuck: Callable[[], bool]) -> None:
-    """Serve `/metrics`, `/health/live` and `/health/ready` on METRICS_HOST in a thread; with port 0, nothing.
+    """Serves `/metrics`, `/health/live` and `/health/ready` on METRICS_HOST, in a thread. Port 0 serves nothing.
 
-    Not live is a worker whose loop stands still, so that a restart may help. Not ready is one that Kafka does not
-    answer: a restart would not help, and it goes on by itself. Raises CommandError where it cannot listen there.
+    A worker whose loop stands still is not live, because a restart may help. A worker that Kafka does not answer is not
+    ready: a restart would not help, and it goes on by itself. Raises CommandError where it cannot listen on the port.
     """
     if not port:
         return
@@ -59,4 +59,4 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 class _Silent(WSGIRequestHandler):
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Nothing: a line for each probe would drown the others."""
+        """Writes nothing: lines about probes would hide all others."""

@@ -8,7 +8,7 @@ from types import FrameType
 
 
 def on_stop(stop: Callable[[], None]) -> None:
-    """Call `stop` at SIGTERM and at Ctrl-C; a second Ctrl-C kills."""
+    """Calls `stop` at SIGTERM and at Ctrl-C. A second Ctrl-C kills the process."""
 
     def handle(_signal: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

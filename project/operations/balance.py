@@ -1,7 +1,7 @@
-"""The balance of the books: every notification that came in is accounted for, and every row can still move.
+"""The balance: every notification that was accepted is accounted for, and every row can still move.
 
-Two views are held against each other: the log (what was published) and the ledger (what became of it). It may
-run while everything else does: what was committed is noted before the ledger is looked at.
+It compares the log (what was published) with the ledger (what became of it). It may run while everything else runs,
+because it notes the committed offsets before it looks at the ledger.
 """
 
 from __future__ import annotations
@@ -27,7 +27,11 @@ STOPPED = (Status.DEAD, Status.HELD)
 
 @dataclass
 class Balance:
-    """`off` are (id or place, what is wrong); `statuses` count the ledger's rows; `unclaimed` ids are only in Kafka."""
+    """The result of a comparison.
+
+    `statuses` counts the ledger's rows; `unclaimed` are ids in Kafka that are still to be read; `missing` are ids that
+    were read and are not in the ledger; `off` are pairs (id or place, what is wrong).
+    """
 
     statuses: Counter[str] = field(default_factory=Counter)
     unclaimed: set[UUID] = field(default_factory=set)
@@ -37,7 +41,7 @@ class Balance:
 
     @property
     def accepted(self) -> int:
-        """Distinct notifications known to the log or the ledger."""
+        """The number of notifications in the log or the ledger, each counted once."""
         return sum(self.statuses.values()) + len(self.unclaimed) + len(self.missing)
 
     @property
@@ -46,7 +50,10 @@ class Balance:
 
 
 def take(since: datetime | None = None) -> Balance:
-    """Look at everything accepted since then. Raises ConnectionError where the log cannot be read."""
+    """Compares everything accepted since then; everything there is without `since`.
+
+    Returns the balance. Raises ConnectionError where the log cannot be read.
+    """
     balance = Balance()
     log = open_broker().log(since)
     rows = Notification.objects.since(since) if since else Notification.objects.all()
@@ -62,7 +69,7 @@ def take(since: datetime | None = None) -> Balance:
 
 
 def _check_records(records: list[LogRecord], queued: dict[UUID, int], balance: Balance) -> None:
-    """Each record is ours, and its notification is in the ledger or still to be claimed."""
+    """Checks that each record is ours, and that its notification is in the ledger or still to be claimed."""
     balance.records += len(records)
     balance.off += [
         (_place(record), "is a foreign record, without an origin") for record in records if not record.origin
@@ -86,7 +93,7 @@ def _check_records(records: list[LogRecord], queued: dict[UUID, int], balance: B
 
 
 def _rows_off(rows: QuerySet[Notification]) -> Iterator[tuple[UUID, str]]:
-    """Rows that nobody would ever move, or whose columns contradict their status."""
+    """Yields the rows that nobody would ever move, and those whose columns contradict their status."""
     final = rows.filter(status__in=FINAL)
     has_letter = Q(dead_letter__isnull=False)
     resolved = Q(dead_letter__state=DeadLetter.State.RESOLVED)
@@ -112,7 +119,7 @@ def _rows_off(rows: QuerySet[Notification]) -> Iterator[tuple[UUID, str]]:
 
 
 def _unpublished(rows: QuerySet[Notification]) -> QuerySet[Notification]:
-    """What a scheduler takes again and again; those of the last minutes are under way."""
+    """Returns rows that a scheduler publishes again and again. Those of the last minutes are under way."""
     return rows.filter(status=Status.QUEUED, owner__isnull=False, accepted_at__lt=Now() - timedelta(minutes=5))
 
 

@@ -1,4 +1,4 @@
-"""The first page of the admin: is anybody working, what waits, what died. Counts go by an index."""
+"""The first page of the admin: which workers are alive, what waits, what died. Every count uses an index."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOBODY = {
     "sender": "No sender is alive: nothing is being sent. Accepted notifications are safe and wait. "
     "Start one with: manage.py run_sender",
     "scheduler": "No scheduler is alive: retries, replays and the outbox stand still. "
-    "A sender brings one along, or start one with: manage.py run_scheduler",
+    "Start a sender, which has one inside, or: manage.py run_scheduler",
 }
 
 
@@ -38,7 +38,7 @@ class Card:
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Unfold's hook: the context of the index page. Shows only what this person may see."""
+    """Returns the context of the index page, with what this person may see. Unfold calls it."""
     may = request.user.has_perm
     alive = list(WorkerHeartbeat.objects.filter(seen_at__gte=Now() - timedelta(seconds=ALIVE_SECONDS)))
     cards: list[Card] = []
@@ -55,7 +55,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 
 def open_letters_badge(_: HttpRequest) -> str:
-    """How many letters are open, counted no further than the badge can show."""
+    """Returns the number of open letters, counted no further than the badge can show."""
     count = DeadLetter.objects.filter(state=DeadLetter.State.OPEN).order_by()[: MOST_BADGE + 1].count()
     return f"{MOST_BADGE}+" if count > MOST_BADGE else str(count)
 
@@ -89,7 +89,7 @@ def _waiting() -> Card:
 def _outbox() -> Card:
     count = Notification.objects.filter(status=Status.ACCEPTED).count()
     page = reverse("admin:notifications_notification_changelist")
-    words = "Accepted while Kafka did not answer; a scheduler publishes them." if count else "Nothing is held back."
+    words = "Accepted while Kafka did not answer; a scheduler publishes them." if count else "Nothing waits for Kafka."
     return Card("Outbox", f"{count:,}", words, [], f"{page}?status=accepted")
 
 
@@ -100,7 +100,7 @@ def _workers(alive: list[WorkerHeartbeat]) -> Card:
 
 
 def _breakers(workers: list[str]) -> Card:
-    """Breakers whose last word, in a worker that is alive, is open."""
+    """Returns the card of the breakers whose last event, in a worker that is alive, is open."""
     events = BreakerEvent.objects.filter(worker__in=workers).order_by()
     last = events.values("worker", "channel", "provider").annotate(last=Max("id")).values("last")
     opened = BreakerEvent.objects.filter(pk__in=last, state="open").order_by("channel")

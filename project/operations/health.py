@@ -1,4 +1,4 @@
-"""Whether this process lives, and whether it could do its work. Neither needs an API key."""
+"""The two probes: this process answers, and it could do its work. Neither needs an API key."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PROBE_EVERY = 1.0  # seconds
 
 
 class Health(serializers.Serializer[Any]):
-    """Alive, or ready; if not, what is missing and why."""
+    """The answer of a probe: a status, and what is missing and why."""
 
     status = serializers.CharField()
     missing = serializers.DictField(child=serializers.CharField(), required=False)
@@ -70,7 +70,7 @@ class Ready(Open):
 
 
 def _database() -> tuple[str, str]:
-    """What is missing of the database, and why; an empty reason if nothing is."""
+    """Returns what the database lacks, and why. The reason is empty where it lacks nothing."""
     try:
         if unapplied := _unapplied_migrations():
             return "migrations", f"Not applied: {', '.join(unapplied)}. Run: manage.py migrate."
@@ -81,17 +81,18 @@ def _database() -> tuple[str, str]:
 
 
 class Writing:
-    """Proves that the ledger takes a row, by one that is gone when its transaction commits.
+    """Proves that the ledger takes a row, with one that is deleted in the same transaction.
 
-    Nothing less would do: a full disk and a read-only server answer every question. At most one row a second,
-    for everybody may ask; its text is too long for a page that is there, so that the table has to grow.
+    Reading proves nothing, because a full disk and a read-only server answer every query. It writes at most one row a
+    second, because everybody may ask. The row's text is too long for the free space of a page, so that the table has to
+    grow.
     """
 
     def __init__(self) -> None:
         self._proven_until = 0.0
 
     def prove(self) -> None:
-        """Raises what the database raises."""
+        """Writes and deletes a row, unless this was done within the last second. Raises what the database raises."""
         if time.monotonic() < self._proven_until:
             return
         text = os.urandom(PROBE_BYTES // 2).hex()

@@ -1,4 +1,4 @@
-"""The sidebar: what support needs first, the workings last."""
+"""The sidebar of the admin: what support staff need first, the workers last."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ GROUPS = {
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    """Unfold's hook: the groups, with the pages this person may see."""
+    """Returns the groups of the sidebar, with the pages that this person may see. Unfold calls it."""
     overview = {"title": "Overview", "icon": "dashboard", "link": reverse("admin:index")}
     groups = [{"title": title, "items": _items(request, pages)} for title, pages in GROUPS.items()]
     return [{"title": "", "items": [overview]}, *(group for group in groups if group["items"])]

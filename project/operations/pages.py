@@ -1,4 +1,4 @@
-"""For those who operate or integrate: metrics, the OpenAPI description and its page."""
+"""The pages for operators and for authors of clients: metrics, the OpenAPI description and its page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The calls of those who operate or integrate; none has a trailing slash."""
+"""The URLs for operators and for authors of clients. None has a trailing slash."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Runs a command that must not outlive its parent: `python -m project.run.lifeline FD COMMAND …`.
 
-FD is the reading end of a pipe whose other end only the parent holds. This process becomes the command (so
-its id and its signals are the command's own) and leaves a watcher behind; when the pipe closes, however the
-parent ended, the watcher ends the command's whole process group. The parent starts it as a group leader.
+FD is the reading end of a pipe; only the parent has the other end open. This process starts a watcher and then becomes
+the command, so that its process id and its signals are those of the command. The pipe closes when the parent ends, in
+whatever way; then the watcher ends the whole process group of the command. The parent starts it as a group leader.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _watch(pipe: int, group: int) -> None:
 
 
 def end_group(group: int, grace: float) -> None:
-    """SIGTERM to the process group, and SIGKILL to what is left of it after `grace` seconds."""
+    """Sends SIGTERM to the process group, and SIGKILL to what is left of it after `grace` seconds."""
     deadline = time.monotonic() + grace
     alive = signal_group(group, signal.SIGTERM)
     while alive and time.monotonic() < deadline:
@@ -54,7 +54,7 @@ def end_group(group: int, grace: float) -> None:
 
 
 def signal_group(group: int, number: int) -> bool:
-    """Send it; False where no process of the group is left."""
+    """Sends the signal to the process group. Returns False where no process of the group is left."""
     try:
         os.killpg(group, number)
     except ProcessLookupError:

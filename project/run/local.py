@@ -1,7 +1,7 @@
-"""`make run`: makes ready what it may, starts web and sender, and says where they answer.
+"""`make run`: prepares what it may, starts web and sender, and prints their addresses.
 
-In the embedded default the database and a demo login are made ready. Where DATABASE_URL or
-KAFKA_BOOTSTRAP_SERVERS is set nothing is changed there: it says which commands are still to be run.
+In the embedded default it prepares the database and a demo login. Where DATABASE_URL or KAFKA_BOOTSTRAP_SERVERS is set
+it changes nothing there, and prints the commands that are still to be run.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ EXAMPLE = '{"type": "EMAIL", "message": "Hello World", "receiver": "test@gmail.c
 def main() -> None:
     signals = Signals()
     port, directory = running.port_and_directory()
-    _refuse_port_in_use(port)
-    held = running.hold(env.made("VAR_DIR", directory), port)
+    _stop_if_port_is_in_use(port)
+    mark = running.mark(env.made("VAR_DIR", directory), port)
     os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
     os.chdir(BASE_DIR)
     django.setup()
@@ -51,7 +51,7 @@ def main() -> None:
     announcement = _prepare_embedded(port, settings.VAR_DIR) if settings.EMBEDDED else _say_what_is_missing(port)
     connections.close_all()
     children = [Child("web", _web_command(port)), Child("sender", _sender_command())]
-    with held:
+    with mark:
         supervise(children, signals, _Announcer(port, announcement).announce_once)
 
 
@@ -69,8 +69,8 @@ class _Announcer:
             say(self._announcement)
 
 
-def _refuse_port_in_use(port: int) -> None:
-    """Exit where something listens there; what a killed run left behind is given a moment to end."""
+def _stop_if_port_is_in_use(port: int) -> None:
+    """Exits where something listens on the port. Waits three seconds for what a killed run left behind."""
     deadline = time.monotonic() + 3
     while (problem := _bind_problem(port)) and time.monotonic() < deadline:
         time.sleep(TICK)
@@ -94,7 +94,7 @@ def _web_command(port: int) -> list[str]:
 
 
 def _sender_command() -> list[str]:
-    """It drains a second less than the supervisor waits."""
+    """Returns the command of a sender that drains for a second less than the supervisor waits."""
     return [sys.executable, "manage.py", "run_sender", "--drain", f"{GRACE - 1:g}"]
 
 
@@ -111,7 +111,7 @@ def _answers(port: int) -> bool:
 
 
 def _prepare_embedded(port: int, directory: Path) -> str:
-    """Migrate, and make the demo login; the announcement."""
+    """Migrates, and makes the demo login. Returns the announcement."""
     call_command("migrate", verbosity=0, interactive=False)
     login = _demo_login(directory / "demo_password")
     return f"""
@@ -127,7 +127,7 @@ def _prepare_embedded(port: int, directory: Path) -> str:
 
 
 def what_is_sent() -> str:
-    """Which channels have credentials and really send, and which are the sandbox."""
+    """Returns a sentence about the channels that have credentials and really send, and those in the sandbox."""
     real = [name for name in channel_names() if _really_sends(name)]
     rest = [name for name in channel_names() if name not in real]
     if not real:
@@ -164,7 +164,7 @@ def _demo_login(file: Path) -> str:
 
 
 def _kept_password(file: Path) -> tuple[str, bool]:
-    """The password in the file, and whether it was made just now."""
+    """Returns the password in the file, and True where it was made just now."""
     try:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as new:
             new.write(secrets.token_urlsafe(9))
@@ -174,7 +174,7 @@ def _kept_password(file: Path) -> tuple[str, bool]:
 
 
 def _say_what_is_missing(port: int) -> str:
-    """Say what is still to be run on the services of the environment; the announcement."""
+    """Prints the commands that are still to be run on the services of the environment. Returns the announcement."""
     missing = _commands_to_run()
     if missing:
         say("Nothing is changed in your services. Still to be run, where it was not yet:")
@@ -190,7 +190,7 @@ def _say_what_is_missing(port: int) -> str:
 
 
 def _commands_to_run() -> list[str]:
-    """The commands of a first installation that this database and these settings still lack."""
+    """Returns the commands of a first installation that this database and these settings still lack."""
     topics = ["create_topics"] if settings.KAFKA_BOOTSTRAP_SERVERS else []
     try:
         executor = MigrationExecutor(connection)

@@ -1,7 +1,7 @@
-"""Which process is the `make run` of a port and a VAR_DIR; `python -m project.run.running` (`make kill`) kills it.
+"""Finds the `make run` of a port and a VAR_DIR; `python -m project.run.running` (`make kill`) kills it.
 
-Its process id is in a file that it holds locked for as long as it lives, so that a file left behind by a killed
-one names nobody, whoever has its number by now.
+A `make run` writes its process id into a file and keeps that file locked for as long as it lives. A file that a killed
+one left behind is not locked, so it names nobody, even where another process has that id by now.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ PATIENCE = 10.0  # seconds until it must have ended
 def main() -> None:
     """Kills web, sender and supervisor at once, without a chance to clean up, and nothing else."""
     port, directory = port_and_directory()
-    pid = holder(directory, port)
+    pid = process_of(directory, port)
     if pid is None:
         sys.exit(f"No make run has port {port} and the directory {directory}. Another one: make kill PORT=… VAR_DIR=…")
     os.kill(pid, signal.SIGQUIT)
     deadline = time.monotonic() + PATIENCE
-    while holder(directory, port) == pid:
+    while process_of(directory, port) == pid:
         if time.monotonic() > deadline:
             sys.exit(f"The process {pid} does not end.")
         time.sleep(TICK)
@@ -37,12 +37,12 @@ def main() -> None:
 
 
 def port_and_directory() -> tuple[int, Path]:
-    """What tells one `make run` from another."""
+    """Returns the port and the VAR_DIR, which tell one `make run` from another."""
     return env.whole("PORT", 8020, at_least=1, at_most=65_535), env.directory("VAR_DIR", BASE_DIR / "var")
 
 
-def hold(directory: Path, port: int) -> IO[str]:
-    """Say that this process is the one. Returns the locked file, which must stay open."""
+def mark(directory: Path, port: int) -> IO[str]:
+    """Writes this process's id into the file. Returns the locked file, which must stay open."""
     new = directory / f"run-{port}.{os.getpid()}"
     file = new.open("w")
     fcntl.flock(file, fcntl.LOCK_EX)
@@ -52,8 +52,8 @@ def hold(directory: Path, port: int) -> IO[str]:
     return file
 
 
-def holder(directory: Path, port: int) -> int | None:
-    """The process that holds it now."""
+def process_of(directory: Path, port: int) -> int | None:
+    """Returns the id of the process that has the file locked, or None."""
     try:
         with _path(directory, port).open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

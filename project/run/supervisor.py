@@ -1,4 +1,4 @@
-"""Keeps child processes alive, and ends them together. None of them outlives this process (lifeline.py)."""
+"""Keeps child processes alive, and ends them together. None outlives this process; lifeline.py ensures that."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ TICK = 0.1
 
 
 class Signals:
-    """Counts the requests to stop; the handlers do nothing else. Losing the parent is one, too.
+    """Counts the requests to stop. The handlers do nothing else. The death of the parent is a request, too.
 
-    SIGQUIT (`make kill`) asks for more: to kill all at once, as a power cut would.
+    SIGQUIT (`make kill`) asks to kill everything at once, as a power cut would.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class Child:
         return self._process is not None and self._process.poll() is None
 
     def keep_alive(self) -> None:
-        """Start it where it does not run and its pause has passed."""
+        """Starts the process where it does not run and its pause has passed."""
         if self.running:
             return
         if self._process is not None:
@@ -78,12 +78,12 @@ class Child:
             signal_group(self._process.pid, signal.SIGTERM)
 
     def cut_off(self) -> None:
-        """SIGKILL to its process group and nothing before, so that it cannot clean up."""
+        """Sends SIGKILL to its process group and nothing before, so that it cannot clean up."""
         if self._process is not None:
             signal_group(self._process.pid, signal.SIGKILL)
 
     def kill(self) -> None:
-        """Kill what is left of its process group."""
+        """Kills what is left of its process group."""
         if self._process is not None:
             end_group(self._process.pid, grace=0)
             self._process.wait()
@@ -110,7 +110,7 @@ class Child:
 
 
 def supervise(children: Sequence[Child], signals: Signals, each_tick: Callable[[], None]) -> None:
-    """Keep them alive until a signal says stop, then end them within GRACE, or at once on a second signal."""
+    """Keeps the children alive until a signal asks to stop. Then ends them within GRACE, or at once on a second one."""
     try:
         while not signals.stop:
             if signals.power_cut:
@@ -129,7 +129,7 @@ def supervise(children: Sequence[Child], signals: Signals, each_tick: Callable[[
 
 
 def _cut_power(children: Sequence[Child]) -> NoReturn:
-    """Kill the children and this process."""
+    """Kills the children and this process."""
     for child in children:
         child.cut_off()
     os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Hold the log against the ledger: exit 0 where everything adds up, else 1, naming what is off."""
+"""Compares the log with the ledger. Exits with 0 where everything adds up, else with 1 and what is off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Django's development server, which says that it is the web alone."""
+"""Starts Django's development server, with a notice that no sender runs."""
 
 from __future__ import annotations
 
