@@ -182,8 +182,8 @@ def test_settle_renew_sweep_and_claim_at_once_lose_nothing() -> None:
             queued = list(Notification.objects.filter(status=Status.QUEUED).order_by("?")[:20])
             mine = claim(*(message_of(one) for one in queued), owner=f"{name}-{number}")
             renew(mine, lease=60)
-            verdicts = [verdicts.sent("x") if one.claims >= 3 else verdicts.put_back(Reason.PARKED) for one in mine]
-            settle([Settlement(*pair) for pair in zip(mine, verdicts, strict=True)], hooks=NO_HOOKS)
+            results = [verdicts.sent("x") if one.claims >= 3 else verdicts.put_back(Reason.PARKED) for one in mine]
+            settle([Settlement(*pair) for pair in zip(mine, results, strict=True)], hooks=NO_HOOKS)
             stop_if_all_sent()
 
     def scheduler(name: str) -> None:
