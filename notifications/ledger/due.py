@@ -46,8 +46,10 @@ class Taken:
     trace_id: str
 
 
-def take_due(owner: str, limit: int) -> list[Taken]:
+def take_due(owner: str, limit: int, *, since: UUID | None = None) -> list[Taken]:
     """Lease due rows, outbox rows and queued rows whose lease has passed to `owner`; the earliest first.
+
+    With `since` only rows of that id and later ones, so that PostgreSQL does not look into every partition.
 
     For each of the two up to `limit`, and no more once their texts have ROUND_BYTES.
 
@@ -59,16 +61,22 @@ def take_due(owner: str, limit: int) -> list[Taken]:
         (f"n.due_at <= {d.now} AND {_DUE}", "n.due_at"),
         (f"n.lease_until < {d.now} AND n.status = '{Status.QUEUED}'", "n.lease_until"),
     )
+    from_there, first = _from(since)
     taken: list[tuple[Any, ...]] = []
     for where, order in picks:
         taken += fetch(
-            f"WITH {_that_fit(where, order, d.skip_locked)}"
+            f"WITH {_that_fit(where + from_there, order, d.skip_locked)}"
             f" UPDATE {TABLE} AS n SET status = '{Status.QUEUED}', due_at = NULL, owner = %s,"
             f" lease_until = {d.later.format('%s')} FROM picked WHERE n.id = picked.id"
             f" {d.returning(*_MESSAGE_COLUMNS)}",
-            [limit, ROUND_BYTES, owner, PUBLISH_LEASE],
+            [*first, limit, ROUND_BYTES, owner, PUBLISH_LEASE],
         )
     return sorted((_taken(row) for row in taken), key=lambda row: row.message.id)
+
+
+def _from(since: UUID | None) -> tuple[str, list[str]]:
+    """The condition for rows of that id and later ones, and its parameters."""
+    return (" AND n.id >= %s", [since.hex]) if since else ("", [])
 
 
 def _that_fit(where: str, order: str, lock: str = "") -> str:
@@ -130,11 +138,12 @@ def _change_mine(owner: str, ids: Sequence[UUID], change: str) -> int:
     )
 
 
-def expire(limit: int, *, hooks: Hooks) -> int:
+def expire(limit: int, *, hooks: Hooks, since: UUID | None = None) -> int:
     """Waiting and outbox rows that are due and past their `expires_at` end as expired; how many."""
     d = dialect()
-    where = f"n.due_at <= {d.now} AND n.expires_at <= {d.now} AND {_DUE}"
-    return _end(where, limit, f"status = '{Status.EXPIRED}'", hooks=hooks)
+    from_there, first = _from(since)
+    where = f"n.due_at <= {d.now} AND n.expires_at <= {d.now} AND {_DUE}{from_there}"
+    return _end(where, limit, f"status = '{Status.EXPIRED}'", first, hooks=hooks)
 
 
 def give_up(patience: float, limit: int, *, hooks: Hooks) -> int:

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
+from django.utils import timezone
 
 from notifications.messages.ids import first_id_at, time_of
 from project.database.dialects import fetch
@@ -28,6 +29,7 @@ LEDGER, ATTEMPTS = "notifications_notification", "notifications_attempt"
 KEYS = {LEDGER: "id", ATTEMPTS: "notification_id"}
 # At least so long before a partition begins it is made. Each that is ahead costs every plan over all of them.
 AHEAD = {"day": timedelta(days=4), "week": timedelta(days=8)}
+RECENT = timedelta(days=1)
 LOCK_SECONDS = 1.0  # for a table's lock; whoever needs the table queues behind the one that waits for it
 MAKERS_LOCK = 0x6C656467  # of the advisory locks: who makes partitions ahead
 LOCK_NOT_AVAILABLE = "55P03"
@@ -71,6 +73,14 @@ def default_rows(most: int = 10_000) -> int:
     if connection.vendor != "postgresql" or fetch("SELECT to_regclass(%s)", [default]) == [(None,)]:
         return 0
     return int(fetch(f"SELECT count(*) FROM (SELECT 1 FROM {default} LIMIT %s) AS counted", [most])[0][0])
+
+
+def recent() -> UUID | None:
+    """Returns the first id of the last day, for looks that need not see every partition each time; None on SQLite.
+
+    Planning such a look costs PostgreSQL some 0.1 ms for each partition, whatever is in it.
+    """
+    return first_id_at(timezone.now() - RECENT) if connection.vendor == "postgresql" else None
 
 
 def drop(partition: Partition, *, when: Callable[[], bool] = lambda: True) -> bool:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
+from uuid import UUID
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections
@@ -36,6 +37,7 @@ logger = logging.getLogger(__name__)
 BATCH = 1000
 IDLE = 0.2  # seconds between two rounds that found little
 SWEEP_EVERY = 1.0
+EVERYTHING_EVERY = 1.0  # the other looks are at what was accepted lately, unless there is more than a round's work
 CHORES_EVERY = 5.0
 MEASURE_EVERY = 15.0
 MAKE_AHEAD_EVERY = 600.0  # partitions of the ledger; they are made days before they are needed
@@ -55,6 +57,7 @@ class Scheduler:
         self._stopping = threading.Event()
         self._limit = BATCH
         self._more = False  # the last round left something
+        self._everything_at = 0.0
         self._sweep_at = 0.0
         self._chores_at = 0.0
         self._measure_at = 0.0
@@ -90,9 +93,10 @@ class Scheduler:
         close_old_connections()
 
     def round(self) -> int:
-        """One look at everything; how many rows went back to their topics."""
-        due.expire(BATCH, hooks=self._hooks)
-        taken = due.take_due(self._owner, self._limit)
+        """One look at what is due, and the rest of the work where its time has come; how many rows went back."""
+        since = self._since()
+        due.expire(BATCH, hooks=self._hooks, since=since)
+        taken = due.take_due(self._owner, self._limit, since=since)
         size = self._publish(taken) if taken else 0
         # Where bytes were the bound, as many rows again are looked at next time, and locked, as were taken.
         self._more = len(taken) >= self._limit or size >= due.ROUND_BYTES
@@ -100,6 +104,14 @@ class Scheduler:
         self._sweep()
         self._do_chores()
         return len(taken)
+
+    def _since(self) -> UUID | None:
+        """From which id on this round looks; None: at all rows."""
+        now = time.monotonic()
+        if not self._more and now < self._everything_at:
+            return partitions.recent()
+        self._everything_at = now + EVERYTHING_EVERY
+        return None
 
     def _publish(self, taken: Sequence[due.Taken]) -> int:
         """Publish what was leased, end the lease of what is durable; how many bytes it was."""

@@ -17,7 +17,7 @@ from notifications.ledger.hooks import NO_HOOKS
 from notifications.ledger.partitions import make_ahead, partitions
 from notifications.ledger.rows import TABLE, Claimed
 from notifications.ledger.settle import Settlement, mark_handed, renew, settle
-from notifications.messages.ids import receiver_hash
+from notifications.messages.ids import first_id_at, receiver_hash
 from notifications.messages.words import Status
 from notifications.models import Notification
 from project.database.dialects import fetch
@@ -187,6 +187,13 @@ def test_what_the_scheduler_looks_for_is_found_by_its_index(explain: Explain) ->
         nodes = explain(work)
         assert indexes(nodes) - {PRIMARY} == index
         assert_no_scan(nodes)
+
+
+def test_a_look_at_what_was_accepted_lately_leaves_out_older_partitions(explain: Explain) -> None:
+    since = first_id_at(partitions()[-2].until)
+    for work in (partial(due.take_due, "me", 500, since=since), partial(due.expire, 500, hooks=NO_HOOKS, since=since)):
+        picked = [node for node in explain(work) if "due_at" in node.get("Index Cond", "")]
+        assert touched(picked) == {partitions()[-1].table}
 
 
 def test_the_lists_of_the_api_and_the_admin_use_an_index(explain: Explain) -> None:

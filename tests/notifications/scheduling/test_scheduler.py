@@ -156,6 +156,19 @@ def test_it_says_that_it_is_alive_and_does_others_chores() -> None:
 
 
 @pytest.mark.postgresql
+def test_what_was_accepted_long_ago_is_looked_for_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    running = open_scheduler(Topic())
+    running.round()
+    old = row(Status.WAITING, id=first_id_at(ago(3600 * 24 * 40)), due_at=ago(60), claims=1)
+    new = row(Status.WAITING, due_at=ago(1), claims=1)
+    assert (running.round(), read(new.id).status, read(old.id).status) == (1, Status.QUEUED, Status.WAITING)
+    clock[0] += scheduler.EVERYTHING_EVERY
+    assert (running.round(), read(old.id).status) == (1, Status.QUEUED)
+
+
+@pytest.mark.postgresql
 def test_it_makes_partitions_ahead_and_measures_the_default_one() -> None:
     row(Status.SENT, id=first_id_at(ago(-3600 * 24 * 365)))
     open_scheduler(Topic()).round()
