@@ -70,10 +70,9 @@ CHANNELS: dict[str, dict[str, Any]] = {
     },
 }
 SANDBOX_ALLOWED = EMBEDDED
-globals().update(env.email_url("EMAIL_URL"))
+EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_USE_TLS, EMAIL_USE_SSL = env.email_url("EMAIL_URL")
 EMAIL_CONFIGURED = bool(env.text("EMAIL_URL") or env.text("EMAIL_BACKEND"))
-if env.text("EMAIL_BACKEND"):
-    EMAIL_BACKEND = env.text("EMAIL_BACKEND")
+EMAIL_BACKEND = env.text("EMAIL_BACKEND", "django.core.mail.backends.smtp.EmailBackend")
 ANYMAIL = env.prefixed("ANYMAIL_")
 EMAIL_HELO = env.helo("EMAIL_HELO")
 DEFAULT_FROM_EMAIL = env.sender("DEFAULT_FROM_EMAIL", "notifications@localhost")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.conf import global_settings
 
 from project import environment
 
@@ -18,7 +19,7 @@ KINDS = {  # scheme → (port, STARTTLS, TLS at once)
 
 def read(monkeypatch: pytest.MonkeyPatch, url: str) -> dict[str, Any]:
     monkeypatch.setenv("EMAIL_URL", url)
-    return environment.email_url("EMAIL_URL")
+    return environment.email_url("EMAIL_URL")._asdict()
 
 
 @pytest.mark.parametrize("scheme", KINDS)
@@ -49,7 +50,7 @@ def test_user_and_password(login: str, user: str, password: str, monkeypatch: py
 def test_hosts_in_other_scripts_and_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read(monkeypatch, "smtp://faß.example")["EMAIL_HOST"] == "xn--fa-hia.example"
     assert read(monkeypatch, "smtp://[::1]:25")["EMAIL_HOST"] == "::1"
-    assert read(monkeypatch, "") == {}
+    assert read(monkeypatch, "") == {name: getattr(global_settings, name) for name in environment.MailServer._fields}
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,8 @@ def test_senders_that_are_taken(sender: str, monkeypatch: pytest.MonkeyPatch) ->
     ],
 )
 def test_senders_that_are_refused(sender: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("project.environment.text", lambda *_: sender)  # longer than an environment may hold
+    # Some are longer than an environment may hold.
+    monkeypatch.setattr(environment.AsTheyStand, "__getitem__", lambda *_: sender)
     with pytest.raises(SystemExit, match=r"\ADEFAULT_FROM_EMAIL must be .*\.\Z"):
         environment.sender("DEFAULT_FROM_EMAIL", "")
 

@@ -22,6 +22,9 @@ def test_a_dollar_means_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALLOWED_HOSTS", "$HOME, b,,")
     assert env.text("KAFKA_PASSWORD") == "$HOME"
     assert env.words("ALLOWED_HOSTS", []) == ["$HOME", "b"]
+    for secret in ("$", "a$b", r"\$HOME", r"a\$", r"\\$$x\n"):
+        monkeypatch.setenv("KAFKA_PASSWORD", secret)
+        assert env.text("KAFKA_PASSWORD") == secret
 
 
 READERS: dict[str, Callable[[str], object]] = {
@@ -57,19 +60,42 @@ def test_empty_is_unset_for_every_kind(monkeypatch: pytest.MonkeyPatch, reader: 
 
 
 def test_every_kind_is_among_those() -> None:
-    """`refuse` and `kept_secret` read no variable, and `made` makes what `directory` read."""
+    """`read` and `kind` are what they are made with. The others read no variable."""
     ours = {
         name
         for name, value in vars(env).items()
         if isfunction(value) and value.__module__ == env.__name__ and not name.startswith("_")
     }
-    assert ours - {"refuse", "kept_secret", "made"} == set(READERS)
+    assert ours - {"read", "kind", "refuse", "kept_secret", "made"} == set(READERS)
 
 
 def test_the_port_of_a_kubernetes_service_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("METRICS_PORT", "tcp://10.0.0.1:9100")
     with pytest.raises(SystemExit, match=r"METRICS_PORT must be a whole number.*enableServiceLinks: false"):
         env.whole("METRICS_PORT", 0)
+
+
+@pytest.mark.parametrize(
+    ("read", "value", "must"),
+    [
+        (READERS["boolean"], "yess", "be true or false"),
+        (READERS["whole"], "7.5", "be a whole number from 0 to 10000000"),
+        (READERS["whole"], "-1", "be a whole number from 0 to 10000000"),
+        (READERS["seconds"], "nan", "be a number of seconds of at least 0"),
+        (READERS["seconds"], "inf", "be a number of seconds of at least 0"),
+        (READERS["retry_schedule"], "1,,2", "be numbers of seconds that are not negative, separated by commas"),
+        (READERS["retry_schedule"], "1,-2", "be numbers of seconds that are not negative, separated by commas"),
+        (READERS["choice"], "c", "be one of a, b"),
+        (READERS["topic_prefix"], "a/b", "be letters, digits, dots, underscores and hyphens, at most 200"),
+    ],
+)
+def test_a_bad_value_ends_the_start_with_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, read: Callable[[str], object], value: str, must: str
+) -> None:
+    monkeypatch.setenv("A_VARIABLE", value)
+    with pytest.raises(SystemExit) as ended:
+        read("A_VARIABLE")
+    assert str(ended.value) == f"A_VARIABLE must {must}; it is not."
 
 
 @pytest.mark.parametrize("value", ["Nowhere/Else", "../etc"])

@@ -66,6 +66,11 @@ def test_what_is_safe_starts(tmp_path: Path, variables: dict[str, str]) -> None:
     assert code == 0, lines
 
 
+def test_nothing_is_kept_in_a_directory_of_ours(tmp_path: Path) -> None:
+    start(tmp_path / "var", **SAFE)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("variables", [{"DEBUG": "true"}, {"ALLOWED_HOSTS": "*"}, {"EMBEDDED": "true"}])
 def test_a_first_look_may_do_as_it_likes(tmp_path: Path, variables: dict[str, str]) -> None:
     code, lines = start(tmp_path, **variables)

@@ -6,6 +6,7 @@ from email.message import EmailMessage
 
 import pytest
 import trustme
+from django.conf import global_settings
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django.fixtures import Settings
 
@@ -211,8 +212,9 @@ def test_tls_that_the_server_does_not_offer_is_not_done_without() -> None:
 def test_email_url_leads_to_the_server(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     with SmtpFake(login=("user", "right")) as fake:
         monkeypatch.setenv("EMAIL_URL", fake.url)
-        for name, value in environment.email_url("EMAIL_URL").items():
+        for name, value in environment.email_url("EMAIL_URL")._asdict().items():
             setattr(settings, name, value)
+        settings.EMAIL_BACKEND = global_settings.EMAIL_BACKEND
         settings.EMAIL_CONFIGURED = True
         settings.DEFAULT_FROM_EMAIL = "App <app@example.com>"
         channel = OverSmtp.from_settings()
