@@ -11,7 +11,7 @@ from django.http import HttpResponse
 from django.test import Client
 from pytest_django import Settings
 
-from users.models import SCOPES, ApiKey
+from users.access.models import SCOPES, ApiKey
 
 EMAIL = {"type": "EMAIL", "message": "Hello World", "receiver": "ann@example.com"}
 

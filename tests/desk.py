@@ -18,7 +18,7 @@ from notifications.channels.outcomes import Cause, Outcome
 from notifications.messages.ids import receiver_hash
 from notifications.messages.words import Status
 from notifications.models import Attempt, Notification
-from users.models import User
+from users.people.models import User
 
 PASSWORD = "a-long-enough-password-7"
 _number = count(1)

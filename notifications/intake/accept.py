@@ -24,7 +24,7 @@ from notifications.messages.tracing import trace, trace_id_of
 from notifications.messages.words import Status
 from notifications.models import IdempotencyKey, Notification
 from project import metrics
-from users.models import User
+from users.people.models import User
 
 _accepted = cache(metrics.accepted.labels)
 _published = metrics.published.labels("intake")

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from users.access import limits
 from users.access.limits import Limit
-from users.models import SCOPES, ApiKey
+from users.access.models import SCOPES, ApiKey
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import Self
 from rest_framework.exceptions import APIException
 
 from project.database.dialects import dialect, fetch
-from users.models import ApiKey
+from users.access.models import ApiKey
 
 MINUTE, DAY = 60, 86_400
 MOST = 1_000_000_000  # of any limit, so that no sum goes over what the column holds

@@ -17,7 +17,7 @@ from project.desk.filters import WordFilter, word_filter
 from project.desk.search import ExactSearch
 from project.desk.unfold import AdminPasswordChangeForm, ModelForm, TabularInline, UserChangeForm
 from project.desk.unfold import UserAdmin as DjangoUserAdmin
-from users.models import Device, User
+from users.people.models import Device, User
 
 masked_address = column("address", lambda device: masked(device.channel, device.address))
 kind = column("kind", lambda user: "staff" if user.is_staff else "notified", labels={"staff": "info"})

@@ -20,7 +20,7 @@ from notifications.channels import channel_class, channel_names
 from notifications.messages.explain import Invalid
 from notifications.messages.fields import LENGTHS
 from project.desk.audit import record
-from users.models import Device, User
+from users.people.models import Device, User
 
 MAX_DEVICES = 50
 MAX_NAME = 255

@@ -18,8 +18,8 @@ from project.web.openapi import BODY, refusals
 from project.web.paging import ByUsername, PagedList
 from project.web.query import PageQuery, cursor
 from users.access.authentication import caller_of
-from users.models import User
 from users.people import directory
+from users.people.models import User
 from users.people.schemas import UserEntry, UserShape
 
 USERNAME = OpenApiParameter(

@@ -14,7 +14,7 @@ from pytest_django import Settings
 from notifications.brokers import ledger_queue
 from notifications.models import IdempotencyKey, Notification
 from tests.caller import EMAIL, Api, issue, said, stored
-from users.models import Device, User
+from users.people.models import Device, User
 
 SMS = {"type": "SMS", "message": " Hello ", "receiver": "+4915112345678"}
 

@@ -25,7 +25,7 @@ from notifications.messages.message import from_record
 from notifications.messages.words import Status
 from notifications.models import IdempotencyKey, Notification
 from tests.notifications.rows import ago, in_threads, read
-from users.models import Device, User
+from users.people.models import Device, User
 
 pytestmark = pytest.mark.django_db
 TRACE = "00-" + "ab" * 16 + "-" + "cd" * 8 + "-01"

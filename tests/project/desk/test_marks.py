@@ -10,7 +10,7 @@ from dlq.verbs import discard
 from notifications.models import SandboxMessage
 from project.desk.marks import marked
 from tests.desk import letter, row_of
-from users.models import User
+from users.people.models import User
 
 pytestmark = pytest.mark.django_db
 

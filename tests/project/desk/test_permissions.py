@@ -31,7 +31,8 @@ from notifications.models import (
 )
 from notifications.scheduling import job_rows
 from tests.desk import letter, notification, superuser, unreadable
-from users.models import ApiKey, Device, User
+from users.access.models import ApiKey
+from users.people.models import Device, User
 
 pytestmark = pytest.mark.django_db
 

@@ -17,7 +17,7 @@ from django.urls import reverse
 from project.desk.base import DeskAdmin
 from project.desk.listing import filter_parameters
 from tests.desk import letter, notification, staff, superuser
-from users.models import Device, User
+from users.people.models import Device, User
 
 pytestmark = pytest.mark.django_db
 

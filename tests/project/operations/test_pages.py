@@ -17,7 +17,7 @@ from notifications.brokers.ledger_queue import EmbeddedBroker
 from notifications.models import Notification
 from project.operations import health
 from tests.caller import EMAIL, Api, issue, said
-from users.models import User
+from users.people.models import User
 
 
 def test_health_needs_no_key(db: None, keys_required: None) -> None:

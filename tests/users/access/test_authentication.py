@@ -12,7 +12,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from users.access.keys import ring
-from users.models import SCOPES, ApiKey, ApiKeyQuerySet
+from users.access.models import SCOPES, ApiKey, ApiKeyQuerySet
 
 pytestmark = pytest.mark.django_db
 

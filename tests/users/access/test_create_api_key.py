@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from notifications.models import StaffAction
-from users.models import ApiKey
+from users.access.models import ApiKey
 
 pytestmark = pytest.mark.django_db
 

@@ -18,7 +18,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from tests.notifications.rows import in_threads
 from users.access.keys import FRESH_SECONDS, Caller, KeyRing
 from users.access.keys import ring as process_ring
-from users.models import ApiKey, ApiKeyQuerySet
+from users.access.models import ApiKey, ApiKeyQuerySet
 
 pytestmark = pytest.mark.django_db
 WRONG = "ntf_000000000000_" + "x" * 43

@@ -15,7 +15,8 @@ from notifications.models import IdempotencyKey, Notification
 from tests.caller import EMAIL, Api, said, stored
 from tests.notifications.rows import in_threads
 from users.access.limits import OverLimit, requests_of
-from users.models import SCOPES, ApiKey, Device, KeyUsage, User
+from users.access.models import SCOPES, ApiKey, KeyUsage
+from users.people.models import Device, User
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_required")]
 SMS = {"type": "SMS", "receiver": "+4915112345678", "message": "Hello"}

@@ -11,7 +11,8 @@ from pytest_django import DjangoAssertNumQueries
 
 from notifications.models import Notification, StaffAction
 from tests.caller import EMAIL, Api, issue, said, stored
-from users.models import ApiKey, Device, User
+from users.access.models import ApiKey
+from users.people.models import Device, User
 
 MAIL = {"type": "EMAIL", "address": "ann@example.com"}
 SMS = {"type": "SMS", "address": "+4915112345678"}

@@ -9,7 +9,7 @@ import pytest
 
 from notifications.models import Notification
 from tests.caller import EMAIL, Api, issue, said, stored
-from users.models import Device, User
+from users.people.models import Device, User
 
 PHONE, MAIL = "+4915112345678", "ann.archer@example.com"
 PAST = datetime(2020, 1, 1, tzinfo=UTC).isoformat()

@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from notifications.models import StaffAction
 from tests.desk import PASSWORD, staff, superuser
-from users.models import ApiKey, Device, User
+from users.access.models import ApiKey
+from users.people.models import Device, User
 
 pytestmark = pytest.mark.django_db
 

@@ -20,7 +20,7 @@ from project.desk.base import Context, ReadOnlyAdmin, column, confirmation, time
 from project.desk.fields import FutureField
 from project.desk.unfold import CheckboxSelectMultiple, TextInput
 from users.access.limits import MOST
-from users.models import SCOPES, ApiKey
+from users.access.models import SCOPES, ApiKey
 
 LIST = "admin:users_apikey_changelist"
 STATE_LABELS = {"usable": "success", "expired": "warning", "revoked": "danger"}

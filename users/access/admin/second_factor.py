@@ -29,7 +29,7 @@ from qrcode.image.svg import SvgPathImage
 from project.desk.audit import one_at_a_time, printed, record
 from project.desk.base import ReadOnlyAdmin, time_column
 from project.desk.unfold import TextInput
-from users.models import User
+from users.people.models import User
 
 IN_SESSION = "second_factor"
 OPEN_PAGES = ("second_factor", "admin:login", "admin:logout")

@@ -16,7 +16,7 @@ from django.utils import timezone
 from notifications.channels import channel_names
 from project.desk.audit import COMMAND_LINE, record
 from users.access.limits import MOST
-from users.models import SCOPES, ApiKey
+from users.access.models import SCOPES, ApiKey
 
 
 class Command(BaseCommand):

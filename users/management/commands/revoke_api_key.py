@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from project.desk.audit import COMMAND_LINE, record
-from users.models import ApiKey
+from users.access.models import ApiKey
 
 
 class Command(BaseCommand):
