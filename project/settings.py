@@ -157,7 +157,6 @@ TEMPLATES = [
         },
     }
 ]
-AUTH_USER_MODEL = "users.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
@@ -242,7 +241,7 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
-# The admin's frame (django-unfold); its pages are in notifications/admin, dlq/admin and users/admin.
+# The admin's frame (django-unfold); its pages are in notifications/admin, dlq/admin, users/people and users/access.
 UNFOLD = {
     "SITE_TITLE": "Notifications",
     "SITE_HEADER": "Notifications",

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 import uuid_utils.compat
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 
@@ -18,7 +18,6 @@ from notifications.channels.outcomes import Cause, Outcome
 from notifications.messages.ids import receiver_hash
 from notifications.messages.words import Status
 from notifications.models import Attempt, Notification
-from users.people.models import User
 
 PASSWORD = "a-long-enough-password-7"
 _number = count(1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from users.access.admin import api_keys, login, second_factor
+from users.access.admin import accounts, api_keys, login, second_factor
 from users.people import admin as people
 
-__all__ = ["api_keys", "login", "people", "second_factor"]
+__all__ = ["accounts", "api_keys", "login", "people", "second_factor"]

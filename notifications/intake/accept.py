@@ -201,10 +201,10 @@ def _addresses(
 
 
 def _devices(usernames: set[str]) -> Devices:
-    """The devices of the users there are; staff accounts are not users of the main application."""
+    """Returns the devices of those of these users who are in the directory."""
     found: Devices = defaultdict(list)
     if usernames:
-        rows = User.objects.filter(username__in=usernames, is_staff=False).order_by("devices__position", "devices__id")
+        rows = User.objects.filter(username__in=usernames).order_by("devices__position", "devices__id")
         for username, channel, address in rows.values_list("username", "devices__channel", "devices__address"):
             found[username] += [(channel, address)] if channel else []
     return dict(found)

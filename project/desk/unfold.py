@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from django.contrib.admin import SimpleListFilter as DropdownFilter
     from django.contrib.admin.views.main import ChangeList
     from django.contrib.auth.admin import UserAdmin
-    from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm
+    from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
     from django.core.paginator import Paginator
     from django.forms import CheckboxInput, CheckboxSelectMultiple, ModelForm, Textarea, TextInput
 else:
@@ -23,6 +23,7 @@ else:
     from unfold import admin
     from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter
     from unfold.forms import AdminPasswordChangeForm, UserChangeForm
+    from unfold.forms import UserCreationForm as AdminUserCreationForm
     from unfold.views import ChangeList
     from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as CheckboxSelectMultiple
     from unfold.widgets import UnfoldAdminTextareaWidget as Textarea
@@ -40,6 +41,7 @@ else:
 
 __all__ = [
     "AdminPasswordChangeForm",
+    "AdminUserCreationForm",
     "ChangeList",
     "CheckboxInput",
     "CheckboxSelectMultiple",

@@ -16,12 +16,13 @@ GROUPS = {
         ("Staff actions", "history", "notifications_staffaction"),
     ],
     "Directory": [
-        ("Users", "person", "users_user"),
+        ("People", "person", "users_user"),
         ("Devices", "smartphone", "users_device"),
         ("Categories", "category", "notifications_category"),
     ],
     "Access": [
         ("API keys", "key", "users_apikey"),
+        ("Staff", "badge", "auth_user"),
         ("Groups", "group", "auth_group"),
         ("Second factors", "phonelink_lock", "otp_totp_totpdevice"),
         ("Refused log-ins", "block", "axes_accessfailurelog"),

@@ -155,7 +155,7 @@ def _demo_login(file: Path) -> str:
     """A staff login for a first look, made once; how to log in."""
     password, is_new = _kept_password(file)
     user, created = get_user_model().objects.get_or_create(
-        username="demo", defaults={"is_staff": True, "is_superuser": True, "name": "Demo"}
+        username="demo", defaults={"is_staff": True, "is_superuser": True, "first_name": "Demo"}
     )
     if created or is_new:
         user.set_password(password)

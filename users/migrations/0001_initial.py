@@ -4,7 +4,6 @@ import django.contrib.auth.models
 import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
-from django.conf import settings
 from django.db import migrations, models
 
 
@@ -68,7 +67,7 @@ class Migration(migrations.Migration):
                 ('channel', models.CharField(max_length=32)),
                 ('address', models.CharField(max_length=1024)),
                 ('position', models.PositiveSmallIntegerField(default=0)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='devices', to=settings.AUTH_USER_MODEL)),
+                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='devices', to='users.user')),
             ],
             options={
                 'ordering': ['position', 'id'],

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
 from django.http import Http404
 
 from notifications.channels import channel_class, channel_names
@@ -32,11 +30,6 @@ class Entry:
 
     name: str
     devices: list[tuple[str, str]]
-
-
-def people() -> QuerySet[User]:
-    """The users of the main application; staff accounts do not exist here."""
-    return User.objects.filter(is_staff=False, is_superuser=False)
 
 
 def username_problem(username: str) -> str | None:
@@ -71,13 +64,11 @@ def read_entry(body: bytes) -> Entry:
 
 @transaction.atomic
 def put(username: str, entry: Entry, actor: str) -> tuple[User, bool]:
-    """Make or replace the user; (the user, whether they are new). Raises Http404 for a staff account.
+    """Makes or replaces the user. Returns the user, and whether they are new.
 
     The user's row is locked first, so that two calls for one user follow each other.
     """
-    user, created = _locked(username, {"name": entry.name, "password": make_password(None)})
-    if user.is_staff or user.is_superuser:
-        raise Http404
+    user, created = _locked(username, entry.name)
     changed = ["name"] if user.name != entry.name or (created and entry.name) else []
     if user.name != entry.name:
         user.name = entry.name
@@ -92,7 +83,7 @@ def put(username: str, entry: Entry, actor: str) -> tuple[User, bool]:
 @transaction.atomic
 def delete(username: str, actor: str) -> None:
     """Forget the user and their devices; the ledger keeps its rows. Raises Http404."""
-    user = people().select_for_update().filter(username=username).first()
+    user = User.objects.select_for_update().filter(username=username).first()
     if user is None:
         raise Http404
     user.delete()
@@ -118,7 +109,7 @@ def _target(username: str) -> str:
     return f"user {username}"[:100]
 
 
-def _locked(username: str, new: dict[str, str]) -> tuple[User, bool]:
+def _locked(username: str, name: str) -> tuple[User, bool]:
     """The user's row, locked, and whether it was made just now. One deleted in between is made again."""
     while True:
         user = User.objects.select_for_update().filter(username=username).first()
@@ -126,7 +117,7 @@ def _locked(username: str, new: dict[str, str]) -> tuple[User, bool]:
             return user, False
         try:
             with transaction.atomic():
-                return User.objects.create(username=username, **new), True
+                return User.objects.create(username=username, name=name), True
         except IntegrityError:  # somebody else made it just now; it may be gone again by the next look
             continue
 

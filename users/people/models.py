@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from django.contrib.auth.models import AbstractUser
 from django.core.validators import RegexValidator
 from django.db import models
 
@@ -12,11 +11,10 @@ from notifications.channels import channel_choices
 from project.database.words import WordField
 
 
-class User(AbstractUser):
-    """Someone who can be notified, or who works in the admin.
+class User(models.Model):
+    """A person of the main application: somebody who can be notified. Not an account: nobody logs in as one.
 
-    `username` is the main application's id. Only staff have a usable password; everybody else is here for
-    their devices.
+    `username` is the main application's id. Staff are accounts of Django's own, `django.contrib.auth.models.User`.
     """
 
     username = models.CharField(
@@ -26,20 +24,22 @@ class User(AbstractUser):
         validators=[
             RegexValidator(r"\A[^\s/\x00-\x1f\x7f]+\Z", "Must not contain white space, slashes or control characters.")
         ],
-        help_text="The main application's id of this user.",
-        error_messages={"unique": "A user with that username exists."},
+        help_text="The main application's id of this person.",
+        error_messages={"unique": "A person with that username exists."},
     )
     name = models.CharField(max_length=255, blank=True)
 
     class Meta:
+        verbose_name = "person"
+        verbose_name_plural = "people"
         ordering: ClassVar = ["username"]
 
-    def get_full_name(self) -> str:
-        return self.name or super().get_full_name()
+    def __str__(self) -> str:
+        return self.username
 
 
 class Device(models.Model):
-    """An address of a user on one channel. Lower positions are preferred."""
+    """An address of a person on one channel. Lower positions are preferred."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="devices")
     channel = WordField(max_length=32, choices=channel_choices)

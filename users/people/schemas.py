@@ -8,7 +8,6 @@ from rest_framework import serializers
 
 from notifications.channels import channel_choices
 from notifications.messages.fields import LENGTHS
-from users.people.models import Device, User
 from users.people.directory import MAX_DEVICES, MAX_NAME
 from users.people.models import Device, User
 

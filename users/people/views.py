@@ -45,7 +45,7 @@ class UserDetail(APIView):
     )
     def get(self, _request: Request, username: str) -> Response:
         _check(username)
-        user = directory.people().prefetch_related("devices").filter(username=username).first()
+        user = User.objects.prefetch_related("devices").filter(username=username).first()
         if user is None:
             raise Http404
         return Response(UserShape(user).data)
@@ -56,7 +56,7 @@ class UserDetail(APIView):
         summary="Make or replace a user",
         description=(
             "The name and the devices are from now on those of the body, for all clients: they share the directory. "
-            "The change is recorded with the API key. Staff accounts are 404."
+            "The change is recorded with the API key."
         ),
         parameters=[USERNAME],
         request=UserEntry,
@@ -102,7 +102,7 @@ class UserList(PagedList[User]):
     """All users, by username."""
 
     scopes: ClassVar = {"GET": "users"}
-    queryset = directory.people().prefetch_related("devices")
+    queryset = User.objects.prefetch_related("devices")
     serializer_class = UserShape
     pagination_class = ByUsername
     shape = UserQuery

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 import time_machine
+from django.contrib.auth.models import User as Account
 from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
@@ -237,19 +238,20 @@ def test_users_are_resolved_in_one_query(broker: Broker, django_assert_num_queri
 
 def test_who_cannot_be_addressed() -> None:
     User.objects.create(username="bare")
-    staff = User.objects.create(username="staff", is_staff=True)
-    Device.objects.create(user=staff, channel="EMAIL", address="staff@example.com")
+    Account.objects.create_user("staff", email="staff@example.com", is_staff=True)
+    Account.objects.create_user("boss", email="boss@example.com", is_superuser=True)
     phone = User.objects.create(username="phone")
     Device.objects.create(user=phone, channel="SMS", address="+4915100000000")
-    drafts = [by_user("bare"), by_user("staff"), by_user("phone", type="EMAIL"), by_user("phone", html="x" * 9)]
+    accounts = [by_user("staff"), by_user("boss")]
+    drafts = [by_user("bare"), *accounts, by_user("phone", type="EMAIL"), by_user("phone", html="x" * 9)]
     with pytest.raises(Refused) as refused:
         accept([*drafts, Draft(user="phone", message="x" * 1601)], client="shop")
     errors = refused.value.errors
     assert errors[0]["user"] == ["This user has no device."]
-    assert errors[1]["user"] == ["There is no such user."]
-    assert errors[2]["user"] == ["This user has no EMAIL device."]
-    assert 3 not in errors
-    assert list(errors[4]) == ["message"]
+    assert errors[1]["user"] == errors[2]["user"] == ["There is no such user."]
+    assert errors[3]["user"] == ["This user has no EMAIL device."]
+    assert 4 not in errors
+    assert list(errors[5]) == ["message"]
 
 
 def test_keys_are_inserted_in_one_order_whatever_the_batchs(broker: Broker) -> None:

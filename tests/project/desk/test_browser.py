@@ -142,7 +142,7 @@ def test_no_page_breaks_the_policy_of_its_contents(page: Page) -> None:
     page.fill("[name=password]", PASSWORD)
     page.click("button[type=submit]")
     letters = ("dlq/deadletter/", f"dlq/deadletter/{dead.pk}/change/", "notifications/notification/")
-    for path in ("", *letters, "users/user/add/", "users/apikey/add/"):
+    for path in ("", *letters, "users/user/add/", "users/apikey/add/", "auth/user/add/"):
         page.goto(f"/admin/{path}", wait_until="networkidle")
     page.goto("/docs", wait_until="networkidle")
     expect(page.get_by_text("Send a notification").first).to_be_visible()

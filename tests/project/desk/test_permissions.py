@@ -10,6 +10,7 @@ from axes.models import AccessFailureLog
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group
+from django.contrib.auth.models import User as Account
 from django.core import serializers
 from django.db.models import Model
 from django.test import Client
@@ -45,7 +46,7 @@ def rows(db: None) -> dict[type[Model], Any]:
     """One row of every model that the admin shows, by model."""
     now = timezone.now()
     user = User.objects.create(username="u1", name="Joan")
-    superuser("somebody-else")
+    somebody = superuser("somebody-else")
     letter(status=Status.HELD)
     unreadable(b"{")
     made: list[Model] = [
@@ -62,7 +63,8 @@ def rows(db: None) -> dict[type[Model], Any]:
         BreakerEvent.objects.create(worker="w:1", channel="EMAIL", provider="smtp", state="open"),
         StaffAction.objects.create(actor="anna", action="replay", target="dead letter 1"),
         Group.objects.create(name="Support"),
-        TOTPDevice.objects.create(user=user, name="phone"),
+        somebody,
+        TOTPDevice.objects.create(user=somebody, name="phone"),
         AccessFailureLog.objects.create(username="joan", ip_address="192.0.2.1"),
         Job.objects.create(kind="prune", actor="scheduler"),
     ]
@@ -175,7 +177,7 @@ def test_no_get_changes_anything(anna: Client, rows: dict[type[Model], Any]) -> 
 def test_no_post_goes_without_a_csrf_token(rows: dict[type[Model], Any]) -> None:
     before = everything()
     strict = Client(enforce_csrf_checks=True)
-    strict.force_login(User.objects.get(username="somebody-else"))
+    strict.force_login(Account.objects.get(username="somebody-else"))
     said = harm(rows)
     for page in pages(rows):
         assert strict.post(page, said | {"action": "replay_selected"}).status_code in (403, 404), page

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 from django.contrib.admin import ModelAdmin, site
+from django.contrib.auth.models import User as Account
 from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
@@ -70,8 +71,9 @@ def test_a_list_takes_the_parameters_of_its_filters_and_nothing_else(
 @pytest.mark.parametrize(
     "question",
     [
-        "users_user_changelist?User_user_permissions%2B__user__password__startswith=",
-        "users_user_changelist?logentry__user__password__startswith=",
+        "auth_user_changelist?User_user_permissions%2B__user__password__startswith=",
+        "auth_user_changelist?logentry__user__password__startswith=",
+        "auth_user_changelist?password__startswith=",
         "users_user_changelist?devices__address__startswith=",
         "notifications_notification_changelist?dead_letter__discard_reason__startswith=",
         "auth_group_changelist?user__password__startswith=",
@@ -101,9 +103,11 @@ def test_the_order_tells_nothing_of_a_column_that_is_not_for_it(
 
 
 def test_a_row_is_found_by_its_key_alone(viewer: Client, rows: None) -> None:
-    user = User.objects.get(username="boss")
-    for column in ("password", "username", "name", "is_superuser"):
-        address = address_of(User, "change", getattr(user, column) or "x")
+    columns_of = {User: ("username", "name"), Account: ("password", "username", "email", "is_superuser")}
+    for row, column in (
+        (model._default_manager.latest("pk"), column) for model in columns_of for column in columns_of[model]
+    ):
+        address = address_of(type(row), "change", getattr(row, column) or "x")
         assert viewer.get(address, {"_to_field": column}).status_code == 400
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from unittest.mock import patch
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
@@ -17,7 +18,6 @@ from notifications.brokers.ledger_queue import EmbeddedBroker
 from notifications.models import Notification
 from project.operations import health
 from tests.caller import EMAIL, Api, issue, said
-from users.people.models import User
 
 
 def test_health_needs_no_key(db: None, keys_required: None) -> None:
@@ -31,10 +31,10 @@ def test_live_needs_no_database(keys_required: None) -> None:
 
 
 def test_unapplied_migrations_are_named(db: None) -> None:
-    MigrationRecorder(connection).record_unapplied("dlq", "0001_initial")
+    MigrationRecorder(connection).record_unapplied("sessions", "0001_initial")
     answer = Api().get("/health/ready")
     assert answer.status_code == 503
-    assert "dlq.0001_initial" in said(answer)["missing"]["migrations"]
+    assert "sessions.0001_initial" in said(answer)["missing"]["migrations"]
 
 
 def test_database_down_is_named(db: None) -> None:

@@ -93,7 +93,9 @@ def test_it_says_where_to_look_and_the_login_works(local: Local) -> None:
     assert "Nothing is really sent" in local.output
     password = re.search(r"demo, password (\S+)", local.output)
     assert password
-    check = "from users.models import User as U; print(U.objects.get(is_superuser=True).check_password('{}'))"
+    check = (
+        "from django.contrib.auth.models import User as U; print(U.objects.get(is_superuser=True).check_password('{}'))"
+    )
     assert local.platform.manage("shell", "-v0", "-c", check.format(password[1])).strip() == "True"
 
 

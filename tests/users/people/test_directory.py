@@ -7,12 +7,15 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.models import User as Account
+from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from notifications.models import Notification, StaffAction
 from tests.caller import EMAIL, Api, issue, said, stored
 from users.access.models import ApiKey
-from users.people.models import Device, User
+from users.people.models import Device
 
 MAIL = {"type": "EMAIL", "address": "ann@example.com"}
 SMS = {"type": "SMS", "address": "+4915112345678"}
@@ -68,13 +71,6 @@ def test_name_may_be_left_out_and_devices_may_be_none(api: Api) -> None:
     assert said(api.put("/users/ann", {"devices": []})) == {"username": "ann", "name": "", "devices": []}
 
 
-def test_new_user_cannot_log_in(api: Api) -> None:
-    api.put("/users/ann", ANN)
-    ann = User.objects.get()
-    assert not ann.has_usable_password()
-    assert (ann.is_staff, ann.is_superuser) == (False, False)
-
-
 def test_order_is_the_preference(api: Api) -> None:
     api.put("/users/ann", {"devices": [SMS, MAIL]})
     api.post("/notification", {"user": "ann", "message": "Hello"})
@@ -91,17 +87,26 @@ def test_deleting_a_user_leaves_the_ledger(api: Api) -> None:
     assert api.post("/notification", {"user": "ann", "message": "Hello"}).status_code == 400
 
 
-@pytest.mark.parametrize("flag", ["is_staff", "is_superuser"])
-def test_staff_accounts_do_not_exist_here(api: Api, flag: str) -> None:
-    boss = User(username="boss")
-    setattr(boss, flag, True)
-    boss.save()
-    before = User.objects.values().get()
-    for answer in (api.get("/users/boss"), api.put("/users/boss", ANN), api.delete("/users/boss")):
-        assert (answer.status_code, said(answer)["code"]) == (404, "not_found")
+@pytest.mark.parametrize("flags", [{"is_staff": True}, {"is_superuser": True}, {}])
+def test_an_account_is_no_user_and_a_user_of_its_name_is_somebody_else(api: Api, flags: dict[str, Any]) -> None:
+    boss = Account.objects.create_user("boss", password="a-long-enough-password-7", **flags)
+    assert (api.get("/users/boss").status_code, api.delete("/users/boss").status_code) == (404, 404)
     assert said(api.get("/users"))["results"] == []
-    assert User.objects.values().get() == before
-    assert Device.objects.count() == 0
+    before = Account.objects.values().get()
+    assert api.put("/users/boss", ANN).status_code == 201
+    assert said(api.get("/users/boss")) == {"username": "boss"} | ANN
+    assert api.delete("/users/boss").status_code == 204
+    assert Account.objects.values().get() == before
+    assert Account.objects.get() == boss
+
+
+def test_a_user_is_no_account(api: Api, client: Client) -> None:
+    api.put("/users/ann", ANN)
+    assert not Account.objects.exists()
+    login = {"username": "ann", "password": ""}
+    assert client.post("/admin/login/", login | {"password": "x"}).status_code == 200
+    assert client.post("/admin/login/", login).status_code == 200
+    assert SESSION_KEY not in client.session
 
 
 @pytest.mark.parametrize(

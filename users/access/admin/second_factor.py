@@ -14,6 +14,7 @@ import qrcode
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -29,7 +30,6 @@ from qrcode.image.svg import SvgPathImage
 from project.desk.audit import one_at_a_time, printed, record
 from project.desk.base import ReadOnlyAdmin, time_column
 from project.desk.unfold import TextInput
-from users.people.models import User
 
 IN_SESSION = "second_factor"
 OPEN_PAGES = ("second_factor", "admin:login", "admin:logout")
