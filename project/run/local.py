@@ -127,11 +127,11 @@ def _prepare_embedded(port: int, directory: Path) -> str:
 
 
 def what_is_sent() -> str:
-    """Returns a sentence about the channels that have credentials and really send, and those in the sandbox."""
+    """Returns a sentence that says which channels really send, and which have the sandbox as their provider."""
     real = [name for name in channel_names() if _really_sends(name)]
     rest = [name for name in channel_names() if name not in real]
     if not real:
-        return "Nothing is really sent: e-mail, Slack and SMS go to the sandbox, which the admin shows."
+        return f"Nothing is really sent: {_listed(rest)} go to the sandbox, which the admin shows."
     if not rest:
         return f"{_listed(real)} are really sent."
     verbs = ("is" if len(real) == 1 else "are"), ("goes" if len(rest) == 1 else "go")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from django.conf import settings
 from django.test import override_settings
 
 from harness.platform import Platform, Process, wait_until
@@ -112,14 +113,15 @@ SMS = {"TWILIO_ACCOUNT_SID": "AC1", "TWILIO_AUTH_TOKEN": "x", "TWILIO_FROM": "+1
 @pytest.mark.parametrize(
     ("set_up", "said"),
     [
-        ({}, "Nothing is really sent: e-mail, Slack and SMS go to the sandbox, which the admin shows."),
+        ({}, "Nothing is really sent: EMAIL, SLACK and SMS go to the sandbox, which the admin shows."),
         (EMAIL, "EMAIL is really sent; SLACK and SMS go to the sandbox, which the admin shows."),
         (EMAIL | SMS, "EMAIL and SMS are really sent; SLACK goes to the sandbox, which the admin shows."),
         (EMAIL | SLACK | SMS, "EMAIL, SLACK and SMS are really sent."),
     ],
 )
 def test_it_says_what_is_really_sent(set_up: dict[str, object], said: str) -> None:
-    with override_settings(SANDBOX_ALLOWED=True, **set_up):
+    channels = {name: settings.CHANNELS[name] for name in ("EMAIL", "SLACK", "SMS")}
+    with override_settings(SANDBOX_ALLOWED=True, CHANNELS=channels, **set_up):
         assert what_is_sent() == said
 
 
