@@ -6,10 +6,10 @@ because it notes the committed offsets before it looks at the ledger.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet
@@ -17,10 +17,12 @@ from django.db.models.functions import Now
 
 from dlq.models import DeadLetter
 from notifications.brokers.base import LogRecord, open_broker
+from notifications.messages.ids import time_of
 from notifications.messages.message import id_in
 from notifications.messages.words import Status
-from notifications.models import Notification
+from notifications.models import Notification, PrunedDay
 
+UNREADABLE = "unreadable"  # how retention counts records that never became notifications, among the statuses
 FINAL = (Status.SENT, Status.DEAD, Status.HELD, Status.EXPIRED, Status.SUPPRESSED, Status.CANCELLED)
 STOPPED = (Status.DEAD, Status.HELD)
 
@@ -30,10 +32,16 @@ class Balance:
     """The result of a comparison.
 
     `statuses` counts the ledger's rows; `unclaimed` are ids in Kafka that are still to be read; `missing` are ids that
-    were read and are not in the ledger; `off` are pairs (id or place, what is wrong).
+    were read and are not in the ledger; `off` are pairs (id or place, what is wrong). `pruned` counts the rows that
+    retention has removed, by day. `absent` are the ids that were read and are not in the ledger, by day, and
+    `unreadable` the places of records that were read and have neither an id nor a dead letter: retention may have
+    removed as many as it counted, and no more.
     """
 
     statuses: Counter[str] = field(default_factory=Counter)
+    pruned: Counter[date] = field(default_factory=Counter)
+    absent: dict[date, set[UUID]] = field(default_factory=lambda: defaultdict(set))
+    unreadable: set[str] = field(default_factory=set)
     unclaimed: set[UUID] = field(default_factory=set)
     missing: set[UUID] = field(default_factory=set)
     records: int = 0
@@ -41,8 +49,8 @@ class Balance:
 
     @property
     def accepted(self) -> int:
-        """The number of notifications in the log or the ledger, each counted once."""
-        return sum(self.statuses.values()) + len(self.unclaimed) + len(self.missing)
+        """The number of notifications in the log or the ledger, or removed by retention, each counted once."""
+        return self.statuses.total() + self.pruned.total() + len(self.unclaimed) + len(self.missing)
 
     @property
     def pending(self) -> int:
@@ -63,6 +71,7 @@ def take(since: datetime | None = None) -> Balance:
     if log:
         balance.off += [(place, "was deleted by Kafka before it was read") for place in log.unread_and_gone()]
         balance.off += [(str(id), "is queued, but no record of it will be read") for id in queued]
+    _hold_against_pruned(balance, since)
     balance.off += [(str(id), why) for id, why in _rows_off(rows)]
     balance.statuses.update(dict(_counts(rows)))
     return balance
@@ -86,10 +95,31 @@ def _check_records(records: list[LogRecord], queued: dict[UUID, int], balance: B
         if not record.committed:
             balance.unclaimed |= {id} if id else set()
         elif id is None:
-            balance.off.append((_place(record), "was read, and is neither a notification nor a dead letter"))
-        elif id not in balance.missing:
-            balance.missing.add(id)
-            balance.off.append((str(id), "was read and committed, and is not in the ledger"))
+            balance.unreadable.add(_place(record))
+        else:
+            balance.absent[time_of(id).date()].add(id)
+
+
+def _hold_against_pruned(balance: Balance, since: datetime | None) -> None:
+    """What was read and is not in the ledger was removed by retention, or is missing.
+
+    How many were removed is read after the log: a job may remove more of them meanwhile.
+    """
+    pruned = {day: Counter(rows) for day, rows in PrunedDay.objects.values_list("day", "rows")}
+    unreadable = sum(rows.pop(UNREADABLE, 0) for rows in pruned.values())
+    for day, ids in balance.absent.items():
+        removed = pruned[day].total() if day in pruned else 0
+        if len(ids) > removed and removed:
+            why = f"were read and committed and are not in the ledger, and retention removed {removed:,} of that day"
+            balance.off.append((f"{len(ids):,} of {day}", why))
+        elif not removed:
+            balance.missing |= ids
+            balance.off += [(str(id), "was read and committed, and is not in the ledger") for id in sorted(ids)]
+    if len(balance.unreadable) > unreadable:
+        why = "was read, and is neither a notification nor a dead letter"
+        balance.off += [(place, why) for place in sorted(balance.unreadable)]
+    days = {day: rows for day, rows in pruned.items() if since is None or day >= since.astimezone(UTC).date()}
+    balance.pruned.update({day: rows.total() for day, rows in days.items()})
 
 
 def _rows_off(rows: QuerySet[Notification]) -> Iterator[tuple[UUID, str]]:
