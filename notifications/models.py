@@ -35,6 +35,7 @@ def outcome_choices() -> list[tuple[str, str]]:
     return [(outcome.value, outcome.value) for outcome in Outcome]
 
 
+REMOVED = "(removed)"  # shown for a receiver or text that retention has emptied
 # What few rows are at any time, or what people look for; indexed by `ledger_rare_status`.
 RARE = (Status.ACCEPTED, Status.WAITING, Status.HELD, Status.DEAD, Status.EXPIRED)
 
@@ -149,8 +150,13 @@ class Notification(models.Model):
         return str(self.id)
 
     @property
+    def texts_removed(self) -> bool:
+        """Says whether retention has emptied message, html, subject and receiver; no receiver is empty otherwise."""
+        return not self.receiver and self.settled_at is not None
+
+    @property
     def masked_receiver(self) -> str:
-        return masked(self.channel, self.receiver)
+        return REMOVED if self.texts_removed else masked(self.channel, self.receiver)
 
 
 class Attempt(models.Model):

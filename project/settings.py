@@ -94,6 +94,10 @@ LEASE_SECONDS = env.seconds("LEASE_SECONDS", 60, at_least=1)
 SEND_TIMEOUT_SECONDS = env.seconds("SEND_TIMEOUT_SECONDS", 20, at_least=0.1)
 if SEND_TIMEOUT_SECONDS > LEASE_SECONDS / 2:
     env.refuse("SEND_TIMEOUT_SECONDS", f"must be at most half of LEASE_SECONDS ({LEASE_SECONDS:g}).")
+RETENTION_DAYS = env.whole("RETENTION_DAYS", 90, at_most=36_500)
+RETENTION_TEXT_DAYS = env.whole("RETENTION_TEXT_DAYS", min(30, RETENTION_DAYS or 30), at_most=36_500)
+if RETENTION_TEXT_DAYS > RETENTION_DAYS > 0:
+    env.refuse("RETENTION_TEXT_DAYS", f"must be at most RETENTION_DAYS ({RETENTION_DAYS}): texts go with their rows.")
 SENDER_THREADS = env.whole("SENDER_THREADS", 64, at_least=1, at_most=1024)
 LEDGER_PARTITION = env.choice("LEDGER_PARTITION", "week", ("day", "week"))
 METRICS_PORT = env.whole("METRICS_PORT", 0, at_most=65_535)

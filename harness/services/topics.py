@@ -30,11 +30,11 @@ def reach(servers: str) -> Settings:
     return {"bootstrap.servers": servers}
 
 
-def publish(settings: Settings, topic: str, values: Iterable[bytes], *, key: str = "key") -> None:
-    """Records in one partition, one after the other, as a foreign program might write them."""
+def publish(settings: Settings, topic: str, values: Iterable[bytes], *, key: str = "key", origin: str = "") -> None:
+    """Records in one partition, one after the other, as a foreign program might write them; ours with an origin."""
     producer = Producer(settings)
     for value in values:
-        producer.produce(topic, value, key)
+        producer.produce(topic, value, key, headers=[("origin", origin.encode())] if origin else [])
     assert producer.flush(30) == 0
 
 

@@ -45,6 +45,7 @@ class Step:
 
     cursor: Any = None
     counts: Mapping[str, int] = field(default_factory=dict)  # items done, by name
+    pause: float = 0.0  # seconds before the next step, where the job's rate says no more
 
 
 def create(kind: str, actor: str, *, parameters: Mapping[str, Any] | None = None, rate: float | None = None) -> Job:
@@ -112,7 +113,8 @@ def move(job: Job, owner: str, step: Step) -> None:
     if step.cursor is None:
         moved |= {"state": State.DONE, "ended_at": Now()}
     else:
-        moved |= {"due_at": Now() + timedelta(seconds=items / job.rate) if job.rate else Now()}
+        pause = max(step.pause, items / job.rate if job.rate else 0.0)
+        moved |= {"due_at": Now() + timedelta(seconds=pause) if pause else Now()}
     _set(job.pk, owner, moved)
 
 

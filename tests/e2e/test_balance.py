@@ -10,7 +10,10 @@ from confluent_kafka import Producer
 from harness.platform import Platform
 from harness.platform.providers import Providers
 from harness.services.process import ROOT
-from harness.services.topics import Settings, delete_before, ends
+from harness.services.topics import Settings, delete_before, ends, publish
+from harness.services.waiting import wait_until
+from tests.notifications.rows import message
+from tests.project.operations.past import id_of
 
 
 def balance(platform: Platform) -> tuple[int, str]:
@@ -63,3 +66,36 @@ def test_balance_names_records_that_were_deleted_unread(connected: Platform, pro
     assert code == 1
     assert f"off: {topic}[" in output
     assert "@0 to 0 was deleted by Kafka before it was read" in output
+
+
+def test_the_books_balance_before_and_after_retention(connected: Platform, providers: Providers) -> None:
+    """Records that the log still has, of notifications that retention removed, are not taken for lost."""
+    reach: Settings = {"bootstrap.servers": connected.environment["KAFKA_BOOTSTRAP_SERVERS"]}
+    topic = f"{connected.environment['TOPIC_PREFIX']}sms"
+    old = [message(id=id_of(95), channel="SMS", receiver=providers.receiver("SMS", n)) for n in range(5)]
+    records = [one.to_record() for one in old]
+    publish(reach, topic, [*records, records[0], b"{"], origin="intake")  # one twice, and one that nobody can read
+    connected.start_web()
+    connected.start_sender("--no-scheduler")
+    connected.send(providers.receiver("SMS", 9), channel="SMS")
+    connected.wait_for(sent=6)
+    wait_until(lambda: connected.sql("SELECT 1 FROM dlq_deadletter"), what="the unreadable record has a letter")
+    connected.stop_all()
+    connected.sql("UPDATE dlq_deadletter SET state = 'discarded', changed_at = now() - interval '95 days'")
+    code, output = balance(connected)
+    assert (code, "accepted            6" in output) == (0, True), output
+
+    connected.manage("prune")
+    assert connected.statuses() == {"sent": 1}
+    assert connected.sql("SELECT 1 FROM dlq_deadletter") == []
+    code, output = balance(connected)
+    assert (code, "accepted            6" in output) == (0, True), output
+    assert "pruned            5" in output
+
+    connected.sql("UPDATE notifications_prunedday SET rows = '{\"sent\": 4}' WHERE rows ? 'sent'")
+    connected.sql("UPDATE notifications_prunedday SET rows = '{}' WHERE rows ? 'unreadable'")
+    code, output = balance(connected)
+    assert code == 1
+    assert "off: 5 of " in output
+    assert "retention removed 4 of that day" in output
+    assert "was read, and is neither" in output

@@ -77,6 +77,18 @@ def test_a_first_look_may_do_as_it_likes(tmp_path: Path, variables: dict[str, st
     assert code == 0, lines
 
 
+def test_texts_cannot_be_kept_for_longer_than_their_rows(tmp_path: Path) -> None:
+    code, lines = start(tmp_path, RETENTION_DAYS="20", RETENTION_TEXT_DAYS="21")
+    assert (code, len(lines)) == (1, 1), lines
+    assert lines[0].startswith("RETENTION_TEXT_DAYS must be at most RETENTION_DAYS (20)")
+
+
+@pytest.mark.parametrize("days", [("", ""), ("20", ""), ("0", "3650"), ("20", "20"), ("0", "0"), ("20", "0")])
+def test_retention_takes_what_makes_sense(tmp_path: Path, days: tuple[str, str]) -> None:
+    code, lines = start(tmp_path, RETENTION_DAYS=days[0], RETENTION_TEXT_DAYS=days[1])
+    assert code == 0, lines
+
+
 def test_a_bad_host_sees_no_setting_though_debug_is_on(db: None, settings: Settings) -> None:
     settings.DEBUG = True
     settings.A_URL = "postgres://app:hunter2@db.example.com/name"

@@ -12,6 +12,7 @@ from notifications.brokers.base import open_broker
 from notifications.scheduling.scheduler import Scheduler
 from project.management.serving import serve_metrics
 from project.management.stopping import on_stop
+from project.operations.kinds import kinds
 
 
 class Command(BaseCommand):
@@ -22,7 +23,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         broker = open_broker()
-        scheduler = Scheduler(broker, Letters(broker))
+        scheduler = Scheduler(broker, Letters(broker), kinds=kinds())
         on_stop(scheduler.stop)
         serve_metrics(options["metrics_port"], scheduler.is_stuck)
         self.stderr.write("scheduling")

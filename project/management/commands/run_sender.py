@@ -16,6 +16,7 @@ from notifications.sending.sandbox_store import SandboxTable
 from notifications.sending.sender import Sender
 from project.management.serving import serve_metrics
 from project.management.stopping import on_stop
+from project.operations.kinds import kinds
 
 
 class Command(BaseCommand):
@@ -49,6 +50,7 @@ class Command(BaseCommand):
             threads=options["threads"],
             with_scheduler=not options["no_scheduler"],
             drain=options["drain"],
+            kinds=kinds(),
         )
         on_stop(sender.stop)
         serve_metrics(options["metrics_port"], sender.is_stuck)

@@ -1,0 +1,260 @@
+"""The job that removes what is older than retention allows: partitions as a whole, the rest in small batches.
+
+It does one thing after another (STAGES), each from its oldest rows on. A dead letter goes in the transaction in which
+its notification goes, so that no page and no balance ever sees one without the other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import OperationalError, transaction
+from django.db.models import QuerySet
+
+from dlq.models import DeadLetter
+from notifications.ledger.partitions import LOCK_NOT_AVAILABLE, Partition, drop, partitions
+from notifications.messages.ids import first_id_at, time_of
+from notifications.messages.words import Status
+from notifications.models import Attempt, IdempotencyKey, Job, Notification, PrunedDay
+from notifications.scheduling.job_rows import Step
+from project.database.dialects import as_json, dialect, fetch
+from project.database.refusals import sqlstate
+from project.operations import retention
+from project.operations.balance import FINAL, UNREADABLE
+from project.operations.retention import ONE_DAY, STILL_OPEN, Bounds, midnight
+
+BATCH = 500  # rows a step; on SQLite everybody who writes waits for it
+LOCKED_PAUSE = 300.0  # seconds until a partition is tried again that somebody reads; a backup may take hours
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one step of a stage did; `after` is where its next one begins, None where the stage is over."""
+
+    after: Any = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    pause: float = 0.0
+
+
+class Prune:
+    """The kind of job. One begins each day; its bounds are those of its first step."""
+
+    every: timedelta | None = ONE_DAY
+
+    def total(self, job: Job) -> int | None:
+        return sum(count for _, _, count in retention.preview(Bounds.now()))
+
+    def step(self, job: Job, cursor: Any) -> Step:
+        names = list(STAGES)
+        cursor = cursor or {"stage": names[0], "after": None, "bounds": Bounds.now().words()}
+        part = STAGES[cursor["stage"]](Bounds.read(cursor["bounds"]), cursor["after"])
+        if part.after is not None:
+            return Step(cursor | {"after": part.after}, part.counts, part.pause)
+        later = names[names.index(cursor["stage"]) + 1 :]
+        return Step(cursor | {"stage": later[0], "after": None} if later else None, part.counts)
+
+
+def drop_partitions(bounds: Bounds, after: str | None) -> Part:
+    """Drops the next partition that is over, unless something in it stays; then its rows go in batches."""
+    there = partitions() if bounds.rows else []
+    for partition in there:
+        if bounds.rows and partition.until <= bounds.rows and partition.until.isoformat() > (after or ""):
+            return _drop(partition, after)
+    return Part()
+
+
+def _drop(partition: Partition, after: str | None) -> Part:
+    begin, end = first_id_at(partition.since) if partition.since else UUID(int=0), first_id_at(partition.until)
+    by_day = _counted(partition)
+    counts = {"notifications": sum(by_day.values())}
+    done = partition.until.isoformat()
+    if any(status not in FINAL for _, status in by_day) or _is_needed(begin, end):
+        return Part(done)
+    try:
+        with transaction.atomic():
+            counts["attempts"] = fetch(f'SELECT count(*) FROM "{partition.attempts}"')[0][0]
+            letters = DeadLetter.objects.filter(notification_id__gte=begin, notification_id__lt=end)
+            counts["dead letters"] = letters.exclude(state__in=STILL_OPEN).delete()[0]
+            retention.note_pruned(by_day)
+            dropped = drop(partition, when=lambda: not _is_needed(begin, end))
+            if not dropped:  # somebody claimed a row of it meanwhile
+                transaction.set_rollback(True)
+    except OperationalError as error:
+        if sqlstate(error) != LOCK_NOT_AVAILABLE:
+            raise
+        return Part(after or "", pause=LOCKED_PAUSE)
+    return Part(done, counts if dropped else {})
+
+
+def _counted(partition: Partition) -> Counter[tuple[date, str]]:
+    """Returns how many rows of each day and status it has. It reads them all, so it is done without a lock."""
+    day, days = partition.since or retention.first_day(), []
+    while day is not None and day < partition.until:
+        days.append(day.date())
+        day += ONE_DAY
+    cases = "".join(
+        f" WHEN id < '{first_id_at(midnight(of) + ONE_DAY)}' THEN {number}" for number, of in enumerate(days)
+    )
+    if not days:
+        return Counter()
+    rows = fetch(f'SELECT CASE{cases} END, status, count(*) FROM "{partition.table}" GROUP BY 1, 2')
+    return Counter({(days[number], status): count for number, status, count in rows})
+
+
+def _is_needed(begin: UUID, end: UUID) -> bool:
+    """Says whether a row from `begin` to before `end` is unfinished or has a letter that is open; by indexes alone.
+
+    What is unfinished waits, is due, is leased or is queued, each of which has an index (see Notification).
+    """
+    rows = Notification.objects.filter(id__gte=begin, id__lt=end)
+    unfinished = (
+        rows.filter(status__in=(Status.ACCEPTED, Status.WAITING)),
+        rows.filter(lease_until__isnull=False),
+        rows.filter(status=Status.QUEUED, owner=None),
+    )
+    letters = DeadLetter.objects.filter(notification_id__gte=begin, notification_id__lt=end, state__in=STILL_OPEN)
+    return letters.exists() or any(found.exists() for found in unfinished)
+
+
+def delete_rows(bounds: Bounds, after: str | None) -> Part:
+    """Deletes the next notifications with their attempts, letters and idempotency keys."""
+    if bounds.rows is None:
+        return Part()
+    rows = retention.rows_to_go(bounds.rows, UUID(after) if after else None)
+    found = dict(rows.order_by("id").values_list("id", "status")[:BATCH])
+    ids = list(found)
+    counts = {
+        "attempts": Attempt.objects.filter(notification_id__in=ids).delete()[0],
+        "dead letters": DeadLetter.objects.filter(notification_id__in=ids).delete()[0],
+        "idempotency keys": IdempotencyKey.objects.filter(notification_id__in=ids).delete()[0],
+        "notifications": _delete_notifications(ids) if ids else 0,
+    }
+    retention.note_pruned(Counter((time_of(id).date(), status) for id, status in found.items()))
+    return Part(_next(ids), counts)
+
+
+def _delete_notifications(ids: list[UUID]) -> int:
+    """Raises RuntimeError where one of them is finished no more; nothing that is finished can begin again."""
+    gone = fetch(
+        "DELETE FROM notifications_notification WHERE id BETWEEN %s AND %s"
+        f" AND id IN (SELECT r.id FROM {dialect().rows({'id': 'uuid'})}) RETURNING status",
+        [ids[0].hex, ids[-1].hex, as_json([{"id": id.hex} for id in ids])],
+    )
+    if len(gone) != len(ids) or any(status not in FINAL for (status,) in gone):
+        raise RuntimeError("A notification that was to be removed has changed.")
+    return len(gone)
+
+
+def delete_keys(bounds: Bounds, after: str | None) -> Part:
+    """Deletes the idempotency keys whose notifications went with their partition, or never came."""
+    if bounds.rows is None:
+        return Part()
+    keys = retention.keys_to_go(bounds.rows, UUID(after) if after else None).order_by("notification_id")
+    found = dict(keys.values_list("pk", "notification_id")[:BATCH])
+    IdempotencyKey.objects.filter(pk__in=list(found)).delete()
+    return Part(_next(list(found.values())), {"idempotency keys": len(found)})
+
+
+def delete_unreadable(bounds: Bounds, _after: int | None) -> Part:
+    """Deletes the letters of records that never became notifications; the balance is told how many."""
+    if bounds.others is None:
+        return Part()
+    found = dict(retention.unreadable_to_go(bounds.others).order_by("pk").values_list("pk", "died_at")[:BATCH])
+    DeadLetter.objects.filter(pk__in=list(found)).delete()
+    retention.note_pruned(Counter((died_at.date(), UNREADABLE) for died_at in found.values()))
+    return Part(1 if len(found) == BATCH else None, {"unreadable records": len(found)})
+
+
+def empty_unreadable(bounds: Bounds, _after: int | None) -> Part:
+    """Empties the bytes that closed letters of unreadable records keep."""
+    if bounds.texts is None:
+        return Part()
+    found = list(retention.raw_to_empty(bounds.texts).order_by("pk").values_list("pk", flat=True)[:BATCH])
+    DeadLetter.objects.filter(pk__in=found).update(raw=None)
+    return Part(1 if len(found) == BATCH else None, {"raw records": len(found)})
+
+
+def empty_texts(bounds: Bounds, after: str | None) -> Part:
+    """Empties the next texts of a day, and notes when the day is through.
+
+    A day with an unfinished notification is looked at again by the next job. One whose letter is open at that time
+    is looked for by its letter, in `empty_late_texts`.
+    """
+    if bounds.texts is None:
+        return Part()
+    begin = UUID(after) if after else UUID(int=0)
+    day = retention.first_day(time_of(begin))
+    while day and day < bounds.texts and PrunedDay.objects.filter(day=day.date(), texts_removed=True).exists():
+        day = retention.first_day(day + ONE_DAY)
+    if day is None or day >= bounds.texts:
+        return Part()
+    rows = retention.with_texts(retention.rows_to_go(day + ONE_DAY, max(begin, first_id_at(day))))
+    ids = list(rows.order_by("id").values_list("id", flat=True)[:BATCH])
+    counts = {"texts": _empty(ids)}
+    if len(ids) == BATCH:
+        return Part(_next(ids), counts)
+    if not _unfinished(day.date()):
+        PrunedDay.objects.update_or_create(day=day.date(), defaults={"texts_removed": True})
+    return Part(first_id_at(day + ONE_DAY).hex, counts)
+
+
+def empty_late_texts(bounds: Bounds, after: int | None) -> Part:
+    """Empties the texts whose dead letter was closed after the texts of their day had gone."""
+    if bounds.texts is None:
+        return Part()
+    letters = DeadLetter.objects.filter(pk__gt=after or 0, notification_id__lt=first_id_at(bounds.texts))
+    closed = letters.exclude(state__in=STILL_OPEN).order_by("pk")
+    found = dict(closed.values_list("pk", "notification_id")[:BATCH])
+    counts = {"texts": _empty([id for id in found.values() if id])}
+    return Part(max(found) if len(found) == BATCH else None, counts)
+
+
+def _empty(ids: list[UUID]) -> int:
+    """Returns how many texts it emptied. The receiver's hash stays: who knows the address still finds the row."""
+    rows = retention.with_texts(Notification.objects.filter(id__in=ids, status__in=FINAL))
+    return rows.update(message="", html="", subject="", receiver="")
+
+
+def _unfinished(day: date) -> bool:
+    begin = midnight(day)
+    rows = Notification.objects.since(begin).until(begin + ONE_DAY)
+    return rows.exclude(status__in=FINAL).exists()
+
+
+def _delete(what: str, to_go: Callable[[datetime], QuerySet[Any]], bound: str) -> Callable[[Bounds, Any], Part]:
+    """Returns the stage that deletes from one small table."""
+
+    def stage(bounds: Bounds, _after: int | None) -> Part:
+        until = getattr(bounds, bound)
+        if until is None:
+            return Part()
+        found = list(to_go(until).order_by("pk").values_list("pk", flat=True)[:BATCH])
+        to_go(until).filter(pk__in=found).delete()
+        return Part(1 if len(found) == BATCH else None, {what: len(found)})
+
+    return stage
+
+
+def _next(ids: list[UUID]) -> str | None:
+    """Returns where the next step begins, after a step that took these; None where they were the last."""
+    return UUID(int=ids[-1].int + 1).hex if len(ids) == BATCH else None
+
+
+STAGES: dict[str, Callable[[Bounds, Any], Part]] = {
+    "partitions": drop_partitions,
+    "rows": delete_rows,
+    "keys": delete_keys,
+    "unreadable": delete_unreadable,
+    "events": _delete("dead letter events", retention.events_to_go, "others"),
+    "breakers": _delete("breaker events", retention.breakers_to_go, "others"),
+    "jobs": _delete("jobs", retention.jobs_to_go, "others"),
+    "sandbox": _delete("sandbox messages", retention.sandbox_to_go, "texts"),
+    "raw": empty_unreadable,
+    "texts": empty_texts,
+    "late texts": empty_late_texts,
+}
