@@ -12,7 +12,7 @@ from dlq.repair import raw_text
 from dlq.verbs import STOPPED, State, has_expired, target
 from notifications.channels.outcomes import Outcome
 from notifications.messages.words import Status
-from notifications.models import Attempt, Notification, StaffAction
+from notifications.models import REMOVED, Attempt, Notification, StaffAction
 from project.desk.audit import printed
 
 MOST_EVENTS = 200
@@ -54,6 +54,7 @@ def context(letter: DeadLetter, *, may_act: bool) -> dict[str, Any]:
         "letter": letter,
         "notification": notification,
         "receiver": _receiver(notification, may_act=may_act),
+        "removed": REMOVED if notification and notification.texts_removed else "",
         "explanation": explain(letter.cause),
         "situation": _situation(letter, actions),
         "events": _time_line(letter, actions),
@@ -65,6 +66,8 @@ def context(letter: DeadLetter, *, may_act: bool) -> dict[str, Any]:
 
 
 def _raw(letter: DeadLetter, *, may_act: bool) -> str:
+    if letter.raw is None:
+        return REMOVED
     return raw_text(letter) if may_act else "(for those who may act: an address can be in it)"
 
 
@@ -102,7 +105,8 @@ def _situation(letter: DeadLetter, actions: list[StaffAction]) -> str:
 def _receiver(notification: Notification | None, *, may_act: bool) -> str:
     if notification is None:
         return ""
-    return notification.receiver if may_act else notification.masked_receiver
+    shown = may_act and not notification.texts_removed
+    return notification.receiver if shown else notification.masked_receiver
 
 
 def _facts(letter: DeadLetter, notification: Notification | None) -> list[tuple[str, Any]]:

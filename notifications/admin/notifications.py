@@ -16,7 +16,7 @@ from django.utils.html import format_html
 
 from notifications.channels import channel_choices
 from notifications.messages.words import Status
-from notifications.models import Attempt, Notification, cause_choices, reason_choices, status_choices
+from notifications.models import REMOVED, Attempt, Notification, cause_choices, reason_choices, status_choices
 from project.desk.audit import MOST_AT_ONCE, try_now
 from project.desk.base import (
     Context,
@@ -86,8 +86,8 @@ due = time_column("due_at", "due")
 settled = time_column("settled_at", "settled")
 expires = time_column("expires_at", "expires")
 deferred = time_column("deferred_since", "put off since")
-full_receiver = column("receiver", lambda row: row.receiver)
-message = column("message", lambda row: as_text(row.message))
+full_receiver = column("receiver", lambda row: REMOVED if row.texts_removed else row.receiver)
+message = column("message", lambda row: as_text(REMOVED if row.texts_removed else row.message))
 html = column("html (as text)", lambda row: as_text(row.html))
 letter = column("dead letter", _letter_link)
 

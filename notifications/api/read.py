@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import ClassVar
 from uuid import UUID
 
+from django.conf import settings
 from django.http import Http404
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema, extend_schema_view
 from msgspec import UNSET
 from rest_framework.exceptions import NotFound
@@ -77,5 +80,8 @@ def _without_texts() -> NotificationQuerySet:
 def _accepted_with_key(id: UUID, client: str) -> Notification:
     """A row in the ledger's shape, of what was accepted with an idempotency key and not claimed yet."""
     if not IdempotencyKey.objects.filter(notification_id=id, client=client).exists():
+        days = settings.RETENTION_DAYS
+        if days and time_of(id) < timezone.now() - timedelta(days=days):
+            raise NotFound(f"There is no such notification. Each is removed {days} days after it was accepted.")
         raise NotYetKnown
     return Notification(id=id, client=client, status=Status.ACCEPTED, accepted_at=time_of(id))

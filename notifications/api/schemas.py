@@ -101,6 +101,9 @@ class NotificationRow(serializers.ModelSerializer[Notification]):
     expires_at = UtcField(allow_null=True)
     settled_at = UtcField(allow_null=True)
     last_cause = serializers.ChoiceField(choices=[cause.value for cause in Cause], allow_blank=True)
+    texts_removed = serializers.BooleanField(
+        help_text="True once receiver and texts were removed because they are old; the receiver is empty then."
+    )
 
     class Meta:
         model: ClassVar[type[Model]] = Notification
@@ -108,12 +111,15 @@ class NotificationRow(serializers.ModelSerializer[Notification]):
             "id", "type", "status", "reason", "receiver", "user", "reference", "category", "priority",
             "generation", "attempts_spent", "uncertain_count", "due_at", "last_cause", "last_error",
             "provider", "provider_message_id", "accepted_at", "expires_at", "settled_at",
+            "texts_removed",
         ]  # fmt: skip
         read_only_fields = fields
 
     @extend_schema_field(serializers.CharField())
     def get_receiver(self, row: Notification) -> str:
         """As it was given. Masked: a webhook's URL, which is a credential, and a user's address without `users`."""
+        if row.texts_removed:
+            return ""
         of_directory = row.user and not knows_users(caller_of(self.context["request"]))
         return row.masked_receiver if of_directory or "://" in row.receiver else row.receiver
 

@@ -266,3 +266,15 @@ def test_an_unreadable_record_is_corrected_and_sent(support: Client) -> None:
     answer = support.post(page, {"text": right, "confirm": "yes"}, follow=True).content.decode()
     assert f"Accepted as notification {Notification.objects.get().pk}" in answer
     assert states() == {"resolved"}
+
+
+def test_a_case_file_says_that_its_texts_were_removed(support: Client) -> None:
+    closed = letter(state="discarded")
+    Notification.objects.update(receiver="", message="", html="", subject="")
+    page = support.get(reverse("admin:dlq_deadletter_change", args=[closed.pk])).content.decode()
+    assert page.count("(removed)") == 2
+    shown = reverse("admin:notifications_notification_change", args=[closed.notification_id])
+    assert support.get(shown).content.decode().count("(removed)") == 2
+    record = unreadable(b"{")
+    DeadLetter.objects.filter(pk=record.pk).update(state="discarded", raw=None)
+    assert "(removed)" in support.get(reverse("admin:dlq_deadletter_change", args=[record.pk])).content.decode()

@@ -68,7 +68,7 @@ def test_one_with_its_attempts(api: Api, settings: Settings) -> None:
         "user": "ann", "reference": "r-1", "category": "orders", "priority": "bulk", "generation": 0,
         "attempts_spent": 2, "uncertain_count": 0, "due_at": "2026-03-01T12:00:00Z", "last_cause": "timeout",
         "last_error": "slow", "provider": "", "provider_message_id": "", "accepted_at": "2026-03-01T12:00:00Z",
-        "expires_at": None, "settled_at": None, "attempts": None,
+        "expires_at": None, "settled_at": None, "texts_removed": False, "attempts": None,
     }  # fmt: skip
     assert [attempt["number"] for attempt in shown["attempts"]] == [1, 2]
     assert shown["attempts"][0] == {
@@ -90,6 +90,23 @@ def test_latest_attempts_of_very_many(api: Api) -> None:
 def test_what_was_just_accepted_is_shown(api: Api) -> None:
     accepted = said(api.post("/notification", EMAIL))
     assert said(api.get(f"/notification/{accepted['id']}"))["receiver"] == "ann@example.com"
+
+
+def test_a_removed_text_is_said_to_be_removed(api: Api) -> None:
+    removed = row(status="sent", settled_at=START, user="ann")
+    Notification.objects.filter(id=removed.id).update(receiver="", message="", html="", subject="")
+    shown = said(api.get(f"/notification/{removed.id}"))
+    assert (shown["receiver"], shown["texts_removed"]) == ("", True)
+    assert said(api.get("/notifications"))["results"][0]["texts_removed"]
+
+
+def test_what_is_older_than_retention_keeps_says_so(api: Api, settings: Settings) -> None:
+    old = UUID(int=first_id_at(timezone.now() - timedelta(days=91)).int | 7 << 76 | 2 << 62)
+    answer = api.get(f"/notification/{old}")
+    assert (answer.status_code, said(answer)["code"]) == (404, "not_found")
+    assert "removed 90 days after it was accepted" in said(answer)["detail"]
+    settings.RETENTION_DAYS = 0
+    assert said(api.get(f"/notification/{old}"))["code"] == "not_yet_known"
 
 
 def test_not_yet_known(api: Api) -> None:
@@ -123,7 +140,7 @@ def test_malformed_id(api: Api, id: str) -> None:
 
 def test_clients_see_their_own(api: Api) -> None:
     theirs, ours = row(client="bank"), row(client="shop")
-    assert said(api.get(f"/notification/{theirs.id}"))["code"] == "not_yet_known"
+    assert said(api.get(f"/notification/{theirs.id}"))["code"] == "not_found"
     assert ids(api.get("/notifications")) == [str(ours.id)]
     assert ids(Api(issue("read", client="bank")).get("/notifications")) == [str(theirs.id)]
 
