@@ -37,6 +37,7 @@ FAULTS = {
     26: "database away for longer than a lease",
     27: "the answer to a claim's COMMIT is lost",
     28: "settle, renewal, sweep and claim at full load",
+    29: "kill -9 a scheduler, and the database, in the middle of a prune",
 }
 
 
