@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from notifications.channels.outcomes import Cause
-from notifications.sending.breaker import FULL, RAMP_FROM, RAMP_TO, Breaker
-from notifications.sending.settler import LONGEST_PAUSE
+from notifications.sending.breaker import FULL, LONGEST_PAUSE, RAMP_FROM, RAMP_TO, Breaker
 from tests.notifications.rows import in_threads
 
 

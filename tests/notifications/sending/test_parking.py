@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
-from collections.abc import Iterator
 
 import pytest
 from msgspec import structs
@@ -126,14 +124,6 @@ def test_paces_do_not_fill_the_memory(lot: Lot, monkeypatch: pytest.MonkeyPatch)
     for number in range(100):
         lot.parking.observe(f"r{number}", 1.0)
     assert len(lot.parking._pace) <= 11
-
-
-@pytest.fixture
-def hasty_threads() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
 
 
 def test_the_two_consumers_of_a_channel_may_park_at_once(hasty_threads: None) -> None:
