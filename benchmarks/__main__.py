@@ -91,8 +91,8 @@ def measure(name: str, bench: Bench) -> None:
     for line in lines:
         show(line)
     print(f"  ({name}: {took:.0f} s)", flush=True)
-    said = {"at": f"{datetime.now(UTC):%Y-%m-%d %H:%M}", "machine": machine(), "seconds": round(took)}
-    result = said | {"lines": [line.as_dict() for line in lines]}
+    about = {"at": f"{datetime.now(UTC):%Y-%m-%d %H:%M}", "machine": machine(), "seconds": round(took)}
+    result = about | {"lines": [line.as_dict() for line in lines]}
     (bench.directory / f"{name}.json").write_text(json.dumps(result, indent=1))
 
 

@@ -53,8 +53,8 @@ def batch(bench: Bench) -> list[Line]:
         return BATCH * float(load(site, site.ports[0], *options, "--batch", str(BATCH))["rate"])
 
     def loop() -> float:
-        said = json.loads(run(site, "benchmarks.with_django", "produce", str(bench.size(100_000, 5000))))
-        return float(said["rate"])
+        measured_load = json.loads(run(site, "benchmarks.with_django", "produce", str(bench.size(100_000, 5000))))
+        return float(measured_load["rate"])
 
     mine, bare = pairs(bench.times(5), post, loop)
     bench.services.drop(site)
@@ -81,18 +81,18 @@ def without_kafka(bench: Bench) -> list[Line]:
         # The first to notice waits for its delivery timeout; from then on nobody does.
         load(site, site.ports[0], "--key", key, "--seconds", "6", "--warm", "0")
         assert "going through the outbox" in web.output, web.output[-2000:]
-        said = load(site, site.ports[0], "--key", key, "--seconds", str(bench.seconds(8)))
+        measured_load = load(site, site.ports[0], "--key", key, "--seconds", str(bench.seconds(8)))
     finally:
         site.kill_all()
         bench.services.kafka.start()
-    p99 = percentile(said["took"], 0.99) * 1000
+    p99 = percentile(measured_load["took"], 0.99) * 1000
     return [
         Line(
             figure="intake while Kafka is down, 32 connections",
             must="≥ 500/s through the outbox, p99 ≤ 100 ms after the first trip",
-            measured=f"{said['rate']:,.0f}/s, p99 {p99:.0f} ms",
-            reached=said["rate"] >= 500 and p99 <= 100,
-            note=f"p50 {percentile(said['took'], 0.5) * 1000:.0f} ms",
+            measured=f"{measured_load['rate']:,.0f}/s, p99 {p99:.0f} ms",
+            reached=measured_load["rate"] >= 500 and p99 <= 100,
+            note=f"p50 {percentile(measured_load['took'], 0.5) * 1000:.0f} ms",
         )
     ]
 

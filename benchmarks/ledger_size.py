@@ -32,13 +32,13 @@ def five_million(bench: Bench) -> list[Line]:
 
 def _milliseconds(site: Platform) -> dict[str, float]:
     """Milliseconds for each verb, medians of many."""
-    said: dict[str, float] = json.loads(run(site, "benchmarks.with_django", "verbs"))
+    seconds: dict[str, float] = json.loads(run(site, "benchmarks.with_django", "verbs"))
     start_web(site)
     key = site.create_api_key("read")
-    said["list, newest"] = median(load_reads(site.ports[-1], "/notifications", key))
-    said["list of one receiver"] = median(load_reads(site.ports[-1], "/notifications?receiver=r7@example.com", key))
+    seconds["list, newest"] = median(load_reads(site.ports[-1], "/notifications", key))
+    seconds["list of one receiver"] = median(load_reads(site.ports[-1], "/notifications?receiver=r7@example.com", key))
     site.kill_all()
-    return said
+    return seconds
 
 
 def _line(figure: str, few: list[float], many: list[float]) -> Line:

@@ -98,8 +98,8 @@ class Metrics:
         wanted = [f'{label}="{value}"' for label, value in labels.items()]
         return sum(
             float(value)
-            for found, said, value in SAMPLE.findall(self._text())
-            if found == name and all(each in said for each in wanted)
+            for found, given, value in SAMPLE.findall(self._text())
+            if found == name and all(each in given for each in wanted)
         )
 
     def _text(self) -> str:
@@ -195,10 +195,10 @@ def run(site: Platform, module: str, *arguments: str, deadline: float = 300) -> 
 def load(site: Platform, port: int, *options: str, log: Path | None = None) -> dict[str, Any]:
     """Put load on a web process (benchmarks/load.py); what came of it, with `rate` and `took` in seconds, sorted."""
     to_file = ["--log", str(log)] if log else []
-    said: dict[str, Any] = json.loads(run(site, "benchmarks.load", "--port", str(port), *options, *to_file))
-    assert set(said["answers"]) == {"202"}, f"not all were accepted: {said['answers']}"
-    said["rate"] = said["answers"]["202"] / said["seconds"]
-    return said
+    answer: dict[str, Any] = json.loads(run(site, "benchmarks.load", "--port", str(port), *options, *to_file))
+    assert set(answer["answers"]) == {"202"}, f"not all were accepted: {answer['answers']}"
+    answer["rate"] = answer["answers"]["202"] / answer["seconds"]
+    return answer
 
 
 def load_reads(port: int, path: str, key: str, times: int = 60) -> list[float]:

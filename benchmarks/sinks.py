@@ -103,15 +103,15 @@ class Mail(Sink):
         replies = b""
         while True:
             mark = b"\r\n.\r\n" if self._in_data else b"\r\n"
-            said, end, rest = self._buffer.partition(mark)
+            line, end, rest = self._buffer.partition(mark)
             if not end:
                 break
             self._buffer = rest
             if self._in_data:
                 self._in_data = False
-                self.answer_after(self.took(said), b"250 2.0.0 Ok: queued\r\n")
+                self.answer_after(self.took(line), b"250 2.0.0 Ok: queued\r\n")
             else:
-                replies += self._reply(said[:4].upper())
+                replies += self._reply(line[:4].upper())
         if replies:
             self.write(replies)
 

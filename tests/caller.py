@@ -49,7 +49,7 @@ def _as_is(answer: Any) -> HttpResponse:
     return answer
 
 
-def said(answer: HttpResponse) -> Any:
+def json_of(answer: HttpResponse) -> Any:
     """The JSON of an answer, which every answer with a body must be."""
     assert answer.headers["Content-Type"] == "application/json", answer.content[:200]
     return json.loads(answer.content)

@@ -1,7 +1,7 @@
 """`make test`: every test on SQLite, then those that touch a database again on PostgreSQL.
 
-PostgreSQL and Kafka are started once for both runs. What needs a program that is not installed is skipped and
-said in one line; with CI=true it fails.
+PostgreSQL and Kafka are started once for both runs. Tests that need a program
+that is not installed are skipped, and one line names it; with CI=true they fail.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ EVERYBODY = "*"
 
 @dataclass(frozen=True, kw_only=True)
 class Behaviour:
-    """How to answer one receiver. Without anything said it is the provider's good answer."""
+    """How to answer one receiver. Without any value it is the provider's good answer."""
 
     status: int = 0  # of HTTP; 0 is the good one
     accepted: int = 0  # of HTTP: what is accepted is answered with this status instead of the provider's own
@@ -41,7 +41,7 @@ GOOD = Behaviour()
 
 @dataclass(frozen=True)
 class Accepted:
-    """What the provider took, and will deliver."""
+    """A message that the provider accepted and would deliver."""
 
     receiver: str
     text: str
@@ -50,7 +50,7 @@ class Accepted:
 
 
 class Fake(ABC):
-    """`accepted` holds what was taken, in order; `asked` counts every request, `connections` every connection."""
+    """`accepted` lists what was accepted, in order; `asked` counts requests, `connections` counts connections."""
 
     def __init__(self, *, port: int = 0, log: Path | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.port = port
@@ -66,39 +66,39 @@ class Fake(ABC):
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True, name=type(self).__name__)
 
-    # What a test says.
+    # What a test calls.
 
     def answer(self, receiver: str = EVERYBODY, behaviour: Behaviour = GOOD, /, **changes: Any) -> None:
-        """From now on answer this receiver (or everybody) so: `fake.answer("+15550001111", status=500)`."""
+        """Sets how this receiver (or everybody) is answered from now on: `fake.answer("+15550001111", status=500)`."""
         self._behaviours[receiver] = replace(behaviour, **changes)
 
     def mend(self, receiver: str | None = None) -> None:
-        """This receiver is fine again; without one, everybody is."""
+        """Sets the good answer again, for this receiver or for everybody."""
         if receiver is None:
             self._behaviours.clear()
         else:
             self._behaviours.pop(receiver, None)
 
     def hang_up(self) -> None:
-        """Close every open connection, as a server does with idle ones; returns when they are closed."""
+        """Closes every open connection, as servers do with idle ones. Returns when they are closed."""
         asyncio.run_coroutine_threadsafe(self._close_all(), self._loop).result(10)
 
     def wait_for(self, count: int, *, deadline: float = 30.0) -> list[Accepted]:
-        """What was accepted, once that is `count` or more; AssertionError after `deadline` seconds."""
+        """Returns what was accepted, once that is `count` or more. Raises AssertionError after `deadline` seconds."""
         with self._changed:
             enough = self._changed.wait_for(lambda: len(self.accepted) >= count, deadline)
         assert enough, f"{len(self.accepted)} of {count} accepted within {deadline:g} s"
         return list(self.accepted)
 
-    # What a server does.
+    # What a server calls.
 
     def behaviour(self, receiver: str) -> Behaviour:
-        """How to answer this request. Runs in the loop, so that `times` is counted exactly."""
+        """Returns how to answer this request. It runs in the loop, so that `times` is counted exactly."""
         self.asked += 1
         return self.behaviour_of(receiver)
 
     def behaviour_of(self, receiver: str) -> Behaviour:
-        """The same, for what is no request of its own."""
+        """Returns how to answer a receiver, without counting a request."""
         key = receiver if receiver in self._behaviours else EVERYBODY
         found = self._behaviours.get(key, GOOD)
         if found.times == 0:
@@ -108,7 +108,7 @@ class Fake(ABC):
         return found
 
     def accept(self, receiver: str, text: str, id: str = "") -> None:
-        """Note it, in memory and in the file."""
+        """Notes what was accepted, in memory and in the file."""
         entry = Accepted(receiver, text, time.time(), id)
         if self._log:
             self._log.write(json.dumps(asdict(entry)) + "\n")
@@ -118,7 +118,7 @@ class Fake(ABC):
             self._changed.notify_all()
 
     def opened(self, protocol: asyncio.Protocol, transport: asyncio.BaseTransport) -> None:
-        """A connection, or the same one again after STARTTLS."""
+        """Notes a connection, or the same one again after STARTTLS."""
         self.connections += protocol not in self._open
         self._open[protocol] = transport
 
@@ -127,12 +127,12 @@ class Fake(ABC):
 
     @abstractmethod
     def protocol(self) -> asyncio.Protocol:
-        """A new connection's protocol."""
+        """Returns the protocol of a new connection."""
 
     @property
     @abstractmethod
     def url(self) -> str:
-        """Where it is."""
+        """The address of the server."""
 
     def __enter__(self) -> Self:
         self._log = self._log_path.open("a") if self._log_path else None
@@ -182,7 +182,7 @@ class Fake(ABC):
 
 
 def serve(kind: Callable[..., Fake]) -> None:
-    """Run a fake as a process until it is told to end."""
+    """Runs a fake as a process until a signal ends it."""
     parser = argparse.ArgumentParser(description="A fake provider on 127.0.0.1; prints its URL once it listens.")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--log", type=Path, help="append what is accepted, as JSON lines")

@@ -30,9 +30,9 @@ class PostmarkFake(WebFake):
             return Behaviour(status=401, code=10)
         if request.path != "/email":
             return Behaviour(status=404, code=0)
-        said = request.json()
-        headers = {header["Name"]: header["Value"] for header in said.get("Headers", [])}
-        return Sent(said["To"], said["TextBody"], headers["Message-ID"].strip("<>").partition("@")[0])
+        body = request.json()
+        headers = {header["Name"]: header["Value"] for header in body.get("Headers", [])}
+        return Sent(body["To"], body["TextBody"], headers["Message-ID"].strip("<>").partition("@")[0])
 
     def good(self, sent: Sent, request: Request) -> tuple[int, str]:
         return 200, json.dumps(

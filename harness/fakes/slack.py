@@ -40,8 +40,8 @@ class SlackFake(WebFake):
             return Behaviour(status=404, body="not found")
         if request.headers.get("authorization") != f"Bearer {self.token}":
             return Behaviour(status=200, code="invalid_auth")
-        said = request.json()
-        return Sent(said["channel"], said["text"])
+        body = request.json()
+        return Sent(body["channel"], body["text"])
 
     def good(self, sent: Sent, request: Request) -> tuple[int, str]:
         if request.path != API:

@@ -38,7 +38,7 @@ class SmtpFake(Fake):
         self.crowded = crowded
         self.refused_connections = 0
         self.most_open = 0
-        self.names: list[str] = []  # as EHLO said them
+        self.names: list[str] = []  # as clients gave them in EHLO
         self.mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN")
         self.pipelining = True
         self.tls_at_once = tls_at_once
@@ -116,7 +116,7 @@ class _Connection(SMTP):
 
 
 class _Handler:
-    """Answers as the fake was told, at the phase it was told; what is scripted for a receiver is looked up at RCPT."""
+    """Gives the answers that a test chose, at the phases it chose. The answer for a receiver is looked up at RCPT."""
 
     def __init__(self, fake: SmtpFake) -> None:
         self._fake = fake

@@ -81,6 +81,6 @@ def test_a_generated_client_works(
     (jar,) = jars.fetched(HERE / "pom.xml").glob("openapi-generator-cli-*.jar")
     run(["java", "-jar", str(jar), "generate", "-i", "schema.json", "-g", generator, "-o", "client"], tmp_path)
     command = compiled(tmp_path / "client")
-    said = run([*command, f"http://127.0.0.1:{web.ports[0]}", key], tmp_path / "client").split()
-    assert said[1:] == ["EMAIL", said[2], "1", "ann@example.com"]
-    assert web.request("GET", f"/notification/{said[0]}", headers={"Authorization": f"Bearer {key}"}).status == 200
+    words = run([*command, f"http://127.0.0.1:{web.ports[0]}", key], tmp_path / "client").split()
+    assert words[1:] == ["EMAIL", words[2], "1", "ann@example.com"]
+    assert web.request("GET", f"/notification/{words[0]}", headers={"Authorization": f"Bearer {key}"}).status == 200

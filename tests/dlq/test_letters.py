@@ -190,9 +190,9 @@ def test_events_are_published_until_each_was_acknowledged() -> None:
     assert {record.key for record in whole.records} == {str(claims[1].id), str(claims[3].id)}
     record = half.records[0]
     assert (record.topic, record.key) == (dlq_topic(), str(claims[0].id))
-    said = msgspec.json.decode(record.value)
-    assert said.pop("at")
-    assert said == {
+    values = msgspec.json.decode(record.value)
+    assert values.pop("at")
+    assert values == {
         "v": 1,
         "event": "dead",
         "id": str(claims[0].id),

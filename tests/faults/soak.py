@@ -164,8 +164,8 @@ class Chaos:
     def _mood(self) -> None:
         fake: Fake = self._dice.choice(fakes(self._site.providers))
         mood = self._dice.choice(MOODS)
-        said = "hang" if mood.hang else "drop" if mood.drop else "delay" if mood.delay else f"answer {mood.status}"
-        self._say(f"{type(fake).__name__}: {said}")
+        words = "hang" if mood.hang else "drop" if mood.drop else "delay" if mood.delay else f"answer {mood.status}"
+        self._say(f"{type(fake).__name__}: {words}")
         fake.answer("*", mood)
         self._pause(4.0)
         fake.mend()

@@ -21,7 +21,7 @@ while not pathlib.Path({go!r}).exists():
     time.sleep(0.0001)
 result = replay([{letter}], {actor!r})
 print("done:", result.done)
-print("told:", *result.skipped)
+print("skipped:", *result.skipped)
 """
 
 

@@ -23,7 +23,7 @@ from notifications.channels.transport.http import Http
 
 @contextmanager
 def process(name: str, *arguments: str) -> Iterator[str]:
-    """The fake's URL; it has to end by itself when it is told to."""
+    """Yields the URL of the fake, which has to end by itself at a signal."""
     command = [sys.executable, "-m", f"harness.fakes.{name}", *arguments]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
         try:

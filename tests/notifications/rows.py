@@ -1,4 +1,4 @@
-"""What the engine's tests are made of: messages, records, rows of the ledger, a channel that answers as told."""
+"""Parts of the engine's tests: messages, records, rows of the ledger, a channel whose answers a test chooses."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ LEASE = 60.0
 LETTERS = Letters(EmbeddedBroker())  # the hooks of a site that runs
 
 
-class Told(Hooks):
-    """What the hooks were told, and whether that was inside a transaction."""
+class HookCalls(Hooks):
+    """Hooks that keep their arguments, and whether a transaction was open."""
 
     def __init__(self) -> None:
         self.final: list[FinalRow] = []
@@ -49,7 +49,7 @@ class Told(Hooks):
 def message(**fields: Any) -> Message:
     """A valid message; `fields` as they are given, valid or not."""
     id = fields.get("id") or uuid_utils.compat.uuid7()
-    said: dict[str, Any] = {
+    values: dict[str, Any] = {
         "id": id,
         "channel": "EMAIL",
         "receiver": "ann@example.com",
@@ -57,35 +57,35 @@ def message(**fields: Any) -> Message:
         "client": "shop",
         "accepted_at": time_of(id) if isinstance(id, UUID) else datetime.now(UTC),
     }
-    return Message(**(said | fields))
+    return Message(**(values | fields))
 
 
-def incoming(said: Message, **fields: Any) -> Incoming:
+def incoming(submitted: Message, **fields: Any) -> Incoming:
     """The record of a message, at a place of its own."""
     place: dict[str, Any] = {
-        "topic": said.topic,
+        "topic": submitted.topic,
         "partition": 1,
         "offset": next(OFFSETS),
         "trace_id": "ab" * 16,
         "value": b"raw",
     }
-    return Incoming(said, **(place | fields))
+    return Incoming(submitted, **(place | fields))
 
 
-def claim(*said: Message, owner: str = "batch-1", lease: float = LEASE, hooks: Hooks = LETTERS) -> list[Claimed]:
-    return rows.claim([incoming(one) for one in said], owner=owner, lease=lease, hooks=hooks)
+def claim(*submitted: Message, owner: str = "batch-1", lease: float = LEASE, hooks: Hooks = LETTERS) -> list[Claimed]:
+    return rows.claim([incoming(one) for one in submitted], owner=owner, lease=lease, hooks=hooks)
 
 
-def claim_one(said: Message | None = None, owner: str = "batch-1", lease: float = LEASE) -> Claimed:
-    (claimed,) = claim(said or message(), owner=owner, lease=lease)
+def claim_one(submitted: Message | None = None, owner: str = "batch-1", lease: float = LEASE) -> Claimed:
+    (claimed,) = claim(submitted or message(), owner=owner, lease=lease)
     return claimed
 
 
 def row(status: Status = Status.QUEUED, **fields: Any) -> Notification:
     """A row of the ledger, as whatever came before might have left it."""
-    said = message(**{name: fields.pop(name) for name in Message.__struct_fields__ if name in fields})
-    columns = {name: getattr(said, name) for name in Message.__struct_fields__ if name != "v"}
-    created = Notification.objects.create(**columns, receiver_hash=said.receiver_hash, status=status, **fields)
+    submitted = message(**{name: fields.pop(name) for name in Message.__struct_fields__ if name in fields})
+    columns = {name: getattr(submitted, name) for name in Message.__struct_fields__ if name != "v"}
+    created = Notification.objects.create(**columns, receiver_hash=submitted.receiver_hash, status=status, **fields)
     return read(created.id)
 
 
@@ -156,7 +156,7 @@ class Scripted(Provider):
 
 def claimed(number: int = 0, receiver_hash: str = "r", **fields: Any) -> Claimed:
     """A claimed row that is in no database, for what only carries rows about."""
-    said: dict[str, Any] = {
+    values: dict[str, Any] = {
         "id": UUID(int=number),
         "generation": 0,
         "claims": 1,
@@ -177,7 +177,7 @@ def claimed(number: int = 0, receiver_hash: str = "r", **fields: Any) -> Claimed
         "accepted_at": 0.0,
         "owner": "batch-1",
     }
-    return Claimed(**(said | fields))
+    return Claimed(**(values | fields))
 
 
 def ids(rows: Sequence[Any]) -> list[UUID]:

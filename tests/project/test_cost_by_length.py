@@ -112,9 +112,9 @@ SEARCHED = {LINE_BREAK, mime.LINE_END, mime.SPECIALS, address.QUOTED_PAIR}
 def test_every_expression_is_linear(name: str) -> None:
     expression = EXPRESSIONS[name]
     for text in map(megabyte, TEXTS):
-        for said in (text, f"a@{text}!"):
+        for typed in (text, f"a@{text}!"):
             with cheap():
-                bytes_or_text: Any = said.encode() if isinstance(expression.pattern, bytes) else said
+                bytes_or_text: Any = typed.encode() if isinstance(expression.pattern, bytes) else typed
                 expression.match(bytes_or_text)
                 expression.fullmatch(bytes_or_text)
                 if expression in SEARCHED:

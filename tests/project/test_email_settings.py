@@ -86,10 +86,10 @@ def test_a_url_that_means_nothing_is_refused(
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         read(monkeypatch, url)
-    said = str(ended.value)
-    assert said.startswith("EMAIL_URL must ")
-    assert said.endswith(".")
-    assert "pass" not in said.replace("password", ""), "a secret is not repeated"
+    sentence = str(ended.value)
+    assert sentence.startswith("EMAIL_URL must ")
+    assert sentence.endswith(".")
+    assert "pass" not in sentence.replace("password", ""), "a secret is not repeated"
 
 
 @pytest.mark.parametrize(

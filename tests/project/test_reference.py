@@ -58,8 +58,8 @@ def test_every_metric_is_in_the_table_and_the_reverse() -> None:
 
 
 def test_the_labels_are_those_of_the_metrics() -> None:
-    said = {name: [label for label in cells[0].split(", ") if label] for name, cells in table("metric").items()}
-    assert said == {name: list(metric._labelnames) for name, metric in declared_metrics().items()}
+    labels = {name: [label for label in cells[0].split(", ") if label] for name, cells in table("metric").items()}
+    assert labels == {name: list(metric._labelnames) for name, metric in declared_metrics().items()}
 
 
 def test_the_metrics_are_served_under_their_names() -> None:

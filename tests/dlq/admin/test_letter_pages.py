@@ -230,9 +230,9 @@ def test_a_replay_that_may_be_a_duplicate_says_so(support: Client) -> None:
 def test_edit_and_replay_in_one_step(support: Client) -> None:
     dead = letter(receiver="wrong@example.org", message="one\ntwo")
     page = reverse("admin:dlq_deadletter_repair", args=[dead.pk])
-    said = {"receiver": "right@example.org", "subject": "", "message": "one\r\ntwo", "html": "", "generation": 0}
+    values = {"receiver": "right@example.org", "subject": "", "message": "one\r\ntwo", "html": "", "generation": 0}
     assert support.get(page).status_code == 200
-    answer = support.post(page, said | {"confirm": "yes"}, follow=True).content.decode()
+    answer = support.post(page, values | {"confirm": "yes"}, follow=True).content.decode()
     assert "Changed: receiver." in answer
     row = Notification.objects.get()
     assert (row.receiver, row.message, row.status, row.generation) == ("right@example.org", "one\ntwo", "waiting", 1)
@@ -241,8 +241,8 @@ def test_edit_and_replay_in_one_step(support: Client) -> None:
 def test_an_edit_without_replay_leaves_the_letter_open(support: Client) -> None:
     dead = letter()
     page = reverse("admin:dlq_deadletter_repair", args=[dead.pk])
-    said = {"receiver": "right@example.org", "message": "Hi", "generation": 0, "confirm": "also"}
-    support.post(page, said)
+    values = {"receiver": "right@example.org", "message": "Hi", "generation": 0, "confirm": "also"}
+    support.post(page, values)
     assert (Notification.objects.get().message, states()) == ("Hi", {"open"})
 
 

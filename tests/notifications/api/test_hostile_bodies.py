@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.caller import EMAIL, Api, said, stored
+from tests.caller import EMAIL, Api, json_of, stored
 
 MIB = 1024 * 1024
 SMS = {"type": "SMS", "message": "Hello", "receiver": "+4915112345678"}
@@ -135,7 +135,7 @@ def test_wrong_field_is_named(api: Api, name: str) -> None:
     body, field = WRONG_FIELDS[name]
     answer = api.post("/notification", body)
     assert answer.status_code == 400
-    assert all(isinstance(why, str) and why for why in said(answer)[field])
+    assert all(isinstance(why, str) and why for why in json_of(answer)[field])
     assert stored() == {}
 
 
@@ -144,8 +144,8 @@ def test_wrong_field_in_a_batch_is_named_with_its_place(api: Api, name: str) -> 
     body, field = WRONG_FIELDS[name]
     answer = api.post("/notifications", {"notifications": [EMAIL, body, EMAIL]})
     assert answer.status_code == 400
-    assert list(said(answer)["notifications"]) == ["1"]
-    assert said(answer)["notifications"]["1"][field]
+    assert list(json_of(answer)["notifications"]) == ["1"]
+    assert json_of(answer)["notifications"]["1"][field]
     assert stored() == {}
 
 
@@ -154,7 +154,7 @@ def test_wrong_field_in_a_batch_is_named_with_its_place(api: Api, name: str) -> 
 def test_malformed_body(api: Api, path: str, name: str) -> None:
     answer = api.request("PUT" if path.startswith("/users") else "POST", path, MALFORMED[name])
     assert answer.status_code == 400
-    assert said(answer)["detail"] or said(answer)["html"]
+    assert json_of(answer)["detail"] or json_of(answer)["html"]
     assert stored() == {}
 
 
@@ -163,7 +163,7 @@ def test_lone_surrogate(api: Api, field: str) -> None:
     body = json.dumps(EMAIL | {field: "@@"}).replace("@@", "a\\ud800b").encode()
     single, batch = api.post("/notification", body), api.post("/notifications", b'{"notifications":[%s]}' % body)
     assert (single.status_code, batch.status_code) == (400, 400)
-    assert said(single) and said(batch)
+    assert json_of(single) and json_of(batch)
     assert stored() == {}
 
 
@@ -191,19 +191,19 @@ def test_lone_surrogate(api: Api, field: str) -> None:
 def test_wrong_batch(api: Api, body: object) -> None:
     answer = api.post("/notifications", body)
     assert answer.status_code == 400
-    assert said(answer)
+    assert json_of(answer)
     assert stored() == {}
 
 
 def test_unknown_field_beside_the_batch(api: Api) -> None:
     answer = api.post("/notifications", {"notifications": [EMAIL], "dry_run": True})
-    assert (answer.status_code, said(answer)) == (400, {"dry_run": ["Unknown field."]})
+    assert (answer.status_code, json_of(answer)) == (400, {"dry_run": ["Unknown field."]})
     assert stored() == {}
 
 
 def test_every_wrong_item_of_a_batch_is_named(api: Api) -> None:
     answer = api.post("/notifications", {"notifications": [without("message"), EMAIL, EMAIL | {"type": 1, "x": 2}]})
-    assert {place: set(errors) for place, errors in said(answer)["notifications"].items()} == {
+    assert {place: set(errors) for place, errors in json_of(answer)["notifications"].items()} == {
         "0": {"message"},
         "2": {"type", "x"},
     }
@@ -211,7 +211,7 @@ def test_every_wrong_item_of_a_batch_is_named(api: Api) -> None:
 
 def test_idempotency_key_belongs_into_the_header_of_a_single_request(api: Api) -> None:
     answer = api.post("/notification", EMAIL | {"idempotency_key": "k"})
-    assert (answer.status_code, said(answer)) == (400, {"idempotency_key": ["Unknown field."]})
+    assert (answer.status_code, json_of(answer)) == (400, {"idempotency_key": ["Unknown field."]})
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_idempotency_key_belongs_into_the_header_of_a_single_request(api: Api) -
 )
 def test_too_large_a_body(api: Api, path: str, size: int) -> None:
     answer = api.post(path, json.dumps(EMAIL | {"message": "x" * size * MIB}).encode())
-    assert (answer.status_code, said(answer)["code"]) == (413, "too_large")
+    assert (answer.status_code, json_of(answer)["code"]) == (413, "too_large")
     assert stored() == {}
 
 
@@ -227,7 +227,7 @@ def test_record_too_large_for_kafka(api: Api) -> None:
     """Both texts are within their limits; as JSON, where some characters take six bytes, they are not."""
     answer = api.post("/notification", EMAIL | {"message": "\x01" * 200_000, "html": "x"})
     assert answer.status_code == 413
-    assert said(answer)["message"]
+    assert json_of(answer)["message"]
     assert stored() == {}
 
 

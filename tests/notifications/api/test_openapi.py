@@ -28,14 +28,14 @@ from schemathesis.specs.openapi.checks import (
 from notifications.api.query import FILTERS
 from notifications.messages.draft import BatchDraft, Draft
 from project.wsgi import application
-from tests.caller import Api, issue, said
+from tests.caller import Api, issue, json_of
 
 TRUE = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)
 
 
 @pytest.fixture
 def description(api: Api) -> Any:
-    return said(api.get("/schema"))
+    return json_of(api.get("/schema"))
 
 
 def test_command_finds_nothing_to_warn_of() -> None:

@@ -57,13 +57,13 @@ def test_chunked_body_is_read(web: Platform) -> None:
 
 @pytest.mark.parametrize("size", [10_000_000, 6 * 1024 * 1024 + 1])
 def test_large_body_gets_its_413(web: Platform, size: int) -> None:
-    """The sender is listened to before it is told, or it would see a broken connection and no reason."""
+    """The server reads the whole body before it answers, or the caller would see a broken connection and no reason."""
     before = rows(web)
     large = b"x" * size
     sized = talk(web, HEAD + JSON + b"Content-Length: %d\r\n\r\n" % size + large)
     in_chunks = talk(web, HEAD + JSON + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(large))
-    for status, said in (sized, in_chunks):
-        assert (status, said["code"]) == (413, "too_large")
+    for status, words in (sized, in_chunks):
+        assert (status, words["code"]) == (413, "too_large")
     assert rows(web) == before
 
 
@@ -88,16 +88,16 @@ def test_lengths_that_lie(web: Platform) -> None:
 def test_strange_content_types(web: Platform, content_type: bytes) -> None:
     before = rows(web)
     request = HEAD + b"Content-Type: %s\r\nContent-Length: %d\r\n\r\n" % (content_type, len(BODY)) + BODY
-    status, said = talk(web, request)
-    assert (status, said is not None) in ((415, True), (202, True))
+    status, words = talk(web, request)
+    assert (status, words is not None) in ((415, True), (202, True))
     assert rows(web) == before + (status == 202)
 
 
 @pytest.mark.parametrize("key", [b"", b"   ", b"\xc3\xa9", b"\xff", b"x" * 256])
 def test_strange_idempotency_keys(web: Platform, key: bytes) -> None:
     request = HEAD + JSON + b"Idempotency-Key: %s\r\nContent-Length: %d\r\n\r\n" % (key, len(BODY)) + BODY
-    status, said = talk(web, request)
-    assert (status, list(said)) == (400, ["Idempotency-Key"])
+    status, words = talk(web, request)
+    assert (status, list(words)) == (400, ["Idempotency-Key"])
 
 
 def test_same_key_at_the_same_time(web: Platform) -> None:
@@ -124,8 +124,8 @@ def test_several_workers_say_that_their_figures_are_not_all(
     embedded: Platform, options: tuple[str, ...], times: int
 ) -> None:
     web = embedded.start_web(*options)
-    said = "One of several workers: /metrics"
-    wait_until(lambda: web.output.count(said) == times, deadline=30, what="each worker has said so")
+    words = "One of several workers: /metrics"
+    wait_until(lambda: web.output.count(words) == times, deadline=30, what="each worker has said so")
 
 
 def check_puts_and_deletes(web: Platform) -> None:

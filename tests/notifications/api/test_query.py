@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.caller import Api, said
+from tests.caller import Api, json_of
 
 WRONG: list[tuple[str, str]] = [
     ("receiver=%00", "receiver"),
@@ -63,8 +63,8 @@ WRONG: list[tuple[str, str]] = [
 @pytest.mark.parametrize(("query", "name"), WRONG, ids=lambda value: value[:50])
 def test_refused_and_named(api: Api, query: str, name: str) -> None:
     answer = api.get(f"/notifications?{query}")
-    assert (answer.status_code, list(said(answer))) == (400, [name])
-    assert said(answer)[name][0]
+    assert (answer.status_code, list(json_of(answer))) == (400, [name])
+    assert json_of(answer)[name][0]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_refused_and_named(api: Api, query: str, name: str) -> None:
     ],
 )
 def test_the_reason_is_a_sentence(api: Api, query: str, why: str) -> None:
-    assert said(api.get(f"/notifications?{query}")) == {query.partition("=")[0]: [why]}
+    assert json_of(api.get(f"/notifications?{query}")) == {query.partition("=")[0]: [why]}
 
 
 @pytest.mark.parametrize("query", ["since=0001-01-01T00:00:00%2B14:00", "until=9999-12-31T23:59:59-14:00"])
@@ -94,15 +94,15 @@ def test_times_at_the_ends_of_the_calendar(api: Api, query: str) -> None:
 @pytest.mark.parametrize("query", ["cursor=x", "cursor=after.a%00", "cursor=after.a b", "page_size=x", "user=ann"])
 def test_list_of_users(api: Api, query: str) -> None:
     answer = api.get(f"/users?{query}")
-    assert (answer.status_code, list(said(answer))) == (400, [query.partition("=")[0]])
+    assert (answer.status_code, list(json_of(answer))) == (400, [query.partition("=")[0]])
 
 
 def test_more_parameters_than_django_reads(api: Api) -> None:
     answer = api.get(f"/notifications?{'&'.join(f'a{n}=1' for n in range(2000))}")
     assert answer.status_code == 400
-    assert said(answer)
+    assert json_of(answer)
 
 
 def test_all_that_is_wrong_is_named(api: Api) -> None:
     answer = api.get("/notifications?status=x&type=y&since=z")
-    assert set(said(answer)) == {"status", "type", "since"}
+    assert set(json_of(answer)) == {"status", "type", "since"}

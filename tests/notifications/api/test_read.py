@@ -17,7 +17,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from notifications.messages.ids import first_id_at, receiver_hash
 from notifications.models import Attempt, IdempotencyKey, Notification
 from project.web.paging import NewestFirst
-from tests.caller import EMAIL, Api, issue, said
+from tests.caller import EMAIL, Api, issue, json_of
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -41,7 +41,7 @@ def row(second: int = 0, **fields: Any) -> Notification:
 
 def ids(answer: Any) -> list[str]:
     assert answer.status_code == 200, answer.content
-    return [item["id"] for item in said(answer)["results"]]
+    return [item["id"] for item in json_of(answer)["results"]]
 
 
 def test_one_with_its_attempts(api: Api, settings: Settings) -> None:
@@ -62,7 +62,7 @@ def test_one_with_its_attempts(api: Api, settings: Settings) -> None:
         )
     answer = api.get(f"/notification/{tried.id}")
     assert answer.status_code == 200
-    shown = said(answer)
+    shown = json_of(answer)
     assert shown | {"attempts": None} == {
         "id": str(tried.id), "type": "EMAIL", "status": "waiting", "reason": "retry", "receiver": "ann@example.com",
         "user": "ann", "reference": "r-1", "category": "orders", "priority": "bulk", "generation": 0,
@@ -83,47 +83,47 @@ def test_latest_attempts_of_very_many(api: Api) -> None:
         Attempt(notification=tried, generation=0, number=n, at=START, outcome="throttled", cause="throttled")
         for n in range(150)
     )
-    shown = said(api.get(f"/notification/{tried.id}"))["attempts"]
+    shown = json_of(api.get(f"/notification/{tried.id}"))["attempts"]
     assert [attempt["number"] for attempt in shown] == list(range(50, 150))
 
 
 def test_what_was_just_accepted_is_shown(api: Api) -> None:
-    accepted = said(api.post("/notification", EMAIL))
-    assert said(api.get(f"/notification/{accepted['id']}"))["receiver"] == "ann@example.com"
+    accepted = json_of(api.post("/notification", EMAIL))
+    assert json_of(api.get(f"/notification/{accepted['id']}"))["receiver"] == "ann@example.com"
 
 
 def test_a_removed_text_is_said_to_be_removed(api: Api) -> None:
     removed = row(status="sent", settled_at=START, user="ann")
     Notification.objects.filter(id=removed.id).update(receiver="", message="", html="", subject="")
-    shown = said(api.get(f"/notification/{removed.id}"))
+    shown = json_of(api.get(f"/notification/{removed.id}"))
     assert (shown["receiver"], shown["texts_removed"]) == ("", True)
-    assert said(api.get("/notifications"))["results"][0]["texts_removed"]
+    assert json_of(api.get("/notifications"))["results"][0]["texts_removed"]
 
 
 def test_what_is_older_than_retention_keeps_says_so(api: Api, settings: Settings) -> None:
     old = UUID(int=first_id_at(timezone.now() - timedelta(days=91)).int | 7 << 76 | 2 << 62)
     answer = api.get(f"/notification/{old}")
-    assert (answer.status_code, said(answer)["code"]) == (404, "not_found")
-    assert "removed 90 days after it was accepted" in said(answer)["detail"]
+    assert (answer.status_code, json_of(answer)["code"]) == (404, "not_found")
+    assert "removed 90 days after it was accepted" in json_of(answer)["detail"]
     settings.RETENTION_DAYS = 0
-    assert said(api.get(f"/notification/{old}"))["code"] == "not_yet_known"
+    assert json_of(api.get(f"/notification/{old}"))["code"] == "not_yet_known"
 
 
 def test_not_yet_known(api: Api) -> None:
     unclaimed = UUID(int=first_id_at(timezone.now()).int | 7 << 76 | 2 << 62)
     answer = api.get(f"/notification/{unclaimed}")
-    assert (answer.status_code, said(answer)["code"]) == (404, "not_yet_known")
+    assert (answer.status_code, json_of(answer)["code"]) == (404, "not_yet_known")
 
 
 def test_one_sent_with_a_key_is_known_at_once(api: Api) -> None:
     """Here its record is still in Kafka: there is a key, and no row."""
-    id = UUID(said(api.post("/notification", EMAIL, Idempotency_Key="k"))["id"])
+    id = UUID(json_of(api.post("/notification", EMAIL, Idempotency_Key="k"))["id"])
     Notification.objects.all().delete()
     assert IdempotencyKey.objects.filter(notification_id=id).exists()
     answer = api.get(f"/notification/{id}")
     assert answer.status_code == 200
-    assert (said(answer)["id"], said(answer)["status"], said(answer)["type"]) == (str(id), "accepted", None)
-    assert said(answer)["attempts"] == []
+    assert (json_of(answer)["id"], json_of(answer)["status"], json_of(answer)["type"]) == (str(id), "accepted", None)
+    assert json_of(answer)["attempts"] == []
     assert Api(issue(client="bank")).get(f"/notification/{id}").status_code == 404
 
 
@@ -135,19 +135,19 @@ def test_one_sent_with_a_key_is_known_at_once(api: Api) -> None:
 )  # fmt: skip
 def test_malformed_id(api: Api, id: str) -> None:
     answer = api.get(f"/notification/{id}")
-    assert (answer.status_code, said(answer)["code"]) == (404, "not_found")
+    assert (answer.status_code, json_of(answer)["code"]) == (404, "not_found")
 
 
 def test_clients_see_their_own(api: Api) -> None:
     theirs, ours = row(client="bank"), row(client="shop")
-    assert said(api.get(f"/notification/{theirs.id}"))["code"] == "not_found"
+    assert json_of(api.get(f"/notification/{theirs.id}"))["code"] == "not_found"
     assert ids(api.get("/notifications")) == [str(ours.id)]
     assert ids(Api(issue("read", client="bank")).get("/notifications")) == [str(theirs.id)]
 
 
 def test_webhook_is_masked(api: Api) -> None:
     hook = "https://hooks.slack.com/services/T0/B0/secret"
-    shown = said(api.get(f"/notification/{row(channel='SLACK', receiver=hook).id}"))
+    shown = json_of(api.get(f"/notification/{row(channel='SLACK', receiver=hook).id}"))
     assert "secret" not in shown["receiver"]
     assert "secret" not in api.get("/notifications").content.decode()
 
@@ -189,7 +189,7 @@ def test_filters(api: Api, query: dict[str, str], expected: list[int]) -> None:
         {"user": "ann", "reference": "r"},
         {"status": "dead"},
     ]
-    rows = [row(second, **said) for second, said in enumerate(fields)]
+    rows = [row(second, **values) for second, values in enumerate(fields)]
     assert ids(api.get("/notifications", **query)) == [str(rows[number].id) for number in expected]
 
 
@@ -205,7 +205,7 @@ def test_pages_forward_and_back(api: Api) -> None:
     newest_first = [str(row(second).id) for second in range(7)][::-1]
     pages, links = [], ["/notifications?page_size=3&status=sent"]
     while links[-1]:
-        answer = said(api.get(links[-1]))
+        answer = json_of(api.get(links[-1]))
         pages.append(answer)
         links.append(answer["next"])
         row(1000 + len(links))  # newer ones that arrive meanwhile neither shift nor repeat anything
@@ -213,16 +213,16 @@ def test_pages_forward_and_back(api: Api) -> None:
     assert [len(page["results"]) for page in pages] == [3, 3, 1]
     assert pages[0]["previous"] is None
     assert all("page_size=3" in page["next"] and "status=sent" in page["next"] for page in pages[:-1])
-    back = said(api.get(pages[2]["previous"]))
+    back = json_of(api.get(pages[2]["previous"]))
     assert back["results"] == pages[1]["results"]
-    assert said(api.get(back["next"]))["results"] == pages[2]["results"]
-    assert said(api.get(back["previous"]))["results"] == pages[0]["results"]
+    assert json_of(api.get(back["next"]))["results"] == pages[2]["results"]
+    assert json_of(api.get(back["previous"]))["results"] == pages[0]["results"]
 
 
 def test_links_are_relative(api: Api) -> None:
     row(1)
     row(2)
-    assert said(api.get("/notifications?page_size=1"))["next"].startswith("/notifications?")
+    assert json_of(api.get("/notifications?page_size=1"))["next"].startswith("/notifications?")
 
 
 def test_page_size(api: Api) -> None:
@@ -257,7 +257,7 @@ def test_pages_among_the_rows_of_others(api: Api, most_read: int, query: str, mo
     rows = [row(second, client="shop" if second in (2, 3, 11) else "other", **fields) for second in range(16)]
     pages, link = [], f"/notifications?page_size=2{query}"
     while link:
-        pages.append(said(api.get(link)))
+        pages.append(json_of(api.get(link)))
         link = pages[-1]["next"]
     shown = [item["id"] for page in pages for item in page["results"]]
     assert shown == [str(rows[second].id) for second in (11, 3, 2)]
@@ -265,7 +265,7 @@ def test_pages_among_the_rows_of_others(api: Api, most_read: int, query: str, mo
     back = next(page for page in reversed(pages) if page["results"])
     found: list[str] = []
     while back["previous"]:
-        back = said(api.get(back["previous"]))
+        back = json_of(api.get(back["previous"]))
         found = [item["id"] for item in back["results"]] + found
     assert found == shown[: len(found)]
 
@@ -280,8 +280,8 @@ def test_a_list_that_takes_too_long_is_a_503(keys_required: None, monkeypatch: p
         assert api.get(path).status_code == 200
         with locked(table):
             answer = api.get(path)
-        assert (answer.status_code, said(answer)["code"]) == (503, "unavailable")
-        assert "too long" in said(answer)["detail"]
+        assert (answer.status_code, json_of(answer)["code"]) == (503, "unavailable")
+        assert "too long" in json_of(answer)["detail"]
         assert int(answer.headers["Retry-After"]) > 0
         assert api.get(path).status_code == 200
     with connection.cursor() as cursor:  # the limit was the transaction's, not the session's

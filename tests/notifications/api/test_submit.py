@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from notifications.brokers import ledger_queue
 from notifications.models import IdempotencyKey, Notification
-from tests.caller import EMAIL, Api, issue, said, stored
+from tests.caller import EMAIL, Api, issue, json_of, stored
 from users.people.models import Device, User
 
 SMS = {"type": "SMS", "message": " Hello ", "receiver": "+4915112345678"}
@@ -22,11 +22,11 @@ SMS = {"type": "SMS", "message": " Hello ", "receiver": "+4915112345678"}
 def test_accepted_and_in_the_ledger(api: Api) -> None:
     answer = api.post("/notification", EMAIL | {"subject": " Hi ", "reference": "r", "html": "<b>Hi</b>"})
     assert answer.status_code == 202
-    assert set(said(answer)) == {"id", "status"}
-    assert said(answer)["status"] == "accepted"
-    assert answer.headers["Location"] == f"/notification/{said(answer)['id']}"
+    assert set(json_of(answer)) == {"id", "status"}
+    assert json_of(answer)["status"] == "accepted"
+    assert answer.headers["Location"] == f"/notification/{json_of(answer)['id']}"
     row = Notification.objects.get()
-    assert (str(row.id), row.id.version, row.client) == (said(answer)["id"], 7, "shop")
+    assert (str(row.id), row.id.version, row.client) == (json_of(answer)["id"], 7, "shop")
     assert (row.channel, row.receiver, row.message) == ("EMAIL", "ann@example.com", "Hello World")
     assert (row.subject, row.reference, row.html) == (" Hi ", "r", "<b>Hi</b>")
 
@@ -41,8 +41,8 @@ def test_batch_in_order(api: Api) -> None:
     answer = api.post("/notifications", {"notifications": [EMAIL | {"reference": str(n)} for n in range(20)]})
     assert answer.status_code == 202
     rows = {str(row.id): row.reference for row in Notification.objects.all()}
-    assert [rows[item["id"]] for item in said(answer)["notifications"]] == [str(n) for n in range(20)]
-    assert {item["status"] for item in said(answer)["notifications"]} == {"accepted"}
+    assert [rows[item["id"]] for item in json_of(answer)["notifications"]] == [str(n) for n in range(20)]
+    assert {item["status"] for item in json_of(answer)["notifications"]} == {"accepted"}
 
 
 def test_to_a_user(api: Api) -> None:
@@ -61,17 +61,17 @@ def test_to_a_user(api: Api) -> None:
 def test_user_without_such_a_device(api: Api) -> None:
     User.objects.create(username="ann")
     answer = api.post("/notification", {"user": "ann", "type": "SMS", "message": "Hello"})
-    assert (answer.status_code, list(said(answer))) == (400, ["user"])
+    assert (answer.status_code, list(json_of(answer))) == (400, ["user"])
 
 
 def test_key_is_checked_before_the_body_is_looked_at(keys_required: None, db: None) -> None:
     for path in ("/notification", "/notifications"):
         answer = Api().request("POST", path, b"[" * 1000, content_type="text/plain")
-        assert (answer.status_code, said(answer)["code"]) == (401, "not_authenticated")
+        assert (answer.status_code, json_of(answer)["code"]) == (401, "not_authenticated")
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
         answer = Api(issue("read")).request("POST", path, b"[" * 1000, content_type="text/plain")
-        assert (answer.status_code, said(answer)["code"]) == (403, "permission_denied")
-        assert "send" in said(answer)["detail"]
+        assert (answer.status_code, json_of(answer)["code"]) == (403, "permission_denied")
+        assert "send" in json_of(answer)["detail"]
     assert stored() == {}
 
 
@@ -92,7 +92,7 @@ def test_key_is_checked_before_the_body_is_looked_at(keys_required: None, db: No
 def test_other_media_types(api: Api, content_type: str) -> None:
     for method, path in (("POST", "/notification"), ("POST", "/notifications"), ("PUT", "/users/ann")):
         answer = api.request(method, path, EMAIL, content_type=content_type)
-        assert (answer.status_code, said(answer)["code"]) == (415, "unsupported_media_type")
+        assert (answer.status_code, json_of(answer)["code"]) == (415, "unsupported_media_type")
     assert stored() == {}
 
 
@@ -114,20 +114,20 @@ def test_same_key_and_body_is_one_notification(api: Api) -> None:
     first = api.post("/notification", EMAIL, Idempotency_Key="order 4711")
     second = api.post("/notification", dict(reversed(EMAIL.items())), Idempotency_Key="order 4711")
     assert (first.status_code, second.status_code) == (202, 202)
-    assert said(first) == said(second)
+    assert json_of(first) == json_of(second)
     assert (Notification.objects.count(), IdempotencyKey.objects.count()) == (1, 1)
 
 
 def test_same_key_and_another_body_is_a_conflict(api: Api) -> None:
     api.post("/notification", EMAIL, Idempotency_Key="k")
     answer = api.post("/notification", EMAIL | {"message": "Other"}, Idempotency_Key="k")
-    assert (answer.status_code, list(said(answer))) == (409, ["idempotency_key"])
+    assert (answer.status_code, list(json_of(answer))) == (409, ["idempotency_key"])
     assert Notification.objects.get().message == "Hello World"
 
 
 def test_keys_of_two_clients_are_two(api: Api) -> None:
     other = Api(issue(client="bank"))
-    assert said(api.post("/notification", EMAIL, Idempotency_Key="k")) != said(
+    assert json_of(api.post("/notification", EMAIL, Idempotency_Key="k")) != json_of(
         other.post("/notification", EMAIL, Idempotency_Key="k")
     )
 
@@ -136,14 +136,14 @@ def test_conflict_in_a_batch_is_named_and_nothing_is_accepted(api: Api) -> None:
     items = [EMAIL, EMAIL | {"idempotency_key": "k"}, EMAIL | {"idempotency_key": "k", "message": "Other"}]
     answer = api.post("/notifications", {"notifications": items})
     assert answer.status_code == 409
-    assert said(answer)["notifications"]["2"]["idempotency_key"]
+    assert json_of(answer)["notifications"]["2"]["idempotency_key"]
     assert stored() == {}
 
 
 @pytest.mark.parametrize("key", ["", "  ", "x" * 256, "a\tb", "a\x7f", "a\x00", "ключ", "\u00e9"])
 def test_unusable_key(api: Api, key: str) -> None:
     answer = api.post("/notification", EMAIL, Idempotency_Key=key)
-    assert (answer.status_code, list(said(answer))) == (400, ["Idempotency-Key"])
+    assert (answer.status_code, list(json_of(answer))) == (400, ["Idempotency-Key"])
     assert stored() == {}
 
 
@@ -153,7 +153,7 @@ def test_longest_key(api: Api) -> None:
 
 def test_key_header_on_a_batch(api: Api) -> None:
     answer = api.post("/notifications", {"notifications": [EMAIL]}, Idempotency_Key="k")
-    assert (answer.status_code, list(said(answer))) == (400, ["Idempotency-Key"])
+    assert (answer.status_code, list(json_of(answer))) == (400, ["Idempotency-Key"])
     assert stored() == {}
 
 
@@ -172,7 +172,7 @@ def test_nobody_can_take_it(api: Api) -> None:
     with patch.object(ledger_queue.EmbeddedBroker, "publish", side_effect=OperationalError("disk full")):
         for path, body in (("/notification", EMAIL), ("/notifications", {"notifications": [EMAIL]})):
             answer = api.post(path, body)
-            assert (answer.status_code, said(answer)["code"]) == (503, "unavailable")
+            assert (answer.status_code, json_of(answer)["code"]) == (503, "unavailable")
             assert int(answer.headers["Retry-After"]) > 0
     assert stored() == {}
 
@@ -181,7 +181,7 @@ def test_local_caller_needs_no_key_in_the_embedded_default(db: None, settings: S
     settings.API_KEYS_REQUIRED = False
     answer = Api().post("/notification", EMAIL)
     assert answer.status_code == 202
-    assert Notification.objects.get(id=UUID(said(answer)["id"])).client == "local"
+    assert Notification.objects.get(id=UUID(json_of(answer)["id"])).client == "local"
 
 
 def test_api_calls_go_past_what_only_pages_need(api: Api) -> None:

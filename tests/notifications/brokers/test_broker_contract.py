@@ -1,4 +1,4 @@
-"""What a sender may rely on, whichever room is behind the broker: the ledger itself, or a real Kafka."""
+"""What a sender may rely on with either broker: the ledger as the queue, or a real Kafka."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def broker(request: pytest.FixtureRequest, settings: Settings) -> Broker:
         return EmbeddedBroker()
     settings.KAFKA_BOOTSTRAP_SERVERS = request.getfixturevalue("kafka").servers
     settings.TOPIC_PREFIX = f"contract-{uuid.uuid4().hex[:8]}."
-    room = KafkaBroker()
-    room.create_topics(4, 1)
-    return room
+    broker = KafkaBroker()
+    broker.create_topics(4, 1)
+    return broker
 
 
 @contextmanager
@@ -45,9 +45,9 @@ def member(broker: Broker, priority: str = "transactional") -> Iterator[Consumer
         consumer.close()
 
 
-def publish(broker: Broker, *said: Message) -> None:
-    records = [outbound(one, origin="intake", traceparent=TRACE) for one in said]
-    assert broker.publish(records) == [DURABLE] * len(said)
+def publish(broker: Broker, *submitted: Message) -> None:
+    records = [outbound(one, origin="intake", traceparent=TRACE) for one in submitted]
+    assert broker.publish(records) == [DURABLE] * len(submitted)
 
 
 def take(consumer: Consumer, count: int, *, limit: int = 500) -> list[Record]:
@@ -80,16 +80,16 @@ def nothing_more(consumer: Consumer) -> bool:
 
 
 def test_what_is_published_is_read_once_in_order_for_each_receiver(broker: Broker) -> None:
-    said = [message(receiver=f"r{number % 3}@example.com", message=str(number)) for number in range(60)]
+    submitted = [message(receiver=f"r{number % 3}@example.com", message=str(number)) for number in range(60)]
     for start in range(0, 60, 20):
-        publish(broker, *said[start : start + 20])
+        publish(broker, *submitted[start : start + 20])
     with member(broker) as consumer:
         records = take(consumer, 60, limit=7)
         assert nothing_more(consumer)
     found: defaultdict[str, list[UUID]] = defaultdict(list)
     for one in (from_record(record.value) for record in records):
         found[one.receiver].append(one.id)
-    assert {receiver: ids([one for one in said if one.receiver == receiver]) for receiver in found} == dict(found)
+    assert {receiver: ids([one for one in submitted if one.receiver == receiver]) for receiver in found} == dict(found)
     assert sum(map(len, found.values())) == 60
     assert {from_record(record.value).message for record in records} == {str(number) for number in range(60)}
 
@@ -112,41 +112,41 @@ def test_large_records_come_a_few_at_a_time(broker: Broker) -> None:
 
 
 def test_a_new_group_starts_at_the_beginning(broker: Broker) -> None:
-    said = [message() for _ in range(3)]
-    publish(broker, *said)
+    submitted = [message() for _ in range(3)]
+    publish(broker, *submitted)
     with member(broker) as consumer:
-        assert ids_in(take(consumer, 3)) == ids(said)
+        assert ids_in(take(consumer, 3)) == ids(submitted)
 
 
 def test_the_next_member_continues_after_what_was_committed(broker: Broker) -> None:
     """Also where the first had fetched more than it was asked for."""
-    said = [message() for _ in range(20)]
-    publish(broker, *said)
+    submitted = [message() for _ in range(20)]
+    publish(broker, *submitted)
     with member(broker) as first:
-        assert ids_in(take(first, 5, limit=1)) == ids(said[:5])
+        assert ids_in(take(first, 5, limit=1)) == ids(submitted[:5])
     with member(broker) as second:
-        assert ids_in(take(second, 15)) == ids(said[5:])
+        assert ids_in(take(second, 15)) == ids(submitted[5:])
         assert nothing_more(second)
 
 
 def test_what_was_not_committed_is_read_again(broker: Broker) -> None:
-    said = [message() for _ in range(5)]
-    publish(broker, *said)
+    submitted = [message() for _ in range(5)]
+    publish(broker, *submitted)
     with member(broker) as first:
         wait_until(lambda: first.poll(5, 0.5), what="it is read, and the sender dies")
     with member(broker) as second:
-        assert ids_in(take(second, 5)) == ids(said)
+        assert ids_in(take(second, 5)) == ids(submitted)
 
 
 def test_polling_for_nothing_gives_nothing_and_loses_nothing(broker: Broker) -> None:
-    said = [message() for _ in range(30)]
-    publish(broker, *said)
+    submitted = [message() for _ in range(30)]
+    publish(broker, *submitted)
     with member(broker) as consumer:
         read: list[UUID] = ids_in(take(consumer, 1, limit=1))
         for _ in range(29):
             assert [consumer.poll(0, 0.05) for _ in range(4)] == [[]] * 4
             read += ids_in(take(consumer, 1, limit=1))
-    assert read == ids(said)
+    assert read == ids(submitted)
 
 
 def test_looking_ahead_finds_every_client_and_keeps_each_receivers_order(broker: Broker) -> None:
@@ -161,8 +161,8 @@ def test_looking_ahead_finds_every_client_and_keeps_each_receivers_order(broker:
         assert nothing_more(consumer)
     read = ids_in(found)
     assert sorted(read) == sorted(ids([*many, behind, *few]))
-    for receiver in {said.receiver for said in many}:
-        expected = ids([said for said in [*many, behind] if said.receiver == receiver])
+    for receiver in {submitted.receiver for submitted in many}:
+        expected = ids([submitted for submitted in [*many, behind] if submitted.receiver == receiver])
         assert [id for id in read if id in expected] == expected
 
 

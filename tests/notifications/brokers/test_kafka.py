@@ -18,7 +18,7 @@ from harness.services.kafka import Kafka
 from harness.services.process import free_ports
 from harness.services.shared import SharedKafka
 from harness.services.waiting import wait_until
-from notifications.brokers import kafka as room
+from notifications.brokers import kafka as module
 from notifications.brokers.base import DURABLE, LogLost, Outbound, Record, outbound
 from notifications.brokers.kafka import KafkaBroker, KafkaConsumer
 from notifications.brokers.kafka_client import connection_settings
@@ -51,8 +51,8 @@ def consumers(broker: KafkaBroker) -> Iterator[list[KafkaConsumer]]:
 
 
 def numbered(count: int, first: int = 0) -> list[Outbound]:
-    said = message()
-    return [outbound(said, origin="intake", value=str(first + number).encode()) for number in range(count)]
+    submitted = message()
+    return [outbound(submitted, origin="intake", value=str(first + number).encode()) for number in range(count)]
 
 
 def one() -> list[Outbound]:
@@ -78,8 +78,8 @@ def test_the_stash_neither_loses_nor_turns_around(
     broker: KafkaBroker, consumers: list[KafkaConsumer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Through pauses, resumes and polls for nothing."""
-    monkeypatch.setattr(room, "STASH", 40)
-    monkeypatch.setattr(room, "PAUSE_AT_LEAST", 0.0)
+    monkeypatch.setattr(module, "STASH", 40)
+    monkeypatch.setattr(module, "PAUSE_AT_LEAST", 0.0)
     assert all(broker.publish(numbered(3000)))
     consumer = broker.consumer("EMAIL", "transactional")
     consumers.append(consumer)
@@ -143,9 +143,9 @@ def test_new_partitions_are_read_within_seconds(kafka: SharedKafka, settings: Se
         read(consumer, 1)
         broker.create_topics(6, 1)
         web = KafkaBroker()
-        said = [message(receiver=f"r{number}@example.com") for number in range(60)]
+        submitted = [message(receiver=f"r{number}@example.com") for number in range(60)]
         wait_until(lambda: web.publish(one())[0].durable, what="the web has metadata")
-        assert all(web.publish([outbound(each, origin="intake") for each in said]))
+        assert all(web.publish([outbound(each, origin="intake") for each in submitted]))
         assert len({record.partition for record in read(consumer, 61)}) > 1
     finally:
         consumer.close()
@@ -170,8 +170,8 @@ def test_a_member_that_joins_takes_over_and_all_is_read(kafka: SharedKafka, sett
     settings.TOPIC_PREFIX = f"kafka-{uuid.uuid4().hex[:8]}."
     broker = KafkaBroker()
     broker.create_topics(4, 1)
-    said = [message(receiver=f"r{number}@example.com") for number in range(200)]
-    assert all(broker.publish([outbound(one, origin="intake") for one in said]))
+    submitted = [message(receiver=f"r{number}@example.com") for number in range(200)]
+    assert all(broker.publish([outbound(one, origin="intake") for one in submitted]))
     members = [broker.consumer("EMAIL", "transactional")]
     read_ids: list[bytes | None] = []
     committed: set[tuple[int, int]] = set()
@@ -191,15 +191,15 @@ def test_a_member_that_joins_takes_over_and_all_is_read(kafka: SharedKafka, sett
     finally:
         for consumer in members:
             consumer.close()
-    assert set(read_ids) == {one.to_record() for one in said}
+    assert set(read_ids) == {one.to_record() for one in submitted}
 
 
 def test_each_record_says_where_it_comes_from(broker: KafkaBroker) -> None:
-    said = message()
-    assert broker.publish([outbound(said, origin="replay", traceparent=trace(trace_id="ab" * 16))]) == [DURABLE]
+    submitted = message()
+    assert broker.publish([outbound(submitted, origin="replay", traceparent=trace(trace_id="ab" * 16))]) == [DURABLE]
     raw = RawConsumer(connection_settings() | {"group.id": "raw", "auto.offset.reset": "earliest"})
     try:
-        raw.subscribe([said.topic])
+        raw.subscribe([submitted.topic])
         record = wait_until(lambda: raw.poll(1.0), what="the record")
         assert record is not None
         assert record.error() is None
@@ -208,8 +208,8 @@ def test_each_record_says_where_it_comes_from(broker: KafkaBroker) -> None:
         traceparent = headers["traceparent"]
         assert isinstance(traceparent, bytes)
         assert traceparent.startswith(b"00-" + b"ab" * 16)
-        assert record.key() == said.receiver_hash.encode()
-        assert record.value() == said.to_record()
+        assert record.key() == submitted.receiver_hash.encode()
+        assert record.value() == submitted.to_record()
     finally:
         raw.close()
 

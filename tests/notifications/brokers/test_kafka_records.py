@@ -79,29 +79,29 @@ HOSTILE_HEADERS = {
 def test_hostile_records_become_letters_with_their_bytes_and_the_rest_goes_on(
     broker: KafkaBroker, settings: Settings, headers: list[Header], value: bytes | None
 ) -> None:
-    said = message()
-    write_record(settings.KAFKA_BOOTSTRAP_SERVERS, said.topic, value, key=b"\xff", headers=headers)
-    assert all(broker.publish([outbound(said, origin="intake")]))
+    submitted = message()
+    write_record(settings.KAFKA_BOOTSTRAP_SERVERS, submitted.topic, value, key=b"\xff", headers=headers)
+    assert all(broker.publish([outbound(submitted, origin="intake")]))
     records = read_and_commit(broker, 2)
     batch, unreadable = claiming.read(records)
     (claimed,) = rows.claim(batch, owner="me", lease=60, unreadable=unreadable, hooks=LETTERS)
-    assert claimed.id == said.id
+    assert claimed.id == submitted.id
     (letter,) = DeadLetter.objects.all()
     assert (letter.cause, bytes(letter.raw or b"")) == ("undecodable", value or b"")
     log = broker.log(None)
-    assert [entry.value for entries in log.read() for entry in entries] == [value or b"", said.to_record()]
+    assert [entry.value for entries in log.read() for entry in entries] == [value or b"", submitted.to_record()]
 
 
 @pytest.mark.django_db
 def test_a_notification_with_an_unreadable_header_is_a_letter_with_its_bytes(
     broker: KafkaBroker, settings: Settings
 ) -> None:
-    said = message()
-    write_record(settings.KAFKA_BOOTSTRAP_SERVERS, said.topic, said.to_record(), headers=[(b"\xc3", b"")])
+    submitted = message()
+    write_record(settings.KAFKA_BOOTSTRAP_SERVERS, submitted.topic, submitted.to_record(), headers=[(b"\xc3", b"")])
     batch, unreadable = claiming.read(read_and_commit(broker, 1))
     assert rows.claim(batch, owner="me", lease=60, unreadable=unreadable, hooks=LETTERS) == []
     (letter,) = DeadLetter.objects.all()
-    assert (letter.error, bytes(letter.raw or b"")) == ("The name of a header is not UTF-8.", said.to_record())
+    assert (letter.error, bytes(letter.raw or b"")) == ("The name of a header is not UTF-8.", submitted.to_record())
 
 
 def test_the_lag_of_a_group_is_what_it_has_not_committed(broker: KafkaBroker, settings: Settings) -> None:

@@ -122,16 +122,16 @@ def test_the_partition_of_a_record_is_foretold(kafka: SharedKafka, settings: Set
     """So that what one dead partition refuses keeps nobody from the others."""
     settings.KAFKA_BOOTSTRAP_SERVERS = kafka.servers
     broker = created(settings, partitions=6)
-    said = [mail(receiver=f"r{number}@example.com") for number in range(40)]
-    assert all(broker.publish(said))
+    submitted = [mail(receiver=f"r{number}@example.com") for number in range(40)]
+    assert all(broker.publish(submitted))
     assert broker._outage._is_there(topic_of(*EMAIL))
-    foretold = {record.value: broker._outage._places(record)[1][1] for record in said}
+    foretold = {record.value: broker._outage._places(record)[1][1] for record in submitted}
     consumer = broker.consumer(*EMAIL)
     found: dict[bytes, int] = {}
 
     def all_read() -> bool:
         found.update({record.value or b"": record.partition for record in consumer.poll(50, 0.5)})
-        return len(found) == len(said)
+        return len(found) == len(submitted)
 
     try:
         wait_until(all_read, what="all are read")

@@ -43,10 +43,10 @@ def asleep(directory: Path) -> EmbeddedConsumer:
 
 
 def test_publishing_wakes(asleep: EmbeddedConsumer) -> None:
-    said = message()
-    assert EmbeddedBroker().publish([outbound(said, origin="intake")]) == [DURABLE]
+    submitted = message()
+    assert EmbeddedBroker().publish([outbound(submitted, origin="intake")]) == [DURABLE]
     (record,) = asleep.poll(10, 20)
-    assert id_in(record.value or b"") == said.id
+    assert id_in(record.value or b"") == submitted.id
 
 
 def test_what_the_scheduler_brings_back_is_there_when_it_wakes(asleep: EmbeddedConsumer) -> None:

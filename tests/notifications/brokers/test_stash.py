@@ -18,8 +18,8 @@ MOST = 5
 
 
 def record(offset: int, client: str = "a", receiver: str = "", partition: int = 0) -> Record:
-    said = message(client=client, receiver=f"{receiver or offset}@example.com")
-    return Record("email", partition, offset, said.to_record(), "")
+    submitted = message(client=client, receiver=f"{receiver or offset}@example.com")
+    return Record("email", partition, offset, submitted.to_record(), "")
 
 
 def filled(*records: Record) -> Stash:

@@ -33,8 +33,8 @@ class Dialogue:
             self._read += data
         place = self._read.find(mark)
         end = place + len(mark) if place >= 0 else len(self._read)
-        said, self._read = self._read[:end], self._read[end:]
-        return said
+        words, self._read = self._read[:end], self._read[end:]
+        return words
 
     def write(self, data: bytes) -> None:
         self._socket.sendall(data)

@@ -97,8 +97,8 @@ def test_smtp(line: Line, stack: ExitStack) -> None:
     receiver = "bob@example.com"
     key = SENDER if line.when == "MAIL" else receiver
     if line.when in PHASES and line.outcome != "sent":
-        said = WORDS.get(line.answer, {"reply": line.code})
-        fake.answer(key, phase=PHASES[line.when], **said)
+        values = WORDS.get(line.answer, {"reply": line.code})
+        fake.answer(key, phase=PHASES[line.when], **values)
     smtp = Smtp("127.0.0.1", port, user="user", password=password, tls="", timeout=TIMEOUT)
     email = OverSmtp(Writer(sender=SENDER, default_subject="Hi"), smtp)
     if (

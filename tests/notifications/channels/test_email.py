@@ -43,9 +43,9 @@ def part(mail: EmailMessage, kind: str) -> str:
 def test_a_mail_as_it_arrives() -> None:
     with SmtpFake(login=("user", "right")) as fake:
         note = Note("Bob@EXÄMPLE.com", "Grüße,\n.\n..dots\nfrom us", subject="Ihre Bestellung №1", html="<p>Grüße</p>")
-        said = over_smtp(fake).send(note)
+        values = over_smtp(fake).send(note)
         mail = fake.parsed()[0]
-    assert said == "FAKE"
+    assert values == "FAKE"
     assert mail["To"] == "Bob@xn--exmple-cua.com"
     assert mail["From"] == "Äpp <app@example.com>"
     assert mail["Subject"] == "Ihre Bestellung №1"
@@ -135,7 +135,7 @@ def test_a_server_that_waits_for_the_mail_of_a_refused_receiver_is_left() -> Non
         server.greet(b"PIPELINING")
         server.read_until(b"DATA\r\n")
         server.write(b"250 Ok\r\n550 5.1.1 No such user\r\n354 Go on\r\n")
-        assert server.read_until(b".\r\n") == b"", "nothing more is said on this connection"
+        assert server.read_until(b".\r\n") == b"", "nothing more is sent on this connection"
 
     with dialogue(serve) as port:
         with pytest.raises(SendError) as caught:
@@ -236,10 +236,10 @@ def test_anymail_from_settings(settings: Settings) -> None:
         assert len(ids) == 2
         assert all(ids)
         assert fake.connections == 1
-        said = fake.requests[0].json()
-        assert (said["From"], said["To"]) == ("App <app@example.com>", "bob@example.com")
-        assert said["Subject"] == "Hi Bcc: eve@example.com"
-        assert (said["TextBody"], said["HtmlBody"]) == ("Hello World", "<p>Hello</p>")
+        values = fake.requests[0].json()
+        assert (values["From"], values["To"]) == ("App <app@example.com>", "bob@example.com")
+        assert values["Subject"] == "Hi Bcc: eve@example.com"
+        assert (values["TextBody"], values["HtmlBody"]) == ("Hello World", "<p>Hello</p>")
         assert fake.accepted[0].id == str(note.id)
         fake.hang_up()
         channel.send(note)

@@ -156,26 +156,26 @@ def betrays(text: str) -> bool:
 @pytest.mark.parametrize("status", [200, 400, 403, 500])
 def test_no_error_shows_the_receiver_or_our_token(name: str, status: int) -> None:
     with site(name) as to:
-        for said in (*spellings(to.receiver), TOKEN) if name != "smtp" else spellings(to.receiver):
-            words = f"queued for {said}, or not"
+        for secret in (*spellings(to.receiver), TOKEN) if name != "smtp" else spellings(to.receiver):
+            words = f"queued for {secret}, or not"
             body: Any = {"message": words, "error": words, "Message": words, "ErrorCode": 1, "code": 1, "ok": False}
             body = words if name == "webhook" else json.dumps(body)
             to.fake.answer(to.receiver, status=status, body=body, reply=f"550 5.1.1 {words}", phase="rcpt")
             _, error = send(to)
             assert error or name == "webhook"
-            assert not error or not betrays(error.detail), (said, error.detail)
+            assert not error or not betrays(error.detail), (secret, error.detail)
 
 
 @providers
 def test_no_message_id_is_the_receiver_or_anything_but_an_id(name: str) -> None:
     with site(name) as to:
-        for said in (*spellings(to.receiver), f"queued for {to.receiver}", "an id with blanks", "x" * 300):
-            body = {"sid": said, "ok": True, "channel": said, "ts": said, "MessageID": said}
+        for words in (*spellings(to.receiver), f"queued for {to.receiver}", "an id with blanks", "x" * 300):
+            body = {"sid": words, "ok": True, "channel": words, "ts": words, "MessageID": words}
             body |= {"ErrorCode": 0, "Message": "OK", "To": to.receiver}
-            reply = f"250 2.0.0 {said}" if " " in said else f"250 2.0.0 Ok: queued as {said}"
+            reply = f"250 2.0.0 {words}" if " " in words else f"250 2.0.0 Ok: queued as {words}"
             to.fake.answer(to.receiver, body=json.dumps(body), reply=reply)
             got, error = send(to)
-            assert (got, error) == ("", None), said
+            assert (got, error) == ("", None), words
 
 
 @web

@@ -154,15 +154,17 @@ def test_a_resolver_that_hangs_does_not_outlive_the_deadline(monkeypatch: pytest
 
 
 @pytest.mark.timeout(30)
-@pytest.mark.parametrize("said", [b"", b"\x16\x03\x03\x3f\xff\x02\x00\x3f\xfb"], ids=["nothing", "byte by byte"])
-def test_a_tls_handshake_that_trickles_does_not_outlive_the_deadline(said: bytes) -> None:
+@pytest.mark.parametrize(
+    "sent_by_server", [b"", b"\x16\x03\x03\x3f\xff\x02\x00\x3f\xfb"], ids=["nothing", "byte by byte"]
+)
+def test_a_tls_handshake_that_trickles_does_not_outlive_the_deadline(sent_by_server: bytes) -> None:
     stop = threading.Event()
 
     def talk(connected: socket.socket) -> None:
-        connected.sendall(said)
+        connected.sendall(sent_by_server)
         while not stop.wait(0.05):
             try:
-                connected.sendall(b"\x00" if said else b"")
+                connected.sendall(b"\x00" if sent_by_server else b"")
             except OSError:
                 return
 
@@ -204,10 +206,10 @@ def test_a_body_that_trickles_ends_at_the_deadline_and_keeps_its_status() -> Non
 
 
 @pytest.mark.parametrize(
-    "said", [b"HTTP/1.1 101 -\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nabc", b"HTTP/1.1 100 -\r\n\r\n"]
+    "sent_by_server", [b"HTTP/1.1 101 -\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nabc", b"HTTP/1.1 100 -\r\n\r\n"]
 )
-def test_an_answer_that_is_none_leaves_the_outcome_unknown(said: bytes) -> None:
-    with raw_server(lambda connected: connected.sendall(said)) as url:
+def test_an_answer_that_is_none_leaves_the_outcome_unknown(sent_by_server: bytes) -> None:
+    with raw_server(lambda connected: connected.sendall(sent_by_server)) as url:
         error = refused(Http(5), url)
     assert (error.cause, error.uncertain) == (Cause.OUTCOME_UNKNOWN, True)
 
@@ -258,8 +260,8 @@ def test_a_body_that_ends_with_the_connection_is_read() -> None:
 
 
 def test_an_interim_answer_is_not_the_answer() -> None:
-    said = b"HTTP/1.1 100 Continue\r\nX-Not: this\r\n\r\nHTTP/1.1 201 -\r\nContent-Length: 2\r\n\r\n{}"
-    with raw_server(lambda connected: connected.sendall(said)) as url:
+    sent_by_server = b"HTTP/1.1 100 Continue\r\nX-Not: this\r\n\r\nHTTP/1.1 201 -\r\nContent-Length: 2\r\n\r\n{}"
+    with raw_server(lambda connected: connected.sendall(sent_by_server)) as url:
         assert Http(5).post(url, b"{}", {}) == Answer(201, {"content-length": "2"}, b"{}")
 
 

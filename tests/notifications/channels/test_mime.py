@@ -40,8 +40,8 @@ def parse(mail: bytes) -> EmailMessage:
 
 
 def written(**fields: str) -> bytes:
-    said = {"sender": "a@example.com", "receiver": "b@example.com", "subject": "Hi", "text": "Hello", "html": ""}
-    return mime(Mail(**(said | {"message_id": "<id@example.com>"} | fields)))
+    values = {"sender": "a@example.com", "receiver": "b@example.com", "subject": "Hi", "text": "Hello", "html": ""}
+    return mime(Mail(**(values | {"message_id": "<id@example.com>"} | fields)))
 
 
 def part(mail: EmailMessage, kind: str) -> str:
@@ -89,8 +89,8 @@ def test_a_senders_name_in_any_script(name: str, address: str) -> None:
     assert parse_sender(sender) == (name, address)
     mail = written(sender=sender)
     check_lines(mail)
-    said, read = parseaddr(email.message_from_bytes(mail)["From"])
-    assert (str(make_header(decode_header(said))), read) == (name, address)
+    values, read = parseaddr(email.message_from_bytes(mail)["From"])
+    assert (str(make_header(decode_header(values))), read) == (name, address)
     raw = mail.partition(b"\r\nTo: ")[0].decode()
     assert all(line and not line.isspace() for line in raw.split("\r\n"))
     assert all(len(line) <= 76 or "=?" not in line for line in raw.split("\r\n")), "RFC 2047 2: an encoded word's line"

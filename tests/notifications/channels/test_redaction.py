@@ -89,7 +89,7 @@ def test_its_cost_does_not_grow_with_what_a_provider_says(piece: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "secrets", "kept"),
+    ("values", "secrets", "kept"),
     [
         ("SM1234", (), True),
         ("", (), False),
@@ -106,9 +106,9 @@ def test_its_cost_does_not_grow_with_what_a_provider_says(piece: str) -> None:
     ],
 )
 def test_an_id_is_kept_only_where_it_looks_like_one_and_holds_no_receiver(
-    said: object, secrets: tuple[str, ...], kept: bool
+    values: object, secrets: tuple[str, ...], kept: bool
 ) -> None:
-    assert message_id(re.compile(r"SM[0-9a-z@<>.-]+"), said, *secrets) == (said if kept else "")
+    assert message_id(re.compile(r"SM[0-9a-z@<>.-]+"), values, *secrets) == (values if kept else "")
 
 
 @pytest.mark.parametrize(

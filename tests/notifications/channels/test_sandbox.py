@@ -58,9 +58,9 @@ def test_a_tagged_address_is_as_magic() -> None:
 )
 def test_everybody_else_gets_it(channel: str, receiver: str) -> None:
     note = Note(receiver, subject="Hi", html="<p>Hello</p>")
-    said = Sandbox(channel, SandboxTable()).send(note)
+    words = Sandbox(channel, SandboxTable()).send(note)
     row = SandboxMessage.objects.get()
-    assert said == f"sandbox-{row.pk}"
+    assert words == f"sandbox-{row.pk}"
     kept = (row.notification_id, row.channel, row.receiver, row.subject, row.message, row.html)
     assert kept == (note.id, channel, receiver, "Hi", "Hello World", "<p>Hello</p>")
 

@@ -41,14 +41,14 @@ def test_a_webhook_gets_json_with_the_text(settings: Settings) -> None:
 
 def test_an_id_goes_through_the_web_api() -> None:
     with SlackFake() as fake:
-        said = slack(fake).send(Note("C024BE91L", "a & b"))
+        words = slack(fake).send(Note("C024BE91L", "a & b"))
         request, answer = fake.requests[0], fake.answers[0]
     assert (request.method, request.path) == ("POST", "/api/chat.postMessage")
     assert request.headers["authorization"] == f"Bearer {fake.token}"
     assert request.headers["content-type"].startswith("application/json")
     assert request.json() == {"channel": "C024BE91L", "text": "a &amp; b"}
     assert set(request.json()) <= PARAMETERS
-    assert said == answer["ts"]  # its channel is the receiver, who is not repeated in an id
+    assert words == answer["ts"]  # its channel is the receiver, who is not repeated in an id
 
 
 def test_an_id_names_the_conversation_that_slack_opened_with_a_user() -> None:

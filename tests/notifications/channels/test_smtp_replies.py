@@ -21,7 +21,7 @@ PHASES: tuple[Phase, ...] = ("connect", "ehlo", "starttls", "auth", "mail", "rcp
 DETAILS = {1: 10, 2: 4, 3: 6, 4: 7, 5: 6, 6: 10, 7: 30}  # IANA's registry: the highest detail of each subject
 
 
-def said(phase: Phase, code: int, text: str) -> str:
+def json_of(phase: Phase, code: int, text: str) -> str:
     meaning = meaning_of(phase, code, text.encode())
     return f"{meaning.cause}, {meaning.about}"
 
@@ -38,8 +38,8 @@ def documented(heading: str, columns: tuple[Phase, ...]) -> list[tuple[str, Phas
 
 @pytest.mark.parametrize(("code", "phase", "cell"), documented("Enhanced status codes", ("mail", "rcpt", "dot")))
 def test_enhanced_codes(code: str, phase: Phase, cell: str) -> None:
-    assert said(phase, 550, f"{code} Anything") == cell
-    assert said(phase, 554, f"{code} Anything") == cell, "the enhanced code says more than the reply code"
+    assert json_of(phase, 550, f"{code} Anything") == cell
+    assert json_of(phase, 554, f"{code} Anything") == cell, "the enhanced code says more than the reply code"
 
 
 def test_every_enhanced_code_of_the_registry_is_in_the_table() -> None:
@@ -53,9 +53,9 @@ def test_every_enhanced_code_of_the_registry_is_in_the_table() -> None:
     ("code", "phase", "cell"), documented("Reply codes", ("connect", "auth", "mail", "rcpt", "dot"))
 )
 def test_reply_codes(code: str, phase: Phase, cell: str) -> None:
-    assert said(phase, int(code), "Anything") == cell
-    assert said(phase, int(code), "5.0.0 Anything") == cell
-    assert said(phase, int(code), "5.5.1 Anything") == cell
+    assert json_of(phase, int(code), "Anything") == cell
+    assert json_of(phase, int(code), "5.0.0 Anything") == cell
+    assert json_of(phase, int(code), "5.5.1 Anything") == cell
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -76,7 +76,7 @@ def test_only_receiver_and_text_can_end_a_mail(phase: Phase, subject: int | None
 @pytest.mark.parametrize("text", ["4.4.5", "4.5.3", "4.7.28", "5.4.5", "5.5.3", "5.7.28"])
 def test_quotas_and_floods_wait_at_every_phase(phase: Phase, text: str) -> None:
     for code in (450, 452, 550, 552, 554):
-        assert said(phase, code, text) == "throttled, account"
+        assert json_of(phase, code, text) == "throttled, account"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_quotas_and_floods_wait_at_every_phase(phase: Phase, text: str) -> None:
     ],
 )
 def test_others(phase: Phase, code: int, text: str, meaning: str) -> None:
-    assert said(phase, code, text) == meaning
+    assert json_of(phase, code, text) == meaning
 
 
 def test_a_long_reply_is_cut_before_it_is_read() -> None:
@@ -134,7 +134,7 @@ def test_a_long_reply_is_cut_before_it_is_read() -> None:
     assert len(error.detail) <= MAX_WORDS
 
 
-# Rules against us, said to one receiver after the other.
+# Rules against us, as answers to one receiver after the other.
 
 
 def send(fake: SmtpFake, email: OverSmtp, receiver: str) -> SendError | None:

@@ -180,7 +180,7 @@ def test_a_name_that_is_never_found_has_the_same_time(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    "said",
+    "sent_by_server",
     [
         b"220 " + b"x" * 100_000,
         b"220-x\r\n" * (MAX_REPLY // 4),
@@ -190,10 +190,10 @@ def test_a_name_that_is_never_found_has_the_same_time(monkeypatch: pytest.Monkey
     ],
     ids=["endless line", "endless reply", "HTTP", "bytes", "nothing"],
 )
-def test_what_is_not_smtp_is_no_connection(said: bytes) -> None:
+def test_what_is_not_smtp_is_no_connection(sent_by_server: bytes) -> None:
     def serve(server: Dialogue) -> None:
         with suppress(ConnectionError):  # the client may leave in the middle
-            server.write(said)
+            server.write(sent_by_server)
             server.read_until(b"MAIL")
 
     with dialogue(serve) as port:
@@ -203,7 +203,7 @@ def test_what_is_not_smtp_is_no_connection(said: bytes) -> None:
 
 
 def test_clear_text_behind_starttls_is_not_believed() -> None:
-    """CVE-2011-0411: what an attacker adds before the handshake is not an answer to what is said after it."""
+    """CVE-2011-0411: what an attacker adds before the handshake is not an answer to what the client sends after it."""
 
     def serve(server: Dialogue) -> None:
         server.greet(b"STARTTLS")
@@ -219,7 +219,7 @@ def test_clear_text_behind_starttls_is_not_believed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("machine", "helo", "said"),
+    ("machine", "helo", "sent_by_server"),
     [
         ("c93fcab98fcb", "", "[127.0.0.1]"),
         ("localhost", "", "[127.0.0.1]"),
@@ -233,12 +233,12 @@ def test_clear_text_behind_starttls_is_not_believed() -> None:
     ],
 )
 def test_ehlo_says_a_full_name_or_an_address(
-    machine: str, helo: str, said: str, monkeypatch: pytest.MonkeyPatch
+    machine: str, helo: str, sent_by_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("socket.getfqdn", lambda: machine)
     with SmtpFake() as fake:
         smtp(fake.port, helo=helo).send(*MAIL)
-        assert fake.names == [said]
+        assert fake.names == [sent_by_server]
 
 
 def test_an_ipv6_address_says_that_it_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

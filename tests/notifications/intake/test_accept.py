@@ -33,8 +33,8 @@ TRACE = "00-" + "ab" * 16 + "-" + "cd" * 8 + "-01"
 
 
 def draft(**fields: Any) -> Draft:
-    said: dict[str, Any] = {"type": "EMAIL", "receiver": "ann@example.com", "message": "Hello"}
-    return Draft(**(said | fields))
+    values: dict[str, Any] = {"type": "EMAIL", "receiver": "ann@example.com", "message": "Hello"}
+    return Draft(**(values | fields))
 
 
 def by_user(username: str, **fields: Any) -> Draft:
@@ -131,20 +131,20 @@ def test_an_unclaimed_one_is_published_again_with_its_id_and_a_claimed_one_is_no
 def test_a_key_is_answered_before_users_and_expiry_are_looked_at() -> None:
     user = User.objects.create(username="7")
     Device.objects.create(user=user, channel="EMAIL", address="ann@example.com")
-    said = by_user("7", expires_at=ago(-1))
-    first = accept([said], client="shop", keys=["k"])
+    submitted = by_user("7", expires_at=ago(-1))
+    first = accept([submitted], client="shop", keys=["k"])
     user.delete()
-    assert accept([said], client="shop", keys=["k"]) == first
+    assert accept([submitted], client="shop", keys=["k"]) == first
 
 
 def test_a_known_key_is_accepted_again_after_its_expiry_while_its_record_is_unread(broker: Broker) -> None:
     """The first answer stands; the sender ends it as expired."""
-    said = draft(expires_at=ago(-3600))
-    (id,) = accept([said], client="shop", keys=["k"])
+    submitted = draft(expires_at=ago(-3600))
+    (id,) = accept([submitted], client="shop", keys=["k"])
     with time_machine.travel(ago(-7200), tick=False):
-        assert accept([said], client="shop", keys=["k"]) == [id]
+        assert accept([submitted], client="shop", keys=["k"]) == [id]
         with pytest.raises(Refused):
-            accept([said], client="shop", keys=["another"])
+            accept([submitted], client="shop", keys=["another"])
     assert [from_record(record.value).id for record in broker.records] == [id, id]
 
 
@@ -163,16 +163,18 @@ def test_a_conflict_in_a_batch_names_the_item_and_accepts_nothing(broker: Broker
 
 
 @pytest.mark.parametrize(
-    ("said", "error", "field"),
+    ("submitted", "error", "field"),
     [
         (draft(expires_at=ago(1)), Refused, "expires_at"),
         (by_user("nobody"), Refused, "user"),
         (draft(message="\x01" * 200_000), TooLarge, "message"),
     ],
 )
-def test_what_is_refused_leaves_no_row_at_all(said: Draft, error: type[Refused], field: str, broker: Broker) -> None:
+def test_what_is_refused_leaves_no_row_at_all(
+    submitted: Draft, error: type[Refused], field: str, broker: Broker
+) -> None:
     with pytest.raises(error) as refused:
-        accept([draft(), said], client="shop", keys=["a", "b"])
+        accept([draft(), submitted], client="shop", keys=["a", "b"])
     assert {position: list(errors) for position, errors in refused.value.errors.items()} == {1: [field]}
     assert rows() == (0, 0)
     assert broker.records == []
@@ -204,7 +206,7 @@ def test_neither_broker_nor_outbox_is_unavailable_and_keeps_its_key(monkeypatch:
         raise DatabaseError("down")
 
     with monkeypatch.context() as database:
-        database.setattr(rows, "insert", down)
+        database.setattr("notifications.ledger.rows.insert", down)
         with pytest.raises(Unavailable):
             accept([draft()], client="shop", keys=["k"])
     assert rows() == (0, 1)
@@ -232,7 +234,7 @@ def test_users_are_resolved_in_one_query(broker: Broker, django_assert_num_queri
     with django_assert_num_queries(1):
         accept(drafts, client="shop")
     read_back = [from_record(record.value) for record in broker.records]
-    assert [said.receiver for said in read_back[:20]] == [f"u{number}@example.com" for number in range(20)]
+    assert [submitted.receiver for submitted in read_back[:20]] == [f"u{number}@example.com" for number in range(20)]
     assert (read_back[20].channel, read_back[20].receiver, read_back[20].user) == ("SMS", "+491510000003", "u3")
 
 

@@ -19,7 +19,7 @@ from notifications.messages.words import Reason, Status
 from notifications.models import Notification
 from tests.notifications.rows import (
     LETTERS,
-    Told,
+    HookCalls,
     claim,
     claim_one,
     ids,
@@ -36,24 +36,24 @@ on_postgresql = pytest.mark.postgresql
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def calls() -> HookCalls:
+    return HookCalls()
 
 
 def test_a_new_record_becomes_a_row_that_is_sending() -> None:
-    said = message(subject="s", html="<b>h</b>", user="7", reference="r", category="c", priority="bulk")
-    record = incoming(said, partition=3, offset=77)
+    submitted = message(subject="s", html="<b>h</b>", user="7", reference="r", category="c", priority="bulk")
+    record = incoming(submitted, partition=3, offset=77)
     (claimed,) = rows.claim([record], owner="me", lease=60, hooks=NO_HOOKS)
-    found = read(said.id)
-    assert message_of(found) == said
+    found = read(submitted.id)
+    assert message_of(found) == submitted
     assert (found.status, found.owner, found.claims, found.attempts) == (Status.SENDING, "me", 1, 0)
-    assert (found.topic, found.partition, found.offset, found.trace_id) == (said.topic, 3, 77, record.trace_id)
-    assert found.receiver_hash == said.receiver_hash
-    assert 55 < (seconds_until("lease_until", said.id) or 0) <= 60
-    assert (claimed.id, claimed.generation, claimed.claims, claimed.owner) == (said.id, 0, 1, "me")
+    assert (found.topic, found.partition, found.offset, found.trace_id) == (submitted.topic, 3, 77, record.trace_id)
+    assert found.receiver_hash == submitted.receiver_hash
+    assert 55 < (seconds_until("lease_until", submitted.id) or 0) <= 60
+    assert (claimed.id, claimed.generation, claimed.claims, claimed.owner) == (submitted.id, 0, 1, "me")
     assert (claimed.receiver, claimed.subject, claimed.html) == ("ann@example.com", "s", "<b>h</b>")
     assert (claimed.user, claimed.client, claimed.trace_id) == ("7", "shop", record.trace_id)
-    assert claimed.accepted_at == pytest.approx(said.accepted_at.timestamp())
+    assert claimed.accepted_at == pytest.approx(submitted.accepted_at.timestamp())
     assert claimed.expires_in is None
 
 
@@ -162,11 +162,11 @@ def test_the_time_left_is_that_of_the_database() -> None:
 
 
 def test_inserting_a_row_that_is_there_is_success() -> None:
-    said = message()
-    rows.insert([(said, "")], Status.QUEUED)
-    claim_one(said)
-    rows.insert([(said, ""), (message(), "ab" * 16)], Status.ACCEPTED)
-    assert read(said.id).status == Status.SENDING
+    submitted = message()
+    rows.insert([(submitted, "")], Status.QUEUED)
+    claim_one(submitted)
+    rows.insert([(submitted, ""), (message(), "ab" * 16)], Status.ACCEPTED)
+    assert read(submitted.id).status == Status.SENDING
     outbox = Notification.objects.get(status=Status.ACCEPTED)
     assert outbox.trace_id == "ab" * 16
     assert -5 < (seconds_until("due_at", outbox.id) or 0) <= 0
@@ -189,20 +189,20 @@ poisons = [
 
 
 @pytest.mark.parametrize("make", poisons)
-def test_the_culprit_of_a_batch_is_refused_and_the_others_are_claimed(make: Any, told: Told) -> None:
+def test_the_culprit_of_a_batch_is_refused_and_the_others_are_claimed(make: Any, calls: HookCalls) -> None:
     batch = [incoming(message()) for _ in range(100)]
     batch[37] = incoming(make(), offset=4711, value=b"poison")
-    claimed = rows.claim(batch, owner="me", lease=60, hooks=told)
+    claimed = rows.claim(batch, owner="me", lease=60, hooks=calls)
     assert ids(claimed) == [record.message.id for record in (*batch[:37], *batch[38:])]
-    (refused,) = told.unclaimable
+    (refused,) = calls.unclaimable
     assert (refused.cause, refused.offset, refused.value) == (Cause.REFUSED_BY_DATABASE, 4711, b"poison")
     assert refused.error
-    assert told.inside == [True]
+    assert calls.inside == [True]
 
 
-def test_a_batch_of_nothing_but_culprits(told: Told) -> None:
-    assert claim(*(message(message="\ud800") for _ in range(7)), hooks=told) == []
-    assert len(told.unclaimable) == 7
+def test_a_batch_of_nothing_but_culprits(calls: HookCalls) -> None:
+    assert claim(*(message(message="\ud800") for _ in range(7)), hooks=calls) == []
+    assert len(calls.unclaimable) == 7
     assert Notification.objects.count() == 0
 
 
@@ -210,24 +210,24 @@ def unreadable(id: UUID | None = None) -> Unclaimable:
     return Unclaimable(Cause.UNDECODABLE, "why", "EMAIL", "t", 0, 5, b"{", id)
 
 
-def test_an_unreadable_record_is_told_with_the_claims_of_the_others(told: Told) -> None:
+def test_an_unreadable_record_is_told_with_the_claims_of_the_others(calls: HookCalls) -> None:
     good = message()
-    claimed = rows.claim([incoming(good)], owner="me", lease=60, hooks=told, unreadable=[unreadable()])
+    claimed = rows.claim([incoming(good)], owner="me", lease=60, hooks=calls, unreadable=[unreadable()])
     assert ids(claimed) == [good.id]
-    assert told.unclaimable == [unreadable()]
-    assert told.inside == [True]
+    assert calls.unclaimable == [unreadable()]
+    assert calls.inside == [True]
 
 
-def test_the_queued_row_of_an_unreadable_record_ends(told: Told) -> None:
+def test_the_queued_row_of_an_unreadable_record_ends(calls: HookCalls) -> None:
     """Else it would stay queued for ever: its record is read once."""
     queued, sending = row(attempts=2), claim_one()
     records = [unreadable(queued.id), unreadable(sending.id), unreadable()]
-    assert rows.claim([], owner="me", lease=60, hooks=told, unreadable=records) == []
+    assert rows.claim([], owner="me", lease=60, hooks=calls, unreadable=records) == []
     found = read(queued.id)
     assert (found.status, found.last_cause, found.last_error) == (Status.DEAD, Cause.UNDECODABLE, "why")
     assert found.settled_at is not None
-    assert [(final.id, final.cause, final.attempts) for final in told.final] == [(queued.id, Cause.UNDECODABLE, 2)]
-    assert told.unclaimable == records[1:]
+    assert [(final.id, final.cause, final.attempts) for final in calls.final] == [(queued.id, Cause.UNDECODABLE, 2)]
+    assert calls.unclaimable == records[1:]
     assert read(sending.id).status == Status.SENDING
 
 
@@ -253,13 +253,13 @@ def test_claims_never_shrink_over_a_whole_life() -> None:
     from notifications.ledger.settle import Settlement, settle
     from notifications.ledger.verdicts import put_back, sent
 
-    said = message()
+    submitted = message()
     seen: list[int] = []
     for verdict in (put_back(Reason.PARKED), put_back(Reason.HANDED_BACK), sent("x")):
-        claimed = claim_one(said, owner=f"owner-{len(seen)}")
+        claimed = claim_one(submitted, owner=f"owner-{len(seen)}")
         seen.append(claimed.claims)
         settle([Settlement(claimed, verdict)], hooks=NO_HOOKS)
-        seen.append(read(said.id).claims)
-        Notification.objects.filter(id=said.id, status=Status.WAITING).update(status=Status.QUEUED)
+        seen.append(read(submitted.id).claims)
+        Notification.objects.filter(id=submitted.id, status=Status.WAITING).update(status=Status.QUEUED)
     assert seen == [1, 1, 2, 2, 3, 3]
-    assert msgspec.structs.replace(message_of(read(said.id)), v=1) == said
+    assert msgspec.structs.replace(message_of(read(submitted.id)), v=1) == submitted

@@ -14,7 +14,7 @@ from notifications.ledger.due import PUBLISH_LEASE, mark_published, take_due
 from notifications.ledger.hooks import NO_HOOKS
 from notifications.messages.words import Reason, Status
 from notifications.models import Notification
-from tests.notifications.rows import Told, ago, claim_one, ids, message_of, read, row, seconds_until
+from tests.notifications.rows import HookCalls, ago, claim_one, ids, message_of, read, row, seconds_until
 
 pytestmark = pytest.mark.django_db
 LATER = ago(-3600)
@@ -98,12 +98,12 @@ def test_what_is_past_its_expiry_ends() -> None:
     row(Status.WAITING, due_at=ago(1), expires_at=LATER)
     row(Status.WAITING, due_at=LATER, expires_at=ago(1))
     row(Status.SENDING, expires_at=ago(1))
-    told = Told()
-    assert due.expire(100, hooks=told) == 2
+    calls = HookCalls()
+    assert due.expire(100, hooks=calls) == 2
     found = read(gone.id)
     assert (found.status, found.reason, found.due_at, found.deferred_since) == (Status.EXPIRED, "", None, None)
     assert found.settled_at is not None
-    assert {one.id for one in told.final} == {gone.id, outbox.id}
+    assert {one.id for one in calls.final} == {gone.id, outbox.id}
     assert Notification.objects.filter(status=Status.EXPIRED).count() == 2
 
 
@@ -122,8 +122,8 @@ def test_what_was_put_off_for_too_long_is_dead(reason: Reason, last: str, cause:
     waiting = row(Status.WAITING, due_at=LATER, reason=reason, last_cause=last, deferred_since=ago(200))
     queued = row(Status.QUEUED, reason=reason, last_cause=last, deferred_since=ago(200), last_error="503")
     sending = row(Status.SENDING, deferred_since=ago(200))
-    told = Told()
-    assert due.give_up(100, 10, hooks=told) == 2
+    calls = HookCalls()
+    assert due.give_up(100, 10, hooks=calls) == 2
     assert [read(one.id).status for one in (patient, waiting, queued, sending)] == [
         Status.WAITING,
         Status.DEAD,
@@ -134,7 +134,7 @@ def test_what_was_put_off_for_too_long_is_dead(reason: Reason, last: str, cause:
     assert (found.last_cause, found.reason, found.due_at, found.deferred_since) == (cause, "", None, None)
     assert found.last_error
     assert read(queued.id).last_error == "503"
-    assert {(one.id, one.cause) for one in told.final} == {(waiting.id, cause), (queued.id, cause)}
+    assert {(one.id, one.cause) for one in calls.final} == {(waiting.id, cause), (queued.id, cause)}
 
 
 def test_ends_stop_at_their_limit() -> None:
@@ -168,7 +168,7 @@ def test_the_embedded_queue_is_what_nobody_holds_in_the_order_accepted() -> None
     row(owner="scheduler", lease_until=LATER)
     row(Status.WAITING, due_at=ago(1))
     found = due.queued("EMAIL", "transactional", 2, most_bytes=POLL_BYTES)
-    assert [said.id for said, _ in found] == ids(rows[:2])
+    assert [submitted.id for submitted, _ in found] == ids(rows[:2])
     assert found[0][1] == "ab" * 16
     assert found[0][0] == message_of(rows[0])
     assert len(due.queued("EMAIL", "bulk", 10, most_bytes=POLL_BYTES)) == 1

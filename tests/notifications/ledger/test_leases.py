@@ -139,16 +139,16 @@ def test_a_worker_whose_clock_is_an_hour_off_moves_nothing(
     monkeypatch: pytest.MonkeyPatch, worker_clock: Callable[[float], None], hours: int
 ) -> None:
     """Leases and due times are the database's."""
-    said = message()
+    submitted = message()
     worker_clock(3600 * hours)
-    claimed = claim_one(said)
-    assert 55 < (seconds_until("lease_until", said.id) or 0) <= 60
+    claimed = claim_one(submitted)
+    assert 55 < (seconds_until("lease_until", submitted.id) or 0) <= 60
     assert due.sweep(SCHEDULE, 10, hooks=NO_HOOKS) == 0
     renew([claimed], lease=40)
-    assert 35 < (seconds_until("lease_until", said.id) or 0) <= 40
+    assert 35 < (seconds_until("lease_until", submitted.id) or 0) <= 40
     failed = verdicts.failed(SendError(Cause.TIMEOUT), attempts=0, hold=False, schedule=(30.0,))
     settle([Settlement(claimed, failed, "EMAIL")], hooks=NO_HOOKS)
-    assert 29 < (seconds_until("due_at", said.id) or 0) <= 33
+    assert 29 < (seconds_until("due_at", submitted.id) or 0) <= 33
     assert due.take_due("me", 10) == []
 
 

@@ -22,7 +22,7 @@ from notifications.messages.words import Status
 from notifications.models import Notification
 from project.database.dialects import fetch
 from project.web.paging import NewestFirst
-from tests.caller import Api, issue, keys_required, said
+from tests.caller import Api, issue, json_of, keys_required
 from tests.notifications.rows import ago, claim, message, row
 
 __all__ = ["keys_required"]
@@ -230,8 +230,8 @@ def test_a_client_without_rows_reads_no_more_than_a_page_may(monkeypatch: pytest
     others = [{"status": "sent"}, {"status": "dead"}, {"reference": "r", "status": "dead"}]
     for query in [*by_one, *others, {"since": "2020-01-01T00:00:00Z"}]:
         answer, read = rows_read(partial(api.get, "/notifications", **query))
-        assert said(answer)["results"] == []
-        assert said(answer)["next"]
+        assert json_of(answer)["results"] == []
+        assert json_of(answer)["next"]
         assert read <= 3 * 500, query
 
 

@@ -16,15 +16,15 @@ from notifications.ledger.settle import Settlement, settle
 from notifications.ledger.verdicts import Verdict
 from notifications.messages.words import Reason, Status
 from notifications.models import Attempt, Notification
-from tests.notifications.rows import Told, ago, claim, claim_one, message, message_of, read, seconds_until
+from tests.notifications.rows import HookCalls, ago, claim, claim_one, message, message_of, read, seconds_until
 
 pytestmark = pytest.mark.django_db
 SCHEDULE = (30.0, 120.0)
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def calls() -> HookCalls:
+    return HookCalls()
 
 
 def failed(error: SendError, attempts: int = 0, *, hold: bool = False) -> Verdict:
@@ -36,8 +36,8 @@ def settle_one(claimed: Claimed, verdict: Verdict, hooks: Hooks = NO_HOOKS, **fi
     return read(claimed.id)
 
 
-def test_sent(told: Told) -> None:
-    found = settle_one(claim_one(), verdicts.sent("<id@mail>"), milliseconds=12, hooks=told)
+def test_sent(calls: HookCalls) -> None:
+    found = settle_one(claim_one(), verdicts.sent("<id@mail>"), milliseconds=12, hooks=calls)
     assert (found.status, found.reason, found.provider, found.provider_message_id) == (
         Status.SENT,
         "",
@@ -47,12 +47,12 @@ def test_sent(told: Told) -> None:
     assert (found.owner, found.lease_until, found.due_at, found.attempts) == (None, None, None, 0)
     assert -5 < (seconds_until("settled_at", found.id) or 0) <= 0
     assert not Attempt.objects.exists()
-    assert told.final == [], "a plain success has no letter to resolve"
+    assert calls.final == [], "a plain success has no letter to resolve"
 
 
-def test_a_retry(told: Told) -> None:
+def test_a_retry(calls: HookCalls) -> None:
     claimed = claim_one()
-    found = settle_one(claimed, failed(SendError(Cause.PROVIDER_ERROR, "500 said so")), milliseconds=250, hooks=told)
+    found = settle_one(claimed, failed(SendError(Cause.PROVIDER_ERROR, "500 said so")), milliseconds=250, hooks=calls)
     assert (found.status, found.reason, found.attempts, found.claims) == (Status.WAITING, Reason.RETRY, 1, 1)
     assert 29 < (seconds_until("due_at", found.id) or 0) <= 33
     assert (found.owner, found.lease_until, found.settled_at) == (None, None, None)
@@ -66,7 +66,7 @@ def test_a_retry(told: Told) -> None:
         250,
     )
     assert (ago(0) - attempt.at).total_seconds() < 5
-    assert told.final == []
+    assert calls.final == []
 
 
 def test_throttled_spends_nothing_and_begins_the_deferral() -> None:
@@ -130,14 +130,16 @@ def test_parked_rows_keep_their_order_though_they_are_settled_late_and_together(
         (SendError(Cause.TIMEOUT, uncertain=True), True, Status.HELD, Cause.OUTCOME_UNKNOWN),
     ],
 )
-def test_ends_after_a_failure_are_told(error: SendError, hold: bool, status: Status, cause: Cause, told: Told) -> None:
+def test_ends_after_a_failure_are_told(
+    error: SendError, hold: bool, status: Status, cause: Cause, calls: HookCalls
+) -> None:
     claimed = claim_one()
-    found = settle_one(claimed, failed(error, hold=hold), hooks=told)
+    found = settle_one(claimed, failed(error, hold=hold), hooks=calls)
     assert (found.status, found.last_cause, found.due_at, found.attempts) == (status, cause, None, 1)
     assert found.settled_at is not None
     assert found.uncertain_count == int(error.uncertain)
     assert Attempt.objects.get().cause == error.cause
-    (ended,) = told.final
+    (ended,) = calls.final
     assert (ended.id, ended.status, ended.channel, ended.cause, ended.attempts) == (
         claimed.id,
         status,
@@ -148,11 +150,11 @@ def test_ends_after_a_failure_are_told(error: SendError, hold: bool, status: Sta
     assert (ended.topic, ended.partition, ended.offset) == (found.topic, found.partition, found.offset)
 
 
-def test_expired_is_an_end(told: Told) -> None:
-    found = settle_one(claim_one(), verdicts.expired(), hooks=told)
+def test_expired_is_an_end(calls: HookCalls) -> None:
+    found = settle_one(claim_one(), verdicts.expired(), hooks=calls)
     assert (found.status, found.reason, found.attempts, found.lease_until) == (Status.EXPIRED, "", 0, None)
     assert found.settled_at is not None
-    assert [row.status for row in told.final] == [Status.EXPIRED]
+    assert [row.status for row in calls.final] == [Status.EXPIRED]
     assert not Attempt.objects.exists()
 
 
@@ -169,28 +171,28 @@ def test_uncertain_is_counted_for_ever() -> None:
     assert (found.status, found.uncertain_count) == (Status.SENT, 1)
 
 
-def test_a_success_after_failures_is_told(told: Told) -> None:
+def test_a_success_after_failures_is_told(calls: HookCalls) -> None:
     """It may resolve a letter."""
     claimed, plain = claim(message(), message())
     Notification.objects.filter(id=claimed.id).update(last_cause=Cause.TIMEOUT)
-    assert settle([Settlement(claimed, verdicts.sent("x")), Settlement(plain, verdicts.sent("y"))], hooks=told) == {
+    assert settle([Settlement(claimed, verdicts.sent("x")), Settlement(plain, verdicts.sent("y"))], hooks=calls) == {
         claimed.id,
         plain.id,
     }
-    assert [(row.id, row.status) for row in told.final] == [(claimed.id, Status.SENT)]
+    assert [(row.id, row.status) for row in calls.final] == [(claimed.id, Status.SENT)]
 
 
 @pytest.mark.parametrize("verdict", [verdicts.sent("x"), failed(SendError(Cause.TIMEOUT))], ids=["sent", "failed"])
 @pytest.mark.parametrize("wrong", ["id", "generation", "claims"])
-def test_a_fence_that_does_not_match_changes_nothing(verdict: Verdict, wrong: str, told: Told) -> None:
+def test_a_fence_that_does_not_match_changes_nothing(verdict: Verdict, wrong: str, calls: HookCalls) -> None:
     stale, good = claim(message(), message())
     Notification.objects.filter(id=stale.id).update(last_cause=Cause.TIMEOUT)
     before = Notification.objects.filter(id=stale.id).values().get()
     fence = msgspec.structs.replace(stale, **{wrong: message().id if wrong == "id" else getattr(stale, wrong) + 1})
-    assert settle([Settlement(fence, verdict), Settlement(good, verdict)], hooks=told) == {good.id}
+    assert settle([Settlement(fence, verdict), Settlement(good, verdict)], hooks=calls) == {good.id}
     assert Notification.objects.filter(id=stale.id).values().get() == before
     assert not Attempt.objects.exclude(notification_id=good.id).exists()
-    assert stale.id not in [row.id for row in told.final]
+    assert stale.id not in [row.id for row in calls.final]
 
 
 SETTLES_SENT = {Status.SENDING, Status.QUEUED, Status.WAITING, Status.HELD, Status.DEAD}

@@ -1,4 +1,4 @@
-"""What each of the three doors refuses: the same, with the same words."""
+"""Request, batch request and Kafka record are checked by the same rules, with the same words."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def record(**fields: Any) -> Message:
     return from_record(json.dumps(RECORD | named).encode())
 
 
-# (what is said, the field that is complained about, words of the complaint)
+# (fields, the wrong field, words of its error)
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"message": ""}, "message", "empty"),
     ({"message": " \n\t "}, "message", "empty"),
@@ -85,14 +85,14 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("said", "field", "why"), REFUSED, ids=lambda value: str(value)[:40])
-def test_all_three_doors_refuse_it(said: dict[str, Any], field: str, why: str) -> None:
+@pytest.mark.parametrize(("values", "field", "why"), REFUSED, ids=lambda value: str(value)[:40])
+def test_request_batch_and_record_refuse_it(values: dict[str, Any], field: str, why: str) -> None:
     with pytest.raises(Invalid) as alone:
-        single(**said)
+        single(**values)
     with pytest.raises(Invalid) as among:
-        batch(**said)
+        batch(**values)
     with pytest.raises(Unreadable) as as_record:
-        record(**said)
+        record(**values)
     assert why in alone.value.errors[field][0]
     assert among.value.errors == {"notifications": {"1": alone.value.errors}}
     assert str(as_record.value).startswith(f"{field}: ")
@@ -101,17 +101,17 @@ def test_all_three_doors_refuse_it(said: dict[str, Any], field: str, why: str) -
 
 @pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-12:00", "9500-01-01T00:00:00Z"])
 def test_all_three_doors_refuse_an_expiry_that_no_column_could_hold_in_every_zone(moment: str) -> None:
-    for door in (single, batch):
+    for read in (single, batch):
         with pytest.raises(Invalid, match="9000"):
-            door(expires_at=moment)
+            read(expires_at=moment)
     with pytest.raises(Unreadable):
         record(expires_at=moment)
 
 
 def test_the_last_expiry_that_is_accepted_is_one_that_a_sender_reads() -> None:
     """As UTC it is a day and a year later."""
-    said = single(expires_at="8999-12-31T23:59:59-14:00")
-    accepted = new_message(said, client="shop", channel="EMAIL", receiver="ann@example.com")
+    values = single(expires_at="8999-12-31T23:59:59-14:00")
+    accepted = new_message(values, client="shop", channel="EMAIL", receiver="ann@example.com")
     assert from_record(accepted.to_record()).expires_at == accepted.expires_at
     with pytest.raises(Invalid, match="9000"):
         single(expires_at="9000-12-31T23:59:59-14:00")
@@ -168,9 +168,9 @@ def test_a_record_is_refused_for_what_only_records_have(fields: dict[str, Any]) 
 
 @pytest.mark.parametrize("missing", ["id", "channel", "receiver", "message", "client", "accepted_at"])
 def test_a_record_needs_its_fields(missing: str) -> None:
-    said = {name: value for name, value in RECORD.items() if name != missing}
+    values = {name: value for name, value in RECORD.items() if name != missing}
     with pytest.raises(Unreadable, match=missing):
-        from_record(json.dumps(said).encode())
+        from_record(json.dumps(values).encode())
 
 
 @pytest.mark.parametrize(
@@ -207,16 +207,16 @@ def test_nothing_is_trimmed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "field"),
+    ("values", "field"),
     [
         ({"colour": "blue"}, "colour"),
         ({"idempotency_key": "k"}, "idempotency_key"),
         ({"user": "7"}, "receiver"),
     ],
 )
-def test_what_a_request_may_not_say(said: dict[str, Any], field: str) -> None:
+def test_what_a_request_may_not_say(values: dict[str, Any], field: str) -> None:
     with pytest.raises(Invalid) as refused:
-        single(**said)
+        single(**values)
     assert field in refused.value.errors
 
 
@@ -280,7 +280,7 @@ def test_the_body_hash_is_that_of_what_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "as_1_0"),
+    ("values", "as_1_0"),
     [
         (
             GOOD | {"expires_at": "2030-01-31T12:00:00+02:00"},
@@ -293,15 +293,15 @@ def test_the_body_hash_is_that_of_what_is_said() -> None:
         ),
     ],
 )
-def test_a_request_has_the_body_hash_that_it_had_in_1_0(said: dict[str, Any], as_1_0: str) -> None:
+def test_a_request_has_the_body_hash_that_it_had_in_1_0(values: dict[str, Any], as_1_0: str) -> None:
     """Else nobody could repeat after an upgrade what was accepted before it."""
-    (draft,) = read_batch(json.dumps({"notifications": [said]}).encode())
+    (draft,) = read_batch(json.dumps({"notifications": [values]}).encode())
     assert draft.body_hash() == as_1_0
 
 
 def test_what_a_caller_says_travels() -> None:
-    said = dict.fromkeys(("subject", "html", "category", "reference"), "x")
-    draft = single(**said, priority="bulk", expires_at="2030-01-31T12:00:00Z")
+    values = dict.fromkeys(("subject", "html", "category", "reference"), "x")
+    draft = single(**values, priority="bulk", expires_at="2030-01-31T12:00:00Z")
     message = new_message(draft, client="shop", channel="EMAIL", receiver="ann@example.com")
     assert {name for name in Content.__struct_fields__ if getattr(message, name) != getattr(draft, name)} == set()
 
@@ -345,9 +345,9 @@ def test_a_receiver_over_its_length_is_refused_before_its_channel_looks(
 
     monkeypatch.setattr(channel_class(channel), "receiver_problem", looks)
     long = "a" * (LENGTHS["receiver"] + 1)
-    said = {"type": channel, "receiver": long, "message": "Hi"}
+    values = {"type": channel, "receiver": long, "message": "Hi"}
     with pytest.raises(Invalid) as caught:
-        read_request(msgspec.json.encode(said))
+        read_request(msgspec.json.encode(values))
     assert caught.value.errors == {"receiver": ["Must have at most 1,024 characters."]}
     by_user = read_request(msgspec.json.encode({"user": "ann", "message": "Hi"}))
     assert content_problems(by_user, channel, long) == {"receiver": ["Must have at most 1,024 characters."]}

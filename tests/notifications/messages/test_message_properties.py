@@ -45,7 +45,7 @@ def as_bytes(value: Any) -> bytes:
 def requests(draw: st.DrawFn) -> dict[str, Any]:
     """Bodies of which many are accepted, with any text anywhere."""
     channel, receiver = draw(receivers)
-    said: dict[str, Any] = {"type": channel, "receiver": receiver, "message": draw(any_text)}
+    values: dict[str, Any] = {"type": channel, "receiver": receiver, "message": draw(any_text)}
     optional: dict[str, st.SearchStrategy[Any]] = {
         "category": st.text(max_size=110),
         "reference": any_text,
@@ -57,18 +57,18 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
     if channel == "EMAIL":
         optional |= {"subject": any_text, "html": any_text}
     for name in draw(st.sets(st.sampled_from(sorted(optional)))):
-        said[name] = draw(optional[name])
-    return said
+        values[name] = draw(optional[name])
+    return values
 
 
 @given(requests(), st.text(st.characters(exclude_characters="\x00", codec="utf-8"), min_size=1, max_size=100))
-def test_what_a_request_made_is_read_back_equal(said: dict[str, Any], client: str) -> None:
+def test_what_a_request_made_is_read_back_equal(values: dict[str, Any], client: str) -> None:
     try:
-        draft = read_request(as_bytes(said))
+        draft = read_request(as_bytes(values))
     except Invalid as refused:
         assert refused.errors
         return
-    message = new_message(draft, client=client, channel=said["type"], receiver=said["receiver"])
+    message = new_message(draft, client=client, channel=values["type"], receiver=values["receiver"])
     assert from_record(message.to_record()) == message
     assert message.accepted_at == time_of(message.id)
 
@@ -104,11 +104,11 @@ def test_any_batch_is_drafts_or_invalid_and_agrees_with_the_single_door(items: l
 
 
 @given(requests(), st.randoms(), st.integers(0, 4))
-def test_the_body_hash_does_not_see_spacing_or_order(said: dict[str, Any], random: Any, indent: int) -> None:
-    items = list(said.items())
+def test_the_body_hash_does_not_see_spacing_or_order(values: dict[str, Any], random: Any, indent: int) -> None:
+    items = list(values.items())
     random.shuffle(items)
     try:
-        one = read_request(as_bytes(said))
+        one = read_request(as_bytes(values))
     except Invalid:
         return
     turned = json.dumps(dict(items), indent=indent, ensure_ascii=False).encode(errors="surrogatepass")

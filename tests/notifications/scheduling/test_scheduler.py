@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db
 
 
 class Topic:
-    """Acknowledges, or not; what it got, and what the ledger said at that time."""
+    """A broker that acknowledges, or not. It keeps what it got, and the state of the ledger at that time."""
 
     def __init__(self, fate: Fate = DURABLE, fates: dict[UUID, Fate] | None = None) -> None:
         self.fate = fate

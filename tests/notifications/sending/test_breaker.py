@@ -117,7 +117,7 @@ def test_probes_go_one_by_one_after_growing_pauses(provider: Provider) -> None:
         provider.breaker.record(ticket, "r", Cause.CONNECTION)
     assert pauses == [1, 2, 4, 8, 16, 30, 30, 30]
     assert max(pauses) == LONGEST_PAUSE
-    assert provider.changes == [(True, Cause.PROVIDER_ERROR)], "told once, not at every probe"
+    assert provider.changes == [(True, Cause.PROVIDER_ERROR)], "one call, not one at every probe"
 
 
 def test_a_probe_taken_back_leaves_room_for_the_next(provider: Provider) -> None:

@@ -1,4 +1,4 @@
-"""One channel's way in one process: poll, claim, send, settle, with threads, the embedded queue and a told provider."""
+"""One channel in one process: poll, claim, send, settle, with threads, the embedded queue and a scripted provider."""
 
 from __future__ import annotations
 
@@ -331,5 +331,5 @@ def figure(name: str, **labels: str) -> float:
 
 
 def record_of(queued: Notification) -> Record:
-    said = message_of(queued)
-    return Record(said.topic, 0, queued.id.int % 1000, said.to_record(), "")
+    submitted = message_of(queued)
+    return Record(submitted.topic, 0, queued.id.int % 1000, submitted.to_record(), "")

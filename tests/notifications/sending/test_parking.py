@@ -140,9 +140,9 @@ def test_the_two_consumers_of_a_channel_may_park_at_once(hasty_threads: None) ->
 
 
 def test_the_rows_of_a_throttled_receiver_wait_behind_the_first_and_come_back_spread(lot: Lot) -> None:
-    told, *behind = lot.rows(8)
+    throttled, *behind = lot.rows(8)
     newcomers = lot.rows(3)
-    later = [*lot.parking.throttle(told, 30.0, behind), *lot.parking.split(newcomers).later]
+    later = [*lot.parking.throttle(throttled, 30.0, behind), *lot.parking.split(newcomers).later]
     assert [kept.row for kept in later] == [*behind, *newcomers]
     dues = [kept.due_in for kept in later]
     assert dues[0] >= 30.0
@@ -189,8 +189,8 @@ def test_what_is_new_goes_behind_what_was_put_back_unsent(lot: Lot) -> None:
 
 
 def test_a_long_rest_pushes_nobody_further_than_its_end_and_five_minutes(lot: Lot) -> None:
-    told, *behind = lot.rows(1000)
-    dues = [kept.due_in for kept in lot.parking.throttle(told, 86_400.0, behind)]
+    throttled, *behind = lot.rows(1000)
+    dues = [kept.due_in for kept in lot.parking.throttle(throttled, 86_400.0, behind)]
     assert dues == sorted(dues)
     assert dues[-1] <= 86_400.0 + LONGEST
 

@@ -154,7 +154,7 @@ def test_stop_gives_back_exactly_what_no_thread_had_taken(open_pool: Opened) -> 
 
 
 def test_what_comes_after_stop_is_given_back(open_pool: Opened) -> None:
-    """A consumer may have claimed while the sender was told to stop: nobody would ever take such rows."""
+    """A consumer may have claimed while the sender was being stopped: nobody would ever take such rows."""
     sent: list[Claimed] = []
     pool = open_pool(2, sent.append)
     pool.stop()

@@ -104,7 +104,7 @@ def test_a_receivers_wait_is_that_of_all_its_rows_which_come_back_in_order(
     rows = [row(receiver="hot@example.com") for _ in range(20)]
     other = row(receiver="cold@example.com")
     error = slow_down(About.RECEIVER, cause, after)
-    there = site(lambda said, times: error if times == 1 and said.id == rows[0].id else None)
+    there = site(lambda submitted, times: error if times == 1 and submitted.id == rows[0].id else None)
     there.start()
     waiting = Notification.objects.filter(receiver="hot@example.com", status=Status.WAITING)
     wait_until(lambda: waiting.count() >= len(rows) - 1, what="they wait")

@@ -132,9 +132,9 @@ def test_replay_a_selection_from_the_list(page: Page) -> None:
 
 def test_no_page_breaks_the_policy_of_its_contents(page: Page) -> None:
     """What the policy forbids, a browser says in its console."""
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
     superuser("anna", PASSWORD)
     dead = letter()
     page.goto("/admin/login/")
@@ -146,4 +146,4 @@ def test_no_page_breaks_the_policy_of_its_contents(page: Page) -> None:
         page.goto(f"/admin/{path}", wait_until="networkidle")
     page.goto("/docs", wait_until="networkidle")
     expect(page.get_by_text("Send a notification").first).to_be_visible()
-    assert [text for text in said if "404" not in text] == []  # there is no favicon
+    assert [text for text in messages if "404" not in text] == []  # there is no favicon

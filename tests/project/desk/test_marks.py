@@ -55,7 +55,7 @@ def test_an_edit_keeps_what_it_does_not_change(support: Client) -> None:
     dead = letter(message=EVIL, subject="Hi")
     page = reverse("admin:dlq_deadletter_repair", args=[dead.pk])
     form = support.get(page).context["form"]
-    said = {name: form.initial[name] for name in form.fields} | {"subject": "Ho", "confirm": "also"}
+    values = {name: form.initial[name] for name in form.fields} | {"subject": "Ho", "confirm": "also"}
     assert EVIL in support.get(page).content.decode()
-    assert "Changed: subject." in support.post(page, said, follow=True).content.decode()
+    assert "Changed: subject." in support.post(page, values, follow=True).content.decode()
     assert row_of(dead).message == EVIL

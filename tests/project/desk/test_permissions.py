@@ -141,12 +141,12 @@ def harm(rows: dict[type[Model], Any]) -> dict[str, Any]:
 
 def test_a_viewer_changes_nothing_by_any_post(viewer: Client, rows: dict[type[Model], Any]) -> None:
     before = everything()
-    said = harm(rows)
+    values = harm(rows)
     found = list(pages(rows))
     assert len(found) > 60
     for page in found:
         for action in ACTIONS if page.count("/") == LIST_DEPTH else ACTIONS[:1]:
-            answer = viewer.post(page, said | {"action": action})
+            answer = viewer.post(page, values | {"action": action})
             assert answer.status_code in (403, 404, 405), (page, answer.status_code)
     assert everything() == before
 
@@ -178,9 +178,9 @@ def test_no_post_goes_without_a_csrf_token(rows: dict[type[Model], Any]) -> None
     before = everything()
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(Account.objects.get(username="somebody-else"))
-    said = harm(rows)
+    values = harm(rows)
     for page in pages(rows):
-        assert strict.post(page, said | {"action": "replay_selected"}).status_code in (403, 404), page
+        assert strict.post(page, values | {"action": "replay_selected"}).status_code in (403, 404), page
     assert everything() == before
 
 

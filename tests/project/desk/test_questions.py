@@ -140,8 +140,8 @@ def test_no_value_of_a_filter_is_an_error(anna: Client, rows: None, settings: An
         names = filter_parameters(desk, request)
         dates = [(name, name[:-1] + "1") for name in names if name.endswith("_0")]
         for day, hour in dates:
-            for said in product(HOSTILE[:2], TIMES):
-                assert anna.get(address_of(model), dict(zip((day, hour), said, strict=True))).status_code == 200, said
+            for words in product(HOSTILE[:2], TIMES):
+                assert anna.get(address_of(model), dict(zip((day, hour), words, strict=True))).status_code == 200, words
         for value in HOSTILE:
             every = urlencode([(name, value) for name in names for _ in range(2)] + [("q", value), ("p", value)])
             assert anna.get(f"{address_of(model)}?{every}").status_code == 200, (model, value)

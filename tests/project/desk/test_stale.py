@@ -1,4 +1,4 @@
-"""What is gone, taken, expired or never was is said as it is, and the person stays where they were."""
+"""A page names what is gone, taken, expired or never existed, and the person stays where they were."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REPLAY = reverse("admin:dlq_deadletter_verb", args=["replay"])
 AN_HOUR = timedelta(hours=1)
 
 
-def said(client: Client, address: str, data: dict[str, Any] | None = None) -> str:
+def json_of(client: Client, address: str, data: dict[str, Any] | None = None) -> str:
     """What the page says in the end; the redirects on the way are followed."""
     answer = client.post(address, data, follow=True) if data is not None else client.get(address, follow=True)
     assert answer.status_code == 200
@@ -44,7 +44,7 @@ def test_a_ticked_letter_that_somebody_took_is_named(support: Client) -> None:
     answer = support.post(f"{LIST}?channel=EMAIL", ticked, follow=True)
     assert f"Dead letter {taken.pk} was already replayed by bert" in answer.content.decode()
     assert answer.redirect_chain[-1][0] == f"{LIST}?channel=EMAIL"
-    page = said(support, f"{LIST}?channel=EMAIL", ticked | {"_selected_action": [taken.pk, left.pk]})
+    page = json_of(support, f"{LIST}?channel=EMAIL", ticked | {"_selected_action": [taken.pk, left.pk]})
     assert f"Replay dead letter {left.pk}?" in page
     assert f"Dead letter {taken.pk} was already replayed by bert" in page
 
@@ -52,7 +52,7 @@ def test_a_ticked_letter_that_somebody_took_is_named(support: Client) -> None:
 def test_a_ticked_notification_that_was_sent_is_said(support: Client) -> None:
     row = notification(status=Status.SENT)
     ticked = {"action": "try_selected_now", "_selected_action": [row.pk], "index": 0}
-    page = said(support, reverse("admin:notifications_notification_changelist") + "?status=waiting", ticked)
+    page = json_of(support, reverse("admin:notifications_notification_changelist") + "?status=waiting", ticked)
     assert "None of the 1 you chose is waiting any more." in page
 
 
@@ -69,13 +69,13 @@ def test_a_ticked_notification_that_was_sent_is_said(support: Client) -> None:
 )
 def test_letters_that_are_not_there_are_not_asked_about(support: Client, name: str, ids: str, sentence: str) -> None:
     address = reverse("admin:dlq_deadletter_verb", args=[name])
-    for page in (said(support, f"{address}?ids={ids}"), said(support, address, {"ids": ids, "reason": "x"})):
+    for page in (json_of(support, f"{address}?ids={ids}"), json_of(support, address, {"ids": ids, "reason": "x"})):
         assert sentence in page
 
 
 def test_all_that_match_says_when_none_does(support: Client) -> None:
     letter(state="resolved", status=Status.SENT)
-    page = said(support, reverse("admin:dlq_deadletter_matching", args=["replay"]) + "?state=resolved")
+    page = json_of(support, reverse("admin:dlq_deadletter_matching", args=["replay"]) + "?state=resolved")
     assert "No open letter matches these filters." in page
 
 
@@ -96,17 +96,17 @@ def test_a_page_that_is_not_there_is_said_and_the_filters_stay(
 @pytest.mark.parametrize("asked", ["2", "abc", "0"])
 def test_a_list_of_one_page_says_it_too(support: Client, asked: str) -> None:
     letter()
-    assert f"There is no page {asked}; the last is 1." in said(support, f"{LIST}?cause=connection&p={asked}")
+    assert f"There is no page {asked}; the last is 1." in json_of(support, f"{LIST}?cause=connection&p={asked}")
 
 
 def test_an_expired_letter_is_replayed_with_a_new_expiry_only(support: Client) -> None:
     old = expired()
     address = f"{REPLAY}?ids={old.pk}"
     for data in ({}, {"never": "on", "expires_at": "2090-01-01T00:00"}, {"expires_at": "2020-01-01T00:00"}):
-        page = said(support, address, {"ids": old.pk, "confirm": "yes", **data})
+        page = json_of(support, address, {"ids": old.pk, "confirm": "yes", **data})
         assert "The new expiry" in page
     assert row_of(old).generation == 0
-    said(support, address, {"ids": old.pk, "confirm": "yes", "expires_at": "2090-01-01T00:00"})
+    json_of(support, address, {"ids": old.pk, "confirm": "yes", "expires_at": "2090-01-01T00:00"})
     assert printed(row_of(old).expires_at).startswith("2090-01-01 00:00:00")
     assert "new expiry: 2090-01-01" in StaffAction.objects.get().note
 
@@ -116,7 +116,7 @@ def test_what_expired_between_the_question_and_the_answer_is_asked_again(support
     page = support.get(f"{REPLAY}?ids={dead.pk}")
     assert "The new expiry" not in page.content.decode()
     Notification.objects.update(expires_at=timezone.now() - AN_HOUR)
-    answer = said(support, page.context["action"], {**page.context["hidden"], "confirm": "yes"})
+    answer = json_of(support, page.context["action"], {**page.context["hidden"], "confirm": "yes"})
     assert "It has expired: give a new expiry" in answer
     assert row_of(dead).generation == 0
 
@@ -125,10 +125,10 @@ def test_of_many_the_expired_ones_are_left_out_and_named(support: Client) -> Non
     fresh, old = letter(), expired()
     page = support.get(f"{REPLAY}?ids={old.pk},{fresh.pk}")
     assert f"Expired, and left out: {old.pk}." in page.content.decode()
-    answer = said(support, page.context["action"], {**page.context["hidden"], "confirm": "yes"})
+    answer = json_of(support, page.context["action"], {**page.context["hidden"], "confirm": "yes"})
     assert f"Dead letter {old.pk} expired at" in answer
     assert (row_of(fresh).generation, row_of(old).generation) == (1, 0)
-    only_old = said(support, f"{REPLAY}?ids={old.pk},{expired().pk}")
+    only_old = json_of(support, f"{REPLAY}?ids={old.pk},{expired().pk}")
     assert f"Expired, and left out: {old.pk}, " in only_old
 
 
@@ -136,10 +136,10 @@ def test_edit_and_replay_of_an_expired_letter_asks_for_an_expiry_too(support: Cl
     old = expired(message="one")
     page = reverse("admin:dlq_deadletter_repair", args=[old.pk])
     edit = {"receiver": row_of(old).receiver, "message": "two", "subject": "", "html": "", "generation": 0}
-    assert "It has expired: give a new expiry" in said(support, page, edit | {"confirm": "yes"})
+    assert "It has expired: give a new expiry" in json_of(support, page, edit | {"confirm": "yes"})
     assert (row_of(old).message, row_of(old).generation) == ("one", 0)
-    said(support, page, edit | {"confirm": "also"})
+    json_of(support, page, edit | {"confirm": "also"})
     assert (row_of(old).message, row_of(old).generation) == ("two", 0)
-    said(support, page, edit | {"confirm": "yes", "never": "on"})
+    json_of(support, page, edit | {"confirm": "yes", "never": "on"})
     assert (row_of(old).generation, row_of(old).expires_at) == (1, None)
     assert StaffAction.objects.filter(note__contains="new expiry: never").count() == 1

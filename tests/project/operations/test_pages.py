@@ -17,13 +17,13 @@ from pytest_django import Settings
 from notifications.brokers.ledger_queue import EmbeddedBroker
 from notifications.models import Notification
 from project.operations import health
-from tests.caller import EMAIL, Api, issue, said
+from tests.caller import EMAIL, Api, issue, json_of
 
 
 def test_health_needs_no_key(db: None, keys_required: None) -> None:
-    assert said(Api().get("/health/live")) == {"status": "live"}
+    assert json_of(Api().get("/health/live")) == {"status": "live"}
     ready = Api().get("/health/ready")
-    assert (ready.status_code, said(ready)) == (200, {"status": "ready"})
+    assert (ready.status_code, json_of(ready)) == (200, {"status": "ready"})
 
 
 def test_live_needs_no_database(keys_required: None) -> None:
@@ -34,20 +34,20 @@ def test_unapplied_migrations_are_named(db: None) -> None:
     MigrationRecorder(connection).record_unapplied("sessions", "0001_initial")
     answer = Api().get("/health/ready")
     assert answer.status_code == 503
-    assert "sessions.0001_initial" in said(answer)["missing"]["migrations"]
+    assert "sessions.0001_initial" in json_of(answer)["missing"]["migrations"]
 
 
 def test_database_down_is_named(db: None) -> None:
     with patch.object(MigrationRecorder, "applied_migrations", side_effect=OperationalError("no route")):
         answer = Api().get("/health/ready")
-    assert (answer.status_code, list(said(answer)["missing"])) == (503, ["database"])
+    assert (answer.status_code, list(json_of(answer)["missing"])) == (503, ["database"])
 
 
 def test_a_full_disk_is_named(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "writing", health.Writing())
     with full_disk():
         answer = Api().get("/health/ready")
-    assert (answer.status_code, said(answer)["missing"]) == (503, {"database": "Its disk is full."})
+    assert (answer.status_code, json_of(answer)["missing"]) == (503, {"database": "Its disk is full."})
     assert Api().get("/health/ready").status_code == 200
 
 
@@ -92,7 +92,7 @@ def test_ready_leaves_nothing_behind_and_writes_once_a_second_at_most(
 def test_broker_down_is_named(db: None) -> None:
     with patch.object(EmbeddedBroker, "problem", return_value="Kafka does not answer."):
         answer = Api().get("/health/ready")
-    assert (answer.status_code, said(answer)["missing"]) == (503, {"broker": "Kafka does not answer."})
+    assert (answer.status_code, json_of(answer)["missing"]) == (503, {"broker": "Kafka does not answer."})
 
 
 def test_metrics_count_what_was_accepted(api: Api) -> None:
@@ -124,7 +124,7 @@ def test_page_and_its_assets_come_from_here(api: Api) -> None:
 @pytest.mark.parametrize("path", ["/schema", "/docs"])
 def test_description_is_for_those_with_a_key_and_for_staff(db: None, keys_required: None, path: str) -> None:
     answer = Api().get(path)
-    assert (answer.status_code, said(answer)["code"]) == (401, "not_authenticated")
+    assert (answer.status_code, json_of(answer)["code"]) == (401, "not_authenticated")
     assert Api(issue("metrics")).get(path).status_code == 200
     browser = Client()
     browser.force_login(User.objects.create_user("visitor"))

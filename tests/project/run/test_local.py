@@ -56,7 +56,7 @@ class Local:
             return False
 
     def members(self, word: str) -> list[psutil.Process]:
-        """Its processes (told by VAR_DIR), lifelines apart, whose command line holds `word`."""
+        """Its processes (found by VAR_DIR), lifelines apart, whose command line holds `word`."""
         found = []
         for process in psutil.process_iter():
             try:
@@ -111,7 +111,7 @@ SMS = {"TWILIO_ACCOUNT_SID": "AC1", "TWILIO_AUTH_TOKEN": "x", "TWILIO_FROM": "+1
 
 
 @pytest.mark.parametrize(
-    ("set_up", "said"),
+    ("set_up", "words"),
     [
         ({}, "Nothing is really sent: EMAIL, SLACK and SMS go to the sandbox, which the admin shows."),
         (EMAIL, "EMAIL is really sent; SLACK and SMS go to the sandbox, which the admin shows."),
@@ -119,10 +119,10 @@ SMS = {"TWILIO_ACCOUNT_SID": "AC1", "TWILIO_AUTH_TOKEN": "x", "TWILIO_FROM": "+1
         (EMAIL | SLACK | SMS, "EMAIL, SLACK and SMS are really sent."),
     ],
 )
-def test_it_says_what_is_really_sent(set_up: dict[str, object], said: str) -> None:
+def test_it_says_what_is_really_sent(set_up: dict[str, object], words: str) -> None:
     channels = {name: settings.CHANNELS[name] for name in ("EMAIL", "SLACK", "SMS")}
     with override_settings(SANDBOX_ALLOWED=True, CHANNELS=channels, **set_up):
-        assert what_is_sent() == said
+        assert what_is_sent() == words
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from notifications.api import submit
 from notifications.models import NotificationQuerySet
-from tests.caller import EMAIL, Api, said
+from tests.caller import EMAIL, Api, json_of
 
 
 @pytest.mark.parametrize("debug", [False, True])
@@ -23,7 +23,7 @@ from tests.caller import EMAIL, Api, said
 def test_unknown_path(api: Api, settings: Settings, path: str, debug: bool) -> None:
     settings.DEBUG = debug
     for answer in (api.get(path), api.post(path, EMAIL)):
-        assert (answer.status_code, said(answer)["code"]) == (404, "not_found")
+        assert (answer.status_code, json_of(answer)["code"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_unknown_path(api: Api, settings: Settings, path: str, debug: bool) -> N
 def test_other_methods(api: Api, path: str, allowed: set[str]) -> None:
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW"} - allowed:
         answer = api.request(method, path, {})
-        assert (answer.status_code, said(answer)["code"]) == (405, "method_not_allowed")
+        assert (answer.status_code, json_of(answer)["code"]) == (405, "method_not_allowed")
         assert set(answer.headers["Allow"].split(", ")) - {"HEAD", "OPTIONS"} == allowed
 
 
@@ -52,20 +52,20 @@ def test_other_methods_need_a_key_too(api: Api) -> None:
 
 def test_options_and_head(api: Api) -> None:
     answer = api.request("OPTIONS", "/notifications")
-    assert (answer.status_code, said(answer)) == (200, {})
+    assert (answer.status_code, json_of(answer)) == (200, {})
     head = api.request("HEAD", "/notifications")
     assert (head.status_code, head.content) == (200, b"")
 
 
 def test_accept_header_does_not_matter(api: Api) -> None:
     for accept in ("text/html", "application/xml", "nonsense", "*/*;q=0"):
-        assert said(api.request("GET", "/notifications", Accept=accept))["results"] == []
+        assert json_of(api.request("GET", "/notifications", Accept=accept))["results"] == []
 
 
 def test_a_bug_is_a_json_500_and_logged(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     with patch.object(submit, "accept", side_effect=ZeroDivisionError("secret detail")):
         answer = api.post("/notification", EMAIL)
-    assert (answer.status_code, said(answer)["code"]) == (500, "error")
+    assert (answer.status_code, json_of(answer)["code"]) == (500, "error")
     assert "secret" not in answer.content.decode()
     assert "ZeroDivisionError" in caplog.text
 
@@ -81,7 +81,7 @@ def test_a_database_that_is_down(api: Api) -> None:
     api.get("/notifications")  # the API key is read
     with patch.object(NotificationQuerySet, "order_by", side_effect=OperationalError("no route to 10.1.2.3")):
         answer = api.get("/notifications")
-    assert (answer.status_code, said(answer)["code"]) == (503, "unavailable")
+    assert (answer.status_code, json_of(answer)["code"]) == (503, "unavailable")
     assert int(answer.headers["Retry-After"]) > 0
     assert "10.1.2.3" not in answer.content.decode()
 

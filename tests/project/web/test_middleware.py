@@ -7,7 +7,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from notifications.models import Notification
-from tests.caller import EMAIL, Api, said
+from tests.caller import EMAIL, Api, json_of
 
 FOREIGN = ["evil.example", "evil.example:8020", "127.0.0.1.evil.example", "localhost@evil.example", "a b", "\n",
            "[::1", "x" * 20_000, "10.1.2.3", "\xff", "localhost:x", ".localhost"]  # fmt: skip
@@ -28,7 +28,7 @@ def test_a_foreign_host_is_refused_with_one_line(
             if path.startswith("/admin/"):
                 assert answer.headers["Content-Type"].startswith("text/html")
             else:
-                assert said(answer)["code"] == "bad_request"
+                assert json_of(answer)["code"] == "bad_request"
     assert Notification.objects.count() == 0
     assert len(caplog.records) == 2 * len(PATHS)
     assert not any(record.exc_info or len(record.getMessage()) > 200 for record in caplog.records)

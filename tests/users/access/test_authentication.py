@@ -18,8 +18,8 @@ pytestmark = pytest.mark.django_db
 
 
 def status(authorization: str | None, *, address: str = "127.0.0.1", **headers: str) -> int:
-    said = headers if authorization is None else headers | {"Authorization": authorization}
-    return Client(REMOTE_ADDR=address).get("/notifications", headers=said).status_code
+    sent = headers if authorization is None else headers | {"Authorization": authorization}
+    return Client(REMOTE_ADDR=address).get("/notifications", headers=sent).status_code
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from notifications.models import IdempotencyKey, Notification
-from tests.caller import EMAIL, Api, said, stored
+from tests.caller import EMAIL, Api, json_of, stored
 from tests.notifications.rows import in_threads
 from users.access.limits import OverLimit, requests_of
 from users.access.models import SCOPES, ApiKey, KeyUsage
@@ -37,7 +37,7 @@ def pass_time(**span: int) -> None:
 
 
 def assert_over(answer: Any, kind: str, most: int, seconds: int) -> None:
-    assert (answer.status_code, said(answer)["code"]) == (429, "over_limit")
+    assert (answer.status_code, json_of(answer)["code"]) == (429, "over_limit")
     wait = int(answer.headers["Retry-After"])
     assert seconds - 30 <= wait <= seconds
     assert answer.headers["RateLimit-Policy"] == f'"{kind}";q={most};w={seconds}'
@@ -119,8 +119,8 @@ def test_channels() -> None:
     api = limited(channels=["EMAIL"])
     assert api.post("/notification", EMAIL).status_code == 202
     for answer in (api.post("/notification", SMS), api.post("/notifications", batch(EMAIL, SMS))):
-        assert (answer.status_code, said(answer)["code"]) == (403, "permission_denied")
-        assert "SMS" in said(answer)["detail"]
+        assert (answer.status_code, json_of(answer)["code"]) == (403, "permission_denied")
+        assert "SMS" in json_of(answer)["detail"]
     assert Notification.objects.count() == 1
 
 
@@ -152,7 +152,7 @@ def test_a_limit_that_cannot_be_counted_lets_nothing_through(limits: dict[str, A
     api = limited(**limits)
     with nothing_can_be_counted():
         answer = api.post("/notification", SMS)
-    assert (answer.status_code, said(answer)["code"]) == (503, "unavailable")
+    assert (answer.status_code, json_of(answer)["code"]) == (503, "unavailable")
     assert int(answer.headers["Retry-After"]) > 0
     assert "Notification" not in stored()
 

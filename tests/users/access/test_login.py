@@ -144,8 +144,8 @@ def test_staff_without_a_device_are_led_to_set_one_up(required: None) -> None:
     wrong = f"{(totp(key) + 1) % 1_000_000:06d}"
     assert client.post(SECOND, {"code": wrong}).context["form"].errors
     assert not TOTPDevice.objects.exists()
-    said = {"code": f"{totp(key):06d}", "next": answer.context["next"]}
-    done = client.post(SECOND, said)
+    form = {"code": f"{totp(key):06d}", "next": answer.context["next"]}
+    done = client.post(SECOND, form)
     assert done["Location"] == reverse("admin:dlq_deadletter_changelist") + "?channel=EMAIL"
     assert is_in(client)
     assert TOTPDevice.objects.get().user == user

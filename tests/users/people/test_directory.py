@@ -13,7 +13,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from notifications.models import Notification, StaffAction
-from tests.caller import EMAIL, Api, issue, said, stored
+from tests.caller import EMAIL, Api, issue, json_of, stored
 from users.access.models import ApiKey
 from users.people.models import Device
 
@@ -24,13 +24,13 @@ ANN: dict[str, Any] = {"name": "Ann", "devices": [MAIL, SMS]}
 
 def test_made_read_replaced_deleted(api: Api) -> None:
     made = api.put("/users/ann", ANN)
-    assert (made.status_code, said(made)) == (201, {"username": "ann"} | ANN)
-    assert said(api.get("/users/ann")) == {"username": "ann"} | ANN
+    assert (made.status_code, json_of(made)) == (201, {"username": "ann"} | ANN)
+    assert json_of(api.get("/users/ann")) == {"username": "ann"} | ANN
     assert list(Device.objects.values_list("channel", "position")) == [("EMAIL", 0), ("SMS", 1)]
     turned = {"name": "Ann B.", "devices": [SMS, MAIL, MAIL]}
     replaced = api.put("/users/ann", turned)
-    assert (replaced.status_code, said(replaced)) == (200, {"username": "ann"} | turned)
-    assert said(api.get("/users/ann")) == {"username": "ann"} | turned
+    assert (replaced.status_code, json_of(replaced)) == (200, {"username": "ann"} | turned)
+    assert json_of(api.get("/users/ann")) == {"username": "ann"} | turned
     gone = api.delete("/users/ann")
     assert (gone.status_code, gone.content) == (204, b"")
     assert (api.get("/users/ann").status_code, api.delete("/users/ann").status_code) == (404, 404)
@@ -68,7 +68,7 @@ def test_the_longest_names_are_recorded_too(db: None, keys_required: None) -> No
 
 
 def test_name_may_be_left_out_and_devices_may_be_none(api: Api) -> None:
-    assert said(api.put("/users/ann", {"devices": []})) == {"username": "ann", "name": "", "devices": []}
+    assert json_of(api.put("/users/ann", {"devices": []})) == {"username": "ann", "name": "", "devices": []}
 
 
 def test_order_is_the_preference(api: Api) -> None:
@@ -91,10 +91,10 @@ def test_deleting_a_user_leaves_the_ledger(api: Api) -> None:
 def test_an_account_is_no_user_and_a_user_of_its_name_is_somebody_else(api: Api, flags: dict[str, Any]) -> None:
     boss = Account.objects.create_user("boss", password="a-long-enough-password-7", **flags)
     assert (api.get("/users/boss").status_code, api.delete("/users/boss").status_code) == (404, 404)
-    assert said(api.get("/users"))["results"] == []
+    assert json_of(api.get("/users"))["results"] == []
     before = Account.objects.values().get()
     assert api.put("/users/boss", ANN).status_code == 201
-    assert said(api.get("/users/boss")) == {"username": "boss"} | ANN
+    assert json_of(api.get("/users/boss")) == {"username": "boss"} | ANN
     assert api.delete("/users/boss").status_code == 204
     assert Account.objects.values().get() == before
     assert Account.objects.get() == boss
@@ -140,7 +140,7 @@ def test_a_user_is_no_account(api: Api, client: Client) -> None:
 def test_wrong_bodies(api: Api, body: object, errors: object) -> None:
     answer = api.put("/users/ann", body)
     assert answer.status_code == 400
-    assert shape(said(answer)) == errors
+    assert shape(json_of(answer)) == errors
     assert stored() == {}
 
 
@@ -156,14 +156,14 @@ def shape(errors: Any) -> Any:
 def test_a_wrong_replacement_changes_nothing(api: Api) -> None:
     api.put("/users/ann", ANN)
     assert api.put("/users/ann", {"name": "B", "devices": [SMS, {"type": "SMS", "address": "x"}]}).status_code == 400
-    assert said(api.get("/users/ann")) == {"username": "ann"} | ANN
+    assert json_of(api.get("/users/ann")) == {"username": "ann"} | ANN
 
 
 @pytest.mark.parametrize("username", ["a b", "a\tb", "a\n", "a\x00b", "a\x7f", "x" * 151, "\u00a0"])
 def test_impossible_usernames(api: Api, username: str) -> None:
     path = f"/users/{quote(username)}"
     answer = api.put(path, ANN)
-    assert (answer.status_code, list(said(answer))) == (400, ["username"])
+    assert (answer.status_code, list(json_of(answer))) == (400, ["username"])
     assert (api.get(path).status_code, api.delete(path).status_code) == (404, 404)
     assert stored() == {}
 
@@ -174,21 +174,21 @@ def test_impossible_usernames(api: Api, username: str) -> None:
 def test_possible_usernames(api: Api, username: str) -> None:
     path = f"/users/{quote(username)}"
     assert api.put(path, ANN).status_code == 201
-    assert said(api.get(path))["username"] == username
-    assert [user["username"] for user in said(api.get("/users"))["results"]] == [username]
+    assert json_of(api.get(path))["username"] == username
+    assert [user["username"] for user in json_of(api.get("/users"))["results"]] == [username]
 
 
 def test_list_pages(api: Api, django_assert_max_num_queries: DjangoAssertNumQueries) -> None:
     for number in range(7):
         api.put(f"/users/u{number}", ANN)
     with django_assert_max_num_queries(5):  # users, devices, and the transaction around them
-        first = said(api.get("/users?page_size=3"))
-    second = said(api.get(first["next"]))
-    last = said(api.get(second["next"]))
+        first = json_of(api.get("/users?page_size=3"))
+    second = json_of(api.get(first["next"]))
+    last = json_of(api.get(second["next"]))
     names = [user["username"] for page in (first, second, last) for user in page["results"]]
     assert names == [f"u{number}" for number in range(7)]
     assert (first["previous"], last["next"]) == (None, None)
-    assert said(api.get(last["previous"]))["results"] == second["results"]
+    assert json_of(api.get(last["previous"]))["results"] == second["results"]
     assert first["results"][0] == {"username": "u0"} | ANN
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from notifications.models import Notification
-from tests.caller import EMAIL, Api, issue, said, stored
+from tests.caller import EMAIL, Api, issue, json_of, stored
 from users.people.models import Device, User
 
 PHONE, MAIL = "+4915112345678", "ann.archer@example.com"
@@ -42,34 +42,37 @@ def test_the_address_of_a_user_is_masked_wherever_it_is_shown(
 ) -> None:
     first = shop.post("/notification", to("ann", type=channel), Idempotency_Key="k")
     again = shop.post("/notification", to("ann", type=channel), Idempotency_Key="k")
-    one = shop.get(f"/notification/{said(first)['id']}")
+    one = shop.get(f"/notification/{json_of(first)['id']}")
     many = shop.get("/notifications", user="ann")
-    assert said(one)["receiver"] == said(many)["results"][0]["receiver"] == shown
+    assert json_of(one)["receiver"] == json_of(many)["results"][0]["receiver"] == shown
     assert not [answer for answer in (first, again, one, many) if address in answer.content.decode()]
 
 
 def test_it_is_shown_to_who_gave_it_and_to_who_may_read_the_directory(shop: Api) -> None:
-    given = said(shop.post("/notification", EMAIL))["id"]
-    resolved = said(shop.post("/notification", to("ann")))["id"]
-    assert said(shop.get(f"/notification/{given}"))["receiver"] == EMAIL["receiver"]
+    given = json_of(shop.post("/notification", EMAIL))["id"]
+    resolved = json_of(shop.post("/notification", to("ann")))["id"]
+    assert json_of(shop.get(f"/notification/{given}"))["receiver"] == EMAIL["receiver"]
     directory = Api(issue("read", "users"))
-    assert said(directory.get(f"/notification/{resolved}"))["receiver"] == PHONE
-    assert [row["receiver"] for row in said(directory.get("/notifications"))["results"]] == [PHONE, EMAIL["receiver"]]
+    assert json_of(directory.get(f"/notification/{resolved}"))["receiver"] == PHONE
+    assert [row["receiver"] for row in json_of(directory.get("/notifications"))["results"]] == [
+        PHONE,
+        EMAIL["receiver"],
+    ]
 
 
 def test_the_filter_by_receiver_confirms_no_address_of_a_user(shop: Api) -> None:
-    resolved = said(shop.post("/notification", to("ann")))["id"]
-    assert said(shop.get("/notifications", receiver=PHONE))["results"] == []
-    assert said(shop.get("/notifications", receiver=PHONE, user="ann"))["results"] == []
-    given = said(shop.post("/notification", {"type": "SMS", "receiver": PHONE, "message": "Hello"}))["id"]
-    assert [row["id"] for row in said(shop.get("/notifications", receiver=PHONE))["results"]] == [given]
-    both = said(Api(issue("read", "users")).get("/notifications", receiver=PHONE))["results"]
+    resolved = json_of(shop.post("/notification", to("ann")))["id"]
+    assert json_of(shop.get("/notifications", receiver=PHONE))["results"] == []
+    assert json_of(shop.get("/notifications", receiver=PHONE, user="ann"))["results"] == []
+    given = json_of(shop.post("/notification", {"type": "SMS", "receiver": PHONE, "message": "Hello"}))["id"]
+    assert [row["id"] for row in json_of(shop.get("/notifications", receiver=PHONE))["results"]] == [given]
+    both = json_of(Api(issue("read", "users")).get("/notifications", receiver=PHONE))["results"]
     assert [row["id"] for row in both] == [given, resolved]
 
 
 def errors(answer: Any) -> dict[str, Any]:
     assert answer.status_code == 400, answer.content
-    found: dict[str, Any] = said(answer)["notifications"]
+    found: dict[str, Any] = json_of(answer)["notifications"]
     return found
 
 
@@ -82,7 +85,7 @@ def test_a_batch_that_is_refused_anyway_looks_nobody_up(shop: Api, wrong: dict[s
         answer = shop.post("/notifications", {"notifications": [*map(to, users), refused]})
         answers.append((answer.status_code, answer.content))
     assert answers[0] == answers[1]
-    assert list(said(answer)["notifications"]) == ["2"]
+    assert list(json_of(answer)["notifications"]) == ["2"]
     assert not Notification.objects.exists()
 
 
@@ -93,7 +96,7 @@ def test_a_batch_that_is_refused_anyway_looks_nobody_up(shop: Api, wrong: dict[s
 )
 def test_one_sentence_for_whoever_cannot_be_reached(shop: Api, unreachable: dict[str, Any]) -> None:
     alone = shop.post("/notification", unreachable)
-    assert (alone.status_code, said(alone)) == (400, {"user": ["This user has no device that can take this."]})
+    assert (alone.status_code, json_of(alone)) == (400, {"user": ["This user has no device that can take this."]})
     found = errors(shop.post("/notifications", {"notifications": [to("ann"), EMAIL, unreachable, to("bob")]}))
     sentence = {"user": ["This user, or another of this batch, has no device that can take this."]}
     assert found == {"0": sentence, "2": sentence, "3": sentence}

@@ -34,8 +34,8 @@ def device(channel: str, address: str) -> dict[str, str]:
 
 
 def test_a_person_is_added_with_a_device(clerk: Client) -> None:
-    said = {"username": "u1", "name": "Joan", **device("EMAIL", "joan@example.org")}
-    assert clerk.post(reverse("admin:users_user_add"), said).status_code == 302
+    form = {"username": "u1", "name": "Joan", **device("EMAIL", "joan@example.org")}
+    assert clerk.post(reverse("admin:users_user_add"), form).status_code == 302
     user = User.objects.get(username="u1")
     assert [(each.channel, each.address) for each in user.devices.all()] == [("EMAIL", "joan@example.org")]
 
@@ -48,8 +48,8 @@ def test_an_address_must_be_one_of_its_channel(clerk: Client, channel: str, addr
     assert answer.status_code == 200
     assert not User.objects.filter(username="u1").exists()
     user = User.objects.create(username="u2")
-    said = {"user": user.pk, "channel": channel, "address": address, "position": 0}
-    assert clerk.post(reverse("admin:users_device_add"), said).status_code == 200
+    form = {"user": user.pk, "channel": channel, "address": address, "position": 0}
+    assert clerk.post(reverse("admin:users_device_add"), form).status_code == 200
     assert not Device.objects.exists()
 
 
