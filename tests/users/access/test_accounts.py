@@ -64,9 +64,9 @@ def test_a_superuser_makes_an_account_that_can_log_in(anna: Client) -> None:
 
 def test_a_superuser_changes_rights_and_passwords(anna: Client) -> None:
     account, group = staff("bert"), Group.objects.create(name="Support")
-    said = {"username": "bert", "is_active": "on", "is_staff": "on", "is_superuser": "on", "groups": [group.pk]}
+    form = {"username": "bert", "is_active": "on", "is_staff": "on", "is_superuser": "on", "groups": [group.pk]}
     dates = {"date_joined_0": "2026-01-01", "date_joined_1": "00:00:00"}
-    assert anna.post(page_of(account), said | dates).status_code == 302
+    assert anna.post(page_of(account), form | dates).status_code == 302
     page = page_of(account, "password_change")
     assert anna.get(page).status_code == 200
     assert anna.post(page, NEW_PASSWORD | {"usable_password": "true", "set-password": "yes"}).status_code == 302

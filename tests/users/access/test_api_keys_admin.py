@@ -15,8 +15,8 @@ from users.access.models import ApiKey
 pytestmark = pytest.mark.django_db
 
 
-def new_key(client: Client, **said: object) -> str:
-    form = {"name": "production", "client": "shop", "scopes": ["send", "read"]} | said
+def new_key(client: Client, **fields: object) -> str:
+    form = {"name": "production", "client": "shop", "scopes": ["send", "read"]} | fields
     answer = client.post(reverse("admin:users_apikey_add"), form)
     assert "no-store" in answer["Cache-Control"]
     found = re.search(r'id="api-key">([^<]+)<', answer.content.decode())

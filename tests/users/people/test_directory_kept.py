@@ -54,7 +54,8 @@ def test_it_is_shown_to_who_gave_it_and_to_who_may_read_the_directory(shop: Api)
     assert json_of(shop.get(f"/notification/{given}"))["receiver"] == EMAIL["receiver"]
     directory = Api(issue("read", "users"))
     assert json_of(directory.get(f"/notification/{resolved}"))["receiver"] == PHONE
-    assert [row["receiver"] for row in json_of(directory.get("/notifications"))["results"]] == [
+    listed = json_of(directory.get("/notifications"))["results"]
+    assert [row["receiver"] for row in listed] == [
         PHONE,
         EMAIL["receiver"],
     ]
