@@ -13,6 +13,7 @@ from notifications.brokers.base import outbound
 from notifications.brokers.kafka_client import PRODUCER, connection_settings
 from notifications.messages.draft import Draft
 from notifications.messages.message import new_message
+from notifications.messages.words import Origin
 
 
 def main() -> None:
@@ -23,7 +24,7 @@ def main() -> None:
         )
         for number in range(int(sys.argv[1]))
     ]
-    like = outbound(messages[0], origin="intake")
+    like = outbound(messages[0], origin=Origin.INTAKE)
     headers: list[tuple[str, str | bytes | None]] = [("origin", like.origin), ("traceparent", like.traceparent)]
     producer = Producer(connection_settings() | PRODUCER | {"queue.buffering.max.messages": 1_000_000})
     acknowledged = 0

@@ -8,6 +8,7 @@ from benchmarks.traffic import kinds, receiver_of, text_of
 from notifications.brokers.base import Outbound, open_broker, outbound
 from notifications.messages.draft import Draft
 from notifications.messages.message import Message, new_message
+from notifications.messages.words import Origin
 
 CHUNK = 2000
 HOT = 999_999  # the number of the receiver that gets more than its share
@@ -27,7 +28,7 @@ def main() -> None:
     broker = open_broker()
     records: list[Outbound] = []
     for message in messages(given):
-        records.append(outbound(message, origin="intake"))
+        records.append(outbound(message, origin=Origin.INTAKE))
         if len(records) == CHUNK:
             assert all(broker.publish(records)), "Kafka did not acknowledge."
             records.clear()

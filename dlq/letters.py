@@ -18,13 +18,14 @@ from notifications.brokers.base import Broker, Outbound
 from notifications.channels.outcomes import Cause
 from notifications.ledger.hooks import FinalRow, Hooks, Unclaimable
 from notifications.messages.topics import dlq_topic
-from notifications.messages.words import Status
+from notifications.messages.words import Is, Origin, Status, statuses
 from project import metrics
 from project.database.dialects import as_json, dialect, fetch
 
 logger = logging.getLogger(__name__)
 
 State = DeadLetter.State
+STOPPED = statuses(Is.STOPPED)
 PUBLISH_AT_ONCE = 1000
 
 Place = tuple[str, int | None, int | None]  # topic, partition, offset
@@ -59,12 +60,12 @@ class Letters(Hooks):
 
 def follow(rows: Sequence[FinalRow]) -> None:
     """Opens, resolves or reopens the letters of rows that came to an end."""
-    stopped = [row for row in rows if row.status in (Status.DEAD, Status.HELD)]
+    stopped = [row for row in rows if row.status in STOPPED]
     if stopped:
         _open(stopped)
     if sent := [row.id for row in rows if row.status == Status.SENT]:
         DeadLetter.objects.filter(notification_id__in=sent).update(state=State.RESOLVED, changed_at=Now())
-    if others := [row.id for row in rows if row.status not in (Status.DEAD, Status.HELD, Status.SENT)]:
+    if others := [row.id for row in rows if row.status not in (*STOPPED, Status.SENT)]:
         replaying = DeadLetter.objects.filter(notification_id__in=others, state=State.REPLAYING)
         replaying.update(state=State.OPEN, changed_at=Now())
 
@@ -96,7 +97,8 @@ def publish_events(broker: Broker) -> None:
     """Publishes the events that are not on the dlq topic yet, and notes the time."""
     events = list(_unpublished()[:PUBLISH_AT_ONCE])
     records = [
-        Outbound(dlq_topic(), str(event.notification_id or ""), _event_record(event), "dlq", "") for event in events
+        Outbound(dlq_topic(), str(event.notification_id or ""), _event_record(event), Origin.DLQ, "")
+        for event in events
     ]
     fates = broker.publish(records) if records else []
     refused = [fate.why for fate in fates if fate.refused]  # for good: another try would be in vain

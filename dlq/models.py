@@ -9,8 +9,9 @@ from django.db.models import Q
 from django.utils import timezone
 
 from notifications.channels import channel_choices
-from notifications.models import Notification, cause_choices
-from project.database.words import WordField
+from notifications.channels.outcomes import Cause
+from notifications.models import Notification
+from project.database.words import WordField, choices_of
 
 
 class DeadLetter(models.Model):
@@ -30,7 +31,7 @@ class DeadLetter(models.Model):
     )
     state = WordField(max_length=16, choices=State, default=State.OPEN)
     channel = WordField(max_length=32, choices=channel_choices, default="", blank=True)
-    cause = WordField(max_length=32, choices=cause_choices)
+    cause = WordField(max_length=32, choices=choices_of(Cause))
     error = models.CharField(max_length=1000, default="", blank=True)
     attempts = models.IntegerField(default=0)
     raw = models.BinaryField(null=True, blank=True)  # the record's bytes, where there is no notification

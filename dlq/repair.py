@@ -10,7 +10,7 @@ import msgspec
 from django.db.models.functions import Now
 
 from dlq.models import DeadLetter
-from dlq.verbs import STOPPED, Skipped, State, target, targets_of, why_skipped, write_events
+from dlq.verbs import REPLAYABLE, Skipped, State, target, targets_of, why_skipped, write_events
 from notifications.intake.accept import OURS, accept
 from notifications.messages.draft import Draft, read_request
 from notifications.messages.explain import Invalid
@@ -45,7 +45,7 @@ def repair(letter_id: int, actor: str, changes: Mapping[str, str], *, generation
         if not changed:
             return []
         check(notification, changed)
-        row = Notification.objects.filter(pk=notification.pk, status__in=STOPPED, generation=notification.generation)
+        row = Notification.objects.filter(pk=notification.pk, status__in=REPLAYABLE, generation=notification.generation)
         expect(1, row.update(**changed, **_new_hash(notification.channel, changed)))
         expect(1, DeadLetter.objects.filter(pk=letter.pk, state=State.OPEN).update(changed_at=Now()))
         record(actor, "repair", targets_of([letter]), note=f"changed {', '.join(changed)}")
@@ -100,7 +100,7 @@ def client_of(raw: bytes) -> str:
 
 
 def _take(letter_id: int, generation: int | None) -> DeadLetter:
-    chosen = DeadLetter.objects.filter(pk=letter_id, state=State.OPEN, notification__status__in=STOPPED)
+    chosen = DeadLetter.objects.filter(pk=letter_id, state=State.OPEN, notification__status__in=REPLAYABLE)
     if generation is not None:
         chosen = chosen.filter(notification__generation=generation)
     locked = chosen.select_related("notification").select_for_update(skip_locked=True, of=("self", "notification"))
@@ -108,7 +108,7 @@ def _take(letter_id: int, generation: int | None) -> DeadLetter:
     if letter is not None:
         return letter
     [skipped] = why_skipped([letter_id])
-    current = DeadLetter.objects.filter(pk=letter_id, state=State.OPEN, notification__status__in=STOPPED).exists()
+    current = DeadLetter.objects.filter(pk=letter_id, state=State.OPEN, notification__status__in=REPLAYABLE).exists()
     again = Skipped(letter_id, "was replayed meanwhile and came back: look at it again")
     raise NotRepaired(again if current else skipped)
 

@@ -18,13 +18,13 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from dlq.models import DeadLetter
-from notifications.messages.words import Reason, Status
+from notifications.messages.words import Is, Reason, Status, statuses
 from notifications.models import Notification, StaffAction
 from project.database.dialects import as_json, dialect, fetch
 from project.desk.audit import MOST_AT_ONCE, expect, last_actions, one_at_a_time, printed, record
 
-# A notification that expired on its way has a letter only where it was replayed before: it came back.
-STOPPED = (Status.DEAD, Status.HELD, Status.EXPIRED)
+# An expired notification has a letter only where it was replayed before: it came back.
+REPLAYABLE = statuses(Is.REPLAYABLE)
 MOST_SKIPPED = 20  # by number; the others are only counted
 
 State = DeadLetter.State
@@ -59,7 +59,9 @@ def replay(letter_ids: Iterable[int], actor: str) -> Result:
     """
     ids = _bounded(letter_ids)
     with one_at_a_time():
-        letters = _take_stopped(ids, STOPPED, Q(notification__expires_at=None) | Q(notification__expires_at__gt=Now()))
+        letters = _take_stopped(
+            ids, REPLAYABLE, Q(notification__expires_at=None) | Q(notification__expires_at__gt=Now())
+        )
         if letters:
             _send_again(letters, actor)
     return _result(ids, letters, why=_why_not_replayed)
@@ -71,7 +73,7 @@ def replay_with_expiry(letter_id: int, actor: str, expires_at: datetime | None) 
     Returns what was done. The staff action keeps both expiries, because the row loses the old one.
     """
     with one_at_a_time():
-        letters = _take_stopped([letter_id], STOPPED)
+        letters = _take_stopped([letter_id], REPLAYABLE)
         if letters:
             old, new = (printed(moment, none="never") for moment in (expiry_of(letters[0]), expires_at))
             _send_again(letters, actor, f"new expiry: {new}; before: {old}", expires_at=expires_at)
@@ -87,7 +89,7 @@ def discard(letter_ids: Iterable[int], actor: str, reason: str) -> Result:
         raise ValueError("A reason is needed to discard a dead letter.")
     ids, reason = _bounded(letter_ids), reason.strip()[:1000]
     with one_at_a_time():
-        letters = _take_stopped(ids, STOPPED) + _take_unreadable(ids)
+        letters = _take_stopped(ids, REPLAYABLE) + _take_unreadable(ids)
         if letters:
             held = [letter for letter in letters if letter.notification and letter.notification.status == Status.HELD]
             dead = {"status": Status.DEAD, "reason": "", "due_at": None, "settled_at": Now()}
@@ -156,7 +158,7 @@ def has_expired(letter: DeadLetter) -> bool:
 
 
 def _send_again(letters: Sequence[DeadLetter], actor: str, note: str = "", **also: datetime | None) -> None:
-    expect(len(letters), _stopped_notifications(letters, STOPPED).update(**_as_new(), **also))
+    expect(len(letters), _stopped_notifications(letters, REPLAYABLE).update(**_as_new(), **also))
     _move(letters, State.REPLAYING)
     write_events("replayed", letters)
     record(actor, "replay", targets_of(letters), note=note)
@@ -234,6 +236,6 @@ def _why(letter: DeadLetter | None, action: StaffAction | None) -> str:
         return f"is already resolved{who and f'; last touched{who}'}"
     if letter.notification is None:
         return "is about a record that could not be read: correct it instead"
-    if letter.notification.status in STOPPED:
+    if letter.notification.status in REPLAYABLE:
         return "is not in a state for this, or a sender is settling it right now: look at it again"
     return f"is open, but its notification is {letter.notification.status}"

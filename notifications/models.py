@@ -15,29 +15,10 @@ from django.utils import timezone
 from notifications.channels import channel_choices, channel_names, masked
 from notifications.channels.outcomes import Cause, Outcome
 from notifications.messages.ids import first_id_at
-from notifications.messages.words import PRIORITIES, Reason, Status
-from project.database.words import WordField
-
-
-def status_choices() -> list[tuple[str, str]]:
-    return [(status.value, status.value) for status in Status]
-
-
-def reason_choices() -> list[tuple[str, str]]:
-    return [(reason.value, reason.value) for reason in Reason]
-
-
-def cause_choices() -> list[tuple[str, str]]:
-    return [(cause.value, cause.value) for cause in Cause]
-
-
-def outcome_choices() -> list[tuple[str, str]]:
-    return [(outcome.value, outcome.value) for outcome in Outcome]
-
+from notifications.messages.words import PRIORITIES, BreakerState, Is, Reason, Status, WorkerKind, statuses
+from project.database.words import WordField, choices_of
 
 REMOVED = "(removed)"  # shown for a receiver or text that retention has emptied
-# What few rows are at any time, or what people look for; indexed by `ledger_rare_status`.
-RARE = (Status.ACCEPTED, Status.WAITING, Status.HELD, Status.DEAD, Status.EXPIRED)
 
 
 class NotificationQuerySet(models.QuerySet["Notification"]):
@@ -98,8 +79,8 @@ class Notification(models.Model):
     user = models.CharField(max_length=150, default="", blank=True)
     category = models.CharField(max_length=100, default="default")
     priority = models.CharField(max_length=16, default="transactional")
-    status = WordField(max_length=16, choices=status_choices)
-    reason = WordField(max_length=16, choices=reason_choices, default="", blank=True)
+    status = WordField(max_length=16, choices=choices_of(Status))
+    reason = WordField(max_length=16, choices=choices_of(Reason), default="", blank=True)
     generation = models.IntegerField(default=0)
     claims = models.IntegerField(default=0)
     attempts = models.IntegerField(default=0)
@@ -112,7 +93,7 @@ class Notification(models.Model):
     handed_at = models.DateTimeField(null=True, blank=True)
     provider = models.CharField(max_length=64, default="", blank=True)
     provider_message_id = models.CharField(max_length=255, default="", blank=True)
-    last_cause = WordField(max_length=32, choices=cause_choices, default="", blank=True)
+    last_cause = WordField(max_length=32, choices=choices_of(Cause), default="", blank=True)
     last_error = models.CharField(max_length=1000, default="", blank=True)
     topic = models.CharField(max_length=249, default="", blank=True)
     partition = models.IntegerField(null=True, blank=True)
@@ -142,7 +123,7 @@ class Notification(models.Model):
             models.Index(
                 fields=["status", "id"],
                 name="ledger_rare_status",
-                condition=Q(status__in=[status.value for status in RARE]),
+                condition=Q(status__in=[status.value for status in statuses(Is.RARE)]),
             ),
         ]
 
@@ -169,8 +150,8 @@ class Attempt(models.Model):
     generation = models.IntegerField()
     number = models.IntegerField()
     at = models.DateTimeField()
-    outcome = WordField(max_length=16, choices=outcome_choices)
-    cause = WordField(max_length=32, choices=cause_choices)
+    outcome = WordField(max_length=16, choices=choices_of(Outcome))
+    cause = WordField(max_length=32, choices=choices_of(Cause))
     error = models.CharField(max_length=1000, default="", blank=True)  # the provider's answer, cleaned and cut
     milliseconds = models.IntegerField(null=True, blank=True)
 
@@ -251,7 +232,7 @@ class WorkerHeartbeat(models.Model):
     """A sender or scheduler that is alive says so here every few seconds."""
 
     worker = models.CharField(max_length=100, unique=True)  # host:pid:random:kind
-    kind = models.CharField(max_length=16)  # sender, scheduler
+    kind = WordField(max_length=16, choices=choices_of(WorkerKind))
     channels = models.CharField(max_length=255, default="", blank=True)
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField()
@@ -269,7 +250,7 @@ class BreakerEvent(models.Model):
     worker = models.CharField(max_length=100)
     channel = models.CharField(max_length=32)
     provider = models.CharField(max_length=64)
-    state = models.CharField(max_length=16)  # open, closed
+    state = WordField(max_length=16, choices=choices_of(BreakerState))
     cause = models.CharField(max_length=32, default="", blank=True)
     at = models.DateTimeField(default=timezone.now)
 

@@ -232,10 +232,10 @@ SPECTACULAR_SETTINGS = {
     # Enums of "" or null alone are valid OpenAPI, but what generators make of them compiles in no language.
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     "ENUM_NAME_OVERRIDES": {
-        "Status": "notifications.models.status_choices",
-        "Reason": "notifications.models.reason_choices",
-        "Cause": "notifications.models.cause_choices",
-        "Outcome": "notifications.models.outcome_choices",
+        "Status": "notifications.api.schemas.STATUSES",
+        "Reason": "notifications.api.schemas.REASONS",
+        "Cause": "notifications.api.schemas.CAUSES",
+        "Outcome": "notifications.api.schemas.OUTCOMES",
         "AcceptedStatus": ["accepted"],
     },
     "POSTPROCESSING_HOOKS": [

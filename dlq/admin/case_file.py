@@ -9,7 +9,7 @@ from typing import Any
 from dlq.explanations import explain
 from dlq.models import DeadLetter
 from dlq.repair import raw_text
-from dlq.verbs import STOPPED, State, has_expired, target
+from dlq.verbs import REPLAYABLE, State, has_expired, target
 from notifications.channels.outcomes import Outcome
 from notifications.messages.words import Status
 from notifications.models import REMOVED, Attempt, Notification, StaffAction
@@ -73,7 +73,7 @@ def _raw(letter: DeadLetter, *, may_act: bool) -> str:
 
 def _possible(letter: DeadLetter) -> dict[str, bool]:
     is_open = letter.state == State.OPEN
-    stopped = letter.notification is not None and letter.notification.status in STOPPED
+    stopped = letter.notification is not None and letter.notification.status in REPLAYABLE
     held = letter.notification is not None and letter.notification.status == Status.HELD
     return {
         "can_replay": is_open and stopped,

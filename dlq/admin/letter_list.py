@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
@@ -19,7 +20,8 @@ from dlq.admin import case_file, verb_pages
 from dlq.admin.repair_page import repair_page
 from dlq.models import DeadLetter
 from notifications.channels import channel_choices
-from notifications.models import cause_choices
+from notifications.channels.outcomes import Cause
+from project.database.words import choices_of
 from project.desk.audit import MOST_AT_ONCE
 from project.desk.base import Context, ReadOnlyAdmin, column, ids_of, is_list, time_column
 from project.desk.filters import TimeRange, WordFilter, word_filter
@@ -89,7 +91,7 @@ class DeadLetterAdmin(ExactSearch[DeadLetter], ReadOnlyAdmin[DeadLetter]):
     list_filter = (
         StateFilter,
         word_filter("channel", channel_choices),
-        word_filter("cause", cause_choices),
+        word_filter("cause", partial(choices_of, Cause)),
         ("died_at", TimeRange),
     )
     list_before_template = "dlq/list_before.html"

@@ -18,7 +18,7 @@ from dlq.admin.forms import ExpiryForm, ReasonForm
 from dlq.models import DeadLetter
 from dlq.verbs import (
     MOST_SKIPPED,
-    STOPPED,
+    REPLAYABLE,
     Result,
     Skipped,
     discard,
@@ -72,7 +72,7 @@ VERBS = {
         explain="Sent again from the start, with all attempts anew, and due at once. An expiry to come stays.",
         button="Replay",
         done="replayed: due now, and sent within seconds",
-        takes=Q(notification__status__in=STOPPED),
+        takes=Q(notification__status__in=REPLAYABLE),
         do=lambda ids, actor, given: _replay(ids, actor, **given),
         sends=True,
     ),
@@ -81,7 +81,7 @@ VERBS = {
         explain="Closed for good: never sent. A discarded letter cannot be replayed.",
         button="Discard",
         done="discarded",
-        takes=Q(notification__status__in=STOPPED) | Q(notification=None),
+        takes=Q(notification__status__in=REPLAYABLE) | Q(notification=None),
         do=lambda ids, actor, given: discard(ids, actor, given["reason"]),
         form=ReasonForm,
         danger=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -15,8 +16,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
 from notifications.channels import channel_choices
-from notifications.messages.words import Status
-from notifications.models import REMOVED, Attempt, Notification, cause_choices, reason_choices, status_choices
+from notifications.channels.outcomes import Cause
+from notifications.messages.words import Is, Reason, Status, statuses
+from notifications.models import REMOVED, Attempt, Notification
+from project.database.words import choices_of
 from project.desk.audit import MOST_AT_ONCE, try_now
 from project.desk.base import (
     Context,
@@ -34,18 +37,7 @@ from project.desk.search import HELP, ExactSearch, first_matches, notification_m
 from project.desk.spelling import as_id
 from project.desk.unfold import TabularInline
 
-# The statuses of the ledger's partial index: all that is neither delivered nor on its way.
-UNDELIVERED = (Status.ACCEPTED, Status.WAITING, Status.HELD, Status.DEAD, Status.EXPIRED)
-STATUS_LABELS = {
-    "sent": "success",
-    "waiting": "warning",
-    "held": "warning",
-    "dead": "danger",
-    "expired": "danger",
-    "sending": "info",
-    "queued": "info",
-    "accepted": "info",
-}
+STATUS_LABELS = {status.value: status.tone for status in Status}
 
 
 class CauseFilter(WordFilter):
@@ -53,10 +45,10 @@ class CauseFilter(WordFilter):
 
     title = "cause (not delivered)"
     parameter_name = "cause"
-    words = staticmethod(cause_choices)
+    words = staticmethod(partial(choices_of, Cause))
 
     def chosen(self, queryset: QuerySet[Any], word: str) -> QuerySet[Any]:
-        return queryset.filter(last_cause=word, status__in=UNDELIVERED)
+        return queryset.filter(last_cause=word, status__in=statuses(Is.RARE))
 
 
 class ReasonFilter(WordFilter):
@@ -64,7 +56,7 @@ class ReasonFilter(WordFilter):
 
     title = "reason (waiting)"
     parameter_name = "reason"
-    words = staticmethod(reason_choices)
+    words = staticmethod(partial(choices_of, Reason))
 
     def chosen(self, queryset: QuerySet[Any], word: str) -> QuerySet[Any]:
         return queryset.filter(reason=word, status=Status.WAITING)
@@ -122,7 +114,7 @@ class NotificationAdmin(ExactSearch[Notification], ReadOnlyAdmin[Notification]):
     list_display = (*(accepted, "channel", masked_receiver, "user", status, why, "attempts", due),)
     list_display_links = (accepted,)
     list_filter = (
-        word_filter("status", status_choices),
+        word_filter("status", partial(choices_of, Status)),
         word_filter("channel", channel_choices),
         ReasonFilter,
         CauseFilter,

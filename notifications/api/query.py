@@ -10,12 +10,9 @@ from msgspec import UNSET, Meta, UnsetType
 from notifications.channels import channel_class, channel_names
 from notifications.messages.fields import LENGTHS, Moment
 from notifications.messages.ids import receiver_hash
-from notifications.messages.words import Status
+from notifications.messages.words import Is, Status, statuses
 from notifications.models import NotificationQuerySet
 from project.web.query import PageQuery, cursor, parameter
-
-# Those that the index ledger_rare_status has (notifications/models.py).
-RARE_STATUSES = (Status.ACCEPTED, Status.WAITING, Status.HELD, Status.DEAD, Status.EXPIRED)
 
 UUID_TEXT = "[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
 A_TIME = "Must be a time such as 2030-01-31T12:00:00Z, with its zone (a + is written %2B)."
@@ -91,4 +88,4 @@ def by_one_index(query: NotificationQuery) -> tuple[str, ...]:
     for name in ("receiver", "reference", "user"):
         if getattr(query, name) is not UNSET:
             return (name, "since", "until")
-    return ("status", "since", "until") if query.status in RARE_STATUSES else ("since", "until")
+    return ("status", "since", "until") if query.status in statuses(Is.RARE) else ("since", "until")

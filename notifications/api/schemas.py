@@ -15,8 +15,14 @@ from notifications.messages.draft import MAX_BATCH
 from notifications.messages.fields import LENGTHS
 from notifications.messages.words import PRIORITIES, Reason, Status
 from notifications.models import Attempt, Notification
+from project.database.words import choices_of
 from users.access.authentication import caller_of, knows_users
 
+# Named so that the generated clients' enums are (settings.SPECTACULAR_SETTINGS).
+STATUSES = choices_of(Status)
+REASONS = choices_of(Reason)
+CAUSES = choices_of(Cause)
+OUTCOMES = choices_of(Outcome)
 SHOWN_ATTEMPTS = 100  # the latest; an outage of a day may leave more
 
 
@@ -78,8 +84,8 @@ class AcceptedBatch(serializers.Serializer[Any]):
 class AttemptRow(serializers.ModelSerializer[Attempt]):
     """An attempt that did not simply send."""
 
-    outcome = serializers.ChoiceField(choices=[outcome.value for outcome in Outcome])
-    cause = serializers.ChoiceField(choices=[cause.value for cause in Cause])
+    outcome = serializers.ChoiceField(choices=OUTCOMES)
+    cause = serializers.ChoiceField(choices=CAUSES)
     at = UtcField()
 
     class Meta:
@@ -92,15 +98,15 @@ class NotificationRow(serializers.ModelSerializer[Notification]):
     """Where a notification stands. Empty texts and nulls say that there is nothing to say."""
 
     type = serializers.ChoiceField(choices=channel_choices(), source="channel", allow_null=True)
-    status = serializers.ChoiceField(choices=[status.value for status in Status])
-    reason = serializers.ChoiceField(choices=[reason.value for reason in Reason], allow_blank=True)
+    status = serializers.ChoiceField(choices=STATUSES)
+    reason = serializers.ChoiceField(choices=REASONS, allow_blank=True)
     receiver = serializers.SerializerMethodField()
     attempts_spent = serializers.IntegerField(source="attempts", help_text="Retries spent since the last replay.")
     due_at = UtcField(allow_null=True, help_text="When a waiting notification is tried next.")
     accepted_at = UtcField()
     expires_at = UtcField(allow_null=True)
     settled_at = UtcField(allow_null=True)
-    last_cause = serializers.ChoiceField(choices=[cause.value for cause in Cause], allow_blank=True)
+    last_cause = serializers.ChoiceField(choices=CAUSES, allow_blank=True)
     texts_removed = serializers.BooleanField(
         help_text="True once receiver and texts were removed because they are old; the receiver is empty then."
     )

@@ -18,18 +18,19 @@ from django.utils.module_loading import import_string
 
 from notifications.messages.message import Message
 from notifications.messages.tracing import trace
+from notifications.messages.words import Origin
 
 POLL_BYTES = 2 * 1024**2  # of records: claiming them takes several times as much memory for a moment
 LOOK_AHEAD = 20_000  # records, or rows: how far a consumer looks for other clients' while a provider is slow
 
 
 class Outbound(msgspec.Struct, frozen=True, gc=False):
-    """A record to publish. `origin`: intake, outbox, retry or replay. `message` is what `value` encodes, if one."""
+    """A record to publish. `message` is what `value` encodes, where that is a notification."""
 
     topic: str
     key: str
     value: bytes
-    origin: str
+    origin: Origin
     traceparent: str
     message: Message | None = None
 
@@ -135,7 +136,7 @@ def _broker_of(_pid: int) -> Broker:
     return broker
 
 
-def outbound(message: Message, *, origin: str, traceparent: str = "", value: bytes = b"") -> Outbound:
+def outbound(message: Message, *, origin: Origin, traceparent: str = "", value: bytes = b"") -> Outbound:
     """A message's record; without a traceparent it starts a trace."""
     return Outbound(
         topic=message.topic,

@@ -25,7 +25,7 @@ from notifications.brokers.base import AWAY, DURABLE, LOOK_AHEAD, POLL_BYTES, Fa
 from notifications.ledger import due, rows
 from notifications.messages.topics import topic_of
 from notifications.messages.tracing import trace_id_of
-from notifications.messages.words import Status
+from notifications.messages.words import FROM_LEDGER, Status
 from notifications.models import Notification
 from project.database import refusals
 
@@ -39,9 +39,10 @@ LOOK_EVERY = 1.0  # seconds between two looks at an empty queue that nobody call
 
 class EmbeddedBroker:
     def publish(self, records: Sequence[Outbound]) -> list[Fate]:
-        """Insert what is new; what the scheduler publishes is in the ledger already. Then call the consumers."""
-        new = [(r.message, trace_id_of(r.traceparent)) for r in records if r.message and r.origin == "intake"]
-        back = [r.message.id for r in records if r.message and r.origin != "intake"]
+        """Inserts all that the ledger is not known to have, and offers the rest again. Then calls the consumers."""
+        given = [(record.message, record) for record in records if record.message]
+        new = [(message, trace_id_of(r.traceparent)) for message, r in given if r.origin not in FROM_LEDGER]
+        back = [message.id for message, r in given if r.origin in FROM_LEDGER]
         try:
             if new:
                 rows.insert(new, Status.QUEUED)

@@ -21,13 +21,13 @@ from notifications.messages.explain import Errors, Unavailable
 from notifications.messages.message import MAX_RECORD_BYTES, new_message
 from notifications.messages.rules import content_problems
 from notifications.messages.tracing import trace, trace_id_of
-from notifications.messages.words import Status
+from notifications.messages.words import Origin, Status
 from notifications.models import IdempotencyKey, Notification
 from project import metrics
 from users.people.models import User
 
 _accepted = cache(metrics.accepted.labels)
-_published = metrics.published.labels("intake")
+_published = metrics.published.labels(Origin.INTAKE)
 
 OURS = ""  # the owner of our own idempotency keys; no client can have this name
 TEXTS = "SMS"  # the channel whose notifications a key's texts a day count
@@ -153,7 +153,7 @@ def _records(
 
     def record(position: int, channel: str, receiver: str) -> Outbound:
         message = new_message(drafts[position], client=client, channel=channel, receiver=receiver, id=ids[position])
-        return outbound(message, origin="intake", traceparent=one)
+        return outbound(message, origin=Origin.INTAKE, traceparent=one)
 
     given = {p: record(p, str(draft.type), str(draft.receiver)) for p, draft in drafts.items() if draft.user is UNSET}
     if too_large := _too_large(given):

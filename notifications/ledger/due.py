@@ -18,7 +18,7 @@ from notifications.ledger.rows import FINAL_COLUMNS, LONGEST_ERROR, TABLE, WITHI
 from notifications.ledger.settle import Settlement, settle
 from notifications.ledger.verdicts import lease_expired
 from notifications.messages.message import Message
-from notifications.messages.words import Reason, Status
+from notifications.messages.words import Origin, Reason, Status
 from notifications.models import Category
 from project.database.dialects import as_json, as_uuid, dialect, fetch, from_time, repeated
 
@@ -42,7 +42,7 @@ class Taken:
     """A row on its way back to its topic; `origin` is the record's header."""
 
     message: Message
-    origin: str  # outbox, retry, replay
+    origin: Origin
     trace_id: str
 
 
@@ -274,5 +274,5 @@ def _taken(row: tuple[Any, ...]) -> Taken:
     fields |= {"accepted_at": from_time(accepted_at), "expires_at": from_time(expires_at)}
     message = Message(**fields)
     if reason == Reason.REPLAY:
-        return Taken(message, "replay", trace_id)
-    return Taken(message, "retry" if claims else "outbox", trace_id)
+        return Taken(message, Origin.REPLAY, trace_id)
+    return Taken(message, Origin.RETRY if claims else Origin.OUTBOX, trace_id)

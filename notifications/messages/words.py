@@ -1,27 +1,56 @@
-"""Where a notification stands, why it waits, and how urgent it is."""
+"""The closed lists of words: where a notification stands, why it waits, how urgent it is, where a record comes from.
+
+What a status means stands beside its word, as data: the statements of the ledger, the partial index of the rare
+ones, the admin, the balance and the dead letters read it with `statuses`. So a new status is one line here, and a
+migration where it is rare.
+"""
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Literal
+from enum import Flag, StrEnum, auto
+from functools import cache
+from typing import Literal, Self
 
 Priority = Literal["transactional", "bulk"]
 PRIORITIES: tuple[Priority, ...] = ("transactional", "bulk")
 
 
-class Status(StrEnum):
-    """Where a notification stands."""
+class Is(Flag):
+    """What can be true of a status."""
 
-    ACCEPTED = "accepted"  # in the outbox: durable, not yet published
-    QUEUED = "queued"
-    SENDING = "sending"
-    WAITING = "waiting"
-    SENT = "sent"
-    HELD = "held"
-    DEAD = "dead"
-    EXPIRED = "expired"
-    SUPPRESSED = "suppressed"  # reserved
-    CANCELLED = "cancelled"  # reserved
+    FINAL = auto()  # it is an end; only a person moves it from there
+    DUE = auto()  # it has a due time, when the scheduler takes it
+    MAY_BE_GIVEN_UP = auto()  # it ends as dead once it was put off for OUTAGE_PATIENCE
+    MAY_BE_SENT = auto()  # a success is true whenever it arrives, and settles it still
+    STOPPED = auto()  # it has a dead letter, and a person decides
+    REPLAYABLE = auto()  # a person may send it again
+    RARE = auto()  # neither delivered nor on its way: few rows at any time, for which people look; indexed
+
+
+class Status(StrEnum):
+    """Where a notification stands: the word, its colour in the admin, and what is true of it."""
+
+    tone: str
+    traits: Is
+
+    def __new__(cls, word: str, tone: str = "", traits: Is | None = None) -> Self:
+        status = str.__new__(cls, word)
+        status._value_ = word
+        status.tone = tone
+        status.traits = traits or Is(0)
+        return status
+
+    ACCEPTED = "accepted", "info", Is.DUE | Is.RARE  # in the outbox: durable, not yet published
+    QUEUED = "queued", "info", Is.MAY_BE_GIVEN_UP | Is.MAY_BE_SENT
+    SENDING = "sending", "info", Is.MAY_BE_SENT
+    WAITING = "waiting", "warning", Is.DUE | Is.MAY_BE_GIVEN_UP | Is.MAY_BE_SENT | Is.RARE
+    SENT = "sent", "success", Is.FINAL
+    HELD = "held", "warning", Is.FINAL | Is.MAY_BE_SENT | Is.STOPPED | Is.REPLAYABLE | Is.RARE
+    DEAD = "dead", "danger", Is.FINAL | Is.MAY_BE_SENT | Is.STOPPED | Is.REPLAYABLE | Is.RARE
+    EXPIRED = "expired", "danger", Is.FINAL | Is.REPLAYABLE | Is.RARE  # replayable: it may have a dead letter
+    SUPPRESSED = "suppressed", "danger", Is.FINAL  # reserved
+    CANCELLED = "cancelled", "info", Is.FINAL  # reserved
+    DIGESTED = "digested", "success", Is.FINAL  # reserved
 
 
 class Reason(StrEnum):
@@ -34,3 +63,33 @@ class Reason(StrEnum):
     UNCERTAIN = "uncertain"
     HANDED_BACK = "handed-back"
     REPLAY = "replay"
+
+
+class Origin(StrEnum):
+    """Who published a record: its header `origin`."""
+
+    INTAKE = "intake"
+    OUTBOX = "outbox"
+    RETRY = "retry"
+    REPLAY = "replay"
+    DLQ = "dlq"
+
+
+class WorkerKind(StrEnum):
+    SENDER = "sender"
+    SCHEDULER = "scheduler"
+
+
+class BreakerState(StrEnum):
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+# The scheduler publishes what the ledger has. Whatever else is published may be new to it.
+FROM_LEDGER = frozenset({Origin.OUTBOX, Origin.RETRY, Origin.REPLAY})
+
+
+@cache
+def statuses(trait: Is) -> tuple[Status, ...]:
+    """Returns the statuses of which `trait` is true."""
+    return tuple(status for status in Status if trait in status.traits)

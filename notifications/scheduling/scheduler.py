@@ -26,6 +26,7 @@ from notifications.brokers.base import Broker, outbound
 from notifications.ledger import due, partitions
 from notifications.ledger.hooks import Hooks
 from notifications.messages.tracing import trace
+from notifications.messages.words import WorkerKind
 from notifications.models import Notification, WorkerHeartbeat
 from notifications.scheduling import job_rows
 from notifications.scheduling.jobs import Kind, Runner
@@ -159,7 +160,7 @@ class Scheduler:
         if now < self._chores_at:
             return
         self._chores_at = now + CHORES_EVERY
-        beat("scheduler", self._started_at)
+        beat(WorkerKind.SCHEDULER, self._started_at)
         if now >= self._make_ahead_at:
             self._make_ahead_at = now + MAKE_AHEAD_EVERY
             partitions.make_ahead()
@@ -171,7 +172,7 @@ class Scheduler:
         self._hooks.do_chores()
 
 
-def worker_name(kind: str) -> str:
+def worker_name(kind: WorkerKind) -> str:
     """This process, as heartbeats and breaker events name it: at most 100 characters, and no other's name ever.
 
     Host and process id are not enough: in containers of one name each process has the id 1, before and after
@@ -186,7 +187,7 @@ def _mark(_pid: int) -> str:
     return os.urandom(4).hex()
 
 
-def beat(kind: str, started_at: datetime, channels: str = "") -> None:
+def beat(kind: WorkerKind, started_at: datetime, channels: str = "") -> None:
     """Say that this worker is alive, and forget those long silent."""
     worker = worker_name(kind)
     WorkerHeartbeat.objects.update_or_create(

@@ -17,6 +17,7 @@ from notifications.channels.outcomes import Cause, SendError
 from notifications.ledger import verdicts
 from notifications.ledger.hooks import Hooks
 from notifications.ledger.settle import Settlement
+from notifications.messages.words import BreakerState, WorkerKind
 from notifications.models import BreakerEvent
 from notifications.scheduling.jobs import Kind
 from notifications.scheduling.scheduler import Scheduler, beat, worker_name
@@ -168,14 +169,14 @@ class Sender:
         return silence >= HOPELESS and not self._settler.unsettled()
 
     def _beat(self) -> None:
-        beat("sender", self._started_at, self._names)
+        beat(WorkerKind.SENDER, self._started_at, self._names)
 
     def _note_breaker(self, channel: str, provider: str, is_open: bool, cause: Cause | None) -> None:
-        state = "open" if is_open else "closed"
+        state = BreakerState.OPEN if is_open else BreakerState.CLOSED
         logger.warning("the breaker of %s (%s) is %s%s", channel, provider, state, f": {cause}" if cause else "")
         metrics.breaker_open.labels(channel, provider).set(int(is_open))
         event = BreakerEvent(
-            worker=worker_name("sender"), channel=channel, provider=provider, state=state, cause=cause or ""
+            worker=worker_name(WorkerKind.SENDER), channel=channel, provider=provider, state=state, cause=cause or ""
         )
         self._breaker_events.append(event)
 

@@ -1,7 +1,8 @@
-"""A column for one word of a closed list that is code."""
+"""A column for one word of a closed list that is code, and how forms and lists offer the words."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
@@ -10,6 +11,11 @@ if TYPE_CHECKING:
     _CharField = models.CharField[str, str]
 else:
     _CharField = models.CharField
+
+
+def choices_of(words: type[StrEnum]) -> list[tuple[str, str]]:
+    """Returns Django's choices: each word with itself as its label."""
+    return [(word.value, word.value) for word in words]
 
 
 class WordField(_CharField):

@@ -19,12 +19,12 @@ from dlq.models import DeadLetter
 from notifications.brokers.base import LogRecord, open_broker
 from notifications.messages.ids import time_of
 from notifications.messages.message import id_in
-from notifications.messages.words import Status
+from notifications.messages.words import Is, Status, statuses
 from notifications.models import Notification, PrunedDay
 
 UNREADABLE = "unreadable"  # how retention counts records that never became notifications, among the statuses
-FINAL = (Status.SENT, Status.DEAD, Status.HELD, Status.EXPIRED, Status.SUPPRESSED, Status.CANCELLED)
-STOPPED = (Status.DEAD, Status.HELD)
+FINAL = statuses(Is.FINAL)
+STOPPED = statuses(Is.STOPPED)
 
 
 @dataclass

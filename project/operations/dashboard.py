@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from dlq.models import DeadLetter
 from notifications.admin.small_tables import ALIVE_SECONDS
-from notifications.messages.words import Status
+from notifications.messages.words import BreakerState, Status
 from notifications.models import BreakerEvent, Notification, WorkerHeartbeat
 from project.desk.audit import printed
 
@@ -103,7 +103,7 @@ def _breakers(workers: list[str]) -> Card:
     """Returns the card of the breakers whose last event, in a worker that is alive, is open."""
     events = BreakerEvent.objects.filter(worker__in=workers).order_by()
     last = events.values("worker", "channel", "provider").annotate(last=Max("id")).values("last")
-    opened = BreakerEvent.objects.filter(pk__in=last, state="open").order_by("channel")
+    opened = BreakerEvent.objects.filter(pk__in=last, state=BreakerState.OPEN).order_by("channel")
     lines = [(f"{event.channel} {event.provider}", printed(event.at), "") for event in opened]
     words = "These providers are taken for out of order; sending to them pauses." if lines else "All providers answer."
     page = reverse("admin:notifications_breakerevent_changelist")

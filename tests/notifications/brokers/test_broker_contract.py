@@ -19,6 +19,7 @@ from notifications.ledger import rows
 from notifications.ledger.hooks import NO_HOOKS
 from notifications.messages.message import Message, from_record
 from notifications.messages.tracing import trace_id_of
+from notifications.messages.words import Origin
 from tests.notifications.rows import ids, incoming, message
 
 pytestmark = pytest.mark.django_db
@@ -46,7 +47,7 @@ def member(broker: Broker, priority: str = "transactional") -> Iterator[Consumer
 
 
 def publish(broker: Broker, *submitted: Message) -> None:
-    records = [outbound(one, origin="intake", traceparent=TRACE) for one in submitted]
+    records = [outbound(one, origin=Origin.INTAKE, traceparent=TRACE) for one in submitted]
     assert broker.publish(records) == [DURABLE] * len(submitted)
 
 

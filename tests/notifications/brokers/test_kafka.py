@@ -24,6 +24,7 @@ from notifications.brokers.kafka import KafkaBroker, KafkaConsumer
 from notifications.brokers.kafka_client import connection_settings
 from notifications.messages.topics import all_topics, topic_of
 from notifications.messages.tracing import trace
+from notifications.messages.words import Origin
 from tests.notifications.rows import message
 
 
@@ -52,11 +53,11 @@ def consumers(broker: KafkaBroker) -> Iterator[list[KafkaConsumer]]:
 
 def numbered(count: int, first: int = 0) -> list[Outbound]:
     submitted = message()
-    return [outbound(submitted, origin="intake", value=str(first + number).encode()) for number in range(count)]
+    return [outbound(submitted, origin=Origin.INTAKE, value=str(first + number).encode()) for number in range(count)]
 
 
 def one() -> list[Outbound]:
-    return [outbound(message(), origin="intake")]
+    return [outbound(message(), origin=Origin.INTAKE)]
 
 
 def read(consumer: KafkaConsumer, count: int) -> list[Record]:
@@ -145,7 +146,7 @@ def test_new_partitions_are_read_within_seconds(kafka: SharedKafka, settings: Se
         web = KafkaBroker()
         submitted = [message(receiver=f"r{number}@example.com") for number in range(60)]
         wait_until(lambda: web.publish(one())[0].durable, what="the web has metadata")
-        assert all(web.publish([outbound(each, origin="intake") for each in submitted]))
+        assert all(web.publish([outbound(each, origin=Origin.INTAKE) for each in submitted]))
         assert len({record.partition for record in read(consumer, 61)}) > 1
     finally:
         consumer.close()
@@ -171,7 +172,7 @@ def test_a_member_that_joins_takes_over_and_all_is_read(kafka: SharedKafka, sett
     broker = KafkaBroker()
     broker.create_topics(4, 1)
     submitted = [message(receiver=f"r{number}@example.com") for number in range(200)]
-    assert all(broker.publish([outbound(one, origin="intake") for one in submitted]))
+    assert all(broker.publish([outbound(one, origin=Origin.INTAKE) for one in submitted]))
     members = [broker.consumer("EMAIL", "transactional")]
     read_ids: list[bytes | None] = []
     committed: set[tuple[int, int]] = set()
@@ -196,7 +197,9 @@ def test_a_member_that_joins_takes_over_and_all_is_read(kafka: SharedKafka, sett
 
 def test_each_record_says_where_it_comes_from(broker: KafkaBroker) -> None:
     submitted = message()
-    assert broker.publish([outbound(submitted, origin="replay", traceparent=trace(trace_id="ab" * 16))]) == [DURABLE]
+    assert broker.publish([outbound(submitted, origin=Origin.REPLAY, traceparent=trace(trace_id="ab" * 16))]) == [
+        DURABLE
+    ]
     raw = RawConsumer(connection_settings() | {"group.id": "raw", "auto.offset.reset": "earliest"})
     try:
         raw.subscribe([submitted.topic])

@@ -20,6 +20,7 @@ from notifications.brokers.base import Record, outbound
 from notifications.brokers.kafka import KafkaBroker
 from notifications.ledger import rows
 from notifications.messages.topics import all_topics, topic_of
+from notifications.messages.words import Origin
 from notifications.sending import claiming
 from tests.notifications.rows import LETTERS, message
 
@@ -81,7 +82,7 @@ def test_hostile_records_become_letters_with_their_bytes_and_the_rest_goes_on(
 ) -> None:
     submitted = message()
     write_record(settings.KAFKA_BOOTSTRAP_SERVERS, submitted.topic, value, key=b"\xff", headers=headers)
-    assert all(broker.publish([outbound(submitted, origin="intake")]))
+    assert all(broker.publish([outbound(submitted, origin=Origin.INTAKE)]))
     records = read_and_commit(broker, 2)
     batch, unreadable = claiming.read(records)
     (claimed,) = rows.claim(batch, owner="me", lease=60, unreadable=unreadable, hooks=LETTERS)
@@ -106,7 +107,7 @@ def test_a_notification_with_an_unreadable_header_is_a_letter_with_its_bytes(
 
 def test_the_lag_of_a_group_is_what_it_has_not_committed(broker: KafkaBroker, settings: Settings) -> None:
     """Also where no member of it is alive, or never was."""
-    assert all(broker.publish([outbound(message(), origin="intake") for _ in range(20)]))
+    assert all(broker.publish([outbound(message(), origin=Origin.INTAKE) for _ in range(20)]))
     wait_until(lambda: broker.lags()[topic_of("EMAIL", "transactional")] == 20, what="all is unread")
     read_and_commit(broker, 5)
     delete_before({"bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS}, topic_of("EMAIL", "transactional"), [10])

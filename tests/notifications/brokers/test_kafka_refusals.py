@@ -31,6 +31,7 @@ from notifications.brokers.kafka import KafkaBroker
 from notifications.brokers.kafka_client import Troubles
 from notifications.brokers.kafka_publishing import ANY, Acks, Outage, Publisher
 from notifications.messages.topics import all_topics, topic_of
+from notifications.messages.words import Origin
 from project import metrics
 from tests.notifications.rows import message
 
@@ -85,7 +86,9 @@ def created(settings: Settings, partitions: int = 1) -> KafkaBroker:
 
 def mail(size: int = 10, **fields: str) -> Outbound:
     """With a text that cannot be compressed."""
-    return outbound(message(message=random.Random(size).randbytes(size // 2).hex() or "-", **fields), origin="intake")
+    return outbound(
+        message(message=random.Random(size).randbytes(size // 2).hex() or "-", **fields), origin=Origin.INTAKE
+    )
 
 
 @pytest.mark.parametrize(

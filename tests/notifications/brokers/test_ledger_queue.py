@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 from pytest_django import Settings
@@ -18,8 +19,8 @@ from notifications.brokers.ledger_queue import EmbeddedBroker, EmbeddedConsumer
 from notifications.ledger import due
 from notifications.messages.message import id_in
 from notifications.messages.topics import topic_of
-from notifications.messages.words import Status
-from tests.notifications.rows import ago, message, row
+from notifications.messages.words import Origin, Status
+from tests.notifications.rows import ago, message, read, row
 
 pytestmark = pytest.mark.django_db
 FOR_EVER = 3600.0
@@ -44,7 +45,7 @@ def asleep(directory: Path) -> EmbeddedConsumer:
 
 def test_publishing_wakes(asleep: EmbeddedConsumer) -> None:
     submitted = message()
-    assert EmbeddedBroker().publish([outbound(submitted, origin="intake")]) == [DURABLE]
+    assert EmbeddedBroker().publish([outbound(submitted, origin=Origin.INTAKE)]) == [DURABLE]
     (record,) = asleep.poll(10, 20)
     assert id_in(record.value or b"") == submitted.id
 
@@ -53,7 +54,7 @@ def test_what_the_scheduler_brings_back_is_there_when_it_wakes(asleep: EmbeddedC
     """Not only once the scheduler has marked it: the call would have come too early."""
     row(Status.WAITING, due_at=ago(1), claims=1)
     (taken,) = due.take_due("scheduler", 10)
-    assert EmbeddedBroker().publish([outbound(taken.message, origin="retry")]) == [DURABLE]
+    assert EmbeddedBroker().publish([outbound(taken.message, origin=Origin.RETRY)]) == [DURABLE]
     (record,) = asleep.poll(10, 20)
     assert id_in(record.value or b"") == taken.message.id
 
@@ -68,8 +69,15 @@ def test_another_process_wakes(asleep: EmbeddedConsumer, directory: Path) -> Non
     assert id_in(record.value or b"") == queued.id
 
 
+def test_whatever_is_reported_durable_is_in_the_ledger(directory: Path) -> None:
+    """Also a record of an origin that is new to it."""
+    said = message()
+    assert EmbeddedBroker().publish([outbound(said, origin=cast("Origin", "broadcast"))]) == [DURABLE]
+    assert read(said.id).status == Status.QUEUED
+
+
 def test_other_topics_do_not_wake(asleep: EmbeddedConsumer) -> None:
-    EmbeddedBroker().publish([outbound(message(priority="bulk"), origin="intake")])
+    EmbeddedBroker().publish([outbound(message(priority="bulk"), origin=Origin.INTAKE)])
     row()
     assert asleep.poll(10, 0.05) == []
 
@@ -77,7 +85,7 @@ def test_other_topics_do_not_wake(asleep: EmbeddedConsumer) -> None:
 def test_the_fifo_of_a_process_that_has_ended_is_removed(directory: Path) -> None:
     left = directory / "calls-999999"
     os.mkfifo(left)
-    EmbeddedBroker().publish([outbound(message(), origin="intake")])
+    EmbeddedBroker().publish([outbound(message(), origin=Origin.INTAKE)])
     assert not left.exists()
 
 
@@ -88,7 +96,7 @@ def test_without_a_fifo_it_looks_now_and_then(
     monkeypatch.setattr(ledger_queue, "LOOK_EVERY", 0.05)
     consumer = EmbeddedBroker().consumer("EMAIL", "transactional")
     assert consumer.poll(10, 0.0) == []
-    EmbeddedBroker().publish([outbound(message(), origin="intake")])
+    EmbeddedBroker().publish([outbound(message(), origin=Origin.INTAKE)])
     assert len(consumer.poll(10, 30)) == 1
 
 

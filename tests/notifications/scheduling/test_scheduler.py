@@ -19,7 +19,7 @@ from notifications.ledger.hooks import Hooks
 from notifications.messages.ids import first_id_at
 from notifications.messages.message import from_record, id_in
 from notifications.messages.topics import topic_of
-from notifications.messages.words import Status
+from notifications.messages.words import Status, WorkerKind
 from notifications.models import Attempt, Notification, WorkerHeartbeat
 from notifications.scheduling import scheduler
 from notifications.scheduling.scheduler import Scheduler, worker_name
@@ -191,18 +191,18 @@ def test_a_worker_is_named_as_no_other_process_ever_was(monkeypatch: pytest.Monk
     monkeypatch.setattr("socket.gethostname", lambda: "h" * 255)
     monkeypatch.setattr("os.getpid", lambda: 1)
     scheduler._mark.cache_clear()
-    before = worker_name("sender")
-    assert worker_name("sender") == before
+    before = worker_name(WorkerKind.SENDER)
+    assert worker_name(WorkerKind.SENDER) == before
     assert len(before) <= 100
     scheduler._mark.cache_clear()  # as in another process, which has nothing of this one
-    assert worker_name("sender") != before
+    assert worker_name(WorkerKind.SENDER) != before
 
 
 def test_a_forked_child_is_another_worker() -> None:
     reading, writing = os.pipe()
-    parent = worker_name("sender").split(":")[2]
+    parent = worker_name(WorkerKind.SENDER).split(":")[2]
     if (child := os.fork()) == 0:
-        os.write(writing, worker_name("sender").split(":")[2].encode())
+        os.write(writing, worker_name(WorkerKind.SENDER).split(":")[2].encode())
         os._exit(0)
     os.waitpid(child, 0)
     assert os.read(reading, 100).decode() != parent

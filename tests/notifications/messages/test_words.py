@@ -1,0 +1,25 @@
+"""What is true of each status, and that it does not contradict itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from notifications.messages.words import Is, Status, statuses
+
+
+def test_every_word_fits_its_column() -> None:
+    assert all(len(status) <= 16 for status in Status)
+    assert Status("dead") is Status.DEAD
+    assert f"{Status.DEAD}" == "dead"
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_what_is_true_of_a_status_does_not_contradict_itself(status: Status) -> None:
+    assert not (Is.FINAL in status.traits and status.traits & (Is.DUE | Is.MAY_BE_GIVEN_UP))
+    assert Is.STOPPED not in status.traits or Is.FINAL | Is.REPLAYABLE | Is.RARE in status.traits
+    assert Is.DUE not in status.traits or Is.RARE in status.traits
+
+
+def test_what_was_delivered_is_not_rare() -> None:
+    assert Status.SENT not in statuses(Is.RARE)
+    assert {Status.QUEUED, Status.SENDING}.isdisjoint(statuses(Is.RARE))
