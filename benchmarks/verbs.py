@@ -10,7 +10,8 @@ from typing import TypeVar
 from uuid import uuid4
 
 from benchmarks.traffic import receiver_of, text_of
-from notifications.ledger import due, rows, verdicts
+from notifications.ledger import due, verdicts
+from notifications.ledger.claim import claim as claim_rows
 from notifications.ledger.hooks import NO_HOOKS
 from notifications.ledger.rows import Claimed, Incoming
 from notifications.ledger.settle import Settlement, settle
@@ -50,7 +51,7 @@ def timed(name: str, work: Callable[[], T]) -> T:
 
 
 def claim(batch: list[Incoming]) -> list[Claimed]:
-    claimed = rows.claim(batch, owner=uuid4().hex, lease=60, hooks=NO_HOOKS)
+    claimed = claim_rows(batch, owner=uuid4().hex, lease=60, hooks=NO_HOOKS)
     assert len(claimed) == BATCH
     return claimed
 

@@ -20,7 +20,7 @@ from notifications.ledger.hooks import FinalRow, Hooks, Unclaimable
 from notifications.messages.topics import dlq_topic
 from notifications.messages.words import Is, Origin, Status, statuses
 from project import metrics
-from project.database.dialects import as_json, dialect, fetch
+from project.database.dialects import Dialect, Statement, as_json
 
 logger = logging.getLogger(__name__)
 
@@ -117,30 +117,7 @@ def measure() -> None:
 
 
 def _open(rows: Sequence[FinalRow]) -> None:
-    d = dialect()
-    values = [
-        {
-            "id": row.id.hex,
-            "channel": row.channel,
-            "cause": row.cause,
-            "error": row.error,
-            "topic": row.topic,
-            "attempts": row.attempts,
-            "partition": row.partition,
-            "offset": row.offset,
-        }
-        for row in rows
-    ]
-    fetch(
-        "INSERT INTO dlq_deadletter AS letter (notification_id, state, channel, cause, error, attempts, topic,"
-        ' "partition", "offset", deaths, discard_reason, died_at, changed_at)'
-        f" SELECT r.id, '{State.OPEN}', r.channel, r.cause, r.error, r.attempts, r.topic, r.\"partition\","
-        f" r.\"offset\", 1, '', {d.now}, {d.now} FROM {d.rows(_LETTER_COLUMNS)} WHERE true"
-        f" ON CONFLICT (notification_id) DO UPDATE SET state = '{State.OPEN}', cause = excluded.cause,"
-        " error = excluded.error, attempts = excluded.attempts, deaths = letter.deaths + 1,"
-        " died_at = excluded.died_at, changed_at = excluded.changed_at",
-        [as_json(values)],
-    )
+    open_letters(rows=as_json(rows))
     DeadLetterEvent.objects.bulk_create(
         DeadLetterEvent(
             event="dead",
@@ -152,6 +129,21 @@ def _open(rows: Sequence[FinalRow]) -> None:
         )
         for row in rows
     )
+
+
+@Statement
+def open_letters(d: Dialect) -> str:
+    """One for each row that stopped, or its old one again."""
+    return f"""
+        INSERT INTO dlq_deadletter AS letter (
+            notification_id, state, channel, cause, error, attempts, topic, "partition", "offset",
+            deaths, discard_reason, died_at, changed_at)
+        SELECT r.id, '{State.OPEN}', r.channel, r.cause, r.error, r.attempts, r.topic, r."partition", r."offset",
+            1, '', {d.now}, {d.now}
+        FROM {d.rows(_LETTER_COLUMNS)} WHERE true
+        ON CONFLICT (notification_id) DO UPDATE SET
+            state = '{State.OPEN}', cause = excluded.cause, error = excluded.error, attempts = excluded.attempts,
+            deaths = letter.deaths + 1, died_at = excluded.died_at, changed_at = excluded.changed_at"""
 
 
 def _known(places: Iterable[Place]) -> list[Place]:

@@ -12,11 +12,11 @@ from django.db.models.functions import Now
 from dlq.models import DeadLetter
 from dlq.verbs import REPLAYABLE, Skipped, State, target, targets_of, why_skipped, write_events
 from notifications.intake.accept import OURS, accept
+from notifications.ledger.columns import message_of_row
 from notifications.messages.draft import Draft, read_request
 from notifications.messages.explain import Invalid
 from notifications.messages.ids import receiver_hash
-from notifications.messages.message import MAX_RECORD_BYTES, Message
-from notifications.messages.words import Priority
+from notifications.messages.message import MAX_RECORD_BYTES
 from notifications.models import Notification
 from project.desk.audit import expect, one_at_a_time, record
 
@@ -57,7 +57,7 @@ def check(notification: Notification, changed: Mapping[str, str]) -> None:
     content = {name: changed.get(name, getattr(notification, name)) for name in REPAIRABLE}
     given = {"type": notification.channel} | {name: text for name, text in content.items() if text}
     read_request(_json({"message": ""} | given))
-    if len(_as_message(notification, content).to_record()) > MAX_RECORD_BYTES:
+    if len(message_of_row(notification, **content).to_record()) > MAX_RECORD_BYTES:
         raise Invalid({"message": [f"The whole record must have at most {MAX_RECORD_BYTES:,} bytes."]})
 
 
@@ -115,24 +115,6 @@ def _take(letter_id: int, generation: int | None) -> DeadLetter:
 
 def _new_hash(channel: str, changed: Mapping[str, str]) -> dict[str, str]:
     return {"receiver_hash": receiver_hash(channel, changed["receiver"])} if "receiver" in changed else {}
-
-
-def _as_message(notification: Notification, content: Mapping[str, str]) -> Message:
-    return Message(
-        id=notification.pk,
-        generation=notification.generation,
-        channel=notification.channel,
-        user=notification.user,
-        client=notification.client,
-        reference=notification.reference,
-        category=notification.category,
-        priority=cast("Priority", notification.priority),
-        accepted_at=notification.accepted_at,
-        receiver=content["receiver"],
-        subject=content["subject"],
-        message=content["message"],
-        html=content["html"],
-    )
 
 
 def _as_request(text: str) -> bytes:

@@ -20,7 +20,7 @@ from django.utils import timezone
 from dlq.models import DeadLetter
 from notifications.messages.words import Is, Reason, Status, statuses
 from notifications.models import Notification, StaffAction
-from project.database.dialects import as_json, dialect, fetch
+from project.database.dialects import Dialect, Statement, as_json
 from project.desk.audit import MOST_AT_ONCE, expect, last_actions, one_at_a_time, printed, record
 
 # An expired notification has a letter only where it was replayed before: it came back.
@@ -128,15 +128,16 @@ def write_events(event: str, letters: Sequence[DeadLetter], notification_id: UUI
     `notification_id` is the new notification that a letter without one led to.
     """
     rows = [{"letter": letter.pk, "new": notification_id and notification_id.hex} for letter in letters]
-    statement = [
-        "INSERT INTO dlq_deadletterevent (event, notification_id, channel, cause, error, attempts, at)",
-        "SELECT %s, COALESCE(r.new, l.notification_id), l.channel, l.cause, l.error, l.attempts,",
-        dialect().now,
-        "FROM",
-        dialect().rows({"letter": "bigint", "new": "uuid"}),
-        "JOIN dlq_deadletter l ON l.id = r.letter",
-    ]
-    fetch(" ".join(statement), [event, as_json(rows)])
+    insert_events(rows=as_json(rows), event=event)
+
+
+@Statement
+def insert_events(d: Dialect) -> str:
+    return f"""
+        INSERT INTO dlq_deadletterevent (event, notification_id, channel, cause, error, attempts, at)
+        SELECT %(event)s, coalesce(r.new, l.notification_id), l.channel, l.cause, l.error, l.attempts, {d.now}
+        FROM {d.rows({"letter": "bigint", "new": "uuid"})}
+        JOIN dlq_deadletter AS l ON l.id = r.letter"""
 
 
 def why_skipped(letter_ids: Sequence[int], *, why: Why | None = None) -> list[Skipped]:

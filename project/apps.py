@@ -15,12 +15,14 @@ class ProjectConfig(AppConfig):
     name = "project"
 
     def ready(self) -> None:
+        from notifications.ledger import columns
         from project import metrics
         from project.database import schema
         from project.web import calls
 
         checks.register(schema.compare, checks.Tags.database)
         checks.register(calls.check, checks.Tags.urls)
+        checks.register(columns.compare, checks.Tags.models)
         connection_created.connect(_bound_idle_transactions)
         metrics.start_at_zero(settings.CHANNELS)
 

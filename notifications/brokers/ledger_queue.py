@@ -22,7 +22,8 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from notifications.brokers.base import AWAY, DURABLE, LOOK_AHEAD, POLL_BYTES, Fate, Outbound, Record
-from notifications.ledger import due, rows
+from notifications.ledger import due
+from notifications.ledger.insert import insert
 from notifications.messages.topics import topic_of
 from notifications.messages.tracing import trace_id_of
 from notifications.messages.words import FROM_LEDGER, Status
@@ -45,7 +46,7 @@ class EmbeddedBroker:
         back = [message.id for message, r in given if r.origin in FROM_LEDGER]
         try:
             if new:
-                rows.insert(new, Status.QUEUED)
+                insert(new, Status.QUEUED)
             if back:
                 due.offer(back)
         except (DatabaseError, InterfaceError):

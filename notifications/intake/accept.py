@@ -15,7 +15,7 @@ from django.utils import timezone
 from msgspec import UNSET
 
 from notifications.brokers.base import Outbound, open_broker, outbound
-from notifications.ledger import rows
+from notifications.ledger.insert import insert
 from notifications.messages.draft import Draft
 from notifications.messages.explain import Errors, Unavailable
 from notifications.messages.message import MAX_RECORD_BYTES, new_message
@@ -232,5 +232,5 @@ def _publish(records: list[Outbound]) -> None:
     outbox = [record for record, fate in zip(records, fates, strict=True) if not fate.durable]
     _published.inc(len(records) - len(outbox))
     if outbox:
-        rows.insert([(r.message, trace_id_of(r.traceparent)) for r in outbox if r.message], Status.ACCEPTED)
+        insert([(r.message, trace_id_of(r.traceparent)) for r in outbox if r.message], Status.ACCEPTED)
         metrics.outboxed.inc(len(outbox))

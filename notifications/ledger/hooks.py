@@ -76,3 +76,15 @@ def _count_dead(rows: Sequence[FinalRow]) -> None:
     for row in rows:
         if row.status == Status.DEAD:
             metrics.dead.labels(row.channel, row.cause).inc()
+
+
+def tell_unclaimable(records: Sequence[Unclaimable], without_row: Sequence[Unclaimable], hooks: Hooks) -> None:
+    """Counts the records, and tells the hooks of those that have no row, inside the caller's transaction."""
+    transaction.on_commit(partial(_count_unclaimable, records))
+    if without_row:
+        hooks.on_unclaimable(without_row)
+
+
+def _count_unclaimable(records: Sequence[Unclaimable]) -> None:
+    for record in records:
+        metrics.unclaimable.labels(record.cause).inc()

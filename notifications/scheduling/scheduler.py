@@ -106,13 +106,13 @@ class Scheduler:
         self._do_chores()
         return len(taken)
 
-    def _since(self) -> UUID | None:
-        """From which id on this round looks; None: at all rows."""
+    def _since(self) -> UUID:
+        """Returns the id from which on this round looks at rows."""
         now = time.monotonic()
         if not self._more and now < self._everything_at:
-            return partitions.recent()
+            return partitions.recent() or due.FIRST
         self._everything_at = now + EVERYTHING_EVERY
-        return None
+        return due.FIRST
 
     def _publish(self, taken: Sequence[due.Taken]) -> int:
         """Publish what was leased, end the lease of what is durable; how many bytes it was."""

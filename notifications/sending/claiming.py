@@ -13,7 +13,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from notifications.brokers.base import Record
 from notifications.channels.outcomes import Cause
-from notifications.ledger import rows
+from notifications.ledger.claim import claim
 from notifications.ledger.hooks import Hooks, Unclaimable
 from notifications.ledger.rows import LONGEST_ERROR, Claimed, Incoming, clean
 from notifications.messages.message import Unreadable, from_record, id_in
@@ -70,7 +70,7 @@ class Claiming:
                 return go
 
     def _claim(self, batch: list[Incoming], unreadable: list[Unclaimable], owner: str) -> list[Claimed]:
-        return rows.claim(
+        return claim(
             batch,
             owner=owner,
             lease=settings.LEASE_SECONDS,

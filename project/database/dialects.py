@@ -6,12 +6,12 @@ Many rows go in as one JSON parameter that the statement unpacks: on PostgreSQL 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -26,71 +26,123 @@ REFUSALS = (DataError, IntegrityError, ValueError, OverflowError)
 
 _DEADLOCK = ("40P01", "40001")
 READ_SECONDS = 5.0  # a statement of a list in the web; longer ones would use up its threads
-_encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder(uuid_format="hex").encode  # as both databases read ids
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """Fragments; `{}` takes an expression. Column types in `rows` are PostgreSQL's."""
+class Dialect(ABC):
+    """The fragments of SQL in which the databases differ. Column types in `rows` are PostgreSQL's."""
 
-    now: str
-    later: str  # now plus {} seconds; NULL for NULL
-    seconds_until: str  # from now until {}, as a float; NULL for NULL
-    skip_locked: str
-    qualified_returning: bool
-    size: str  # of the text {}, in bytes
-    unpack: Callable[[Mapping[str, str]], str]
+    now: ClassVar[str]
+    skip_locked: ClassVar[str]  # behind a SELECT of the one table aliased `n`, or of that and others
 
-    def rows(self, columns: Mapping[str, str]) -> str:
-        """A FROM item `r` with these columns (name → type), unpacked from one JSON parameter."""
-        return self.unpack(columns)
+    @abstractmethod
+    def later(self, seconds: str) -> str:
+        """Returns now plus these seconds; NULL for NULL."""
+
+    @abstractmethod
+    def seconds_until(self, moment: str) -> str:
+        """Returns the seconds from now until the moment, as a float; NULL for NULL."""
+
+    @abstractmethod
+    def size(self, text: str) -> str:
+        """Returns the bytes of a text."""
+
+    @abstractmethod
+    def rows(self, columns: Mapping[str, str], parameter: str = "%(rows)s") -> str:
+        """Returns a FROM item `r` with these columns (name → type), unpacked from one JSON parameter."""
+
+    @abstractmethod
+    def returned(self, column: str) -> str:
+        """Returns how RETURNING names a column of the table aliased `n`."""
+
+    @abstractmethod
+    def returned_row(self, table: str) -> str:
+        """Returns how a query inside RETURNING names the row: SQLite has no alias there, PostgreSQL needs it."""
 
     def returning(self, *columns: str) -> str:
-        """RETURNING of the table aliased `n`; SQLite knows no alias there, PostgreSQL needs it."""
-        prefix = "n." if self.qualified_returning else ""
-        return "RETURNING " + ", ".join(prefix + column for column in columns)
-
-    def returning_seconds_until(self, column: str) -> str:
-        return self.seconds_until.format(f"n.{column}" if self.qualified_returning else column)
-
-    def returned(self, table: str) -> str:
-        """How a subquery inside RETURNING names the row of `table`, aliased `n`."""
-        return "n" if self.qualified_returning else table
+        """Returns RETURNING of these columns of the table aliased `n`."""
+        return "RETURNING " + ", ".join(map(self.returned, columns))
 
 
-def _unpack_postgresql(columns: Mapping[str, str]) -> str:
-    fields = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
-    return f"jsonb_to_recordset(%s::jsonb) AS r({fields})"
+class PostgreSQL(Dialect):
+    now = "statement_timestamp()"
+    skip_locked = "FOR UPDATE OF n SKIP LOCKED"
+
+    def later(self, seconds: str) -> str:
+        return f"(statement_timestamp() + ({seconds}) * interval '1 second')"
+
+    def seconds_until(self, moment: str) -> str:
+        return f"extract(epoch FROM {moment} - statement_timestamp())::float8"
+
+    def size(self, text: str) -> str:
+        return f"octet_length({text})"
+
+    def rows(self, columns: Mapping[str, str], parameter: str = "%(rows)s") -> str:
+        fields = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
+        return f"jsonb_to_recordset({parameter}::jsonb) AS r({fields})"
+
+    def returned(self, column: str) -> str:
+        return f'n."{column}"'
+
+    def returned_row(self, table: str) -> str:
+        return "n"
 
 
-def _unpack_sqlite(columns: Mapping[str, str]) -> str:
-    fields = ", ".join(f"value ->> '{name}' AS \"{name}\"" for name in columns)
-    return f"(SELECT {fields} FROM json_each(%s)) AS r"
+class SQLite(Dialect):
+    """Django stores times there as UTC text. Its file has one writer at a time, so there is nothing to skip."""
+
+    now = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
+    skip_locked = ""
+
+    def later(self, seconds: str) -> str:
+        return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', round({seconds}, 3) || ' seconds')"
+
+    def seconds_until(self, moment: str) -> str:
+        return f"((julianday({moment}) - julianday('now')) * 86400.0)"
+
+    def size(self, text: str) -> str:
+        return f"length(CAST({text} AS BLOB))"
+
+    def rows(self, columns: Mapping[str, str], parameter: str = "%(rows)s") -> str:
+        fields = ", ".join(f"value ->> '{name}' AS \"{name}\"" for name in columns)
+        return f"(SELECT {fields} FROM json_each({parameter})) AS r"
+
+    def returned(self, column: str) -> str:
+        return f'"{column}"'
+
+    def returned_row(self, table: str) -> str:
+        return table
 
 
-POSTGRESQL = Dialect(
-    now="statement_timestamp()",
-    later="(statement_timestamp() + ({}) * interval '1 second')",
-    seconds_until="extract(epoch FROM {} - statement_timestamp())::float8",
-    skip_locked="FOR UPDATE SKIP LOCKED",
-    qualified_returning=True,
-    size="octet_length({})",
-    unpack=_unpack_postgresql,
-)
-# Django stores times on SQLite as UTC text. Its file has one writer at a time, so there is nothing to skip.
-SQLITE = Dialect(
-    now="strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
-    later="strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', round({}, 3) || ' seconds')",
-    seconds_until="((julianday({}) - julianday('now')) * 86400.0)",
-    skip_locked="",
-    qualified_returning=False,
-    size="length(CAST({} AS BLOB))",
-    unpack=_unpack_sqlite,
-)
+DIALECTS: dict[str, Dialect] = {"postgresql": PostgreSQL(), "sqlite": SQLite()}
 
 
 def dialect() -> Dialect:
-    return {"postgresql": POSTGRESQL, "sqlite": SQLITE}[connection.vendor]
+    return DIALECTS[connection.vendor]
+
+
+class Statement:
+    """A named statement. Its text is written once for each dialect; called with parameters, it runs.
+
+    The text begins with the name, as a comment, by which it is found in the database's views and logs.
+    """
+
+    def __init__(self, write: Callable[[Dialect], str]) -> None:
+        self.name = write.__name__
+        self._write = write
+        self._texts: dict[str, str] = {}
+
+    def text(self) -> str:
+        """Returns the statement as the database in use takes it, with its %(parameters)s."""
+        vendor = connection.vendor
+        if vendor not in self._texts:
+            words = " ".join(self._write(DIALECTS[vendor]).split())
+            self._texts[vendor] = f"/* {self.name} */ {words}"
+        return self._texts[vendor]
+
+    def __call__(self, **parameters: Any) -> list[tuple[Any, ...]]:
+        """Returns the rows that the statement gives."""
+        return fetch(self.text(), parameters)
 
 
 def as_json(rows: Sequence[Any]) -> str:
@@ -114,10 +166,10 @@ def from_time(value: datetime | str | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
-def fetch(statement: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+def fetch(statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
     """Run one statement; the rows it returns."""
     with connection.cursor() as cursor:
-        cursor.execute(statement, list(parameters))
+        cursor.execute(statement, parameters)
         return cursor.fetchall() if cursor.description else []
 
 

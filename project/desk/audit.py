@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from notifications.messages.words import Status
 from notifications.models import Notification, StaffAction
-from project.database.dialects import as_json, dialect, fetch
+from project.database.dialects import Dialect, Statement, as_json, fetch
 
 MOST_AT_ONCE = 5_000
 _STAFF_LOCK = 0x5AFF
@@ -39,14 +39,15 @@ def one_at_a_time() -> Iterator[None]:
 def record(actor: str, action: str, targets: Sequence[tuple[str, UUID | None]], note: str = "") -> None:
     """Writes a staff action for each (target, notification id), in one statement, inside the verb's transaction."""
     rows = [{"target": target, "id": notification_id and notification_id.hex} for target, notification_id in targets]
-    statement = [
-        "INSERT INTO notifications_staffaction (actor, action, target, notification_id, note, at)",
-        "SELECT %s, %s, r.target, r.id, %s,",
-        dialect().now,
-        "FROM",
-        dialect().rows({"target": "text", "id": "uuid"}),
-    ]
-    fetch(" ".join(statement), [actor, action, note[:1000], as_json(rows)])
+    insert_staff_actions(rows=as_json(rows), actor=actor, action=action, note=note[:1000])
+
+
+@Statement
+def insert_staff_actions(d: Dialect) -> str:
+    return f"""
+        INSERT INTO notifications_staffaction (actor, action, target, notification_id, note, at)
+        SELECT %(actor)s, %(action)s, r.target, r.id, %(note)s, {d.now}
+        FROM {d.rows({"target": "text", "id": "uuid"})}"""
 
 
 def last_actions(targets: Sequence[str]) -> dict[str, StaffAction]:

@@ -16,7 +16,8 @@ from dlq.models import DeadLetter, DeadLetterEvent
 from notifications.brokers.base import AWAY, DURABLE, Broker, Fate, Outbound
 from notifications.brokers.ledger_queue import EmbeddedBroker
 from notifications.channels.outcomes import Cause, SendError
-from notifications.ledger import due, rows, verdicts
+from notifications.ledger import due, verdicts
+from notifications.ledger.claim import claim as claim_rows
 from notifications.ledger.hooks import FinalRow, Hooks, Unclaimable
 from notifications.ledger.rows import Claimed
 from notifications.ledger.settle import Settlement, settle
@@ -125,7 +126,7 @@ def test_every_way_to_die_opens_a_letter() -> None:
     Notification.objects.filter(id=swept.id).update(lease_until=ago(1), attempts=9)
     assert due.sweep((1.0,), 10, hooks=LETTERS) == 1
     buried = row()
-    rows.claim([], owner="o", lease=60, unreadable=[_unreadable(7, id=buried.id)], hooks=LETTERS)
+    claim_rows([], owner="o", lease=60, unreadable=[_unreadable(7, id=buried.id)], hooks=LETTERS)
     assert set(DeadLetter.objects.values_list("cause", flat=True)) == {
         Cause.PROVIDER_OUTAGE,
         Cause.OUTCOME_UNKNOWN,
@@ -153,7 +154,7 @@ def _unreadable(offset: int, **fields: Any) -> Unclaimable:
 
 def test_an_unreadable_record_is_kept_with_its_bytes_once_for_each_place() -> None:
     for _ in range(2):  # the batch is claimed again after a crash before the commit
-        rows.claim([], owner="o", lease=60, unreadable=[_unreadable(7), _unreadable(8), _unreadable(7)], hooks=LETTERS)
+        claim_rows([], owner="o", lease=60, unreadable=[_unreadable(7), _unreadable(8), _unreadable(7)], hooks=LETTERS)
     assert list(DeadLetter.objects.order_by("offset").values_list("offset", flat=True)) == [7, 8]
     letter = DeadLetter.objects.get(offset=7)
     assert bytes(letter.raw or b"") == b"\xff\x00{"
@@ -219,7 +220,7 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(kind: str) -> None:
                 settle([Settlement(one, verdicts.sent("late")) for one in claims], hooks=LETTERS)
             else:
                 records = [_unreadable(1000 * size + place) for place in range(size)]
-                rows.claim([], owner="o", lease=60, unreadable=records, hooks=LETTERS)
+                claim_rows([], owner="o", lease=60, unreadable=records, hooks=LETTERS)
         counts.append(len(queries))
     assert counts[0] == counts[1]
 

@@ -15,7 +15,7 @@ from django.db import connection
 from dlq.letters import Letters
 from notifications.brokers.ledger_queue import EmbeddedBroker
 from notifications.channels.base import Outgoing, Provider
-from notifications.ledger import rows
+from notifications.ledger.claim import claim as claim_rows
 from notifications.ledger.hooks import FinalRow, Hooks, Unclaimable
 from notifications.ledger.rows import TABLE, Claimed, Incoming
 from notifications.messages.ids import time_of
@@ -73,7 +73,7 @@ def incoming(submitted: Message, **fields: Any) -> Incoming:
 
 
 def claim(*submitted: Message, owner: str = "batch-1", lease: float = LEASE, hooks: Hooks = LETTERS) -> list[Claimed]:
-    return rows.claim([incoming(one) for one in submitted], owner=owner, lease=lease, hooks=hooks)
+    return claim_rows([incoming(one) for one in submitted], owner=owner, lease=lease, hooks=hooks)
 
 
 def claim_one(submitted: Message | None = None, owner: str = "batch-1", lease: float = LEASE) -> Claimed:
@@ -100,7 +100,7 @@ def message_of(found: Notification) -> Message:
 
 def seconds_until(column: str, id: UUID) -> float | None:
     """From now, by the database's clock; in hundredths, for SQLite counts in milliseconds."""
-    until = dialect().seconds_until.format(column)
+    until = dialect().seconds_until(column)
     ((seconds,),) = fetch(f"SELECT {until} FROM {TABLE} WHERE id = %s", [_native(id)])
     return None if seconds is None else round(float(seconds), 2)
 

@@ -36,7 +36,7 @@ class Limit:
 
     def _seconds_left(self) -> int:
         """Until a new minute or day begins; the whole one where none has begun."""
-        left = dialect().seconds_until.format("since")
+        left = dialect().seconds_until("since")
         rows = fetch(f"SELECT {left} FROM users_keyusage WHERE key_id = %s AND kind = %s", [self.key_id, self.kind])
         return max(1, math.ceil(self.seconds + rows[0][0])) if rows else self.seconds
 
@@ -76,7 +76,7 @@ def texts_of(key: ApiKey) -> Limit | None:
 
 def _spend(seconds: int) -> str:
     """The statement that counts, and returns no row where it would be too many. Parameters: key, kind, count, most."""
-    over = f"u.since <= {dialect().later.format(-seconds)}"  # its minute or day
+    over = f"u.since <= {dialect().later(str(-seconds))}"  # its minute or day
     return f"""
         INSERT INTO users_keyusage AS u (key_id, kind, used, since) VALUES (%s, %s, %s, {dialect().now})
         ON CONFLICT (key_id, kind) DO UPDATE SET

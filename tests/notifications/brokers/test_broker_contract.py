@@ -15,7 +15,7 @@ from harness.services.waiting import wait_until
 from notifications.brokers.base import DURABLE, POLL_BYTES, Broker, Consumer, Record, outbound
 from notifications.brokers.kafka import KafkaBroker
 from notifications.brokers.ledger_queue import EmbeddedBroker
-from notifications.ledger import rows
+from notifications.ledger.claim import claim as claim_rows
 from notifications.ledger.hooks import NO_HOOKS
 from notifications.messages.message import Message, from_record
 from notifications.messages.tracing import trace_id_of
@@ -68,7 +68,7 @@ def take(consumer: Consumer, count: int, *, limit: int = 500) -> list[Record]:
 def claim_and_commit(consumer: Consumer, records: list[Record]) -> None:
     if records:
         batch = [incoming(from_record(record.value), topic=record.topic) for record in records]
-        rows.claim(batch, owner=uuid.uuid4().hex, lease=60, hooks=NO_HOOKS)
+        claim_rows(batch, owner=uuid.uuid4().hex, lease=60, hooks=NO_HOOKS)
         consumer.commit(records)
 
 

@@ -18,7 +18,7 @@ from harness.services.waiting import wait_until
 from notifications.brokers import kafka_log
 from notifications.brokers.base import Record, outbound
 from notifications.brokers.kafka import KafkaBroker
-from notifications.ledger import rows
+from notifications.ledger.claim import claim
 from notifications.messages.topics import all_topics, topic_of
 from notifications.messages.words import Origin
 from notifications.sending import claiming
@@ -85,7 +85,7 @@ def test_hostile_records_become_letters_with_their_bytes_and_the_rest_goes_on(
     assert all(broker.publish([outbound(submitted, origin=Origin.INTAKE)]))
     records = read_and_commit(broker, 2)
     batch, unreadable = claiming.read(records)
-    (claimed,) = rows.claim(batch, owner="me", lease=60, unreadable=unreadable, hooks=LETTERS)
+    (claimed,) = claim(batch, owner="me", lease=60, unreadable=unreadable, hooks=LETTERS)
     assert claimed.id == submitted.id
     (letter,) = DeadLetter.objects.all()
     assert (letter.cause, bytes(letter.raw or b"")) == ("undecodable", value or b"")
@@ -100,7 +100,7 @@ def test_a_notification_with_an_unreadable_header_is_a_letter_with_its_bytes(
     submitted = message()
     write_record(settings.KAFKA_BOOTSTRAP_SERVERS, submitted.topic, submitted.to_record(), headers=[(b"\xc3", b"")])
     batch, unreadable = claiming.read(read_and_commit(broker, 1))
-    assert rows.claim(batch, owner="me", lease=60, unreadable=unreadable, hooks=LETTERS) == []
+    assert claim(batch, owner="me", lease=60, unreadable=unreadable, hooks=LETTERS) == []
     (letter,) = DeadLetter.objects.all()
     assert (letter.error, bytes(letter.raw or b"")) == ("The name of a header is not UTF-8.", submitted.to_record())
 

@@ -19,7 +19,7 @@ from pytest_django import DjangoAssertNumQueries
 from notifications.brokers.base import AWAY, DURABLE, Fate, Outbound
 from notifications.intake import accept as intake
 from notifications.intake.accept import Conflict, Refused, TooLarge, accept
-from notifications.ledger.rows import insert
+from notifications.ledger.insert import insert
 from notifications.messages.draft import Draft
 from notifications.messages.explain import Unavailable
 from notifications.messages.message import from_record
@@ -206,7 +206,7 @@ def test_neither_broker_nor_outbox_is_unavailable_and_keeps_its_key(monkeypatch:
         raise DatabaseError("down")
 
     with monkeypatch.context() as database:
-        database.setattr("notifications.ledger.rows.insert", down)
+        database.setattr(intake, "insert", down)
         with pytest.raises(Unavailable):
             accept([draft()], client="shop", keys=["k"])
     assert rows() == (0, 1)

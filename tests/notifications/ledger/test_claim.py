@@ -13,7 +13,9 @@ from django.db import OperationalError, connection
 from dlq.models import DeadLetter
 from notifications.channels.outcomes import Cause
 from notifications.ledger import rows
+from notifications.ledger.claim import claim as claim_rows
 from notifications.ledger.hooks import NO_HOOKS, Hooks, Unclaimable
+from notifications.ledger.insert import insert
 from notifications.ledger.rows import Claimed
 from notifications.messages.words import Reason, Status
 from notifications.models import Notification
@@ -43,7 +45,7 @@ def calls() -> HookCalls:
 def test_a_new_record_becomes_a_row_that_is_sending() -> None:
     submitted = message(subject="s", html="<b>h</b>", user="7", reference="r", category="c", priority="bulk")
     record = incoming(submitted, partition=3, offset=77)
-    (claimed,) = rows.claim([record], owner="me", lease=60, hooks=NO_HOOKS)
+    (claimed,) = claim_rows([record], owner="me", lease=60, hooks=NO_HOOKS)
     found = read(submitted.id)
     assert message_of(found) == submitted
     assert (found.status, found.owner, found.claims, found.attempts) == (Status.SENDING, "me", 1, 0)
@@ -74,7 +76,7 @@ def test_the_gate_sees_the_claimed_rows_in_their_order_and_says_which_go() -> No
         return claimed[1:]
 
     shuffled = [batch[place] for place in (3, 0, 4, 1, 2)]
-    go = rows.claim(shuffled, owner="me", lease=60, hooks=NO_HOOKS, gate=gate)
+    go = claim_rows(shuffled, owner="me", lease=60, hooks=NO_HOOKS, gate=gate)
     expected = [record.message.id for record in shuffled]
     assert seen == [(expected, True)]
     assert ids(go) == expected[1:]
@@ -90,7 +92,7 @@ def test_a_gate_that_fails_undoes_the_claim(error: type[Exception], records: int
     batch = [incoming(message_of(queued)), incoming(message())]
     poison = [unreadable()] * records
     with pytest.raises(error):
-        rows.claim(batch, owner="me", lease=60, hooks=LETTERS, unreadable=poison, gate=gate)
+        claim_rows(batch, owner="me", lease=60, hooks=LETTERS, unreadable=poison, gate=gate)
     assert (read(queued.id).status, read(queued.id).claims) == (Status.QUEUED, 0)
     assert Notification.objects.count() == 1
     assert not DeadLetter.objects.exists()
@@ -163,9 +165,9 @@ def test_the_time_left_is_that_of_the_database() -> None:
 
 def test_inserting_a_row_that_is_there_is_success() -> None:
     submitted = message()
-    rows.insert([(submitted, "")], Status.QUEUED)
+    insert([(submitted, "")], Status.QUEUED)
     claim_one(submitted)
-    rows.insert([(submitted, ""), (message(), "ab" * 16)], Status.ACCEPTED)
+    insert([(submitted, ""), (message(), "ab" * 16)], Status.ACCEPTED)
     assert read(submitted.id).status == Status.SENDING
     outbox = Notification.objects.get(status=Status.ACCEPTED)
     assert outbox.trace_id == "ab" * 16
@@ -192,7 +194,7 @@ poisons = [
 def test_the_culprit_of_a_batch_is_refused_and_the_others_are_claimed(make: Any, calls: HookCalls) -> None:
     batch = [incoming(message()) for _ in range(100)]
     batch[37] = incoming(make(), offset=4711, value=b"poison")
-    claimed = rows.claim(batch, owner="me", lease=60, hooks=calls)
+    claimed = claim_rows(batch, owner="me", lease=60, hooks=calls)
     assert ids(claimed) == [record.message.id for record in (*batch[:37], *batch[38:])]
     (refused,) = calls.unclaimable
     assert (refused.cause, refused.offset, refused.value) == (Cause.REFUSED_BY_DATABASE, 4711, b"poison")
@@ -212,7 +214,7 @@ def unreadable(id: UUID | None = None) -> Unclaimable:
 
 def test_an_unreadable_record_is_told_with_the_claims_of_the_others(calls: HookCalls) -> None:
     good = message()
-    claimed = rows.claim([incoming(good)], owner="me", lease=60, hooks=calls, unreadable=[unreadable()])
+    claimed = claim_rows([incoming(good)], owner="me", lease=60, hooks=calls, unreadable=[unreadable()])
     assert ids(claimed) == [good.id]
     assert calls.unclaimable == [unreadable()]
     assert calls.inside == [True]
@@ -222,7 +224,7 @@ def test_the_queued_row_of_an_unreadable_record_ends(calls: HookCalls) -> None:
     """Else it would stay queued for ever: its record is read once."""
     queued, sending = row(attempts=2), claim_one()
     records = [unreadable(queued.id), unreadable(sending.id), unreadable()]
-    assert rows.claim([], owner="me", lease=60, hooks=calls, unreadable=records) == []
+    assert claim_rows([], owner="me", lease=60, hooks=calls, unreadable=records) == []
     found = read(queued.id)
     assert (found.status, found.last_cause, found.last_error) == (Status.DEAD, Cause.UNDECODABLE, "why")
     assert found.settled_at is not None
@@ -237,7 +239,7 @@ def test_claims_and_dead_letters_are_one_transaction() -> None:
             raise RuntimeError("the letter cannot be written")
 
     with pytest.raises(RuntimeError):
-        rows.claim([incoming(message())], owner="me", lease=60, hooks=Failing(), unreadable=[unreadable()])
+        claim_rows([incoming(message())], owner="me", lease=60, hooks=Failing(), unreadable=[unreadable()])
     assert Notification.objects.count() == 0
 
 

@@ -17,7 +17,8 @@ from harness.services.waiting import wait_until
 from notifications.brokers.base import LogLost, Record
 from notifications.channels.base import Outgoing
 from notifications.channels.outcomes import Cause, Outcome, SendError
-from notifications.ledger import due, rows, settle
+from notifications.ledger import due, settle
+from notifications.ledger.claim import claim
 from notifications.ledger.hooks import NO_HOOKS, Hooks
 from notifications.ledger.rows import Claimed
 from notifications.ledger.settle import Settlement
@@ -25,6 +26,7 @@ from notifications.ledger.verdicts import put_back
 from notifications.messages.topics import topic_of
 from notifications.messages.words import Reason, Status
 from notifications.models import Attempt, Category, Notification
+from notifications.sending import claiming
 from notifications.sending import settler as settler_module
 from notifications.sending.settler import Settler
 from tests.notifications.rows import LETTERS, Scripted, ago, claimed, ids, message, message_of, read, row
@@ -190,7 +192,7 @@ def test_results_are_kept_while_the_database_is_away(run: Run, monkeypatch: pyte
 
 def test_a_claim_is_repeated_with_its_token(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its COMMIT may have happened, and its answer been lost."""
-    real = rows.claim
+    real = claim
     owners: list[str] = []
 
     def losing(*arguments: Any, owner: str, **named: Any) -> Any:
@@ -200,7 +202,7 @@ def test_a_claim_is_repeated_with_its_token(run: Run, monkeypatch: pytest.Monkey
             raise OperationalError("the answer was lost")
         return claimed
 
-    monkeypatch.setattr(rows, "claim", losing)
+    monkeypatch.setattr(claiming, "claim", losing)
     queued = row()
     running = run(broker=Feed(record_of(queued)))
     settled(Status.SENT, queued)

@@ -16,11 +16,13 @@ from harness.services.waiting import wait_until
 from notifications.brokers.base import Record
 from notifications.channels.base import Outgoing
 from notifications.channels.outcomes import About, Cause, SendError
-from notifications.ledger import due, rows, verdicts
+from notifications.ledger import due, verdicts
+from notifications.ledger.claim import claim
 from notifications.ledger.rows import Claimed
 from notifications.ledger.verdicts import Verdict
 from notifications.messages.words import Reason, Status
 from notifications.models import Attempt, Notification
+from notifications.sending import claiming
 from notifications.sending.gates import End, Expiry, Gate, Gates, Later, Split, in_order
 from notifications.sending.parking import Parking
 from tests.notifications.rows import LETTERS, Scripted, ago, claimed, ids, message_of, read, row, seconds_until
@@ -147,7 +149,7 @@ def test_a_database_that_fails_a_gate_is_asked_again(run: Run) -> None:
 
 
 def test_a_claim_whose_answer_was_lost_decides_nothing_twice(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, answers = rows.claim, [0]
+    real, answers = claim, [0]
 
     def losing(*arguments: Any, **named: Any) -> Any:
         found = real(*arguments, **named)
@@ -156,7 +158,7 @@ def test_a_claim_whose_answer_was_lost_decides_nothing_twice(run: Run, monkeypat
             raise OperationalError("the answer was lost")
         return found
 
-    monkeypatch.setattr(rows, "claim", losing)
+    monkeypatch.setattr(claiming, "claim", losing)
     put_back, person = figure("put_back", reason="parked"), Person()
     three_of_them = awake, asleep, gone = three()
     running = run(broker=Feed(*map(record_of, three_of_them)), gates_of=person.behind_the_others)

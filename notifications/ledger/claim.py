@@ -1,0 +1,128 @@
+"""Claiming: a batch of records becomes rows that this process may send, in one durable step.
+
+Raises what the database raises when it cannot be reached; the caller repeats it. What a row itself is refused for
+never leaves here: the batch is bisected and the culprit set aside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from notifications.channels.outcomes import Cause
+from notifications.ledger.columns import new_row
+from notifications.ledger.culprits import around_culprits
+from notifications.ledger.hooks import Hooks, Unclaimable, tell_final, tell_unclaimable
+from notifications.ledger.rows import (
+    CLAIMED_COLUMNS,
+    LONGEST_ERROR,
+    Claimed,
+    Incoming,
+    clean,
+    final_row,
+    span,
+)
+from notifications.ledger.statements import claiming
+from project import metrics
+from project.database.dialects import REFUSALS, as_json, as_uuid, repeated
+
+
+def claim(
+    batch: Sequence[Incoming],
+    *,
+    owner: str,
+    lease: float,
+    hooks: Hooks,
+    unreadable: Sequence[Unclaimable] = (),
+    gate: Callable[[list[Claimed]], list[Claimed]] = list,
+) -> list[Claimed]:
+    """Claims a batch for `owner`, a token of this batch, for `lease` seconds.
+
+    `gate` is called with the rows that were claimed, in record order, inside the claim's transaction; without it all
+    of them go. Returns the rows that it returned.
+
+    Rows that are sending elsewhere, settled, or of another generation are not claimed: duplicates. Repeating
+    a claim whose COMMIT answer was lost returns the same rows. Records that cannot become rows go to the
+    hooks in the same transaction, so that the offset may move past them.
+    """
+    newest: dict[UUID, Incoming] = {}
+    for incoming in batch:
+        seen = newest.get(incoming.message.id)
+        if seen is None or seen.message.generation < incoming.message.generation:
+            newest[incoming.message.id] = incoming
+    rows = list(newest.values())
+    order = {incoming.message.id: position for position, incoming in enumerate(rows)}
+
+    def in_order(claimed: list[Claimed]) -> list[Claimed]:
+        return gate(sorted(claimed, key=lambda row: order[row.id]))
+
+    work = partial(_claim, owner=owner, lease=lease)
+    go, claimed, refused = repeated(lambda: _claim_batch(rows, list(unreadable), work, in_order, hooks))
+    if duplicates := len(batch) - claimed - refused:
+        metrics.duplicates.labels(batch[0].message.channel).inc(duplicates)
+    return go
+
+
+def _claim_batch(
+    batch: list[Incoming],
+    unclaimable: list[Unclaimable],
+    work: Callable[[list[Incoming]], list[Claimed]],
+    gate: Callable[[list[Claimed]], list[Claimed]],
+    hooks: Hooks,
+) -> tuple[list[Claimed], int, int]:
+    """Claims in one transaction. Returns the rows that may go, how many were claimed and how many were refused.
+
+    Nearly always one statement; savepoints cost two more trips to the database, so only a refusal has them.
+    """
+    if batch and not unclaimable:
+        with suppress(*REFUSALS), transaction.atomic():
+            claimed = work(batch)
+            return gate(claimed), len(claimed), 0
+    with transaction.atomic():
+        claimed, refused = around_culprits(batch, work) if batch else ([], [])
+        _bury(unclaimable + [_refused(incoming, error) for incoming, error in refused], hooks)
+        return gate(claimed), len(claimed), len(refused)
+
+
+def _claim(batch: list[Incoming], owner: str, lease: float) -> list[Claimed]:
+    records = [new_row(one.message, one.topic, one.partition, one.offset, one.trace_id) for one in batch]
+    rows = claiming.claim(rows=as_json(records), owner=owner, lease=lease, **span(record["id"] for record in records))
+    accepted = {one.message.id: one.message.accepted_at.timestamp() for one in batch}
+    return [_claimed(row, accepted, owner) for row in rows]
+
+
+def _claimed(row: tuple[Any, ...], accepted: dict[UUID, float], owner: str) -> Claimed:
+    *columns, throttled, expires_in = row
+    fields = dict(zip(CLAIMED_COLUMNS, columns, strict=True)) | {"id": as_uuid(row[0])}
+    accepted_at = accepted[fields["id"]]
+    return Claimed(**fields, throttled=throttled, expires_in=expires_in, accepted_at=accepted_at, owner=owner)
+
+
+def _bury(unclaimable: list[Unclaimable], hooks: Hooks) -> None:
+    """Ends the rows of records that cannot be claimed, where there are rows, and tells the hooks of the others."""
+    if not unclaimable:
+        return
+    named = {record.id: record for record in unclaimable if record.id}
+    rows = [{"id": id.hex, "cause": record.cause, "error": record.error} for id, record in named.items()]
+    final = [final_row(row) for row in claiming.bury(rows=as_json(rows), **span(id.hex for id in named))]
+    tell_final(final, hooks)
+    buried = {row.id for row in final}
+    tell_unclaimable(unclaimable, [record for record in unclaimable if record.id not in buried], hooks)
+
+
+def _refused(incoming: Incoming, error: Exception) -> Unclaimable:
+    return Unclaimable(
+        cause=Cause.REFUSED_BY_DATABASE,
+        error=clean(str(error), LONGEST_ERROR),
+        channel=incoming.message.channel,
+        topic=incoming.topic,
+        partition=incoming.partition,
+        offset=incoming.offset,
+        value=incoming.value,
+        id=incoming.message.id,
+    )

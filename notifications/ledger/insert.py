@@ -1,0 +1,24 @@
+"""Rows that nobody has claimed: those of the outbox and of the embedded queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from notifications.ledger.columns import new_row
+from notifications.ledger.statements import claiming
+from notifications.messages.message import Message
+from notifications.messages.words import Status
+from project.database.dialects import as_json
+
+
+def insert(messages: Iterable[tuple[Message, str]], status: Literal[Status.ACCEPTED, Status.QUEUED]) -> None:
+    """Insert rows for (message, trace id) pairs: of the outbox (`accepted`, due now) or of the embedded queue.
+
+    A row that is there already stands: a conflict is success.
+    """
+    rows = as_json([new_row(message, trace_id=trace_id) for message, trace_id in messages])
+    if status is Status.ACCEPTED:
+        claiming.insert_accepted(rows=rows)
+    else:
+        claiming.insert_queued(rows=rows)

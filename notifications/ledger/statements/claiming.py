@@ -1,0 +1,70 @@
+"""How rows begin: in the outbox, in the embedded queue, by a claim, or buried at once."""
+
+from __future__ import annotations
+
+from notifications.channels.outcomes import Outcome
+from notifications.ledger.columns import FINAL_COLUMNS, NEW_COLUMNS
+from notifications.ledger.rows import CLAIMED_COLUMNS
+from notifications.ledger.statements import EMPTY, EMPTY_VALUES, NEW, R_NEW, WITHIN
+from notifications.messages.words import Status
+from project.database.dialects import Dialect, Statement
+
+
+@Statement
+def insert_accepted(d: Dialect) -> str:
+    """Into the outbox: due now. A row that is there already stands."""
+    return f"""
+        INSERT INTO notifications_notification ({NEW}, status, claims, due_at, {EMPTY})
+        SELECT {R_NEW}, '{Status.ACCEPTED}', 0, {d.now}, {EMPTY_VALUES}
+        FROM {d.rows(NEW_COLUMNS)} WHERE true
+        ON CONFLICT (id) DO NOTHING"""
+
+
+@Statement
+def insert_queued(d: Dialect) -> str:
+    """Into the embedded queue. A row that is there already stands."""
+    return f"""
+        INSERT INTO notifications_notification ({NEW}, status, claims, {EMPTY})
+        SELECT {R_NEW}, '{Status.QUEUED}', 0, {EMPTY_VALUES}
+        FROM {d.rows(NEW_COLUMNS)} WHERE true
+        ON CONFLICT (id) DO NOTHING"""
+
+
+@Statement
+def claim(d: Dialect) -> str:
+    """The rows of these records, where nobody else has them; a new row where there is none.
+
+    How often a row was throttled is counted only where it was put off unspent, which is rare; its attempts are few.
+    """
+    row = d.returned_row("notifications_notification")
+    return f"""
+        INSERT INTO notifications_notification AS n ({NEW}, status, claims, owner, lease_until, {EMPTY})
+        SELECT {R_NEW}, '{Status.SENDING}', 1, %(owner)s, {d.later("%(lease)s")}, {EMPTY_VALUES}
+        FROM {d.rows(NEW_COLUMNS)} WHERE true
+        ON CONFLICT (id) DO UPDATE SET
+            status = '{Status.SENDING}', owner = excluded.owner, lease_until = excluded.lease_until,
+            due_at = NULL, handed_at = NULL,
+            topic = excluded.topic, "partition" = excluded."partition", "offset" = excluded."offset",
+            claims = n.claims + CASE WHEN n.status = '{Status.QUEUED}' THEN 1 ELSE 0 END
+        WHERE n.generation = excluded.generation AND (n.status = '{Status.QUEUED}'
+            OR (n.status = '{Status.SENDING}' AND n.owner = excluded.owner))
+        {d.returning(*CLAIMED_COLUMNS)},
+            CASE WHEN {row}.deferred_since IS NULL THEN 0 ELSE (
+                SELECT count(*) FROM notifications_attempt AS a
+                WHERE a.notification_id = {row}.id AND a.notification_id BETWEEN %(first)s AND %(last)s
+                AND a.generation = {row}.generation
+                AND a.outcome = '{Outcome.THROTTLED}'
+            ) END,
+            {d.seconds_until(d.returned("expires_at"))}"""
+
+
+@Statement
+def bury(d: Dialect) -> str:
+    """Ends the queued rows of records that cannot be claimed."""
+    return f"""
+        UPDATE notifications_notification AS n
+        SET status = '{Status.DEAD}', last_cause = r.cause, last_error = r.error,
+            owner = NULL, lease_until = NULL, due_at = NULL, reason = '', settled_at = {d.now}
+        FROM {d.rows({"id": "uuid", "cause": "text", "error": "text"})}
+        WHERE n.id = r.id AND {WITHIN} AND n.status = '{Status.QUEUED}'
+        {d.returning(*FINAL_COLUMNS)}"""

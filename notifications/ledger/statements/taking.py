@@ -1,0 +1,185 @@
+"""What the scheduler and the embedded queue's consumers take, and how rows end that nobody claims."""
+
+from __future__ import annotations
+
+from notifications.channels.outcomes import Cause
+from notifications.ledger.columns import FINAL_COLUMNS
+from notifications.ledger.statements import ENDED, FITTING, ID, TAKEN_COLUMNS, WITHIN, names, words
+from notifications.messages.words import Is, Reason, Status
+from project.database.dialects import Dialect, Statement
+
+REPUBLISH_AFTER = 5.0  # seconds, where the broker did not acknowledge
+
+
+@Statement
+def take_due(d: Dialect) -> str:
+    """Waiting rows and those of the outbox that are due, the earliest first, until their texts fill a round."""
+    return f"""
+        WITH first AS MATERIALIZED (
+            SELECT n.id, n.due_at AS place, {_bytes(d)} AS bytes FROM notifications_notification AS n
+            WHERE n.due_at <= {d.now} AND n.status IN ({words(Is.DUE)}) AND n.id >= %(since)s
+            ORDER BY n.due_at, n.id LIMIT %(limit)s {d.skip_locked}
+        ), {FITTING}
+        {_lease_picked(d)}"""
+
+
+@Statement
+def take_unpublished(d: Dialect) -> str:
+    """Rows that were taken to be published and whose lease has passed without an acknowledgement."""
+    return f"""
+        WITH first AS MATERIALIZED (
+            SELECT n.id, n.lease_until AS place, {_bytes(d)} AS bytes FROM notifications_notification AS n
+            WHERE n.lease_until < {d.now} AND n.status = '{Status.QUEUED}' AND n.id >= %(since)s
+            ORDER BY n.lease_until, n.id LIMIT %(limit)s {d.skip_locked}
+        ), {FITTING}
+        {_lease_picked(d)}"""
+
+
+def _bytes(d: Dialect) -> str:
+    """Of a row's texts. They are known without reading them (on PostgreSQL)."""
+    return f"{d.size('n.message')} + {d.size('n.html')}"
+
+
+def _lease_picked(d: Dialect) -> str:
+    return f"""
+        UPDATE notifications_notification AS n
+        SET status = '{Status.QUEUED}', due_at = NULL, owner = %(owner)s, lease_until = {d.later("%(lease)s")}
+        FROM picked WHERE n.id = picked.id
+        {d.returning(*TAKEN_COLUMNS)}"""
+
+
+@Statement
+def mark_published(d: Dialect) -> str:
+    """Ends the lease of rows that were acknowledged; one that was claimed meanwhile is left alone."""
+    return _change_mine(d, "owner = NULL, lease_until = NULL")
+
+
+@Statement
+def take_again_soon(d: Dialect) -> str:
+    """Shortens the lease of rows that were not acknowledged."""
+    return _change_mine(d, f"lease_until = {d.later(str(REPUBLISH_AFTER))}")
+
+
+def _change_mine(d: Dialect, change: str) -> str:
+    return f"""
+        WITH picked AS MATERIALIZED (
+            SELECT n.id FROM notifications_notification AS n
+            JOIN {d.rows(ID)} ON n.id = r.id AND {WITHIN}
+            WHERE n.status = '{Status.QUEUED}' AND n.owner = %(owner)s {d.skip_locked}
+        )
+        UPDATE notifications_notification AS n SET {change}
+        FROM picked WHERE n.id = picked.id AND {WITHIN}
+        {d.returning("id")}"""
+
+
+@Statement
+def refuse(d: Dialect) -> str:
+    """Ends rows that the broker will never take."""
+    return f"""
+        UPDATE notifications_notification AS n
+        SET status = '{Status.DEAD}', last_cause = '{Cause.REFUSED_BY_KAFKA}', last_error = r.error,
+            {ENDED}, settled_at = {d.now}
+        FROM {d.rows({"id": "uuid", "error": "text"})}
+        WHERE n.id = r.id AND {WITHIN} AND n.status = '{Status.QUEUED}' AND n.owner = %(owner)s
+        {d.returning(*FINAL_COLUMNS)}"""
+
+
+@Statement
+def expire(d: Dialect) -> str:
+    """Ends rows that are due and past their `expires_at`."""
+    return f"""
+        WITH picked AS MATERIALIZED (
+            SELECT n.id FROM notifications_notification AS n
+            WHERE n.due_at <= {d.now} AND n.expires_at <= {d.now} AND n.status IN ({words(Is.DUE)})
+            AND n.id >= %(since)s
+            LIMIT %(limit)s {d.skip_locked}
+        )
+        UPDATE notifications_notification AS n
+        SET status = '{Status.EXPIRED}', {ENDED}, settled_at = {d.now}
+        FROM picked WHERE n.id = picked.id
+        {d.returning(*FINAL_COLUMNS)}"""
+
+
+@Statement
+def give_up(d: Dialect) -> str:
+    """Ends rows that were put off, unspent, for longer than our patience."""
+    return f"""
+        WITH picked AS MATERIALIZED (
+            SELECT n.id FROM notifications_notification AS n
+            WHERE n.deferred_since < {d.later("-(%(patience)s)")} AND n.status IN ({words(Is.MAY_BE_GIVEN_UP)})
+            LIMIT %(limit)s {d.skip_locked}
+        )
+        UPDATE notifications_notification AS n
+        SET status = '{Status.DEAD}',
+            last_error = CASE WHEN n.last_error = '' THEN 'The provider did not recover in time.'
+                ELSE n.last_error END,
+            last_cause = CASE WHEN n.last_cause = '{Cause.MAILBOX_FULL}' THEN n.last_cause
+                WHEN n.reason = '{Reason.THROTTLED}' THEN '{Cause.THROTTLED}'
+                ELSE '{Cause.PROVIDER_OUTAGE}' END,
+            {ENDED}, settled_at = {d.now}
+        FROM picked WHERE n.id = picked.id
+        {d.returning(*FINAL_COLUMNS)}"""
+
+
+@Statement
+def clock(d: Dialect) -> str:
+    return f"SELECT {d.now}"
+
+
+@Statement
+def queued(d: Dialect) -> str:
+    """Queued rows that nobody has, in the order accepted."""
+    return f"""
+        WITH first AS MATERIALIZED (
+            SELECT n.id, n.id AS place, {_bytes(d)} AS bytes FROM notifications_notification AS n
+            WHERE n.channel = %(channel)s AND n.priority = %(priority)s
+            AND n.status = '{Status.QUEUED}' AND n.owner IS NULL
+            ORDER BY n.id LIMIT %(limit)s
+        ), {FITTING}
+        SELECT {names(TAKEN_COLUMNS, "n")}
+        FROM notifications_notification AS n JOIN picked ON n.id = picked.id ORDER BY n.id"""
+
+
+@Statement
+def queued_in_turns(d: Dialect) -> str:
+    """The same, among the first so many rows, but those whose turn comes first.
+
+    The turn of a row is its place among its client's rows, yet no earlier than that of a row before it of its
+    receiver.
+    """
+    return f"""
+        WITH seen AS MATERIALIZED (
+            SELECT n.id, n.client, n.receiver_hash FROM notifications_notification AS n
+            WHERE n.channel = %(channel)s AND n.priority = %(priority)s
+            AND n.status = '{Status.QUEUED}' AND n.owner IS NULL
+            ORDER BY n.id LIMIT %(look_ahead)s
+        ), placed AS (
+            SELECT id, receiver_hash, row_number() OVER (PARTITION BY client ORDER BY id) AS place FROM seen
+        ), turns AS MATERIALIZED (
+            SELECT id, max(place) OVER (PARTITION BY receiver_hash ORDER BY id) AS turn
+            FROM placed ORDER BY turn, id LIMIT %(limit)s
+        ), first AS MATERIALIZED (
+            SELECT t.id, t.turn AS place,
+                (SELECT {_bytes(d)} FROM notifications_notification AS n WHERE n.id = t.id) AS bytes
+            FROM turns AS t
+        ), {FITTING}
+        SELECT {names(TAKEN_COLUMNS, "n")}
+        FROM notifications_notification AS n JOIN picked ON n.id = picked.id ORDER BY n.id"""
+
+
+@Statement
+def offer(d: Dialect) -> str:
+    """Puts leased rows into the embedded queue."""
+    return f"""
+        UPDATE notifications_notification AS n SET owner = NULL, lease_until = NULL
+        FROM {d.rows(ID)}
+        WHERE n.id = r.id AND {WITHIN} AND n.status = '{Status.QUEUED}'"""
+
+
+@Statement
+def requeue(d: Dialect) -> str:
+    """Gives queued rows that nobody has a lease that has passed, so that the scheduler publishes them."""
+    return f"""
+        UPDATE notifications_notification AS n SET owner = 'requeue', lease_until = {d.later("-1.0")}
+        WHERE status = '{Status.QUEUED}' AND owner IS NULL
+        {d.returning("id")}"""
