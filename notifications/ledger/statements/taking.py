@@ -44,7 +44,7 @@ def _lease_picked(d: Dialect) -> str:
     return f"""
         UPDATE notifications_notification AS n
         SET status = '{Status.QUEUED}', due_at = NULL, owner = %(owner)s, lease_until = {d.later("%(lease)s")}
-        FROM picked WHERE n.id = picked.id
+        FROM picked WHERE n.id = picked.id AND n.id >= %(since)s
         {d.returning(*TAKEN_COLUMNS)}"""
 
 
@@ -96,7 +96,7 @@ def expire(d: Dialect) -> str:
         )
         UPDATE notifications_notification AS n
         SET status = '{Status.EXPIRED}', {ENDED}, settled_at = {d.now}
-        FROM picked WHERE n.id = picked.id
+        FROM picked WHERE n.id = picked.id AND n.id >= %(since)s
         {d.returning(*FINAL_COLUMNS)}"""
 
 

@@ -24,6 +24,7 @@ from notifications.ledger.partitions import (
     make_ahead,
     partitions,
 )
+from notifications.ledger.rows import span
 from notifications.ledger.settle import Settlement, settle
 from notifications.ledger.verdicts import failed
 from notifications.messages.ids import first_id_at
@@ -97,6 +98,14 @@ def test_partitions_are_made_ahead_one_after_the_other(settings: Any) -> None:
 )
 def test_days_and_weeks_begin_at_midnight_utc(step: str, moment: str, boundary: str) -> None:
     assert boundary_after(datetime.fromisoformat(moment), step) == datetime.fromisoformat(boundary)
+
+
+def test_the_span_of_ids_is_of_whole_weeks() -> None:
+    early, late = datetime(2026, 11, 29, 23, 59, 59, tzinfo=UTC), datetime(2026, 12, 7, tzinfo=UTC)
+    begin, end = datetime(2026, 11, 23, tzinfo=UTC), datetime(2026, 12, 14, tzinfo=UTC)
+    first, last = (UUID(id) for id in span(id_at(moment).hex for moment in (late, early)).values())
+    assert (first, last.int + 1) == (first_id_at(begin), first_id_at(end).int)
+    assert [UUID(id).version for id in span([]).values()] == [None, None]
 
 
 def test_what_fell_into_the_default_partition_moves_when_its_own_is_made() -> None:
