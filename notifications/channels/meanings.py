@@ -8,7 +8,7 @@ from notifications.channels.outcomes import About, Cause, SendError
 
 
 class Meaning(NamedTuple):
-    """What a code says of a send. Only what it says of the receiver or the text may be permanent.
+    """What a code means for a send. Only a meaning about the receiver or the text may be permanent.
 
     `policy` marks a refusal by a rule, which may be against this send or against us.
     """
@@ -20,7 +20,7 @@ class Meaning(NamedTuple):
     policy: bool = False
 
     def error(self, detail: str, retry_after: float | None = None) -> SendError:
-        """The error to raise; `retry_after` is in seconds, where the provider named some."""
+        """Returns the error to raise. `retry_after` is in seconds, where the provider named some."""
         return SendError(
             self.cause,
             detail,

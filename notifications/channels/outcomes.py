@@ -60,7 +60,7 @@ ABOUT = {
 
 
 class SendError(Exception):
-    """A send that did not simply succeed. Transient unless it says otherwise.
+    """A send that did not simply succeed. It is transient unless `permanent` or `uncertain` is set.
 
     `about` says who is to blame and whose a wait is. An answer about the receiver or the text says that the
     provider works, so only the others count for its breaker. `permanent`: trying again cannot help; ValueError

@@ -47,7 +47,7 @@ QUEUE_IDS = tuple(
 
 
 def shown(words: str | bytes, *secrets: str) -> str:
-    """A provider's words as staff may read them: at most 300 characters, without these secrets or any address."""
+    """Returns a provider's words as staff may read them: at most 300 characters, no address, none of these secrets."""
     plain = _plain(words[:WINDOW])
     end = len(plain) - MARGIN if len(words) > WINDOW or len(plain) >= WINDOW else len(plain)
     hidden = _hidden(plain, secrets)
@@ -61,21 +61,21 @@ def shown(words: str | bytes, *secrets: str) -> str:
     return "".join(pieces)[:MAX_SHOWN].strip()
 
 
-def message_id(pattern: re.Pattern[str], said: object, *secrets: str) -> str:
-    """What a provider calls the id of a message, if it looks like one and holds none of these secrets; otherwise ""."""
-    if not isinstance(said, str) or len(said) > MAX_ID or not pattern.fullmatch(said):
+def message_id(pattern: re.Pattern[str], id: object, *secrets: str) -> str:
+    """Returns what a provider gives as an id, or "" where it looks like none or contains one of these secrets."""
+    if not isinstance(id, str) or len(id) > MAX_ID or not pattern.fullmatch(id):
         return ""
-    return "" if _holds(said, secrets) else said
+    return "" if _contains(id, secrets) else id
 
 
 def queue_id(words: str, receiver: str) -> str:
-    """The id out of the words with which a mail server took a mail, or ""."""
+    """Returns the id out of the words with which a mail server took a mail, or ""."""
     found = next(filter(None, (pattern.search(words[:WINDOW]) for pattern in QUEUE_IDS)), None)
-    return found[1] if found and not _holds(found[1], (receiver,)) else ""
+    return found[1] if found and not _contains(found[1], (receiver,)) else ""
 
 
 def _plain(words: str | bytes) -> str:
-    """Words without escapes (of URLs, HTML and JSON; also twice over), compatibility and invisible characters."""
+    """Returns words without escapes (of URLs, HTML and JSON, twice over), compatibility and invisible characters."""
     text = words if isinstance(words, str) else words.decode(errors="replace")
     for _ in range(2):
         text = UNICODE_ESCAPE.sub(lambda found: chr(int(found[1], 16)), html.unescape(unquote(text)))
@@ -85,7 +85,10 @@ def _plain(words: str | bytes) -> str:
 
 
 def _hidden(plain: str, secrets: tuple[str, ...]) -> re.Pattern[str]:
-    """What is to be hidden. An expression of its own is made, for a millisecond, only where a secret is repeated."""
+    """Returns an expression for what is to be hidden.
+
+    Making one for these secrets takes a millisecond, so that is done only where one of them is repeated.
+    """
     patterns = list(_patterns(secrets, WITHOUT_SECRETS.sub(" ", plain)))
     if not patterns:
         return WITHOUT_SECRETS
@@ -93,7 +96,7 @@ def _hidden(plain: str, secrets: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _patterns(secrets: tuple[str, ...], rest: str) -> Iterator[str]:
-    """For each part of a secret that may be in the rest of the words."""
+    """Yields an expression for each part of a secret that may be in the rest of the words."""
     lower, digits = rest.lower(), "".join(sign for sign in rest if sign.isdigit())
     for secret in filter(None, secrets):
         if NUMBER.fullmatch(secret):
@@ -106,13 +109,13 @@ def _patterns(secrets: tuple[str, ...], rest: str) -> Iterator[str]:
 
 
 def _number(digits: str) -> str:
-    """A telephone number with or without its country code of one to three digits, in groups or not."""
+    """Returns an expression for a telephone number, with or without its country code, in groups or not."""
     country = "".join(f"(?:{digit}{GAP})?" for digit in digits[:3])
     return rf"\+?(?:0{{1,2}}{GAP})?{country}{GAP.join(digits[3:])}"
 
 
 def _parts(secret: str) -> set[str]:
-    """The secret, and the parts of it that betray it: the name before the @, the path of a webhook."""
+    """Returns the secret and the parts that betray it: the name before the @, the path of a webhook."""
     parts = {secret, b64encode(secret.encode(errors="replace")).decode().rstrip("=")}
     if "://" in secret:
         path = secret.partition("://")[2].split("/")[1:]
@@ -125,11 +128,14 @@ def _parts(secret: str) -> set[str]:
     return {part for part in parts if len(part) > 1}
 
 
-def _holds(said: str, secrets: tuple[str, ...]) -> bool:
-    """Whether an id holds a secret: a long one anywhere, a short one as a word. Cheap, as every success asks it."""
-    words = _words(said)
+def _contains(id: str, secrets: tuple[str, ...]) -> bool:
+    """Returns whether an id contains a secret: a long one anywhere, a short one as a word.
+
+    Every success asks this, so it makes no expression.
+    """
+    words = _words(id)
     parts = (part for secret in filter(None, secrets) for part in _parts(secret))
-    return any(_words(part) in words or (len(part) >= WHOLE_WORD and part.lower() in said.lower()) for part in parts)
+    return any(_words(part) in words or (len(part) >= WHOLE_WORD and part.lower() in id.lower()) for part in parts)
 
 
 def _words(text: str) -> str:

@@ -25,7 +25,7 @@ NOT_A_DOMAIN = "Must have a domain that exists in ASCII: this one is not allowed
 
 
 def address_problem(address: str, pattern: re.Pattern[str] = ADDRESS) -> str | None:
-    """Why this is not one plain address, as a sentence, or None."""
+    """Returns why this is not one plain address, as a sentence, or None."""
     if len(address) > MAX_ADDRESS:
         return TOO_LONG
     try:
@@ -39,7 +39,7 @@ def address_problem(address: str, pattern: re.Pattern[str] = ADDRESS) -> str | N
 
 
 def canonical_address(address: str) -> str:
-    """The one spelling of an address, its domain in ASCII and in lower case; what is no address stays as it is."""
+    """Returns the one spelling of an address, its domain in ASCII and lower case. What is no address stays as it is."""
     try:
         local, _, domain = in_ascii(address).rpartition("@")
     except UnicodeError:
@@ -48,7 +48,7 @@ def canonical_address(address: str) -> str:
 
 
 def in_ascii(address: str) -> str:
-    """The address with its domain in ASCII. Raises UnicodeError where that cannot be."""
+    """Returns the address with its domain in ASCII. Raises UnicodeError where there is no such form."""
     if address.isascii():
         return address
     local, at, domain = address.rpartition("@")
@@ -56,12 +56,15 @@ def in_ascii(address: str) -> str:
 
 
 def parse_sender(text: str) -> tuple[str, str]:
-    """The (display name, address in ASCII) of a text such as App <app@example.com>. Raises ValueError."""
-    said = NAMED.fullmatch(text.strip()) if len(text) <= MAX_SENDER and text.isprintable() else None
-    if said is None:
+    """Returns (display name, address in ASCII) of a text such as App <app@example.com>.
+
+    Raises ValueError with what it must be instead.
+    """
+    found = NAMED.fullmatch(text.strip()) if len(text) <= MAX_SENDER and text.isprintable() else None
+    if found is None:
         raise ValueError(f"one address, such as App <app@example.com>, in at most {MAX_SENDER} characters")
-    address = said["named"] or said["bare"]
+    address = found["named"] or found["bare"]
     if problem := address_problem(address, SENDER):
         raise ValueError(f"an address that mail servers take. {problem}")
-    quoted = said["quoted"]
-    return QUOTED_PAIR.sub(r"\1", quoted) if quoted is not None else (said["plain"] or "").strip(), in_ascii(address)
+    quoted = found["quoted"]
+    return QUOTED_PAIR.sub(r"\1", quoted) if quoted is not None else (found["plain"] or "").strip(), in_ascii(address)

@@ -33,7 +33,7 @@ PROVIDER_ID = re.compile(r"[A-Za-z0-9._@<>:+/=-]{1,255}")
 
 
 class OverBackend(Provider):
-    """A Django e-mail backend, kept open by each thread; what anymail's providers answer is classified.
+    """One of Django's e-mail backends. Each thread keeps one open.
 
     `timeout` is in seconds, for a mail in total where the backend speaks HTTP.
     """
@@ -63,7 +63,7 @@ class OverBackend(Provider):
         secrets = (mail.receiver, *self._keys)
         try:
             backend.send_messages([message])
-            failure = _unsaid_refusal(message, lean.answer, secrets)
+            failure = _overlooked_refusal(message, lean.answer, secrets)
         except AnymailError as error:
             failure = _anymail_refusal(error, lean.answer, secrets)
         except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
@@ -82,7 +82,7 @@ class OverBackend(Provider):
             backend.close()
 
     def _open(self) -> tuple[Any, Lean]:
-        """This thread's backend, and what carries its requests and has its answer afterwards."""
+        """Returns this thread's backend, and what carries its requests and has its answer afterwards."""
         if getattr(self._mine, "backend", None) is None:
             self._mine.lean = Lean(self._http)
             self._mine.backend = get_connection(timeout=self._timeout)
@@ -103,7 +103,7 @@ def _message(mail: Mail) -> EmailMultiAlternatives:
 
 
 def _anymail_refusal(error: AnymailError, answer: Answer | None, secrets: tuple[str, ...]) -> SendError | None:
-    """By what anymail made of the provider's answer, then by the HTTP status."""
+    """Returns what anymail's error means, by what anymail made of the answer, then by the HTTP status."""
     if isinstance(error, AnymailRecipientsRefused):
         status = error.email_message.anymail_status.status or set()
         cause = Cause.INVALID_RECEIVER if "invalid" in status else Cause.OPTED_OUT
@@ -119,8 +119,8 @@ def _anymail_refusal(error: AnymailError, answer: Answer | None, secrets: tuple[
     return _refused(answer, secrets)
 
 
-def _unsaid_refusal(message: Any, answer: Answer | None, secrets: tuple[str, ...]) -> SendError | None:
-    """What anymail let pass because it did not understand the answer."""
+def _overlooked_refusal(message: Any, answer: Answer | None, secrets: tuple[str, ...]) -> SendError | None:
+    """Returns what an answer means that anymail let pass because it did not understand it; None for a success."""
     status = getattr(message, "anymail_status", None)
     if status is None:
         return None
@@ -134,7 +134,7 @@ def _unsaid_refusal(message: Any, answer: Answer | None, secrets: tuple[str, ...
 
 
 def _refused(answer: Answer, secrets: tuple[str, ...]) -> SendError | None:
-    """What an HTTP answer means that anymail did not take for a success; None where it is one all the same."""
+    """Returns what an answer means that anymail did not take for a success; None where it is one all the same."""
     detail = f"{answer.status} {shown(answer.body, *secrets)}"
     if answer.status in {201, 202}:  # RFC 9110 15.3: the mail exists, or was accepted, whatever can be read of it
         return None

@@ -31,7 +31,7 @@ class Mail(NamedTuple):
 
 
 def mime(mail: Mail) -> bytes:
-    """The mail in ASCII, CRLF at every end (RFC 5321 2.3.8), no line over 998 characters."""
+    """Returns the mail in ASCII. Its lines end in CRLF (RFC 5321 2.3.8) and have at most 998 characters."""
     head = (
         f"From: {from_header(mail.sender)}\r\nTo: {mail.receiver}\r\nSubject: {header('Subject', mail.subject)}\r\n"
         f"Date: {formatdate()}\r\nMessage-ID: {mail.message_id}\r\nAuto-Submitted: {AUTOMATIC}\r\n"
@@ -47,7 +47,7 @@ def mime(mail: Mail) -> bytes:
 
 
 def written_sender(name: str, address: str) -> str:
-    """The sender as people write it."""
+    """Returns the sender as people write it, the name in quotes where it must be."""
     if not name:
         return address
     return f'"{quote(name)}" <{address}>' if SPECIALS.search(name) else f"{name} <{address}>"
@@ -55,20 +55,20 @@ def written_sender(name: str, address: str) -> str:
 
 @cache
 def address_of(sender: str) -> str:
-    """The bare address, for MAIL FROM."""
+    """Returns the bare address, for MAIL FROM."""
     return parse_sender(sender)[1]
 
 
 @cache
 def from_header(sender: str) -> str:
-    """The value of From; a name that has to be encoded stands on lines of its own."""
+    """Returns the value of From. A name that has to be encoded stands on lines of its own."""
     name, address = parse_sender(sender)
     encoded = header("From", name)
     return written_sender(name, address) if encoded == name else f"{encoded}\r\n <{address}>"
 
 
 def header(name: str, text: str) -> str:
-    """The value of a header, encoded and folded where it cannot stand as it is (RFC 2047)."""
+    """Returns the value of a header, encoded and folded where it cannot stand as it is (RFC 2047)."""
     if text.isascii() and text.isprintable() and "=?" not in text and len(text) <= MAX_PLAIN:
         return text
     return Header(text, "utf-8", maxlinelen=MAX_ENCODED, header_name=name).encode(linesep="\r\n")

@@ -62,7 +62,7 @@ class Slack(Channel):
 
     @classmethod
     def mask(cls, receiver: str) -> str:
-        """An id in part; of a webhook the prefix and the workspace, never what makes it a credential."""
+        """Returns an id in part; of a webhook the prefix and the workspace, never what makes it a credential."""
         if ID.fullmatch(receiver):
             return f"{receiver[0]}…{receiver[-3:]}"
         webhook = allowed_webhook(receiver)

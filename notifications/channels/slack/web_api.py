@@ -75,15 +75,15 @@ class SlackApi(Provider):
             raise BARRED.error("SLACK_BOT_TOKEN is not set, so only webhooks can be sent to.")
         body = msgspec.json.encode({"channel": receiver, "text": text})
         answer = self._http.post(self._post_message_url, body, self._api_headers)
-        said = answer.json()
-        ok = said.get("ok")
+        fields = answer.json()
+        ok = fields.get("ok")
         if ok is False or not 200 <= answer.status < 300:
-            raise refused(answer, said.get("error"), receiver, self._token)
+            raise refused(answer, fields.get("error"), receiver, self._token)
         if ok is not True:
             detail = f"Slack answered {answer.status} without saying ok or not."
             raise SendError(Cause.OUTCOME_UNKNOWN, detail, uncertain=True)
-        time = message_id(TIME, said.get("ts"))
-        channel = message_id(CHANNEL_ID, said.get("channel"), receiver)  # of a user: the conversation with them
+        time = message_id(TIME, fields.get("ts"))
+        channel = message_id(CHANNEL_ID, fields.get("channel"), receiver)  # of a user: the conversation with them
         return f"{channel}:{time}" if channel and time else time
 
 

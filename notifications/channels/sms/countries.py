@@ -22,7 +22,7 @@ NOWHERE = "001"  # libphonenumber's code for numbers of no country, such as sate
 
 
 def problem(number: str) -> str | None:
-    """Why no text may go to this number in E.164, or None. Costs 40 µs where countries are restricted."""
+    """Returns why no text may go to this number in E.164, or None. Costs 40 µs where countries are restricted."""
     allowed = settings.SMS_COUNTRIES or _home(settings.TWILIO_FROM)
     if not allowed:
         return None
@@ -38,14 +38,14 @@ def problem(number: str) -> str | None:
 
 @cache
 def _home(sender: str) -> tuple[str, ...]:
-    """The country of the number that texts come from; none for a short code, a name or a messaging service."""
+    """Returns the country of the number that texts come from; none for a short code, a name or a messaging service."""
     parsed = _parsed(sender)
     country = _country_of(parsed) if parsed else NOWHERE
     return () if country == NOWHERE else (country,)
 
 
 def _country_of(number: PhoneNumber) -> str:
-    """Two letters; a number that no country's plan knows counts as one of the first with its calling code."""
+    """Returns two letters. A number that no country's plan knows counts as one of the first with its calling code."""
     return region_code_for_number(number) or region_code_for_country_code(number.country_code or 0)
 
 

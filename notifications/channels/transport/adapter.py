@@ -17,7 +17,7 @@ OURS = {"accept-encoding", "connection", "content-length", "host", "transfer-enc
 
 
 class Lean(BaseAdapter):
-    """One deadline for a request in total, a bounded answer, no redirects, no proxies. Raises SendError.
+    """Makes requests with one deadline in total, a bounded answer, no redirects and no proxies.
 
     `answer` is the latest one, or None where a request got none.
     """
@@ -28,13 +28,13 @@ class Lean(BaseAdapter):
         self.answer: Answer | None = None
 
     def carry(self, session: Session) -> None:
-        """Have all requests of this session go this way."""
+        """Makes all requests of this session go this way."""
         session.trust_env = False  # neither proxies nor passwords out of files
         for scheme in ("https://", "http://"):
             session.mount(scheme, self)
 
     def send(self, request: PreparedRequest, *_: Any, **__: Any) -> Response:
-        """The answer as the library reads it. Raises SendError."""
+        """Returns the answer as the library reads it. Raises SendError."""
         self.answer = None
         body = request.body.encode() if isinstance(request.body, str) else request.body or b""
         if not isinstance(body, bytes):

@@ -38,7 +38,10 @@ def left(deadline: float) -> float:
 
 
 def _addresses(host: str, port: int, deadline: float) -> list[Address]:
-    """The addresses of a name. The system's look-up takes no timeout, so another thread waits for it."""
+    """Returns the addresses of a name. The system's look-up takes no timeout, so another thread waits for it.
+
+    Raises OSError.
+    """
     found: Future[list[Address]] = Future()
 
     def look_up() -> None:

@@ -15,9 +15,9 @@ MAX_DOMAIN, MAX_LABEL = 253, 63  # RFC 1035 2.3.4
 
 @lru_cache(maxsize=4096)
 def domain_in_ascii(domain: str) -> str:
-    """By IDNA 2008 after the mapping of UTS 46, non-transitional: faß.example is not fass.example.
+    """Returns a domain by IDNA 2008 after the mapping of UTS 46, non-transitional: faß.example is not fass.example.
 
-    Raises UnicodeError for what they refuse. The bounds come first: encoding a label costs its length squared.
+    Raises UnicodeError where they allow none. The bounds come first: encoding a label costs its length squared.
     """
     if domain.isascii():
         return domain

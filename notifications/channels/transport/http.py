@@ -25,7 +25,7 @@ NOT_HTTP = (HttpParserError, HttpParserUpgrade)
 
 
 class Answer(NamedTuple):
-    """A provider's answer; a body that broke off is cut short, its status still counts."""
+    """A provider's answer. A body that broke off is cut short, and its status still counts."""
 
     status: int
     headers: dict[str, str]  # names in lower case
@@ -36,12 +36,12 @@ class Answer(NamedTuple):
         return self.body.decode(errors="replace")
 
     def json(self) -> dict[str, object]:
-        """The body as a JSON object; {} where it is something else."""
+        """Returns the body as a JSON object, or {} where it is something else."""
         try:
-            said = msgspec.json.decode(self.body)
+            decoded = msgspec.json.decode(self.body)
         except (ValueError, RecursionError):
             return {}
-        return said if isinstance(said, dict) else {}
+        return decoded if isinstance(decoded, dict) else {}
 
 
 class Http:
@@ -53,7 +53,10 @@ class Http:
         self._mine = threading.local()
 
     def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
-        """The answer, whatever its status. Raises SendError: a failure is uncertain once all was handed over."""
+        """Returns the answer, whatever its status.
+
+        Raises SendError, which is uncertain once the whole request was handed over.
+        """
         deadline = monotonic() + self._timeout
         target = urlsplit(url)
         connection = self._hand_over(target, _request(target, body, headers), deadline)
@@ -71,7 +74,10 @@ class Http:
         self._connections().clear()
 
     def _hand_over(self, target: SplitResult, request: bytes, deadline: float) -> _Connection:
-        """The connection that took the whole request. One that the server closed while idle is opened anew."""
+        """Returns the connection that took the whole request. One that the server closed while idle is opened anew.
+
+        Raises SendError.
+        """
         connections = self._connections()
         origin = target.scheme + target.netloc
         connection = connections.pop(origin, None)
@@ -123,7 +129,10 @@ class _Connection:
             rest = rest[self._socket.send(rest) :]
 
     def answer(self, deadline: float) -> Answer:
-        """Reads one answer; the connection stays open only after a complete one that allows it."""
+        """Reads and returns one answer. The connection stays open only after a complete one that allows it.
+
+        Raises OSError, HttpParserError or HttpParserUpgrade where there is no status.
+        """
         incoming = _Incoming()
         try:
             while not incoming.complete:
@@ -156,7 +165,7 @@ class _Incoming:
         self._parser = HttpResponseParser(self)
 
     def feed(self, data: bytes) -> None:
-        """The next bytes of the connection. Raises ConnectionError at its end, HttpParserError at nonsense."""
+        """Takes the next bytes of the connection. Raises ConnectionError at its end, HttpParserError at nonsense."""
         self._bytes += len(data)
         if not data or self._bytes > MAX_ANSWER:
             raise ConnectionResetError
@@ -187,12 +196,12 @@ class _Incoming:
 
 
 def basic(user: str, password: str) -> str:
-    """The Authorization header of HTTP's basic scheme."""
+    """Returns the Authorization header of HTTP's basic scheme."""
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 def hung_up(connected: socket.socket) -> bool:
-    """Whether an idle connection has something to read: its end, or words nobody asked for."""
+    """Returns whether an idle connection has something to read: its end, or words that nobody asked for."""
     poll = select.poll()
     try:
         poll.register(connected, select.POLLIN)

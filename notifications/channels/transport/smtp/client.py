@@ -32,7 +32,7 @@ class Smtp:
         self.close = self._sessions.close
 
     def send(self, sender: str, receiver: str, mail: bytes) -> str:
-        """The server's words for a mail it took. `mail` is ASCII and its lines end in CRLF. Raises SendError."""
+        """Hands over a mail, in ASCII with lines that end in CRLF. Returns the server's words. Raises SendError."""
         deadline = monotonic() + self._timeout
         sent = False
         session = self._with_envelope(sender, receiver, len(mail), deadline)
@@ -47,7 +47,10 @@ class Smtp:
         return words
 
     def _with_envelope(self, sender: str, receiver: str, size: int, deadline: float) -> Session:
-        """A session that took the envelope. One that the server gave up while idle is replaced by another."""
+        """Returns a session that took the envelope. One that the server gave up while idle is replaced by another.
+
+        Raises SendError.
+        """
         while True:
             session, new = self._sessions.take(deadline)
             try:
@@ -82,7 +85,7 @@ class _Policy:
         self._refused: OrderedDict[str, int] = OrderedDict()  # receivers: how many mails had been taken before
 
     def taken(self) -> None:
-        """A mail went on, so the server does not refuse us."""
+        """Notes that a mail went on, so the server does not refuse us."""
         self._taken += 1  # threads may lose one to another: what counts is that it grows
         if self._in_a_row:
             with self._lock:
@@ -105,7 +108,7 @@ class _Policy:
 
 
 def _own_name() -> str:
-    """This machine's full name, or "" where it has none that a strict server takes (RFC 5321 4.1.4)."""
+    """Returns this machine's full name, or "" where it has none that a strict server takes (RFC 5321 4.1.4)."""
     name = socket.getfqdn()
     local = name.endswith((".localdomain", ".arpa", ".local"))
     return name if HOST.fullmatch(name) and not local and len(name) <= 253 else ""

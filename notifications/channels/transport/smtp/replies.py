@@ -47,7 +47,7 @@ FULL = Meaning(Cause.MAILBOX_FULL, About.RECEIVER)
 
 
 class ByPhase(NamedTuple):
-    """Before a receiver was named, when one was (RCPT, DATA), and after the mail."""
+    """What a code means before a receiver was named, when one was (RCPT, DATA), and after the mail."""
 
     session: Meaning
     receiver: Meaning
@@ -94,7 +94,7 @@ PERMANENT: dict[Detail | int, ByPhase] = {
     (7, 18): ByPhase(ACCOUNT_REFUSED, UNKNOWN_RECEIVER, UNKNOWN_RECEIVER),  # the domain has
 }
 
-# 4.x.x, by subject; what is not here is the server's, or of this receiver where it is said at RCPT.
+# 4.x.x, by subject. What is not here is about the server, or about this receiver where it is the reply to RCPT.
 TEMPORARY: dict[int, ByPhase] = {
     1: ByPhase(Meaning(Cause.PROVIDER_ERROR, About.SENDER), UNREACHED, UNREACHED),
     2: ByPhase(PROVIDER_FAILED, UNREACHED, UNREACHED),
@@ -117,11 +117,11 @@ AFTER_MAIL = dict.fromkeys((550, 551, 552, 553, 554, 556), REJECTED_TEXT)
 
 
 class PolicyRefusal(SendError):
-    """Refused by a rule that may be about this mail or about us."""
+    """A refusal by a rule that may be about this mail or about us."""
 
 
 def refusal(phase: Phase, code: int, text: bytes, *secrets: str) -> SendError:
-    """The error for a negative reply."""
+    """Returns the error for a negative reply."""
     text = text[:MAX_WORDS]
     meaning = meaning_of(phase, code, text)
     name = "DATA" if phase == "dot" else phase.upper()
@@ -131,12 +131,12 @@ def refusal(phase: Phase, code: int, text: bytes, *secrets: str) -> SendError:
 
 
 def meaning_of(phase: Phase, code: int, text: bytes) -> Meaning:
-    """By login codes, then servers' fixed words, then the enhanced code, then the reply code."""
+    """Returns what a reply means by login codes, then servers' fixed words, the enhanced code, and the reply code."""
     if code in LOGIN_WANTED:
         return ACCOUNT_REFUSED
     detail = enhanced_of(text)
-    if phase in ("rcpt", "data", "dot") and (said := _as_servers_say(code, text, detail)):
-        return said
+    if phase in ("rcpt", "data", "dot") and (fixed := _as_servers_say(code, text, detail)):
+        return fixed
     if code < 500:
         return _temporary(phase, code, detail)
     found = EITHER_CLASS.get(detail) or PERMANENT.get(detail) or PERMANENT.get(detail[0])
@@ -144,7 +144,7 @@ def meaning_of(phase: Phase, code: int, text: bytes) -> Meaning:
 
 
 def enhanced_of(text: bytes) -> Detail:
-    """(subject, detail), or (0, 0) where there is none."""
+    """Returns (subject, detail) of the enhanced code, or (0, 0) where there is none."""
     found = ENHANCED.match(text) or ENHANCED_BEHIND.search(text)
     return (int(found[2]), int(found[3])) if found else (0, 0)
 
@@ -189,5 +189,5 @@ def _in(meanings: ByPhase, phase: Phase) -> Meaning:
         return meanings.mail
     if phase in ("rcpt", "data"):
         return meanings.receiver
-    # What is about a text cannot be before MAIL has said its size.
+    # Nothing can be about a text before MAIL has named its size.
     return ACCOUNT_REFUSED if meanings.session is REJECTED_TEXT and phase != "mail" else meanings.session

@@ -6,7 +6,7 @@ import base64
 import hmac
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Sequence
 from time import monotonic
 from typing import Literal, NamedTuple, Self
 
@@ -22,7 +22,7 @@ Tls = Literal["", "starttls", "ssl"]
 
 
 class Server(NamedTuple):
-    """Where a server is, and how to be let in."""
+    """Where a server is, and how to log in there."""
 
     host: str
     port: int
@@ -34,7 +34,7 @@ class Server(NamedTuple):
 
 
 class NoSession(SendError):
-    """The server answered, and does not want another session now."""
+    """The server answered that it does not want another session now."""
 
 
 class Session:
@@ -51,7 +51,7 @@ class Session:
 
     @classmethod
     def open(cls, server: Server, deadline: float) -> Self:
-        """A session that is ready for a mail. Raises SendError; NoSession for a refusal."""
+        """Returns a session that is ready for a mail. Raises SendError, and NoSession for a refusal."""
         try:
             wire = connect(server.host, server.port, deadline)
             try:
@@ -70,11 +70,14 @@ class Session:
 
     @property
     def stale(self) -> bool:
-        """Whether it was lost before it took anything of the mail, which may then go over another."""
+        """True where it was lost before it took anything of the mail, which may then go over another."""
         return self.gone and not self._in_mail
 
     def envelope(self, sender: str, receiver: str, size: int, deadline: float) -> None:
-        """MAIL, RCPT and DATA, in one write where the server allows it (RFC 2920). Nothing is handed over yet."""
+        """Sends MAIL, RCPT and DATA, in one write where the server allows it (RFC 2920). Raises SendError.
+
+        Nothing is handed over yet.
+        """
         self._wire.deadline = deadline
         extension = f" SIZE={size}" if "SIZE" in self._extensions else ""
         lines: dict[Phase, str] = {
@@ -104,7 +107,10 @@ class Session:
             raise refused
 
     def hand_over(self, mail: bytes, receiver: str) -> str:
-        """The mail itself; the server's words. Once the final dot is out, a missing reply is an unknown outcome."""
+        """Hands over the mail itself. Returns the server's words. Raises SendError.
+
+        Once the final dot is out, a missing reply is an unknown outcome.
+        """
         try:
             self._wire.write(mail.replace(b"\r\n.", b"\r\n..") + b".\r\n")
         except OSError:
@@ -126,7 +132,7 @@ class Session:
         return text[:MAX_WORDS].decode(errors="replace")
 
     def reset(self) -> bool:
-        """Leave the session ready for the next mail; False where it cannot be used any more."""
+        """Makes the session ready for the next mail. Returns False where it cannot be used any more."""
         self._used = monotonic()
         if self._in_mail and not self.gone:
             self._in_mail = False
@@ -140,7 +146,7 @@ class Session:
         return not self.gone
 
     def quit(self) -> None:
-        """Say goodbye, without waiting long for the answer."""
+        """Says goodbye, without waiting long for the answer."""
         self._wire.deadline = monotonic() + 1
         try:
             self._wire.write(b"QUIT\r\n")
@@ -154,7 +160,10 @@ class Session:
         self._wire.close()
 
     def _begin(self) -> None:
-        """Greeting, EHLO, TLS, AUTH: all of it has what is left of the deadline (RFC 5321 4.5.3.2 allows minutes)."""
+        """Waits for the greeting, then sends EHLO, encrypts and logs in. Raises OSError and SendError.
+
+        All of it has what is left of the deadline: RFC 5321 4.5.3.2 would allow minutes.
+        """
         if self._server.tls == "ssl":
             self._encrypt()
         code, text = self._wire.reply()
@@ -177,7 +186,7 @@ class Session:
             self._wire.encrypt(self._server.context, self._server.host)
 
     def _greet(self) -> None:
-        """EHLO, or HELO where the server is too old for it."""
+        """Sends EHLO, or HELO where the server is too old for it, and keeps what it offers."""
         name = self._server.helo or _literal(*self._wire.local_address)
         code, text = self._ask(f"EHLO {name}")
         extensions = text
@@ -191,7 +200,7 @@ class Session:
         self._extensions = {keyword.upper(): parameters for keyword, _, parameters in words}
 
     def _log_in(self) -> None:
-        """By the first mechanism that the server lets us in with. Names and passwords are UTF-8 (RFC 4616)."""
+        """Logs in by the first mechanism that the server accepts. Names and passwords are UTF-8 (RFC 4616)."""
         offered = self._extensions.get("AUTH", "").upper().split()
         mechanisms = {"CRAM-MD5": self._cram_md5, "PLAIN": self._plain, "LOGIN": self._login}
         spoken = [say for name, say in mechanisms.items() if name in offered]
@@ -207,14 +216,15 @@ class Session:
         raise refusal("auth", code, text, *self._secrets)
 
     def _plain(self) -> tuple[int, bytes]:
-        said = _base64(f"\0{self._server.user}\0{self._server.password}".encode())
-        if len(said) + len("AUTH PLAIN \r\n") <= MAX_INITIAL_RESPONSE:
-            return self._ask(f"AUTH PLAIN {said}")
-        return self._answer("AUTH PLAIN", iter([said]))
+        login = _base64(f"\0{self._server.user}\0{self._server.password}".encode())
+        if len(login) + len("AUTH PLAIN \r\n") <= MAX_INITIAL_RESPONSE:
+            return self._ask(f"AUTH PLAIN {login}")
+        return self._answer("AUTH PLAIN", [login])
 
     def _login(self) -> tuple[int, bytes]:
-        said = [_base64(self._server.user.encode()), _base64(self._server.password.encode())]
-        return self._answer("AUTH LOGIN", iter(said))
+        return self._answer(
+            "AUTH LOGIN", [_base64(self._server.user.encode()), _base64(self._server.password.encode())]
+        )
 
     def _cram_md5(self) -> tuple[int, bytes]:
         code, challenge = self._ask("AUTH CRAM-MD5")
@@ -227,10 +237,10 @@ class Session:
         digest = hmac.new(self._server.password.encode(), asked, "md5").hexdigest()
         return self._ask(_base64(f"{self._server.user} {digest}".encode()))
 
-    def _answer(self, command: str, said: Iterator[str]) -> tuple[int, bytes]:
-        """One answer to each challenge."""
+    def _answer(self, command: str, answers: Sequence[str]) -> tuple[int, bytes]:
+        """Sends a command, and one of these answers to each challenge. Returns the last reply."""
         code, text = self._ask(command)
-        for answer in said:
+        for answer in answers:
             if code != 334:
                 break
             code, text = self._ask(answer)
@@ -263,12 +273,12 @@ class Session:
 
 
 def _no_session(phase: Phase, code: int, text: bytes, *secrets: str) -> NoSession:
-    said = refusal(phase, code, text, *secrets)
-    return NoSession(said.cause, said.detail, about=said.about)
+    error = refusal(phase, code, text, *secrets)
+    return NoSession(error.cause, error.detail, about=error.about)
 
 
 def _literal(family: socket.AddressFamily, address: str) -> str:
-    """An address in place of a name (RFC 5321 4.1.4)."""
+    """Returns an address as it may stand in place of a name (RFC 5321 4.1.4)."""
     if family is not socket.AF_INET6:
         return f"[{address}]"
     address = address.partition("%")[0]

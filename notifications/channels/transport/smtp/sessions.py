@@ -1,6 +1,6 @@
 """The sessions with one server, shared by the threads that send.
 
-Normally every thread has one of its own. A server that refuses another one has said how many it allows: from then
+Normally every thread has one of its own. A server that refuses another one allows no more than there are: from then
 on a thread without a session waits until one is free, instead of failing its mail. The number grows again with
 each round of mails that were taken, ever more slowly while the server keeps refusing.
 """
@@ -21,7 +21,10 @@ MOST_ROUNDS = 64  # mails through each session, before the number of sessions gr
 
 
 class Sessions:
-    """`opened` opens a session until a deadline of the monotonic clock. Raises SendError; NoSession for a refusal."""
+    """Opens sessions, and lends each to one thread at a time.
+
+    `opened` opens one before a deadline of the monotonic clock. It raises SendError, and NoSession for a refusal.
+    """
 
     def __init__(self, opened: Callable[[float], Session]) -> None:
         self._opened = opened
@@ -35,13 +38,13 @@ class Sessions:
         self._waiting: deque[SimpleQueue[Session | None]] = deque()
 
     def take(self, deadline: float) -> tuple[Session, bool]:
-        """A session for this thread alone, and whether it is new. Raises SendError where there is none in time."""
+        """Returns a session for this thread alone, and whether it is new. Raises SendError if there is none in time."""
         while True:
             with self._lock:
                 session = self._from_idle()
                 if session:
                     return session, False
-                waiter = self._room_or_wait()
+                waiter = self._may_open_or_wait()
             if waiter is None:
                 if opened := self._open(deadline):
                     return opened, True
@@ -49,7 +52,7 @@ class Sessions:
                 return session, False
 
     def give_back(self, session: Session, *, usable: bool, sent: bool) -> None:
-        """Every session that was taken comes back, once."""
+        """Takes a session back. Every one that was taken must come back, once."""
         with self._lock:
             if sent:
                 self._grow()
@@ -60,7 +63,7 @@ class Sessions:
                 self._hand_on(session)
 
     def close(self) -> None:
-        """Close the session that the calling thread used last."""
+        """Closes the session that the calling thread used last."""
         with self._lock:
             session = self._idle.pop(threading.get_ident(), None)
             if session:
@@ -70,7 +73,10 @@ class Sessions:
             session.quit()
 
     def _from_idle(self) -> Session | None:
-        """This thread's own; another's only where no more may be opened. What was idle too long is closed."""
+        """Returns this thread's own session, or another's where no more may be opened, or None.
+
+        What was idle too long is closed.
+        """
         while self._idle and not (oldest := next(iter(self._idle.values()))).usable:
             del self._idle[next(iter(self._idle))]
             self._count -= 1
@@ -80,8 +86,8 @@ class Sessions:
             return own
         return self._idle.popitem()[1]
 
-    def _room_or_wait(self) -> SimpleQueue[Session | None] | None:
-        """A place in the queue of those who wait; None where this thread may open a session."""
+    def _may_open_or_wait(self) -> SimpleQueue[Session | None] | None:
+        """Returns a place in the queue of those who wait, or None where this thread may open a session."""
         if self._count < self._limit:
             self._count += 1
             self._opening += 1
@@ -91,7 +97,7 @@ class Sessions:
         return waiter
 
     def _open(self, deadline: float) -> Session | None:
-        """A new session; None where the server refuses it while others are there, or are about to be."""
+        """Returns a new session, or None where the server refuses it while others are there, or are about to be."""
         session: Session | None = None
         try:
             session = self._opened(deadline)
@@ -111,7 +117,7 @@ class Sessions:
         return session
 
     def _others_remain(self) -> bool:
-        """After a refusal: as many as there are is what the server allows."""
+        """Notes after a refusal that the server allows no more than there are. Returns whether there are others."""
         with self._lock:
             there = max(self._count - self._opening, 1)
             if there < self._limit < UNLIMITED:  # it had grown too far
@@ -120,7 +126,7 @@ class Sessions:
             return self._count > 1
 
     def _wait(self, waiter: SimpleQueue[Session | None], deadline: float) -> Session | None:
-        """A session that another thread gave back; None where it is time to look again.
+        """Returns a session that another thread gave back, or None where it is time to look again. Raises SendError.
 
         Half of the time is kept for the mail itself.
         """
@@ -151,6 +157,6 @@ class Sessions:
                 self._wake()
 
     def _wake(self) -> None:
-        """There may be room for one more: whoever waits longest looks."""
+        """Lets whoever waits longest look again, since one more session may be allowed now."""
         if self._waiting:
             self._waiting.popleft().put(None)

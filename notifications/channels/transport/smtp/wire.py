@@ -1,6 +1,6 @@
-"""A connection to a mail server: connected, encrypted, written and read against one deadline, and never without bounds.
+"""A connection to a mail server. All of it is held to one deadline and bounded.
 
-A socket's own timeout is for each call, so a server that says one byte a second would be waited for without end.
+A socket's own timeout is for each call, so a server that sends one byte a second would be waited for without end.
 Here the time left is set anew before every call.
 """
 
@@ -31,7 +31,7 @@ class Wire:
         return self._socket.family, str(self._socket.getsockname()[0])
 
     def encrypt(self, context: ssl.SSLContext, host: str) -> None:
-        """The TLS handshake. What the server said in clear text behind its last reply is not trusted afterwards."""
+        """Makes the TLS handshake. What came in clear text behind the server's last reply is not trusted afterwards."""
         self._read = b""
         self._socket.settimeout(left(self.deadline))
         self._socket = context.wrap_socket(self._socket, server_hostname=host, do_handshake_on_connect=False)
@@ -44,7 +44,7 @@ class Wire:
             rest = rest[self._socket.send(rest[:WRITE]) :]
 
     def reply(self) -> tuple[int, bytes]:
-        """The code and the lines of one reply (RFC 5321 4.2)."""
+        """Reads one reply (RFC 5321 4.2). Returns its code and its lines."""
         lines: list[bytes] = []
         size = 0
         while True:
@@ -73,6 +73,6 @@ class Wire:
 
 
 def connect(host: str, port: int, deadline: float) -> Wire:
-    """A connection to whichever of the host's addresses answers first, within CONNECT_SECONDS in all."""
+    """Connects to whichever of the host's addresses answers first, within CONNECT_SECONDS. Raises OSError."""
     connected = dial(host, port, min(monotonic() + CONNECT_SECONDS, deadline))
     return Wire(connected, deadline)
