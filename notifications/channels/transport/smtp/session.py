@@ -74,37 +74,46 @@ class Session:
         return self.gone and not self._in_mail
 
     def envelope(self, sender: str, receiver: str, size: int, deadline: float) -> None:
-        """Sends MAIL, RCPT and DATA, in one write where the server allows it (RFC 2920). Raises SendError.
-
-        Nothing is handed over yet.
-        """
+        """Sends MAIL, RCPT and DATA. Raises SendError for the first refusal. Nothing is handed over yet."""
         self._wire.deadline = deadline
         extension = f" SIZE={size}" if "SIZE" in self._extensions else ""
-        lines: dict[Phase, str] = {
+        commands: dict[Phase, str] = {
             "mail": f"MAIL FROM:<{sender}>{extension}",
             "rcpt": f"RCPT TO:<{receiver}>",
             "data": "DATA",
         }
-        at_once = "PIPELINING" in self._extensions
-        if at_once:
-            self._write("mail", *lines.values())
-        refused: SendError | None = None
-        for phase, line in lines.items():
-            if not at_once:
-                self._write(phase, line)
+        send = self._send_at_once if "PIPELINING" in self._extensions else self._send_in_turn
+        send(commands, (sender, receiver, *self._secrets))
+
+    def _send_in_turn(self, commands: dict[Phase, str], secrets: tuple[str, ...]) -> None:
+        for phase, command in commands.items():
+            self._write(phase, command)
+            if refused := self._refusal_of(phase, secrets):
+                raise refused
+
+    def _send_at_once(self, commands: dict[Phase, str], secrets: tuple[str, ...]) -> None:
+        """Sends all in one write (RFC 2920), and reads every reply: none may be left for the next mail."""
+        self._write("mail", *commands.values())
+        first: SendError | None = None
+        for phase in commands:
             try:
-                code, text = self._reply(phase)
+                refused = self._refusal_of(phase, secrets)
             except SendError as broken:
-                raise refused or broken from None
-            if code // 100 == (3 if phase == "data" else 2):
-                self._in_mail = self._in_mail or phase == "mail"
-            else:
-                refused = refused or refusal(phase, code, text, sender, receiver, *self._secrets)
-            if refused and (not at_once or self.gone or code == 354):
-                self.gone = self.gone or code == 354  # it waits for a mail now, and takes nothing else
+                raise first or broken from None
+            first = first or refused
+            if self.gone:
                 break
-        if refused:
-            raise refused
+        if first:
+            self.gone = self.gone or refused is None  # it took DATA: it waits for a mail now, and takes nothing else
+            raise first
+
+    def _refusal_of(self, phase: Phase, secrets: tuple[str, ...]) -> SendError | None:
+        """Reads the reply to one command. Returns the refusal, or None. Raises SendError where no reply comes."""
+        code, text = self._reply(phase)
+        if code // 100 != (3 if phase == "data" else 2):
+            return refusal(phase, code, text, *secrets)
+        self._in_mail = self._in_mail or phase == "mail"
+        return None
 
     def hand_over(self, mail: bytes, receiver: str) -> str:
         """Hands over the mail itself. Returns the server's words. Raises SendError.
