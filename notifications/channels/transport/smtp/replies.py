@@ -29,7 +29,7 @@ ENHANCED = re.compile(rb"([245])\.(\d{1,3})\.(\d{1,3})(?!\d)")
 ENHANCED_BEHIND = re.compile(rb"\(#([245])\.(\d{1,3})\.(\d{1,3})\)")  # as qmail and its heirs write it
 MAX_WORDS = 1_000  # bytes of a reply that are looked at
 
-# Postfix checks client, name and sender at RCPT unless told otherwise (smtpd_delay_reject) and gives them the codes
+# Postfix checks client, name and sender at RCPT by default (smtpd_delay_reject) and gives them the codes
 # it gives a receiver. These are the fixed words with which its smtpd_check.c begins.
 POSTFIX = re.compile(
     rb"(?:[245]\.\d{1,3}\.\d{1,3} )?(?:<[^<>]{0,320}>: )?(?:Service unavailable[;,] )?(?:Unverified )?"
