@@ -75,15 +75,15 @@ class Breaker:
         self._window = _Window()
         self._lock = threading.Lock()
 
-    def room(self) -> int:
-        """How many more sends may be admitted now."""
+    def admits(self) -> int:
+        """Returns how many more sends may be admitted now."""
         with self._lock:
-            return self._room()
+            return self._admits()
 
     def admit(self) -> int:
         """A ticket for one send that may be handed over now, or 0; `record` or `withdraw` must return it."""
         with self._lock:
-            if self._room() <= 0:
+            if self._admits() <= 0:
                 return 0
             self._passed += 1
             return self._epoch
@@ -119,7 +119,7 @@ class Breaker:
         if changed:
             self._on_change(self.is_open, cause)
 
-    def _room(self) -> int:
+    def _admits(self) -> int:
         if not self.is_open:
             return self._limit - self._passed if self._clock() >= self._rests_until else 0
         return 1 if self._passed <= 0 and self._clock() >= self._probe_at else 0

@@ -60,7 +60,7 @@ class Route:
 
     def admits(self) -> int:
         """Returns how many more sends the providers together admit now."""
-        return sum(breaker.room() for _, breaker in self._ways)
+        return sum(breaker.admits() for _, breaker in self._ways)
 
     def rest(self) -> float:
         """Returns the seconds that a send waits which no provider admits because each asked us to slow down.

@@ -37,7 +37,7 @@ class Provider:
         """Whole seconds until the next probe is let through."""
         assert self.breaker.is_open
         for second in range(100):
-            if self.breaker.room():
+            if self.breaker.admits():
                 return second
             self.now += 1
         raise AssertionError("no probe in 100 s")
@@ -54,7 +54,7 @@ def test_opens_at_the_tenth_failure_over_five_receivers(provider: Provider, caus
     assert provider.changes == []
     provider.send(cause)
     assert provider.changes == [(True, cause)]
-    assert provider.breaker.room() == 0
+    assert provider.breaker.admits() == 0
     assert provider.breaker.admit() == 0
 
 
@@ -103,7 +103,7 @@ def test_results_of_before_the_opening_change_nothing(provider: Provider) -> Non
         provider.breaker.withdraw(ticket)
     assert provider.breaker.is_open
     assert provider.pause() == 1
-    assert provider.breaker.room() == 1
+    assert provider.breaker.admits() == 1
 
 
 def test_probes_go_one_by_one_after_growing_pauses(provider: Provider) -> None:
@@ -124,7 +124,7 @@ def test_a_probe_taken_back_leaves_room_for_the_next(provider: Provider) -> None
     provider.open()
     provider.pause()
     provider.breaker.withdraw(provider.breaker.admit())
-    assert provider.breaker.room() == 1
+    assert provider.breaker.admits() == 1
 
 
 def test_after_a_good_probe_the_sends_ramp_up_to_no_limit(provider: Provider) -> None:
@@ -134,16 +134,16 @@ def test_after_a_good_probe_the_sends_ramp_up_to_no_limit(provider: Provider) ->
     assert provider.changes[-1] == (False, None)
     assert not provider.breaker.is_open
     limits = []
-    while (room := provider.breaker.room()) <= RAMP_TO:
-        limits.append(room)
-        tickets = [provider.breaker.admit() for _ in range(room)]
+    while (most := provider.breaker.admits()) <= RAMP_TO:
+        limits.append(most)
+        tickets = [provider.breaker.admit() for _ in range(most)]
         assert all(tickets)
         assert provider.breaker.admit() == 0, "more at once than the ramp allows"
         for ticket in tickets:
             provider.breaker.record(ticket, "r", None)
     assert limits == [RAMP_FROM * 2**step for step in range(len(limits))]
     assert limits[-1] == RAMP_TO / 2
-    assert provider.breaker.room() == FULL
+    assert provider.breaker.admits() == FULL
 
 
 def test_a_throttled_account_rests_and_starts_again_with_two(provider: Provider) -> None:
@@ -155,10 +155,10 @@ def test_a_throttled_account_rests_and_starts_again_with_two(provider: Provider)
     assert provider.changes == [], "it is not down"
     assert provider.breaker.admit() == 0
     provider.now += 6.9
-    assert provider.breaker.room() == 0
+    assert provider.breaker.admits() == 0
     provider.now += 0.1
-    assert provider.breaker.room() == RAMP_FROM
-    while provider.breaker.room() < FULL:
+    assert provider.breaker.admits() == RAMP_FROM
+    while provider.breaker.admits() < FULL:
         provider.send(None)
     assert provider.breaker.rest_of() == 0.0
 
@@ -187,9 +187,9 @@ def test_a_probe_that_was_throttled_closes_and_rests(provider: Provider) -> None
     provider.pause()
     provider.throttle(5.0)
     assert not provider.breaker.is_open
-    assert provider.breaker.room() == 0
+    assert provider.breaker.admits() == 0
     provider.now += 5
-    assert provider.breaker.room() == RAMP_FROM
+    assert provider.breaker.admits() == RAMP_FROM
 
 
 @pytest.mark.parametrize("cause", [Cause.UNKNOWN_RECEIVER, Cause.THROTTLED])
@@ -226,10 +226,10 @@ def test_a_share_of_failures_that_is_usual_does_not_keep_it_from_closing(provide
     provider.pause()
     provider.send(None)
     for number in range(20_000):
-        if provider.breaker.room() > RAMP_TO:
+        if provider.breaker.admits() > RAMP_TO:
             break
         provider.send(Cause.PROVIDER_ERROR if number % every == every - 1 else None)
-    assert provider.breaker.room() == FULL
+    assert provider.breaker.admits() == FULL
     assert [is_open for is_open, _ in provider.changes] == [True, False]
 
 
@@ -238,7 +238,7 @@ def test_once_everything_goes_the_pauses_are_short_again(provider: Provider) -> 
         provider.now += 11
         provider.open()
         assert provider.pause() == 1
-        while provider.breaker.room() < FULL:
+        while provider.breaker.admits() < FULL:
             provider.send(None)
 
 
@@ -246,7 +246,7 @@ def test_opening_starts_a_new_window(provider: Provider) -> None:
     """Else the failures of before would open it again at the first of after."""
     provider.open()
     provider.pause()
-    while provider.breaker.room() < FULL:
+    while provider.breaker.admits() < FULL:
         provider.send(None)
     provider.send(Cause.PROVIDER_ERROR, count=9)
     assert not provider.breaker.is_open
@@ -264,4 +264,4 @@ def test_many_threads_leave_the_count_right() -> None:
                 breaker.withdraw(ticket)
 
     in_threads(*[storm] * 8)
-    assert breaker.room() == FULL
+    assert breaker.admits() == FULL
