@@ -50,7 +50,7 @@ def machine() -> str:
     """What the figures were taken on, as one sentence."""
     model = _value(Path("/proc/cpuinfo"), "model name") or platform.processor()
     memory = psutil.virtual_memory().total / 2**30
-    versions = f"Python {platform.python_version()}, {_said('postgres')}, {_said('java')}"
+    versions = f"Python {platform.python_version()}, {_version_of('postgres')}, {_version_of('java')}"
     system = f"{platform.system()} {platform.release().partition('-')[0]}"
     return f"{psutil.cpu_count()} cores ({model}), {memory:.0f} GiB, {system}; {versions}"
 
@@ -60,7 +60,7 @@ def _value(file: Path, name: str) -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "")
 
 
-def _said(program: str) -> str:
+def _version_of(program: str) -> str:
     command = [str(find("postgres")), "--version"] if program == "postgres" else ["java", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     words = (done.stdout.splitlines() or [program])[0]

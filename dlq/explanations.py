@@ -33,7 +33,7 @@ EXPLANATIONS: dict[Cause, Explanation] = {
         "Read the provider's answer, correct the text and replay.",
     ),
     Cause.OPTED_OUT: Explanation(
-        "The receiver told the provider not to be contacted any more.",
+        "The receiver asked the provider not to be contacted any more.",
         "Respect that: discard, and reach the person another way. A replay is refused until they opt in again.",
     ),
     Cause.THROTTLED: Explanation(

@@ -239,8 +239,8 @@ class MailServer(NamedTuple):
 def email_url(raw: str) -> MailServer:
     """The mail server of a URL. Raises ValueError where a part is missing, or is there and means nothing."""
     url = urlsplit(raw.strip())
-    said = unquote(url.netloc, errors="strict")
-    if not url.hostname or url.port == 0 or url.path.strip("/") or url.query or url.fragment or not said.isprintable():
+    place = unquote(url.netloc, errors="strict")
+    if not url.hostname or url.port == 0 or url.path.strip("/") or url.query or url.fragment or not place.isprintable():
         raise ValueError
     port, tls = MAIL_SCHEMES[url.scheme]
     user, password = (unquote(part or "", errors="strict") for part in (url.username, url.password))

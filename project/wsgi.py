@@ -29,9 +29,9 @@ if not settings.DEBUG:
 
 
 def _is_one_of_several() -> bool:
-    """Whether granian was told, by option or variable, to run several workers behind its one address."""
-    told = re.search(r"--workers[ =](\d+)", " ".join(sys.argv))
-    return int(told[1] if told else os.environ.get("GRANIAN_WORKERS") or 1) > 1
+    """Returns True where granian runs several workers behind its one address, by option or variable."""
+    option = re.search(r"--workers[ =](\d+)", " ".join(sys.argv))
+    return int(option[1] if option else os.environ.get("GRANIAN_WORKERS") or 1) > 1
 
 
 if _is_one_of_several():

@@ -130,8 +130,8 @@ class KafkaConsumer:
         first = self._consumer.poll(wait)
         if first is not None:
             self._keep([first])
-            if (room := self._stash.room(limit, ahead=ahead)) > 0:
-                self._keep(self._consumer.consume(min(room, FETCH_AHEAD), 0))
+            if (free := self._stash.free(limit, ahead=ahead)) > 0:
+                self._keep(self._consumer.consume(min(free, FETCH_AHEAD), 0))
         self._health.look(self._consumer)
         if ahead and len(self._stash) > limit:
             self._stash.line_up()

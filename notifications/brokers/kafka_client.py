@@ -51,7 +51,7 @@ CONSUMER = FRESH | {
 # For clients whose every answer is an exception or a value. (Not a logger: an AdminClient that had one hung.)
 QUIETLY = {"log_level": 0}
 
-# Errors in the words of somebody who can mend them; what is not here is said as librdkafka says it.
+# Errors in the words of somebody who can mend them; other errors keep the words of librdkafka.
 WORDS = {
     KafkaError._AUTHENTICATION: "Kafka refuses KAFKA_USERNAME with this KAFKA_PASSWORD.",
     KafkaError._ALL_BROKERS_DOWN: "None of Kafka's brokers can be reached.",
@@ -145,13 +145,13 @@ class _Damped(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._said: dict[str, float] = {}
+        self._logged: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         kind, now = record.getMessage().partition(" ")[0], time.monotonic()
-        if now - self._said.get(kind, -SAY_AGAIN) < SAY_AGAIN:
+        if now - self._logged.get(kind, -SAY_AGAIN) < SAY_AGAIN:
             return False
-        self._said[kind] = now
+        self._logged[kind] = now
         return True
 
 

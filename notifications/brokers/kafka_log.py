@@ -93,8 +93,8 @@ def _readable() -> Iterator[None]:
     try:
         yield
     except KafkaException as error:
-        said = error.args[0]
-        raise ConnectionError(in_words(said) if isinstance(said, KafkaError) else str(said)) from error
+        reason = error.args[0]
+        raise ConnectionError(in_words(reason) if isinstance(reason, KafkaError) else str(reason)) from error
     except (KeyError, TimeoutError) as error:
         raise ConnectionError(str(error)) from error
 

@@ -104,7 +104,7 @@ class Publisher:
             except KafkaException as error:  # fatal, so for ever
                 client_logger.error("PRODUCER failed for good and is replaced: %s", in_words(error.args[0]))
                 self._replace(producer)
-                producer.purge()  # whoever waits is told now
+                producer.purge()  # ends every wait now
 
 
 def _partition_of(message: Message | None) -> int:
@@ -221,7 +221,7 @@ class Outage:
             self._troubles.end(f"Publishing to {topic}")
 
     def _watch(self) -> None:
-        """Where nothing is published nothing is acknowledged. Then metadata must do: for what is said, no more."""
+        """Where nothing is published nothing is acknowledged. Then metadata must do: for what is shown, no more."""
         while True:
             time.sleep(PROBE_EVERY)
             self._look()

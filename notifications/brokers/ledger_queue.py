@@ -113,7 +113,7 @@ def _calls_of(_pid: int) -> _Calls:
 
 def _call(topics: Iterable[str]) -> None:
     """Wake the consumers of these topics in all processes of this machine."""
-    said = "".join(f"{topic}\n" for topic in topics).encode()
+    lines = "".join(f"{topic}\n" for topic in topics).encode()
     for name in settings.VAR_DIR.glob(f"{CALLS}*[0-9]"):
         try:
             fifo = os.open(name, os.O_WRONLY | os.O_NONBLOCK)
@@ -122,7 +122,7 @@ def _call(topics: Iterable[str]) -> None:
                 name.unlink(missing_ok=True)
             continue
         with suppress(OSError):  # it is full, so its reader wakes anyway, or it ended just now
-            os.write(fifo, said)
+            os.write(fifo, lines)
         os.close(fifo)
 
 

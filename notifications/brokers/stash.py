@@ -48,8 +48,8 @@ class Stash:
             return len(self) < LOOK_AHEAD - self._most and self._bytes < LOOK_AHEAD_BYTES - POLL_BYTES
         return len(self) < self._most // 4 and self._bytes < POLL_BYTES // 4
 
-    def room(self, limit: int, *, ahead: bool = False) -> int:
-        """How many more records there may be, if they are as large as those here on average.
+    def free(self, limit: int, *, ahead: bool = False) -> int:
+        """Returns how many more records it may take, if they are as large as those here on average.
 
         A poll for `limit` has no use for more, unless it reads ahead.
         """

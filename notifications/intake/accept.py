@@ -40,7 +40,7 @@ class Rights:
     """What a caller may do beside sending; our own calls may do everything."""
 
     channels: frozenset[str] | None = None  # a user's device is chosen among these; None: every channel
-    knows_users: bool = True  # is told which users cannot be reached, and why
+    knows_users: bool = True  # sees which users cannot be reached, and why
     spend_texts: Callable[[int], None] | None = None  # called with how many texts are to be accepted
 
 
@@ -120,7 +120,7 @@ def _claim_keys(
             client=owner, key__in={row.key for row in rows}
         ).values_list("key", "notification_id", "body_hash")
     }
-    wrong = {p: ["Was used with another body."] for p, said in hashes.items() if stored[keys[p] or ""][1] != said}
+    wrong = {p: ["Was used with another body."] for p, own in hashes.items() if stored[keys[p] or ""][1] != own}
     if wrong:
         raise Conflict({position: {"idempotency_key": why} for position, why in wrong.items()})
     known = {p: stored[keys[p] or ""][0] for p in hashes if stored[keys[p] or ""][0] != ids[p]}
@@ -146,7 +146,7 @@ def _records(
 ) -> dict[int, Outbound]:
     """The records to publish, by position and in its order. Raises Refused or TooLarge.
 
-    What is wrong with a draft by itself is said before any user is looked up. Otherwise a batch that is refused
+    What is wrong with a draft by itself is reported before any user is looked up. Otherwise a batch that is refused
     anyway, and so sends nothing, would tell who is in the directory.
     """
     one = trace(traceparent)  # a request is one trace

@@ -164,5 +164,5 @@ def _due_in(settlement: Settlement) -> float | None:
 
 
 def _without_text(result: _Result, error: Exception) -> _Result:
-    said = f"The database refused the provider's text ({type(error).__name__})."
-    return msgspec.structs.replace(result, provider_message_id="", error=said)
+    why = f"The database refused the provider's text ({type(error).__name__})."
+    return msgspec.structs.replace(result, provider_message_id="", error=why)

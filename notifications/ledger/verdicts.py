@@ -13,7 +13,7 @@ from notifications.messages.words import Reason, Status
 
 JITTER = 0.1  # a retry comes up to a tenth later, never earlier
 LONGEST_WAIT = 86_400.0  # seconds; whatever a provider's Retry-After says
-LEAST_REST = 1.0  # seconds; before we ask again whoever told us to slow down
+LEAST_REST = 1.0  # seconds until we ask again after an answer to slow down
 OUTAGE_PAUSE = 15.0  # seconds until a notification that met an outage is looked at again
 Deferral = Literal["begin", "keep", "end"]  # of the time since which a notification was put off, unspent
 
@@ -50,7 +50,7 @@ def put_back(reason: Reason, due_in: float = 0.0) -> Verdict:
 def failed(error: SendError, *, attempts: int, hold: bool, schedule: Sequence[float], throttled: int = 0) -> Verdict:
     """After a SendError. `attempts` were spent before; `hold` is the category's policy for unknown outcomes.
 
-    `throttled` is how many times it was told to slow down before. It spends no retry, yet each time it waits
+    `throttled` is how many times it was asked to slow down before. It spends no retry, yet each time it waits
     longer, as for a retry: a provider that says "try again at once" for a day would be asked all day.
     """
     if error.permanent:
@@ -64,7 +64,7 @@ def failed(error: SendError, *, attempts: int, hold: bool, schedule: Sequence[fl
         # No breaker keeps back what is refused for this receiver alone, so it asks seldom by itself.
         pause = delay(schedule, len(schedule)) if error.about is About.RECEIVER else 0.0
         return _waiting(Reason.OUTAGE, max(pause, OUTAGE_PAUSE), error, deferral="begin")
-    if error.cause is Cause.MAILBOX_FULL:  # its owner has to make room: seldom, but for as long as an outage
+    if error.cause is Cause.MAILBOX_FULL:  # its owner has to delete mails: seldom, but for as long as an outage
         return _waiting(Reason.RETRY, delay(schedule, len(schedule)), error, deferral="begin")
     if attempts >= len(schedule):
         return _dead(error.cause, error, spent=True)

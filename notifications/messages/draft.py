@@ -16,7 +16,7 @@ from notifications.messages.rules import by_field, draft_problems
 
 MAX_BATCH = 5_000
 
-# What the hash of a body covers, whatever was said: the fields of 1.0 in the order in which it encoded them.
+# What the hash of a body covers, whatever was given: the fields of 1.0 in the order in which it encoded them.
 _HASHED = (
     *("message", "type", "receiver", "user", "subject", "html"),
     *("category", "priority", "expires_at", "reference"),
@@ -33,14 +33,14 @@ class Draft(Addressed, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Idempotency keys keep it. So a field that is newer than 1.0 counts only where it was given: else no request
         that was accepted before could be repeated after an upgrade.
         """
-        said = dict(zip(_HASHED, _hashed(self), strict=True))
+        values = dict(zip(_HASHED, _hashed(self), strict=True))
         for name in ("type", "receiver", "user"):
-            if said[name] is UNSET:
-                del said[name]
+            if values[name] is UNSET:
+                del values[name]
         for name, default in _NEWER:
             if (value := getattr(self, name)) != default:
-                said[name] = value
-        return sha256(_encode(said)).hexdigest()
+                values[name] = value
+        return sha256(_encode(values)).hexdigest()
 
     @property
     def key(self) -> str | None:

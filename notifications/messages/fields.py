@@ -1,6 +1,6 @@
 """The one list of a notification's fields: name, type, limit, default, and who says it.
 
-`Content` is what a caller says and what travels as it was said, `Addressed` what only a request has, `Carried` what
+`Content` is what a caller gives and what travels unchanged, `Addressed` what only a request has, `Carried` what
 only the record and the ledger have. The request's limits, the record, the columns of the ledger's statements, the
 OpenAPI description and the table in docs/reference.md follow from them; a check at the start compares them with the
 model. So a new field is one line here, and one of the model with its migration.
@@ -42,7 +42,7 @@ COLUMNS: dict[type[inspect.Type], str] = {
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True):
-    """What a caller says, and what travels as it was said."""
+    """What a caller gives, and what travels unchanged."""
 
     message: Annotated[str, Meta(extra_json_schema=NOT_EMPTY)]
     subject: Annotated[str, Meta(max_length=255)] = ""
@@ -100,7 +100,7 @@ def fields_of(struct: type[msgspec.Struct]) -> dict[str, Field]:
 
 @cache
 def texts_of(struct: type[msgspec.Struct]) -> tuple[list[str], Callable[[Any], tuple[str, ...]]]:
-    """The names of a struct's free texts, and what reads their values at once; UNSET where one was not said."""
+    """The names of a struct's free texts, and what reads their values at once; UNSET where one was not given."""
     names = [field.name for field in fields_of(struct).values() if field.kind is inspect.StrType]
     names = [name for name in names if name not in ("type", "channel")]  # words of the registry
     return names, attrgetter(*names)

@@ -52,19 +52,19 @@ def new_message(draft: Addressed, *, client: str, channel: str, receiver: str, i
     """Returns the message of a checked draft, with its receiver resolved."""
     id = id or uuid_utils.compat.uuid7()
     takes = channel_class(channel)
-    said = msgspec.structs.asdict(draft)
+    values = msgspec.structs.asdict(draft)
     for name in _NOT_CARRIED:
-        said.pop(name, None)
-    said["receiver"] = receiver
+        values.pop(name, None)
+    values["receiver"] = receiver
     if draft.user is UNSET:
-        del said["user"]
+        del values["user"]
     if not takes.takes_subject:
-        del said["subject"]
+        del values["subject"]
     if not takes.takes_html:
-        del said["html"]
+        del values["html"]
     if draft.expires_at:
-        said["expires_at"] = draft.expires_at.astimezone(UTC)
-    return Message(id=id, channel=channel, client=client, accepted_at=time_of(id), **said)
+        values["expires_at"] = draft.expires_at.astimezone(UTC)
+    return Message(id=id, channel=channel, client=client, accepted_at=time_of(id), **values)
 
 
 def from_record(value: bytes | None) -> Message:

@@ -68,13 +68,13 @@ def _address_problems(draft: Addressed) -> Iterator[Problem]:
         yield "type", "This field is required."
 
 
-def _content_problems(said: Content, channel: str | None, receiver: str | None) -> Iterator[Problem]:
-    yield from _text_problems(said)
-    if said.subject and LINE_BREAK.search(said.subject):
+def _content_problems(content: Content, channel: str | None, receiver: str | None) -> Iterator[Problem]:
+    yield from _text_problems(content)
+    if content.subject and LINE_BREAK.search(content.subject):
         yield "subject", "Must not contain a line break."
-    if not said.message or said.message.isspace():
+    if not content.message or content.message.isspace():
         yield "message", "Must not be empty."
-    if not said.category:
+    if not content.category:
         yield "category", "Must not be empty."
     if channel is None:
         return
@@ -82,16 +82,16 @@ def _content_problems(said: Content, channel: str | None, receiver: str | None) 
         yield "type", f"Must be one of {', '.join(channel_names())}."
         return
     rules = channel_class(channel)
-    for field, text in (("message", said.message), ("html", said.html)):
+    for field, text in (("message", content.message), ("html", content.html)):
         if rules.too_long(text):
             yield field, f"Must have at most {rules.max_message} for {channel}."
     if receiver is not None:
-        yield from _receiver_problems(said, rules, receiver)
+        yield from _receiver_problems(content, rules, receiver)
 
 
-def _text_problems(said: Content) -> Iterator[Problem]:
-    names, read = texts_of(said.__class__)
-    texts = read(said)
+def _text_problems(content: Content) -> Iterator[Problem]:
+    names, read = texts_of(content.__class__)
+    texts = read(content)
     # One look at all of them is nearly always enough; this runs for every request and every record.
     if "\x00" in "".join(filter(None, texts)):
         for name, text in zip(names, texts, strict=True):
@@ -99,13 +99,13 @@ def _text_problems(said: Content) -> Iterator[Problem]:
                 yield name, "Must not contain NUL."
 
 
-def _receiver_problems(said: Content, rules: type[Channel], receiver: str) -> Iterator[Problem]:
+def _receiver_problems(content: Content, rules: type[Channel], receiver: str) -> Iterator[Problem]:
     """By length first: what a rule costs may grow with it."""
     if len(receiver) > LENGTHS["receiver"]:
         # The type complained of one that was given. This one is a device's.
-        if isinstance(said, Addressed) and said.receiver is UNSET:
+        if isinstance(content, Addressed) and content.receiver is UNSET:
             yield "receiver", f"Must have at most {LENGTHS['receiver']:,} characters."
     elif problem := rules.receiver_problem(receiver):
         yield "receiver", problem
-    elif isinstance(said, Addressed) and (problem := rules.intake_problem(receiver)):
+    elif isinstance(content, Addressed) and (problem := rules.intake_problem(receiver)):
         yield "receiver", problem  # a record was accepted, perhaps under other settings

@@ -2,7 +2,7 @@
 
 Hot: without a cap a single slow receiver fills the claim-ahead and idles the threads. Rows over the cap, and
 those behind them, are parked, due one after the other at the pace at which their receiver is served.
-Throttled: one row was told to wait, and so do all others of its receiver, unsent. They come back behind it,
+Throttled: one row was asked to wait, and so do all others of its receiver, unsent. They come back behind it,
 spread at a rate that halves with every such answer. Either way they go out in the order accepted.
 """
 

@@ -1,4 +1,4 @@
-"""A sender: a delivery for each channel, one settler, and a scheduler, until told to stop."""
+"""A sender: a delivery for each channel, one settler, and a scheduler, until it is stopped."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Sender:
         return 1 if self._fatal else 0
 
     def _wait_for_policies(self) -> bool:
-        """Waits until the database has told them: the first hand-over needs them. Returns False where it must stop."""
+        """Waits until the database has given them: the first hand-over needs them. Returns False where it must stop."""
         while not self._housekeeping.wait(LOOK_EVERY):
             if not self._housekeeping.thread.is_alive():
                 self._end("The housekeeping failed.")

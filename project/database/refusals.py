@@ -15,7 +15,7 @@ NO_LOGIN = "It refuses the user or the password."
 NO_RIGHT = "Its role lacks a right on the tables."
 NO_DATABASE = "The database of that name does not exist."
 NOT_UP = "It is starting or shutting down."
-NO_ROOM = "It has no connection left."
+NO_CONNECTION = "It has no connection left."
 TOO_SLOW = "A statement took too long and was cancelled."
 BUSY = "Others held a lock for too long."
 IO_ERROR = "It cannot read or write its files."
@@ -38,7 +38,7 @@ BY_SQLSTATE = {
     "53": "It lacks resources.",
     "53100": DISK_FULL,
     "53200": "It is out of memory.",
-    "53300": NO_ROOM,
+    "53300": NO_CONNECTION,
     "55P03": BUSY,
     "57": NOT_UP,
     "57014": TOO_SLOW,
@@ -71,11 +71,11 @@ BY_PHRASE = {
     "starting up": NOT_UP,
     "shutting down": NOT_UP,
     "not yet accepting connections": NOT_UP,
-    "too many clients": NO_ROOM,
-    "connection slots": NO_ROOM,
-    "too many connections": NO_ROOM,
-    "no more connections allowed": NO_ROOM,  # PgBouncer
-    "query_wait_timeout": NO_ROOM,  # PgBouncer
+    "too many clients": NO_CONNECTION,
+    "connection slots": NO_CONNECTION,
+    "too many connections": NO_CONNECTION,
+    "no more connections allowed": NO_CONNECTION,  # PgBouncer
+    "query_wait_timeout": NO_CONNECTION,  # PgBouncer
     "could not translate host name": "The name of its host is unknown.",
     "certificate": "Its certificate is refused.",
 }

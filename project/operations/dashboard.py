@@ -96,7 +96,7 @@ def _outbox() -> Card:
 def _workers(alive: list[WorkerHeartbeat]) -> Card:
     lines = [(worker.worker, worker.channels.replace(",", ", ") or "–", "") for worker in alive[:10]]
     page = reverse("admin:notifications_workerheartbeat_changelist")
-    return Card("Workers alive", f"{len(alive):,}", f"Heard of in the last {ALIVE_SECONDS} seconds.", lines, page)
+    return Card("Workers alive", f"{len(alive):,}", f"Seen in the last {ALIVE_SECONDS} seconds.", lines, page)
 
 
 def _breakers(workers: list[str]) -> Card:

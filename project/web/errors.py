@@ -43,7 +43,7 @@ class LengthRequired(exceptions.APIException):
 
 
 def answer_to(error: Exception) -> Answer:
-    """What the caller is told about an error; what nobody expected is logged and is a 500."""
+    """Returns the answer to an error. An error that nobody expected is logged and becomes a 500."""
     if isinstance(error, Invalid):
         return 400, error.errors, {}
     if isinstance(error, exceptions.APIException):

@@ -58,7 +58,7 @@ class KnownHosts:
 
 
 class AnswerHeaders:
-    """Sets what every answer says to browsers and caches, where its view has said nothing else."""
+    """Sets the headers of every answer for browsers and caches, where its view has set none."""
 
     def __init__(self, get_response: Respond) -> None:
         self.get_response = get_response

@@ -20,7 +20,7 @@ Q = TypeVar("Q", bound="PageQuery")
 
 
 def parameter(description: str, must: str, **limits: Any) -> Meta:
-    """The Meta of a query's field: its description, and what a wrong value is told."""
+    """The Meta of a query's field: its description, and the answer to a wrong value."""
     return Meta(description=description, extra={"must": must}, **limits)
 
 
@@ -89,6 +89,6 @@ def _read(values: Sequence[object], kind: Any) -> Any:
 
 
 def _must(kind: Any) -> str:
-    """What a wrong value of this type is told. The Meta may be that of one type in a union with UNSET."""
+    """Returns the answer to a wrong value of this type. The Meta may be that of one type in a union with UNSET."""
     metas = next(part.__metadata__ for part in (kind, *get_args(kind)) if hasattr(part, "__metadata__"))
     return str(metas[-1].extra["must"])

@@ -87,7 +87,7 @@ def installed(
 
 @pytest.fixture(scope="module", params=["", "second-factor"])
 def upgraded(request: pytest.FixtureRequest, installed: Callable[[], Installed]) -> Installed:
-    """A database of 1.0, or of the last commit before people and accounts were told apart, after `migrate`."""
+    """A database of 1.0, or of the last commit before people and accounts were kept apart, after `migrate`."""
     old = installed()
     old.run("-m", "tests.users.version_1_0", request.param, settings="tests.users.settings_1_0")
     assert old.column("SELECT COUNT(*) FROM users_user") == [7]

@@ -22,11 +22,11 @@ class DeviceForm(ModelForm[Device]):
     """An address must be one for its channel, by the rules of the intake."""
 
     def clean(self) -> dict[str, Any]:
-        said = super().clean() or self.cleaned_data
-        channel, address = said.get("channel"), said.get("address")
+        cleaned = super().clean() or self.cleaned_data
+        channel, address = cleaned.get("channel"), cleaned.get("address")
         if channel and address and (problem := channel_class(channel).receiver_problem(address)):
             self.add_error("address", problem)
-        return said
+        return cleaned
 
 
 class DeviceInline(TabularInline[Device, User]):

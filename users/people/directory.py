@@ -44,15 +44,15 @@ def username_problem(username: str) -> str | None:
 def read_entry(body: bytes) -> Entry:
     """The body of a PUT. Raises Invalid with everything that is wrong with it."""
     try:
-        said = msgspec.json.decode(body)
+        decoded = msgspec.json.decode(body)
     except RecursionError:
         raise Invalid({"detail": "The JSON is nested too deeply.", "code": "malformed"}) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Invalid({"detail": f"The body is not valid JSON: {error}.", "code": "malformed"}) from None
-    if not isinstance(said, dict):
+    if not isinstance(decoded, dict):
         raise Invalid({"detail": "Must be a JSON object.", "code": "malformed"})
-    errors: dict[str, Any] = {name[:100]: ["Unknown field."] for name in said if name not in ("name", "devices")}
-    name, devices = said.get("name", ""), said.get("devices")
+    errors: dict[str, Any] = {name[:100]: ["Unknown field."] for name in decoded if name not in ("name", "devices")}
+    name, devices = decoded.get("name", ""), decoded.get("devices")
     if problem := _text_problem(name, MAX_NAME):
         errors["name"] = [problem]
     if wrong := _devices_problem(devices):

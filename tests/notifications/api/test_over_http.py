@@ -125,7 +125,7 @@ def test_several_workers_say_that_their_figures_are_not_all(
 ) -> None:
     web = embedded.start_web(*options)
     words = "One of several workers: /metrics"
-    wait_until(lambda: web.output.count(words) == times, deadline=30, what="each worker has said so")
+    wait_until(lambda: web.output.count(words) == times, deadline=30, what="each worker has written it")
 
 
 def check_puts_and_deletes(web: Platform) -> None:

@@ -105,14 +105,14 @@ def test_what_cannot_be_read_has_its_turn_too() -> None:
 def test_ahead_it_holds_more_records_but_a_bounded_number_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stash_module, "LOOK_AHEAD", 40)
     stash = filled(*(record(n) for n in range(MOST)))
-    full, room = [stash.is_full], [stash.room(MOST), stash.room(0, ahead=True)]
+    full, free = [stash.is_full], [stash.free(MOST), stash.free(0, ahead=True)]
     stash.line_up()
     full.append(stash.is_full)
     stash.add(Record("email", 0, 99, b"x" * stash_module.LOOK_AHEAD_BYTES, ""))
     full.append(stash.is_full)
-    room.append(stash.room(0, ahead=True))
+    free.append(stash.free(0, ahead=True))
     assert full == [True, False, True]
-    assert room == [0, 40 - MOST, 0]
+    assert free == [0, 40 - MOST, 0]
 
 
 def test_records_come_out_until_they_are_enough_bytes() -> None:

@@ -52,17 +52,17 @@ def test_sent(calls: HookCalls) -> None:
 
 def test_a_retry(calls: HookCalls) -> None:
     claimed = claim_one()
-    found = settle_one(claimed, failed(SendError(Cause.PROVIDER_ERROR, "500 said so")), milliseconds=250, hooks=calls)
+    found = settle_one(claimed, failed(SendError(Cause.PROVIDER_ERROR, "500 from us")), milliseconds=250, hooks=calls)
     assert (found.status, found.reason, found.attempts, found.claims) == (Status.WAITING, Reason.RETRY, 1, 1)
     assert 29 < (seconds_until("due_at", found.id) or 0) <= 33
     assert (found.owner, found.lease_until, found.settled_at) == (None, None, None)
-    assert (found.last_cause, found.last_error, found.provider) == (Cause.PROVIDER_ERROR, "500 said so", "smtp")
+    assert (found.last_cause, found.last_error, found.provider) == (Cause.PROVIDER_ERROR, "500 from us", "smtp")
     (attempt,) = Attempt.objects.all()
     assert (attempt.notification_id, attempt.generation, attempt.number) == (claimed.id, 0, 1)
     assert (attempt.outcome, attempt.cause, attempt.error, attempt.milliseconds) == (
         Outcome.TRANSIENT,
         Cause.PROVIDER_ERROR,
-        "500 said so",
+        "500 from us",
         250,
     )
     assert (ago(0) - attempt.at).total_seconds() < 5

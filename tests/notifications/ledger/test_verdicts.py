@@ -108,9 +108,9 @@ def test_putting_back_spends_nothing_and_writes_no_attempt(reason: Reason) -> No
 
 @given(st.integers(0, 10), st.sampled_from(list(Cause)), st.booleans())
 def test_a_permanent_failure_is_dead_at_once(attempts: int, cause: Cause, hold: bool) -> None:
-    verdict = fail(SendError(cause, "said", about=About.TEXT, permanent=True), attempts, hold=hold)
+    verdict = fail(SendError(cause, "too long", about=About.TEXT, permanent=True), attempts, hold=hold)
     assert (verdict.status, verdict.cause, verdict.outcome) == (Status.DEAD, cause, Outcome.PERMANENT)
-    assert verdict.error == "said"
+    assert verdict.error == "too long"
     assert verdict.due_in is None
 
 

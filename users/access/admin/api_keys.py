@@ -165,7 +165,7 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
             request,
             title="Limits of this API key",
             sentences=[
-                "They count within seconds, everywhere. Over a limit a request is refused, and told when to ask."
+                "They count within seconds, everywhere. Over a limit a request is refused, with the time to wait."
             ],
             facts=_facts(key),
             form=form,
@@ -183,19 +183,19 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
             messages.warning(request, "There is no such API key, or it is revoked.")
         return key
 
-    def _limit(self, request: HttpRequest, key: ApiKey, said: dict[str, Any]) -> HttpResponse:
-        for name, value in said.items():
+    def _limit(self, request: HttpRequest, key: ApiKey, given: dict[str, Any]) -> HttpResponse:
+        for name, value in given.items():
             setattr(key, name, value)
         with one_at_a_time():
-            key.save(update_fields=list(said))
+            key.save(update_fields=list(given))
             note = limits_of(key) or "none"
             record(request.user.get_username(), "set-limits", [(f"API key {key.prefix}", None)], note=note)
         messages.success(request, f"The limits of {key.name} of {key.client} are set.")
         return HttpResponseRedirect(reverse("admin:users_apikey_change", args=[key.pk]))
 
-    def _issue(self, request: HttpRequest, said: dict[str, Any]) -> HttpResponse:
+    def _issue(self, request: HttpRequest, given: dict[str, Any]) -> HttpResponse:
         with one_at_a_time():
-            row, plaintext = ApiKey.issue(**said)
+            row, plaintext = ApiKey.issue(**given)
             record(request.user.get_username(), "issue", [(f"API key {row.prefix}", None)])
         context = {
             **self.admin_site.each_context(request),

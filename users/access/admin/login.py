@@ -23,9 +23,9 @@ def client_address(request: HttpRequest) -> str | None:
     Without a proxy, in the embedded default, the header means nothing.
     """
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "") if settings.SECURE_PROXY_SSL_HEADER else ""
-    for said in (forwarded.rpartition(",")[2].strip(), request.META.get("REMOTE_ADDR", "")):
+    for candidate in (forwarded.rpartition(",")[2].strip(), request.META.get("REMOTE_ADDR", "")):
         try:
-            return str(ip_address(said.partition("%")[0]))
+            return str(ip_address(candidate.partition("%")[0]))
         except ValueError:
             continue
     return None

@@ -137,9 +137,9 @@ def _enrolment(request: HttpRequest) -> dict[str, str]:
 
 
 def _next(request: HttpRequest) -> str:
-    said = request.POST.get("next") or request.GET.get("next", "")
-    safe = url_has_allowed_host_and_scheme(said, {request.get_host()}, require_https=request.is_secure())
-    return said if said and safe else reverse("admin:index")
+    target = request.POST.get("next") or request.GET.get("next", "")
+    safe = url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure())
+    return target if target and safe else reverse("admin:index")
 
 
 admin.site.unregister(TOTPDevice)

@@ -66,21 +66,21 @@ def _check(argument: str, field: CharField[str, str], value: str) -> None:
         raise CommandError(f"{argument} is refused: {' '.join(error.messages)}") from None
 
 
-def _channels(said: str) -> list[str]:
-    channels = [word.strip() for word in said.split(",")]
+def _channels(text: str) -> list[str]:
+    channels = [word.strip() for word in text.split(",")]
     if unknown := [channel for channel in channels if channel not in channel_names()]:
         raise ArgumentTypeError(f"there is no channel {', '.join(unknown)}; there are {', '.join(channel_names())}.")
     return list(dict.fromkeys(channels))
 
 
-def _count(said: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,10}", said) or not 1 <= int(said) <= MOST:
+def _count(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,10}", text) or not 1 <= int(text) <= MOST:
         raise ArgumentTypeError(f"must be a whole number from 1 to {MOST:,}.")
-    return int(said)
+    return int(text)
 
 
-def _days(said: str) -> timedelta:
-    found = re.fullmatch(r"([1-9][0-9]{0,3})d", said)
+def _days(text: str) -> timedelta:
+    found = re.fullmatch(r"([1-9][0-9]{0,3})d", text)
     if not found:
         raise ArgumentTypeError("must be a number of days from 1 to 9999, such as 90d.")
     return timedelta(days=int(found[1]))
