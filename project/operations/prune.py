@@ -161,7 +161,7 @@ def delete_keys(bounds: Bounds, after: str | None) -> Part:
 
 
 def delete_unreadable(bounds: Bounds, _after: int | None) -> Part:
-    """Deletes the letters of records that never became notifications; the balance is told how many."""
+    """Deletes the letters of records that never became notifications; the balance reads how many."""
     if bounds.others is None:
         return Part()
     found = dict(retention.unreadable_to_go(bounds.others).order_by("pk").values_list("pk", "died_at")[:BATCH])

@@ -106,7 +106,7 @@ def sandbox_to_go(until: datetime) -> QuerySet[SandboxMessage]:
 
 
 def events_to_go(until: datetime) -> QuerySet[DeadLetterEvent]:
-    """Returns the events that the dlq topic was told, where there is one."""
+    """Returns the events that are on the dlq topic, where there is one."""
     events = DeadLetterEvent.objects.filter(at__lt=until)
     return events.exclude(published_at=None) if settings.KAFKA_BOOTSTRAP_SERVERS else events
 

@@ -49,14 +49,14 @@ class Command(BaseCommand):
 
     def _follow(self, job: Job) -> bool:
         """Does the job's steps, or waits while another does them. Returns whether it came to its end."""
-        runner, told = Runner(kinds(), only=job.pk), 0.0
+        runner, printed_at = Runner(kinds(), only=job.pk), 0.0
         try:
             while job.state in TO_DO:
                 if not runner.turn():
                     time.sleep(LOOK_EVERY)
                 job.refresh_from_db()
-                if time.monotonic() - told >= TELL_EVERY:
-                    told = time.monotonic()
+                if time.monotonic() - printed_at >= TELL_EVERY:
+                    printed_at = time.monotonic()
                     self.stdout.write(f"{job.done:,} of {job.total or 0:,}", ending="\n")
         except KeyboardInterrupt:
             self.stderr.write(f"Left at {job.done:,}; a scheduler goes on with job {job.pk}.")

@@ -61,8 +61,8 @@ def three() -> tuple[Notification, Notification, Notification]:
 
 
 def record_of(queued: Notification, offset: int = 0) -> Record:
-    said = message_of(queued)
-    return Record(said.topic, 0, offset, said.to_record(), f"00-{'cd' * 16}-{'1' * 16}-01")
+    submitted = message_of(queued)
+    return Record(submitted.topic, 0, offset, submitted.to_record(), f"00-{'cd' * 16}-{'1' * 16}-01")
 
 
 def figure(name: str, **labels: str) -> float:
@@ -241,7 +241,7 @@ def test_what_expires_while_it_waits_for_a_thread_is_not_handed_over(run: Run) -
 
 
 def test_a_rest_that_begins_behind_the_gates_is_kept_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second row has passed the gates and is not in the pool yet when the first is told to slow down."""
+    """The second row has passed the gates and is not in the pool yet when the first is asked to slow down."""
     gate = threading.Event()
     first, second = row(), row()
 

@@ -195,12 +195,12 @@ def everything() -> None:
 class TestPreview:
     def test_it_says_what_a_job_then_does(self) -> None:
         everything()
-        said: Counter[str] = Counter()
+        counted: Counter[str] = Counter()
         for what, _day, count in retention.preview(retention.Bounds.now()):
-            said[what] += count
-        assert Prune().total(Job()) == said.total()
+            counted[what] += count
+        assert Prune().total(Job()) == counted.total()
         job = run()
-        assert {what: count for what, count in job.counts.items() if count} == dict(said)
+        assert {what: count for what, count in job.counts.items() if count} == dict(counted)
         assert job.done == job.total
         assert not list(retention.preview(retention.Bounds.now()))
 
@@ -225,25 +225,25 @@ class TestCommand:
 
     def test_it_does_the_job_in_the_foreground(self) -> None:
         past(95)
-        code, said = self.prune()
+        code, output = self.prune()
         job = Job.objects.get()
         assert (code, job.state, job.actor) == (0, Job.State.DONE, "manage.py")
-        assert "notifications: 1\n" in said
-        assert f"Job {job.pk} is done." in said
+        assert "notifications: 1\n" in output
+        assert f"Job {job.pk} is done." in output
         assert not Notification.objects.exists()
 
     def test_it_follows_the_job_that_is_there(self) -> None:
         job = job_rows.create(PRUNE, "scheduler")
-        code, said = self.prune()
+        code, output = self.prune()
         assert (code, Job.objects.get().pk) == (0, job.pk)
-        assert "this follows it" in said
+        assert "this follows it" in output
 
     def test_a_paused_job_is_left_alone_and_said(self) -> None:
         job = job_rows.create(PRUNE, "scheduler")
         job_rows.change("pause", [job.pk], "ann")
-        code, said = self.prune()
+        code, output = self.prune()
         assert (code, Job.objects.get().state) == (1, Job.State.PAUSED)
-        assert f"Job {job.pk} is paused." in said
+        assert f"Job {job.pk} is paused." in output
 
 
 def test_a_schedulers_kinds_begin_a_prune_each_day() -> None:
