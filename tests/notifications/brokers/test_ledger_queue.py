@@ -71,9 +71,9 @@ def test_another_process_wakes(asleep: EmbeddedConsumer, directory: Path) -> Non
 
 def test_whatever_is_reported_durable_is_in_the_ledger(directory: Path) -> None:
     """Also a record of an origin that is new to it."""
-    said = message()
-    assert EmbeddedBroker().publish([outbound(said, origin=cast("Origin", "broadcast"))]) == [DURABLE]
-    assert read(said.id).status == Status.QUEUED
+    submitted = message()
+    assert EmbeddedBroker().publish([outbound(submitted, origin=cast("Origin", "broadcast"))]) == [DURABLE]
+    assert read(submitted.id).status == Status.QUEUED
 
 
 def test_other_topics_do_not_wake(asleep: EmbeddedConsumer) -> None:
