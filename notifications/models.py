@@ -39,14 +39,14 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         return self.outbox().count() + self.filter(status=Status.QUEUED, lease_until__isnull=False).count()
 
     def queued_by_channel(self) -> dict[tuple[str, str], int]:
-        """How many rows nobody has claimed, for every channel and priority."""
+        """Returns how many rows nobody has claimed, for every channel and priority."""
         free = self.filter(status=Status.QUEUED, owner__isnull=True).order_by()
         found = free.values_list("channel", "priority").annotate(rows=Count("id"))
         every = dict.fromkeys(product(channel_names(), PRIORITIES), 0)
         return every | {(channel, priority): rows for channel, priority, rows in found}
 
     def waiting_by_reason(self) -> dict[str, int]:
-        """How many rows wait, for every reason there is."""
+        """Returns how many rows wait, for every reason there is."""
         found = self.filter(status=Status.WAITING).values_list("reason").annotate(rows=Count("id")).order_by()
         return {reason.value: 0 for reason in Reason} | dict(found)
 

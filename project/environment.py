@@ -98,7 +98,7 @@ def boolean(name: str, *, default: bool) -> bool:
 
 
 def embedded(name: str, services: tuple[str, ...]) -> bool:
-    """Whether this is the embedded default: none of the `services` is set, unless the variable itself says.
+    """Returns True in the embedded default: no variable of `services` is set, unless the variable itself decides.
 
     The image says false: there a forgotten variable must end the start, not open an empty database in a container.
     """

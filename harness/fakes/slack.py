@@ -30,7 +30,7 @@ class SlackFake(WebFake):
         return f"{self.url}/api/"
 
     def webhook(self, name: str) -> str:
-        """A webhook's URL; `name` is a path such as T1/B1/secret."""
+        """Returns a webhook's URL; `name` is a path such as T1/B1/secret."""
         return self.webhook_prefix + name
 
     def read(self, request: Request) -> Sent | Behaviour:

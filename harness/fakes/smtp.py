@@ -181,7 +181,7 @@ def _cut(server: SMTP) -> None:
 
 
 def text_of(mail: Any) -> str:
-    """The plain text part as it was given to the channel: a mail of one part ends with a line break of its own."""
+    """Returns the plain text as it was given to the channel: a mail of one part ends with a line break of its own."""
     text: str = mail.get_body(("plain",)).get_content().replace("\r\n", "\n")
     return text if mail.is_multipart() else text.removesuffix("\n")
 

@@ -51,15 +51,15 @@ class WebFake(Fake):
 
     @abstractmethod
     def read(self, request: Request) -> Sent | Behaviour:
-        """What is to be sent, or how the request itself is refused."""
+        """Returns what is to be sent, or how to refuse the request itself."""
 
     @abstractmethod
     def good(self, sent: Sent, request: Request) -> tuple[int, str]:
-        """Status and body for what is accepted."""
+        """Returns status and body for what is accepted."""
 
     @abstractmethod
     def bad(self, behaviour: Behaviour, receiver: str) -> str:
-        """The body that goes with a refusal."""
+        """Returns the body of a refusal."""
 
     def protocol(self) -> asyncio.Protocol:
         return _Connection(self)

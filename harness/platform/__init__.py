@@ -1,4 +1,4 @@
-"""The platform as its operators run it: every part the very command of docs/reference.md, as a process."""
+"""The platform as its operators run it: each part is a process with the command of docs/reference.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading (and, for faults, changing) a platform's database from outside, in plain SQL."""
+"""Reads a platform's database from outside in plain SQL, and changes it for faults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 
 def rows(url: str, statement: str) -> list[Row]:
-    """Run one statement and commit; its rows by column name, or [] where it gives none."""
+    """Runs one statement and commits. Returns its rows by column name, or [] where it gives none."""
     with closing(_connect(url)) as connection:
         cursor = connection.cursor()
         cursor.execute(statement)

@@ -1,4 +1,4 @@
-"""A whole platform in processes, for end-to-end and fault tests."""
+"""A whole platform in processes, for end-to-end and fault tests, and for benchmarks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SCOPES = ("send", "read", "users", "metrics")
 
 
 class Platform:
-    """Change `environment` before starting anything. What runs is killed at the end of the `with`."""
+    """A platform. Change `environment` before starting anything. Its processes are killed at the end of the `with`."""
 
     def __init__(self, directory: Path, environment: dict[str, str], database_url: str) -> None:
         self.directory = directory
@@ -39,12 +39,12 @@ class Platform:
 
     @classmethod
     def embedded(cls, directory: Path) -> Self:
-        """As with `make run`: SQLite, embedded queue, sandbox, no API keys."""
+        """Returns a platform as `make run` starts it: SQLite, embedded queue, sandbox, no API keys."""
         return cls(directory, {}, f"sqlite://{directory}/var/notifications.sqlite3")
 
     @classmethod
     def on_services(cls, directory: Path, postgres: SharedPostgres, kafka: SharedKafka) -> Self:
-        """On PostgreSQL and Kafka, with a database and topics of its own. Channels need settings of their own."""
+        """Returns a platform on PostgreSQL and Kafka, with its own database and topics. Its channels need settings."""
         name = f"test_{uuid4().hex[:12]}"
         return cls.on(directory, postgres.create_database(name), kafka.servers, topic_prefix=f"{name}.")
 
@@ -68,7 +68,7 @@ class Platform:
     # Before anything runs.
 
     def manage(self, *arguments: str, deadline: float = 120) -> str:
-        """Run a management command to its end; its standard output. AssertionError where it fails."""
+        """Runs a management command to its end. Returns its standard output. Raises AssertionError where it fails."""
         command = [sys.executable, "manage.py", *arguments]
         done = subprocess.run(
             command, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=deadline, check=False
@@ -77,13 +77,13 @@ class Platform:
         return done.stdout
 
     def prepare(self, *, partitions: int = 4) -> None:
-        """Migrate, and create the topics where there is Kafka."""
+        """Migrates, and creates the topics where there is Kafka."""
         self.manage("migrate", "--verbosity", "0")
         if "KAFKA_BOOTSTRAP_SERVERS" in self.environment:
             self.manage("create_topics", "--partitions", str(partitions), "--replication-factor", "1")
 
     def create_api_key(self, *scopes: str, client: str = "main") -> str:
-        """A new API key, as the command shows it."""
+        """Makes an API key. Returns it as the command shows it."""
         options = [option for scope in scopes or SCOPES for option in ("--scope", scope)]
         return self.manage("create_api_key", "tests", "--client", client, *options).split()[-1]
 
@@ -96,7 +96,7 @@ class Platform:
         return process
 
     def start_web(self, *arguments: str) -> Process:
-        """A web process, once it answers; `post` and `get` ask the newest."""
+        """Starts a web process. Returns it once it answers. `post` and `get` ask the newest one."""
         (port,) = free_ports(1)
         granian = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port), *arguments]
         web = self.start("web", [*granian, "project.wsgi:application"])
@@ -111,7 +111,7 @@ class Platform:
         return self.start("scheduler", [sys.executable, "manage.py", "run_scheduler", *arguments])
 
     def stop_all(self, deadline: float = 60) -> None:
-        """SIGTERM to all at once; each must end with exit code 0."""
+        """Sends SIGTERM to all processes at once. Raises AssertionError unless each ends with exit code 0."""
         running = [process for process in self.processes if process.running]
         for process in running:
             process.terminate()
@@ -120,7 +120,7 @@ class Platform:
             assert code == 0, f"{process.name} ended with {code}:\n{process.output[-4000:]}"
 
     def kill_all(self) -> None:
-        """SIGKILL to every process of the platform."""
+        """Sends SIGKILL to every process of the platform."""
         for process in self.processes:
             process.kill()
 
@@ -129,7 +129,7 @@ class Platform:
     def post(
         self, body: object, path: str = "/notification", *, key: str | None = None, port: int | None = None
     ) -> Answer:
-        """POST JSON (bytes go as they are); `key` is the Idempotency-Key."""
+        """Posts JSON, or bytes as they are. `key` is the Idempotency-Key. Returns the answer."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
         return self.request("POST", path, raw, headers, port=port)
@@ -146,11 +146,11 @@ class Platform:
         *,
         port: int | None = None,
     ) -> Answer:
-        """With an API key where the platform requires one."""
+        """Sends a request, with an API key where the platform requires one. Returns the answer."""
         return request(port or self.ports[-1], method, path, body, self._authorization() | (headers or {}))
 
     def send(self, receiver: str, *, channel: str = "EMAIL", message: str = "Hello", **fields: object) -> str:
-        """Have a notification accepted; its id."""
+        """Posts a notification. Returns its id. Raises AssertionError where it is not accepted."""
         answer = self.post({"type": channel, "receiver": receiver, "message": message} | fields)
         assert answer.status == 202, f"{answer.status}: {answer.body!r}"
         return str(answer.json()["id"])
@@ -158,20 +158,20 @@ class Platform:
     # Looking inside.
 
     def sql(self, statement: str) -> list[database.Row]:
-        """Run one statement on the platform's database; its rows by column name."""
+        """Runs one statement on the platform's database. Returns its rows by column name."""
         return database.rows(self.database_url, statement)
 
     def statuses(self) -> Counter[str]:
-        """How many notifications of the ledger stand where."""
+        """Returns how many notifications of the ledger have each status."""
         return Counter(row["status"] for row in self.sql("SELECT status FROM notifications_notification"))
 
     def wait_for(self, deadline: float = 60, **statuses: int) -> None:
-        """Until the ledger holds exactly so many rows of each status, and no others: `wait_for(sent=3, dead=1)`."""
+        """Waits until the ledger has exactly so many rows of each status, and no others: `wait_for(sent=3, dead=1)`."""
         expected = Counter(statuses)
         wait_until(lambda: self.statuses() == expected, deadline=deadline, what=f"the ledger is {statuses}")
 
     def logs(self) -> list[tuple[str, str]]:
-        """Title and end of each process's output."""
+        """Returns the title and the end of each process's output."""
         return [(f"{process.name} ({process.log.name})", process.output[-6000:]) for process in self.processes]
 
     def _authorization(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The three providers as fakes that speak their protocols, and the settings that point a platform at them."""
+"""Fakes of the three providers, and the settings that point a platform at them."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ class Providers:
         }
 
     def receiver(self, channel: str, number: int) -> str:
-        """One of many receivers of a channel."""
+        """Returns one of many receivers of a channel."""
         if channel == "EMAIL":
             return f"user{number}@example.com"
         return self.slack.webhook(f"T1/B1/{number}") if channel == "SLACK" else f"+1555{number:07d}"
 
     @property
     def accepted(self) -> list[Accepted]:
-        """What any provider took."""
+        """What any provider accepted."""
         return [*self.smtp.accepted, *self.slack.accepted, *self.twilio.accepted]
 
     def texts(self) -> Counter[str]:
-        """How often each message text was taken; tests give every notification its own."""
+        """Returns how often each text was accepted. Tests give every notification its own text."""
         return Counter(entry.text for entry in self.accepted)
 
 

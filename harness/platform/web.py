@@ -1,4 +1,4 @@
-"""The few lines of an HTTP client that tests need; what came back is kept as it came."""
+"""A small HTTP client for tests and benchmarks. It keeps an answer as it came."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Answer:
 def request(
     port: int, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
 ) -> Answer:
-    """Ask 127.0.0.1. OSError or HTTPException where no whole answer comes."""
+    """Asks 127.0.0.1. Returns the answer. Raises OSError or HTTPException where no whole answer comes."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
     try:
         connection.request(method, path, body=body, headers=headers or {})
@@ -35,6 +35,6 @@ def request(
 
 
 def metric(port: int, name: str) -> float:
-    """The sum of a metric of a worker, over its labels."""
+    """Returns the sum of a metric of a worker, over its labels."""
     lines = request(port, "GET", "/metrics").body.decode().splitlines()
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))

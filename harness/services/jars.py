@@ -16,20 +16,20 @@ CACHE = ROOT / ".kafka"
 
 
 def missing_program() -> str | None:
-    """What a test run lacks for a Kafka broker, or None."""
+    """Returns what a test run lacks for a Kafka broker, or None."""
     if shutil.which("java") is None:
         return "Java (Kafka)"
     return None if shutil.which("mvn") or _directory(POM).exists() else "Maven (Kafka)"
 
 
 def class_path() -> str:
-    """Java's class path of the broker and its tools."""
+    """Returns Java's class path of the broker and its tools."""
     return f"{fetched(POM)}/*"
 
 
 @cache
 def fetched(pom: Path) -> Path:
-    """The directory with the jars of a pom.xml."""
+    """Returns the directory with the jars of a pom.xml."""
     directory = _directory(pom)
     CACHE.mkdir(exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
@@ -40,12 +40,12 @@ def fetched(pom: Path) -> Path:
 
 
 def _directory(pom: Path) -> Path:
-    """Another one for other versions."""
+    """Returns the directory, another one for other versions."""
     return CACHE / f"lib-{hashlib.sha256(pom.read_bytes()).hexdigest()[:12]}"
 
 
 def _fetch(pom: Path, directory: Path) -> None:
-    """Into a directory beside it first, so that a broken download leaves nothing that looks whole."""
+    """Fetches into a directory beside it first, so that a broken download leaves nothing that looks whole."""
     incomplete = directory.with_suffix(".incomplete")
     shutil.rmtree(incomplete, ignore_errors=True)
     command = ["mvn", "--batch-mode", "--quiet", "-f", str(pom), "dependency:copy-dependencies"]

@@ -100,7 +100,7 @@ class Kafka:
         self.start()
 
     def pause(self) -> None:
-        """SIGSTOP: connections stay open, nothing is answered."""
+        """Sends SIGSTOP: connections stay open, and nothing is answered."""
         if self._process is not None:
             self._process.pause()
 
@@ -109,14 +109,14 @@ class Kafka:
             self._process.signal(signal.SIGCONT)
 
     def close(self) -> None:
-        """Kill it and remove its data."""
+        """Kills it and removes its data."""
         self.kill()
         if self.proxy:
             self.proxy.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def run_tool(self, tool: str, *arguments: str, deadline: float = 60) -> str:
-        """What one of Kafka's own tools prints, such as `org.apache.kafka.tools.consumer.ConsoleConsumer`."""
+        """Returns the output of one of Kafka's own tools, such as `org.apache.kafka.tools.consumer.ConsoleConsumer`."""
         return run_tool(tool, *arguments, "--bootstrap-server", self.servers, deadline=deadline)
 
     @property

@@ -26,7 +26,7 @@ SETTINGS = {
 
 
 def missing_program() -> str | None:
-    """What a test run lacks for PgBouncer, or None."""
+    """Returns what a test run lacks for PgBouncer, or None."""
     return None if _find() else "pgbouncer"
 
 

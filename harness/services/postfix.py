@@ -43,7 +43,7 @@ discard unix - - n - - discard
 
 
 def missing_program() -> str | None:
-    """What it needs and this machine or user lacks, or None."""
+    """Returns what Postfix needs and this machine or user lacks, or None."""
     if os.geteuid() != 0:
         return "root, who alone may start Postfix"
     return None if shutil.which("postfix", path="/usr/sbin") else "Postfix"

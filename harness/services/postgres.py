@@ -22,13 +22,13 @@ SPEED = {"fsync": "off", "full_page_writes": "off", "max_connections": "300"}
 
 
 def find(program: str) -> str | None:
-    """A program of PostgreSQL: on PATH, or where Debian puts it."""
+    """Returns the path of a program of PostgreSQL: from PATH, or where Debian puts it."""
     debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"), key=lambda path: int(path.parts[4]))
     return shutil.which(program) or (str(debian[-1]) if debian else None)
 
 
 def missing_program() -> str | None:
-    """What a test run lacks for PostgreSQL, or None."""
+    """Returns what a test run lacks for PostgreSQL, or None."""
     return None if find("initdb") and find("postgres") else "PostgreSQL (initdb and postgres)"
 
 
@@ -70,7 +70,7 @@ class Postgres:
         self._create_role()
 
     def stop(self, *, immediate: bool = False) -> None:
-        """Sessions are cut off at once; `immediate` is a crash, with recovery at the next start."""
+        """Stops the server and cuts sessions off. `immediate` is a crash, with recovery at the next start."""
         if self._process is not None:
             self._process.signal(signal.SIGQUIT if immediate else signal.SIGINT)
             self._process.wait()
@@ -81,12 +81,12 @@ class Postgres:
         self.start()
 
     def close(self) -> None:
-        """Stop it and remove its data."""
+        """Stops the server and removes its data."""
         self.stop(immediate=True)
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def create_database(self, name: str) -> str:
-        """A new empty database of the role; its DATABASE_URL."""
+        """Creates an empty database of the role. Returns its DATABASE_URL."""
         self.execute(f'CREATE DATABASE "{name}" OWNER {ROLE}')
         return self.url(name)
 
@@ -97,7 +97,7 @@ class Postgres:
         return f"postgres://{ROLE}:{ROLE}@127.0.0.1:{self.port}/{database}"
 
     def execute(self, statement: str) -> None:
-        """Run a statement as superuser, outside a transaction."""
+        """Runs a statement as superuser, outside a transaction."""
         run_as_superuser(self.port, statement)
 
     @property
@@ -129,7 +129,7 @@ def run_as_superuser(port: int, statement: str) -> None:
 
 
 def as_unprivileged_user(directory: Path) -> list[str]:
-    """What goes before a command: PostgreSQL refuses to run as root."""
+    """Returns what goes before a command, because PostgreSQL does not run as root."""
     if os.geteuid() != 0:
         return []
     names = {entry.pw_name for entry in pwd.getpwall()}

@@ -58,14 +58,14 @@ class Process:
         return self.log.read_text(errors="replace")
 
     def signal(self, number: int) -> None:
-        """To the command alone."""
+        """Sends a signal to the command alone."""
         self._popen.send_signal(number)
 
     def terminate(self) -> None:
         self.signal(signal.SIGTERM)
 
     def pause(self) -> None:
-        """SIGSTOP to the whole group; returns when the command has stopped."""
+        """Sends SIGSTOP to the whole group. Returns when the command has stopped."""
         signal_group(self.pid, signal.SIGSTOP)
         os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
@@ -73,7 +73,7 @@ class Process:
         signal_group(self.pid, signal.SIGCONT)
 
     def wait(self, deadline: float = 30.0) -> int:
-        """Its exit code (negative: the signal that killed it); AssertionError with its output after `deadline`."""
+        """Returns the exit code; a negative one is the signal that killed it. AssertionError after `deadline`."""
         try:
             code = self._popen.wait(deadline)
         except subprocess.TimeoutExpired:
@@ -82,18 +82,18 @@ class Process:
         return code
 
     def stop(self, deadline: float = 30.0) -> int:
-        """SIGTERM to the command, and its exit code."""
+        """Sends SIGTERM to the command. Returns its exit code."""
         if self.running:
             self.terminate()
         return self.wait(deadline)
 
     def kill(self) -> None:
-        """SIGKILL to the whole group."""
+        """Sends SIGKILL to the whole group."""
         signal_group(self.pid, signal.SIGKILL)
         self.wait()
 
     def _let_go(self) -> None:
-        """Nothing of its group may stay behind; the pipe can close."""
+        """Kills what is left of the group and closes the pipe."""
         if self._lifeline >= 0:
             end_group(self.pid, grace=0)
             os.close(self._lifeline)
@@ -105,7 +105,7 @@ PORTS = random.sample(range(10_000, 30_000), 20_000)
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on now, each given once by this process."""
+    """Returns ports of 127.0.0.1 on which nobody listens now. This process gives each of them once."""
     return [next(port for port in iter(PORTS.pop, None) if _is_free(port)) for _ in range(count)]
 
 

@@ -1,4 +1,4 @@
-"""A TCP proxy that can take a connection away in the ways networks do: refused, dropped, hanging, answer lost."""
+"""A TCP proxy that fails like networks do: connections refused, dropped or hanging, and answers lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CHUNK = 65_536
 
 
 class Proxy:
-    """Listens on a free port of 127.0.0.1 and forwards to `target` there, until a test says otherwise."""
+    """Listens on a free port of 127.0.0.1 and forwards to `target` there, until a test changes that."""
 
     def __init__(self, target: int) -> None:
         self.answers_lost = 0
@@ -34,28 +34,28 @@ class Proxy:
         self.close()
 
     def drop(self) -> None:
-        """Cut all connections; new ones are taken."""
+        """Cuts all connections. New ones are accepted."""
         with self._lock:
             connections = list(self._connections)
         for connection in connections:
             connection.close()
 
     def refuse(self) -> None:
-        """Cut all connections and refuse new ones, until `resume`."""
+        """Cuts all connections and refuses new ones, until `resume`."""
         _close(self._listener)
         self.drop()
 
     def hang(self) -> None:
-        """Connections are taken and nothing is forwarded, until `resume` delivers what was held."""
+        """Accepts connections and forwards nothing, until `resume` delivers what came meanwhile."""
         self._requests.clear()
         self._answers.clear()
 
     def hold_answers(self) -> None:
-        """Requests arrive, answers are held until `resume`; `drop` loses them."""
+        """Lets requests arrive and keeps answers back until `resume`. `drop` loses them."""
         self._answers.clear()
 
     def lose_answer_to(self, request: bytes, *, after: bytes = b"") -> None:
-        """Once: what contains `request` arrives, and the connection is cut when its answer comes (`answers_lost`).
+        """Lets what contains `request` arrive, and cuts the connection when its answer comes; once (`answers_lost`).
 
         With `after`, only on a connection that has sent this since, such as the statement before a COMMIT.
         """
@@ -66,7 +66,7 @@ class Proxy:
         self._losing = request
 
     def resume(self) -> None:
-        """Forward everything, listening again where it was refused."""
+        """Forwards everything again, and listens where connections were refused."""
         self._requests.set()
         self._answers.set()
         self._losing = None
@@ -142,7 +142,7 @@ class _Connection:
 
 
 def _close(connection: socket.socket) -> None:
-    """Also wakes the thread that reads or accepts on it."""
+    """Closes a socket, and wakes the thread that reads or accepts on it."""
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
     connection.close()

@@ -1,4 +1,4 @@
-"""Writes one record with any bytes whatever, header names included: no client library would.
+"""Writes one record with any bytes, header names included, which no client library does.
 
 The layouts are those of Kafka's protocol guide (Produce version 3, record batch version 2).
 """
@@ -19,7 +19,7 @@ ALL_REPLICAS = -1
 def write_record(
     servers: str, topic: str, value: bytes | None, *, key: bytes | None = None, headers: Sequence[Header] = ()
 ) -> None:
-    """Append the record to partition 0. AssertionError where the broker refuses it."""
+    """Appends the record to partition 0. Raises AssertionError where the broker refuses it."""
     batch = _batch(_record(key, value, headers))
     body = struct.pack(">hhi", -1, ALL_REPLICAS, 10_000)  # no transaction
     body += struct.pack(">ih", 1, len(topic)) + topic.encode() + struct.pack(">iii", 1, 0, len(batch)) + batch

@@ -42,7 +42,7 @@ class SharedPostgres:
         return f"postgres://{postgres.ROLE}:{postgres.ROLE}@127.0.0.1:{self.port}/{database}"
 
     def create_database(self, name: str) -> str:
-        """A new empty database of the role; its DATABASE_URL."""
+        """Creates an empty database of the role. Returns its DATABASE_URL."""
         postgres.run_as_superuser(self.port, f'CREATE DATABASE "{name}" OWNER {postgres.ROLE}')
         return self.url(name)
 
@@ -58,12 +58,12 @@ class SharedKafka:
     sasl_environment: dict[str, str]
 
     def run_tool(self, tool: str, *arguments: str, deadline: float = 60) -> str:
-        """What one of Kafka's own tools prints, such as `org.apache.kafka.tools.consumer.ConsoleConsumer`."""
+        """Returns the output of one of Kafka's own tools, such as `org.apache.kafka.tools.consumer.ConsoleConsumer`."""
         return run_tool(tool, *arguments, "--bootstrap-server", self.servers, deadline=deadline)
 
 
 def open_run() -> bool:
-    """Make this process the test run that services belong to; False where another one is already."""
+    """Makes this process the test run that services belong to. Returns False where another one is already."""
     if os.environ.get(DIRECTORY):
         return False
     os.environ[DIRECTORY] = tempfile.mkdtemp(prefix="ntf-services-")
@@ -72,7 +72,7 @@ def open_run() -> bool:
 
 
 def close_run() -> None:
-    """End the services of this run."""
+    """Ends the services of this run."""
     directory = Path(os.environ.pop(DIRECTORY))
     for file in directory.glob("*.json"):
         keeper = json.loads(file.read_text())["keeper"]
@@ -104,7 +104,7 @@ def skip_without(program: str | None) -> None:
 
 
 def _service(name: str) -> dict[str, Any]:
-    """What the service's keeper says of it; started now where nobody did."""
+    """Returns what the keeper of a service wrote about it. Starts the service where nobody did."""
     directory = Path(os.environ[DIRECTORY])
     with (directory / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -126,7 +126,7 @@ def _start_keeper(name: str, directory: Path) -> None:
 
 
 def _keep(name: str, directory: Path, run: int) -> None:
-    """Start the service, tell its address, and keep it until SIGTERM or the end of the test run."""
+    """Starts the service, writes down its address, and keeps it until SIGTERM or the end of the test run."""
     stop: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: stop.append(number))
     file = directory / f"{name}.json"

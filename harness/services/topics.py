@@ -13,7 +13,7 @@ Settings = dict[str, str | int | float | bool]
 
 
 def direct(kafka: Kafka) -> Settings:
-    """How to reach a broker past the proxy in front of it."""
+    """Returns the settings that reach a broker past the proxy in front of it."""
     names = {
         "KAFKA_BOOTSTRAP_SERVERS": "bootstrap.servers",
         "KAFKA_SECURITY_PROTOCOL": "security.protocol",
@@ -26,12 +26,12 @@ def direct(kafka: Kafka) -> Settings:
 
 
 def reach(servers: str) -> Settings:
-    """How to reach a broker that asks for no login."""
+    """Returns the settings that reach a broker that asks for no login."""
     return {"bootstrap.servers": servers}
 
 
 def publish(settings: Settings, topic: str, values: Iterable[bytes], *, key: str = "key", origin: str = "") -> None:
-    """Records in one partition, one after the other, as a foreign program might write them; ours with an origin."""
+    """Writes records into one partition, one after the other, as a foreign program might; ours with an origin."""
     producer = Producer(settings)
     for value in values:
         producer.produce(topic, value, key, headers=[("origin", origin.encode())] if origin else [])
@@ -39,7 +39,7 @@ def publish(settings: Settings, topic: str, values: Iterable[bytes], *, key: str
 
 
 def ends(settings: Settings, topic: str, partitions: int = 4) -> list[int]:
-    """The end offset of each partition."""
+    """Returns the end offset of each partition."""
     consumer = Consumer(settings | {"group.id": "outside"})
     try:
         return [
@@ -50,7 +50,7 @@ def ends(settings: Settings, topic: str, partitions: int = 4) -> list[int]:
 
 
 def committed(settings: Settings, topic: str, partitions: int = 4) -> list[int]:
-    """How far the topic's senders have committed; 0 where they never did."""
+    """Returns how far the topic's senders have committed; 0 where they never did."""
     consumer = Consumer(settings | {"group.id": f"{topic}.senders"})
     try:
         found = consumer.committed([TopicPartition(topic, number) for number in range(partitions)], timeout=30)
@@ -60,7 +60,7 @@ def committed(settings: Settings, topic: str, partitions: int = 4) -> list[int]:
 
 
 def delete_before(settings: Settings, topic: str, offsets: list[int]) -> None:
-    """What retention does: the records before these offsets are gone."""
+    """Deletes the records before these offsets, as retention does."""
     places = [TopicPartition(topic, number, offset) for number, offset in enumerate(offsets)]
     admin = AdminClient(settings)  # whose answers end with it
     for done in admin.delete_records(places).values():
@@ -68,7 +68,7 @@ def delete_before(settings: Settings, topic: str, offsets: list[int]) -> None:
 
 
 def rewind(settings: Settings, topic: str, partitions: int = 4) -> None:
-    """Have the topic's group, which must have no members, begin at the beginning again."""
+    """Lets the topic's group, which must have no members, read from the beginning again."""
     places = [TopicPartition(topic, number, 0) for number in range(partitions)]
     admin = AdminClient(settings)  # whose answers end with it
     for done in admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(f"{topic}.senders", places)]).values():
@@ -76,7 +76,7 @@ def rewind(settings: Settings, topic: str, partitions: int = 4) -> None:
 
 
 def set_config(servers: str, topic: str, **values: int) -> None:
-    """Change settings of a topic; `max_message_bytes` is max.message.bytes."""
+    """Changes settings of a topic; `max_message_bytes` is max.message.bytes."""
     entries = [
         ConfigEntry(name.replace("_", "."), str(value), incremental_operation=AlterConfigOpType.SET)
         for name, value in values.items()

@@ -1,4 +1,4 @@
-"""Waiting for a condition, never for a time."""
+"""Waits for a condition, never for a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def wait_until(condition: Callable[[], T], *, deadline: float = 30.0, what: str = "") -> T:
-    """The first true value of `condition`; AssertionError, saying `what`, after `deadline` seconds."""
+    """Returns the first true value of `condition`. Raises AssertionError, with `what`, after `deadline` seconds."""
     end = time.monotonic() + deadline
     while not (value := condition()):
         if time.monotonic() > end:

@@ -35,7 +35,7 @@ def notification_topics() -> list[str]:
 
 
 class GroupLags:
-    """How many records the group of each topic has still to read, asked for without joining a group.
+    """Returns how many records the group of each topic has still to read, without joining a group.
 
     A consumer for each group tells what is committed. (AdminClient.list_consumer_group_offsets of confluent_kafka
     2.16.1 ended the process on a cluster that had just started and had no groups yet.)

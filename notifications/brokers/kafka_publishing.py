@@ -170,7 +170,7 @@ class Outage:
         return bool(self._next_try)
 
     def covers(self, record: Outbound) -> bool:
-        """Whether nobody is to wait for this record."""
+        """Returns True where nobody should wait for this record."""
         return any(place in self._next_try for place in self._places(record))
 
     def begin(self, failed: Mapping[Place, str]) -> None:

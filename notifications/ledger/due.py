@@ -97,9 +97,10 @@ def clock() -> Any:
 
 
 def sweep(schedule: Sequence[float], limit: int, *, hooks: Hooks, passed_by: Any = None) -> int:
-    """Settle rows whose sender let its lease pass (before `passed_by`): their outcome is unknown; how many.
+    """Settles rows whose lease passed (before `passed_by`) while they were sent: their outcome is unknown.
 
-    Each gets an Attempt `lease-expired`. In a `hold` category, rows that were not handed over go back unspent.
+    Returns how many. Each gets an Attempt `lease-expired`. In a `hold` category, rows that were not
+    handed over go back unspent.
     """
 
     def settle_expired() -> int:

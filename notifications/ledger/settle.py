@@ -68,7 +68,7 @@ def settle(settlements: Sequence[Settlement], *, hooks: Hooks) -> set[UUID]:
 
 
 def _settle_batch(settlements: list[Settlement], hooks: Hooks) -> set[UUID]:
-    """Nearly always without savepoints, as a claim."""
+    """Writes a batch, nearly always without savepoints, as a claim does. Returns the ids that matched."""
     with suppress(*REFUSALS), transaction.atomic():
         return set(_settle([_result(settlement) for settlement in settlements], hooks))
     return _settle_around_culprits(settlements, hooks)

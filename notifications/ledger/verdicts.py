@@ -81,7 +81,7 @@ def lease_expired(*, attempts: int, hold: bool, handed: bool, schedule: Sequence
 
 
 def delay(schedule: Sequence[float], attempts: int) -> float:
-    """Seconds until the retry after `attempts` spent ones, with jitter; the last step serves all later ones."""
+    """Returns the seconds until the retry after `attempts` spent ones, with jitter. The last step serves later ones."""
     if not schedule:
         return 0.0
     return schedule[min(attempts, len(schedule) - 1)] * (1 + JITTER * random.random())

@@ -72,7 +72,7 @@ class Scheduler:
         self._stopping.set()
 
     def is_stuck(self) -> bool:
-        """Whether it has not begun a round for a minute; one that waits for the database begins them."""
+        """Returns True where no round has begun for a minute. A scheduler that waits for the database begins rounds."""
         return time.monotonic() - self._moved_at > STUCK
 
     def run(self) -> None:
@@ -144,9 +144,10 @@ class Scheduler:
             logger.warning("%d leases passed unsettled: their senders died or were stopped", swept)
 
     def _leases_could_be_renewed(self) -> bool:
-        """Whether the database, which just answered, has done so for a whole lease, failing or hanging never.
+        """Returns True once the database has been reachable for a full lease, without a failure or a pause.
 
-        Asked at the time the leases are held against: a sweep that hangs itself must not blame the senders.
+        Until then senders could not renew, so a lease that passed proves nothing. A sweep that hangs itself counts as a
+        pause, so that it does not blame the senders.
         """
         now = time.monotonic()
         silence = now - self._answered_at

@@ -1,4 +1,4 @@
-"""How many records a channel's consumers should claim next, so that its threads have work and little waits long."""
+"""Decides how many records a channel's consumers claim next, so that its threads have work and few rows wait long."""
 
 from __future__ import annotations
 

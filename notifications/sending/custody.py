@@ -24,7 +24,7 @@ class _Kept:
     size: int  # bytes in memory
 
     def is_of(self, fence: Fence) -> bool:
-        """Whether the fence names the claim that is kept, and not one of the same row before or after it."""
+        """Returns True where the fence names the claim that is kept, and not another one of the same row."""
         return self.row.claims == fence.claims and self.row.generation == fence.generation
 
 

@@ -110,7 +110,7 @@ class Pool:
             self._few[priority] = -1
 
     def stop(self) -> list[Claimed]:
-        """Take nothing more; the rows that no thread had taken."""
+        """Stops taking rows. Returns those that no thread had taken."""
         with self._work:
             self._stopped = True
             unsent = [row for key, lane in self._lanes.items() for row in list(lane)[key in self._sending :]]

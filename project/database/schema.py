@@ -1,4 +1,4 @@
-"""Whether the database has the tables, columns and indexes that the models describe; a check of Django's.
+"""A check of Django's: the database has the tables, columns and indexes that the models describe.
 
 Migrations say what was applied, not what is there: an applied one that was edited later, or an index dropped by
 hand, leaves a database that works and is slow, or lets duplicates in. `manage.py check --database default` looks.

@@ -74,12 +74,12 @@ def require_channels(caller: Caller, channels: Iterable[str]) -> None:
 
 
 def knows_users(caller: Caller) -> bool:
-    """Whether the caller may know what the directory holds: addresses, and who is in it."""
+    """Returns True where the caller may read the directory: its people and their addresses."""
     return "users" in caller.scopes
 
 
 def _is_local(request: HttpRequest) -> bool:
-    """Whether the request comes from this machine; behind a proxy everybody would seem to."""
+    """Returns True where the request comes from this machine. Behind a proxy every request would seem to."""
     address = request.META.get("REMOTE_ADDR", "").removeprefix("::ffff:")
     forwarded = "HTTP_X_FORWARDED_FOR" in request.META or "HTTP_FORWARDED" in request.META
     return not forwarded and (address.startswith("127.") or address == "::1")

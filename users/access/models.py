@@ -56,7 +56,7 @@ class ApiKey(models.Model):
 
     @staticmethod
     def was_issued(key: str) -> bool:
-        """Whether `issue` made this key with a secret key of this site, which nobody else can do.
+        """Returns True where `issue` made this key with a secret key of this site, which nobody else can do.
 
         False for keys of version 1.0, whose prefix was random.
         """

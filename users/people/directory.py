@@ -82,7 +82,7 @@ def put(username: str, entry: Entry, actor: str) -> tuple[User, bool]:
 
 @transaction.atomic
 def delete(username: str, actor: str) -> None:
-    """Forget the user and their devices; the ledger keeps its rows. Raises Http404."""
+    """Deletes the user and their devices. The ledger keeps its rows. Raises Http404."""
     user = User.objects.select_for_update().filter(username=username).first()
     if user is None:
         raise Http404
