@@ -15,6 +15,7 @@ from uuid import UUID
 from django.db import transaction
 
 from notifications.channels.outcomes import Cause
+from notifications.ledger import sql_claiming
 from notifications.ledger.columns import new_row
 from notifications.ledger.culprits import around_culprits
 from notifications.ledger.hooks import Hooks, Unclaimable, tell_final, tell_unclaimable
@@ -27,7 +28,6 @@ from notifications.ledger.rows import (
     final_row,
     span,
 )
-from notifications.ledger.statements import claiming
 from project import metrics
 from project.database.dialects import REFUSALS, as_json, as_uuid, repeated
 
@@ -91,7 +91,9 @@ def _claim_batch(
 
 def _claim(batch: list[Incoming], owner: str, lease: float) -> list[Claimed]:
     records = [new_row(one.message, one.topic, one.partition, one.offset, one.trace_id) for one in batch]
-    rows = claiming.claim(rows=as_json(records), owner=owner, lease=lease, **span(record["id"] for record in records))
+    rows = sql_claiming.claim(
+        rows=as_json(records), owner=owner, lease=lease, **span(record["id"] for record in records)
+    )
     accepted = {one.message.id: one.message.accepted_at.timestamp() for one in batch}
     return [_claimed(row, accepted, owner) for row in rows]
 
@@ -109,7 +111,7 @@ def _bury(unclaimable: list[Unclaimable], hooks: Hooks) -> None:
         return
     named = {record.id: record for record in unclaimable if record.id}
     rows = [{"id": id.hex, "cause": record.cause, "error": record.error} for id, record in named.items()]
-    final = [final_row(row) for row in claiming.bury(rows=as_json(rows), **span(id.hex for id in named))]
+    final = [final_row(row) for row in sql_claiming.bury(rows=as_json(rows), **span(id.hex for id in named))]
     tell_final(final, hooks)
     buried = {row.id for row in final}
     tell_unclaimable(unclaimable, [record for record in unclaimable if record.id not in buried], hooks)

@@ -12,12 +12,12 @@ from uuid import UUID
 
 from django.db import transaction
 
+from notifications.ledger import sql_taking
 from notifications.ledger.columns import MESSAGE_COLUMNS, message_of
 from notifications.ledger.hooks import Hooks, tell_final
 from notifications.ledger.rows import LONGEST_ERROR, Fence, clean, final_row, span
 from notifications.ledger.settle import Settlement, settle
-from notifications.ledger.statements import taking
-from notifications.ledger.statements.settling import expired_leases, leases_expired_by
+from notifications.ledger.sql_settling import expired_leases, leases_expired_by
 from notifications.ledger.verdicts import lease_expired
 from notifications.messages.message import Message
 from notifications.messages.words import Origin, Reason
@@ -48,35 +48,35 @@ def take_due(owner: str, limit: int, *, since: UUID = FIRST) -> list[Taken]:
     again. (Publish first and mark later, or mark first without a lease, each strand rows.)
     """
     limits = {"limit": limit, "most_bytes": ROUND_BYTES, "owner": owner, "lease": PUBLISH_LEASE, "since": since.hex}
-    rows = taking.take_due(**limits) + taking.take_unpublished(**limits)
+    rows = sql_taking.take_due(**limits) + sql_taking.take_unpublished(**limits)
     return sorted(map(_taken, rows), key=lambda row: row.message.id)
 
 
 def mark_published(owner: str, ids: Sequence[UUID]) -> int:
     """End the lease of rows whose publishing was acknowledged; a row claimed in the meantime is left alone."""
-    return len(taking.mark_published(**_rows(ids), owner=owner))
+    return len(sql_taking.mark_published(**_rows(ids), owner=owner))
 
 
 def take_again_soon(owner: str, ids: Sequence[UUID]) -> int:
     """Shorten the lease of rows whose publishing was not acknowledged, for somebody to take them again."""
-    return len(taking.take_again_soon(**_rows(ids), owner=owner))
+    return len(sql_taking.take_again_soon(**_rows(ids), owner=owner))
 
 
 def refuse(owner: str, refused: Mapping[UUID, str], *, hooks: Hooks) -> int:
     """Rows that the broker will never take, each with its reason, end as dead; how many."""
     rows = as_json([{"id": id.hex, "error": clean(why, LONGEST_ERROR)} for id, why in refused.items()])
     ends = span(id.hex for id in refused)
-    return _end(lambda: taking.refuse(rows=rows, owner=owner, **ends), hooks)
+    return _end(lambda: sql_taking.refuse(rows=rows, owner=owner, **ends), hooks)
 
 
 def expire(limit: int, *, hooks: Hooks, since: UUID = FIRST) -> int:
     """Waiting and outbox rows that are due and past their `expires_at` end as expired; how many."""
-    return _end(lambda: taking.expire(limit=limit, since=since.hex), hooks)
+    return _end(lambda: sql_taking.expire(limit=limit, since=since.hex), hooks)
 
 
 def give_up(patience: float, limit: int, *, hooks: Hooks) -> int:
     """Rows put off for longer than `patience` seconds, unspent, end as dead; how many."""
-    return _end(lambda: taking.give_up(patience=patience, limit=limit), hooks)
+    return _end(lambda: sql_taking.give_up(patience=patience, limit=limit), hooks)
 
 
 def _end(statement: Callable[[], list[tuple[Any, ...]]], hooks: Hooks) -> int:
@@ -93,7 +93,7 @@ def _end(statement: Callable[[], list[tuple[Any, ...]]], hooks: Hooks) -> int:
 
 def clock() -> Any:
     """The database's time, in the form in which `sweep` takes it back."""
-    return taking.clock()[0][0]
+    return sql_taking.clock()[0][0]
 
 
 def sweep(schedule: Sequence[float], limit: int, *, hooks: Hooks, passed_by: Any = None) -> int:
@@ -128,18 +128,18 @@ def queued(
     them, where it has any among the first so many rows.
     """
     limits = {"channel": channel, "priority": priority, "limit": limit, "most_bytes": most_bytes}
-    rows = taking.queued_in_turns(**limits, look_ahead=look_ahead) if look_ahead else taking.queued(**limits)
+    rows = sql_taking.queued_in_turns(**limits, look_ahead=look_ahead) if look_ahead else sql_taking.queued(**limits)
     return [(taken.message, taken.trace_id) for taken in map(_taken, rows)]
 
 
 def offer(ids: Sequence[UUID]) -> None:
     """Put leased rows into the embedded queue."""
-    taking.offer(**_rows(ids))
+    sql_taking.offer(**_rows(ids))
 
 
 def requeue() -> int:
     """Give queued rows that nobody holds a lease that has passed, so that the scheduler publishes them; how many."""
-    return len(taking.requeue())
+    return len(sql_taking.requeue())
 
 
 def _rows(ids: Sequence[UUID]) -> dict[str, str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
+from notifications.ledger import sql_claiming
 from notifications.ledger.columns import new_row
-from notifications.ledger.statements import claiming
 from notifications.messages.message import Message
 from notifications.messages.words import Status
 from project.database.dialects import as_json
@@ -19,6 +19,6 @@ def insert(messages: Iterable[tuple[Message, str]], status: Literal[Status.ACCEP
     """
     rows = as_json([new_row(message, trace_id=trace_id) for message, trace_id in messages])
     if status is Status.ACCEPTED:
-        claiming.insert_accepted(rows=rows)
+        sql_claiming.insert_accepted(rows=rows)
     else:
-        claiming.insert_queued(rows=rows)
+        sql_claiming.insert_queued(rows=rows)

@@ -14,10 +14,10 @@ from uuid import UUID
 import msgspec
 from django.db import transaction
 
+from notifications.ledger import sql_settling
 from notifications.ledger.culprits import around_culprits
 from notifications.ledger.hooks import Hooks, tell_final
 from notifications.ledger.rows import LONGEST_ERROR, Claimed, Fence, clean, final_row, span
-from notifications.ledger.statements import settling
 from notifications.ledger.verdicts import Verdict
 from notifications.messages.words import Status
 from project.database.dialects import REFUSALS, as_json, as_uuid, repeated
@@ -88,10 +88,10 @@ def _settle(results: list[_Result], hooks: Hooks) -> list[UUID]:
     rest = [result for result in results if result.status != Status.SENT]
     ids = _settle_sent(sent, hooks) if sent else []
     if rest:
-        settled = [final_row(row) for row in settling.settle_others(rows=as_json(rest), **_span(rest))]
+        settled = [final_row(row) for row in sql_settling.settle_others(rows=as_json(rest), **_span(rest))]
         rest_ids = {row.id for row in settled}
         if attempts := [result for result in rest if result.outcome and UUID(result.id) in rest_ids]:
-            settling.insert_attempts(rows=as_json(attempts))
+            sql_settling.insert_attempts(rows=as_json(attempts))
         tell_final([row for row in settled if row.status != Status.WAITING], hooks)
         ids += rest_ids
     return ids
@@ -99,14 +99,14 @@ def _settle(results: list[_Result], hooks: Hooks) -> list[UUID]:
 
 def _settle_sent(results: list[_Result], hooks: Hooks) -> list[UUID]:
     rows = as_json([_Sent(r.id, r.generation, r.claims, r.provider, r.provider_message_id) for r in results])
-    causes = settling.settle_sent(rows=rows, **_span(results))
+    causes = sql_settling.settle_sent(rows=rows, **_span(results))
     simply = len(causes) == len(results) and not any(cause for (cause,) in causes)
     return [UUID(result.id) for result in results] if simply else _look_after_sent(rows, _span(results), hooks)
 
 
 def _look_after_sent(rows: str, ends: dict[str, str], hooks: Hooks) -> list[UUID]:
     """Tells the hooks of the rows that had failed before. Returns the ids of the rows that are sent by these claims."""
-    sent = [final_row(row) for row in settling.sent_by(rows=rows, **ends)]
+    sent = [final_row(row) for row in sql_settling.sent_by(rows=rows, **ends)]
     tell_final([row for row in sent if row.cause], hooks)
     return [row.id for row in sent]
 
@@ -114,13 +114,13 @@ def _look_after_sent(rows: str, ends: dict[str, str], hooks: Hooks) -> list[UUID
 def renew(claims: Sequence[Claimed], *, lease: float) -> set[UUID]:
     """Renew leases, passed ones too while nobody else took the row; ids renewed. Never waits for a lock."""
     keys = [{**_fence_of(claimed), "owner": claimed.owner} for claimed in claims]
-    return {as_uuid(id) for (id,) in settling.renew(rows=as_json(keys), lease=lease, **_span_of(claims))}
+    return {as_uuid(id) for (id,) in sql_settling.renew(rows=as_json(keys), lease=lease, **_span_of(claims))}
 
 
 def mark_handed(claims: Sequence[Fence]) -> set[UUID]:
     """Note, before the hand-over, that these rows are being handed over; ids noted. Never waits for a lock."""
     rows = as_json([_fence_of(claimed) for claimed in claims])
-    return {as_uuid(id) for (id,) in settling.mark_handed(rows=rows, **_span_of(claims))}
+    return {as_uuid(id) for (id,) in sql_settling.mark_handed(rows=rows, **_span_of(claims))}
 
 
 def _span(results: Sequence[_Result]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from dlq.models import DeadLetter
 from notifications.brokers.base import AWAY, DURABLE, Broker, Fate, Outbound
 from notifications.ledger import due, partitions
 from notifications.ledger.hooks import Hooks
-from notifications.ledger.statements.taking import REPUBLISH_AFTER
+from notifications.ledger.sql_taking import REPUBLISH_AFTER
 from notifications.messages.ids import first_id_at
 from notifications.messages.message import from_record, id_in
 from notifications.messages.topics import topic_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from notifications.channels.outcomes import Cause
 from notifications.ledger.columns import FINAL_COLUMNS
-from notifications.ledger.statements import ENDED, FITTING, ID, TAKEN_COLUMNS, WITHIN, names, words
+from notifications.ledger.sql import ENDED, FITTING, ID, TAKEN_COLUMNS, WITHIN, names, words
 from notifications.messages.words import Is, Reason, Status
 from project.database.dialects import Dialect, Statement
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from notifications.ledger.columns import FINAL_COLUMNS
-from notifications.ledger.statements import FENCE, FINAL, RESULT, SAME_CLAIM, SENT, WITHIN, words
+from notifications.ledger.sql import FENCE, FINAL, RESULT, SAME_CLAIM, SENT, WITHIN, words
 from notifications.messages.words import Is, Status
 from project.database.dialects import Dialect, Statement
 

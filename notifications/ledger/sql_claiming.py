@@ -5,7 +5,7 @@ from __future__ import annotations
 from notifications.channels.outcomes import Outcome
 from notifications.ledger.columns import FINAL_COLUMNS, NEW_COLUMNS
 from notifications.ledger.rows import CLAIMED_COLUMNS
-from notifications.ledger.statements import EMPTY, EMPTY_VALUES, NEW, R_NEW, WITHIN
+from notifications.ledger.sql import EMPTY, EMPTY_VALUES, NEW, R_NEW, WITHIN
 from notifications.messages.words import Status
 from project.database.dialects import Dialect, Statement
 
