@@ -1,6 +1,6 @@
 """Lists in pages that neither skip nor repeat rows while new ones arrive: a cursor names the row next to the page.
 
-docs/adr/0021 says why this is not the REST framework's CursorPagination.
+docs/adr/0023 says why this is not the REST framework's CursorPagination.
 """
 
 from __future__ import annotations
