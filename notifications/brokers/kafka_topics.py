@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
@@ -17,13 +17,17 @@ from confluent_kafka.admin import (
     NewTopic,
     ResourceType,
 )
+from django.conf import settings
 
 from notifications.brokers.kafka_client import LARGEST_RECORD, QUIETLY
-from notifications.messages.topics import all_topics
+from notifications.messages.topics import all_topics, dlq_topic
 
 SIZE = "max.message.bytes"
 TOPIC_SIZE = 1_048_588  # Kafka's own default; a broker may have a smaller one
 IN_SYNC = "min.insync.replicas"
+RETENTION = "retention.ms"  # -1: for ever
+
+MILLISECONDS_A_DAY = 86_400_000
 
 Config = dict[str, int]  # the numbers among a topic's settings
 
@@ -75,7 +79,18 @@ def topic_warnings(connection: dict[str, Any]) -> list[str]:
             f"{SIZE} is below {LARGEST_RECORD:,}, so that Kafka refuses what was accepted; "
             f"run manage.py create_topics: {', '.join(narrow)}."
         )
-    return found
+    return found + _retention_warnings(configs)
+
+
+def _retention_warnings(configs: Mapping[str, Config]) -> list[str]:
+    """A topic that keeps records for longer than the ledger keeps rows would, read again, send them again."""
+    days = settings.RETENTION_DAYS
+    long = [topic for topic, config in configs.items() if not 0 <= config[RETENTION] <= days * MILLISECONDS_A_DAY]
+    long = [topic for topic in long if topic != dlq_topic()]
+    if not (days and long):
+        return []
+    problem = f"{RETENTION} is longer than RETENTION_DAYS ({days}), so that a topic read again sends what was removed"
+    return [f"{problem}: {', '.join(long)}."]
 
 
 def _admin(connection: dict[str, Any]) -> AdminClient:
@@ -127,7 +142,7 @@ def _configs(admin: AdminClient, topics: Sequence[str]) -> tuple[dict[str, Confi
         except Denied:
             denied.append(resource.name)
         else:
-            configs[resource.name] = {name: int(found[name].value) for name in (SIZE, IN_SYNC)}
+            configs[resource.name] = {name: int(found[name].value) for name in (SIZE, IN_SYNC, RETENTION)}
     return configs, denied
 
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
+from django.conf import settings
 from django.db import transaction
 
-from notifications.ledger import verdicts
+from notifications.channels.outcomes import Cause, SendError
+from notifications.ledger import due, verdicts
 from notifications.ledger.hooks import Hooks
 from notifications.ledger.rows import Claimed
 from notifications.ledger.settle import Settlement, settle
@@ -23,6 +26,7 @@ from notifications.ledger.verdicts import Verdict
 from notifications.messages.words import Reason
 from notifications.sending.counting import count_settled
 from project import metrics
+from project.database.dialects import from_time
 
 
 class Later(NamedTuple):
@@ -70,9 +74,42 @@ class Expiry:
         return Split([row for row in rows if row.id not in ids], end=[End(row, verdicts.expired()) for row in gone])
 
 
+class Removed:
+    """Holds what is older than the ledger keeps rows: it may be gone from there, and sent long ago.
+
+    Such a notification can only come from a topic that keeps its records for longer and is read from its beginning
+    again. Nobody can know whether it was sent, so a person decides.
+    """
+
+    def __init__(self, days: int) -> None:
+        self._seconds = days * 86_400.0
+
+    def split(self, rows: list[Claimed]) -> Split:
+        if not self._old(rows, time.time()) or not (old := self._old(rows, _database_time())):
+            return Split(rows)
+        ids = {row.id for row in old}
+        return Split([row for row in rows if row.id not in ids], end=[End(row, _unknown(row)) for row in old])
+
+    def _old(self, rows: list[Claimed], now: float) -> list[Claimed]:
+        """Those of them that were claimed for the first time."""
+        return [row for row in rows if row.claims == 1 and row.accepted_at < now - self._seconds]
+
+
+def _database_time() -> float:
+    """A worker's clock may be wrong; it is enough to say that nothing in a batch is old."""
+    return cast("datetime", from_time(due.clock())).timestamp()
+
+
+def _unknown(row: Claimed) -> Verdict:
+    why = "It is older than the ledger keeps rows, so nobody knows whether it was sent before."
+    error = SendError(Cause.OUTCOME_UNKNOWN, why, uncertain=True)
+    return verdicts.failed(error, attempts=row.attempts, hold=True, schedule=())
+
+
 def in_order(parking: Gate) -> list[Gate]:
     """Returns the gates of a channel in the order in which they are asked: the one place that says it."""
-    return [parking, Expiry()]
+    kept = settings.RETENTION_DAYS if settings.KAFKA_BOOTSTRAP_SERVERS else 0  # without Kafka the ledger is the queue
+    return [*([Removed(kept)] if kept else []), parking, Expiry()]
 
 
 class Gates:

@@ -12,8 +12,7 @@ from harness.platform.providers import Providers
 from harness.services.process import ROOT
 from harness.services.topics import Settings, delete_before, ends, publish
 from harness.services.waiting import wait_until
-from tests.notifications.rows import message
-from tests.project.operations.past import id_of
+from tests.notifications.rows import id_of, message
 
 
 def balance(platform: Platform) -> tuple[int, str]:
@@ -75,6 +74,7 @@ def test_the_books_balance_before_and_after_retention(connected: Platform, provi
     old = [message(id=id_of(95), channel="SMS", receiver=providers.receiver("SMS", n)) for n in range(5)]
     records = [one.to_record() for one in old]
     publish(reach, topic, [*records, records[0], b"{"], origin="intake")  # one twice, and one that nobody can read
+    connected.environment["RETENTION_DAYS"] = "0"  # or they were held, for being older than rows are kept
     connected.start_web()
     connected.start_sender("--no-scheduler")
     connected.send(providers.receiver("SMS", 9), channel="SMS")
@@ -85,6 +85,7 @@ def test_the_books_balance_before_and_after_retention(connected: Platform, provi
     code, output = balance(connected)
     assert (code, "accepted            6" in output) == (0, True), output
 
+    del connected.environment["RETENTION_DAYS"]
     connected.manage("prune")
     assert connected.statuses() == {"sent": 1}
     assert connected.sql("SELECT 1 FROM dlq_deadletter") == []

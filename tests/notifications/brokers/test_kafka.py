@@ -22,7 +22,7 @@ from notifications.brokers import kafka as module
 from notifications.brokers.base import DURABLE, LogLost, Outbound, Record, outbound
 from notifications.brokers.kafka import KafkaBroker, KafkaConsumer
 from notifications.brokers.kafka_client import connection_settings
-from notifications.messages.topics import all_topics, topic_of
+from notifications.messages.topics import all_topics, dlq_topic, topic_of
 from notifications.messages.tracing import trace
 from notifications.messages.words import Origin
 from tests.notifications.rows import message
@@ -252,6 +252,11 @@ def test_topics_are_made_and_grown_and_never_shrunk(kafka: SharedKafka, settings
     thin, lax = broker.warnings()
     assert "3 replicas" in thin
     assert "min.insync.replicas" in lax
+    settings.RETENTION_DAYS = 6  # a topic of Kafka's default keeps seven
+    long = broker.warnings()[-1]
+    assert "retention.ms is longer than RETENTION_DAYS (6)" in long
+    assert topic_of("EMAIL", "bulk") in long
+    assert dlq_topic() not in long
 
 
 def test_over_tls_with_sasl(kafka: SharedKafka, settings: Settings) -> None:
