@@ -6,6 +6,7 @@ its notification goes, so that no page and no balance ever sees one without the 
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import OperationalError, transaction
 from django.db.models import QuerySet
 
@@ -22,7 +24,7 @@ from notifications.messages.ids import first_id_at, time_of
 from notifications.messages.words import Status
 from notifications.models import Attempt, IdempotencyKey, Job, Notification, PrunedDay
 from notifications.scheduling.job_rows import Step
-from project.database.dialects import as_json, dialect, fetch
+from project.database.dialects import Dialect, Statement, as_json, fetch
 from project.database.refusals import sqlstate
 from project.operations import retention
 from project.operations.balance import FINAL, UNREADABLE
@@ -47,7 +49,13 @@ class Prune:
     every: timedelta | None = ONE_DAY
 
     def total(self, job: Job) -> int | None:
-        return sum(count for _, _, count in retention.preview(Bounds.now()))
+        """Returns what would go now; None where counting it takes half a lease, for then another runner begins."""
+        total, until = 0, time.monotonic() + settings.LEASE_SECONDS / 2
+        for _, _, count in retention.preview(Bounds.now()):
+            total += count
+            if time.monotonic() > until:
+                return None
+        return total
 
     def step(self, job: Job, cursor: Any) -> Step:
         names = list(STAGES)
@@ -59,36 +67,48 @@ class Prune:
         return Step(cursor | {"stage": later[0], "after": None} if later else None, part.counts)
 
 
-def drop_partitions(bounds: Bounds, after: str | None) -> Part:
-    """Drops the next partition that is over, unless something in it stays; then its rows go in batches."""
-    there = partitions() if bounds.rows else []
-    for partition in there:
-        if bounds.rows and partition.until <= bounds.rows and partition.until.isoformat() > (after or ""):
-            return _drop(partition, after)
-    return Part()
+def drop_partitions(bounds: Bounds, after: dict[str, Any] | None) -> Part:
+    """Drops the next partition that is over, unless something in it stays; then its rows go in batches.
 
-
-def _drop(partition: Partition, after: str | None) -> Part:
-    begin, end = first_id_at(partition.since) if partition.since else UUID(int=0), first_id_at(partition.until)
+    One step counts its rows, and the next one drops it: `after` has the end of the last partition that is dealt with
+    and, between the two, what was counted.
+    """
+    after = after or {"end": ""}
+    over = [each for each in partitions() if bounds.rows and each.until <= bounds.rows]
+    partition = next((each for each in over if each.until.isoformat() > after["end"]), None)
+    if partition is None:
+        return Part()
+    if "counted" in after:
+        counted = {(date.fromisoformat(day), status): count for day, status, count in after["counted"]}
+        return _drop(partition, counted, after["end"])
     by_day = _counted(partition)
-    counts = {"notifications": sum(by_day.values())}
-    done = partition.until.isoformat()
-    if any(status not in FINAL for _, status in by_day) or _is_needed(begin, end):
-        return Part(done)
+    if any(status not in FINAL for _, status in by_day) or _is_needed(*_ids(partition)):
+        return Part({"end": partition.until.isoformat()})
+    return Part(after | {"counted": [[day.isoformat(), status, count] for (day, status), count in by_day.items()]})
+
+
+def _drop(partition: Partition, counted: dict[tuple[date, str], int], before: str) -> Part:
+    begin, end = _ids(partition)
+    counts = {"notifications": sum(counted.values())}
     try:
         with transaction.atomic():
             counts["attempts"] = fetch(f'SELECT count(*) FROM "{partition.attempts}"')[0][0]
             letters = DeadLetter.objects.filter(notification_id__gte=begin, notification_id__lt=end)
             counts["dead letters"] = letters.exclude(state__in=STILL_OPEN).delete()[0]
-            retention.note_pruned(by_day)
+            retention.note_pruned(counted)
             dropped = drop(partition, when=lambda: not _is_needed(begin, end))
             if not dropped:  # somebody claimed a row of it meanwhile
                 transaction.set_rollback(True)
     except OperationalError as error:
         if sqlstate(error) != LOCK_NOT_AVAILABLE:
             raise
-        return Part(after or "", pause=LOCKED_PAUSE)
-    return Part(done, counts if dropped else {})
+        return Part({"end": before}, pause=LOCKED_PAUSE)
+    return Part({"end": partition.until.isoformat()}, counts if dropped else {})
+
+
+def _ids(partition: Partition) -> tuple[UUID, UUID]:
+    """Returns its first id, and the first after it."""
+    return first_id_at(partition.since) if partition.since else UUID(int=0), first_id_at(partition.until)
 
 
 def _counted(partition: Partition) -> Counter[tuple[date, str]]:
@@ -102,7 +122,8 @@ def _counted(partition: Partition) -> Counter[tuple[date, str]]:
     )
     if not days:
         return Counter()
-    rows = fetch(f'SELECT CASE{cases} END, status, count(*) FROM "{partition.table}" GROUP BY 1, 2')
+    number = f"CASE{cases} END" if len(days) > 1 else "0"
+    rows = fetch(f'SELECT {number}, status, count(*) FROM "{partition.table}" GROUP BY 1, 2')
     return Counter({(days[number], status): count for number, status, count in rows})
 
 
@@ -140,14 +161,18 @@ def delete_rows(bounds: Bounds, after: str | None) -> Part:
 
 def _delete_notifications(ids: list[UUID]) -> int:
     """Raises RuntimeError where one of them is finished no more; nothing that is finished can begin again."""
-    gone = fetch(
-        "DELETE FROM notifications_notification WHERE id BETWEEN %s AND %s"
-        f" AND id IN (SELECT r.id FROM {dialect().rows({'id': 'uuid'})}) RETURNING status",
-        [ids[0].hex, ids[-1].hex, as_json([{"id": id.hex} for id in ids])],
-    )
+    gone = delete_notifications(first=ids[0].hex, last=ids[-1].hex, rows=as_json([{"id": id.hex} for id in ids]))
     if len(gone) != len(ids) or any(status not in FINAL for (status,) in gone):
         raise RuntimeError("A notification that was to be removed has changed.")
     return len(gone)
+
+
+@Statement
+def delete_notifications(d: Dialect) -> str:
+    return f"""
+        DELETE FROM notifications_notification
+        WHERE id BETWEEN %(first)s AND %(last)s AND id IN (SELECT r.id FROM {d.rows({"id": "uuid"})})
+        RETURNING status"""
 
 
 def delete_keys(bounds: Bounds, after: str | None) -> Part:

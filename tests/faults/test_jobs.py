@@ -11,7 +11,7 @@ from tests.faults.conftest import Opener
 from tests.faults.site import LEASE, Site, locked, wait_until_blocked
 
 OLD = 3000  # notifications to prune: six steps
-DELETE = "DELETE FROM notifications_notification"
+DELETE = "/* delete_notifications */"
 _ID = (
     "(lpad(to_hex((extract(epoch FROM now() - interval '95 days') * 1000)::bigint + n), 12, '0')"
     " || '7000' || '8000' || lpad(to_hex(n), 12, '0'))::uuid"

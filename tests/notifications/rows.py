@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -108,6 +109,13 @@ def seconds_until(column: str, id: UUID) -> float | None:
 def ago(seconds: float) -> datetime:
     """A time in the past by this machine's clock, which is the database's too."""
     return datetime.now(UTC) - timedelta(seconds=seconds)
+
+
+def id_of(days: float) -> UUID:
+    """Returns a UUIDv7 of so many days ago."""
+    milliseconds = round((datetime.now(UTC) - timedelta(days=days)).timestamp() * 1000)
+    noise = int.from_bytes(os.urandom(10), "big") & ~(0xF << 76) & ~(0x3 << 62)
+    return UUID(int=milliseconds << 80 | noise | 7 << 76 | 2 << 62)
 
 
 def in_threads(*work: Callable[[], Any]) -> list[Any]:

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from dlq.models import DeadLetter
 from notifications.channels.outcomes import Cause, Outcome
 from notifications.messages.words import Status
 from notifications.models import Attempt, IdempotencyKey, Notification, SandboxMessage
-from tests.notifications.rows import row
+from tests.notifications.rows import id_of, row
 
 State = DeadLetter.State
-
-
-def id_of(days: float) -> UUID:
-    """Returns a UUIDv7 of so many days ago."""
-    milliseconds = round((datetime.now(UTC) - timedelta(days=days)).timestamp() * 1000)
-    noise = int.from_bytes(os.urandom(10), "big") & ~(0xF << 76) & ~(0x3 << 62)
-    return UUID(int=milliseconds << 80 | noise | 7 << 76 | 2 << 62)
 
 
 def past(days: float, status: Status = Status.SENT, *, letter: str = "", **fields: Any) -> Notification:

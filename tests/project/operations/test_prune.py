@@ -20,8 +20,8 @@ from notifications.scheduling.jobs import Runner
 from project.operations import balance, prune, retention
 from project.operations.kinds import PRUNE, kinds
 from project.operations.prune import Prune
-from tests.notifications.rows import ago, read
-from tests.project.operations.past import State, hanging, id_of, past
+from tests.notifications.rows import ago, id_of, read
+from tests.project.operations.past import State, hanging, past
 
 pytestmark = pytest.mark.django_db
 
@@ -203,6 +203,11 @@ class TestPreview:
         assert {what: count for what, count in job.counts.items() if count} == dict(counted)
         assert job.done == job.total
         assert not list(retention.preview(retention.Bounds.now()))
+
+    def test_a_job_does_not_count_for_longer_than_its_lease(self, settings: Settings) -> None:
+        everything()
+        settings.LEASE_SECONDS = 0
+        assert Prune().total(Job()) is None
 
     def test_the_command_says_it_by_table_and_day(self) -> None:
         past(95), past(95), past(40)

@@ -1,0 +1,60 @@
+"""What is older than the ledger keeps rows, and comes from a topic that was read again."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import time_machine
+from pytest_django import Settings
+
+from dlq.models import DeadLetter
+from notifications.channels.outcomes import Cause
+from notifications.ledger.rows import Claimed
+from notifications.messages.words import Status
+from notifications.models import Attempt
+from notifications.sending import gates
+from notifications.sending.gates import Gates, Removed, Split
+from tests.notifications.rows import LETTERS, claim, claimed, id_of, ids, message, read
+
+pytestmark = pytest.mark.django_db
+
+DAY = 86_400.0
+
+
+class Open:
+    """A gate that lets everything go."""
+
+    def split(self, rows: list[Claimed]) -> Split:
+        return Split(rows)
+
+
+def test_a_person_decides_about_it_and_the_others_go() -> None:
+    old, young = message(id=id_of(95)), message()
+    rows = claim(old, young)
+    assert ids(Gates("EMAIL", [Removed(90)], LETTERS).let_through(rows)) == [young.id]
+    found = read(old.id)
+    assert (found.status, found.last_cause, found.uncertain_count) == (Status.HELD, Cause.OUTCOME_UNKNOWN, 1)
+    assert "older than the ledger keeps rows" in Attempt.objects.get().error
+    assert DeadLetter.objects.get().notification_id == old.id
+
+
+def test_what_was_claimed_before_has_a_row_that_was_kept() -> None:
+    row = claimed(claims=2, accepted_at=time.time() - 95 * DAY)
+    assert Removed(90).split([row]).go == [row]
+
+
+def test_a_wrong_clock_holds_nothing() -> None:
+    rows = claim(message())
+    with time_machine.travel(time.time() + 200 * DAY, tick=True):
+        assert Removed(90).split(rows).go == rows
+
+
+@pytest.mark.parametrize(
+    ("servers", "days", "asked"), [("kafka:9092", 90, True), ("kafka:9092", 0, False), ("", 90, False)]
+)
+def test_it_is_asked_first_where_a_topic_could_be_read_again(
+    settings: Settings, servers: str, days: int, asked: bool
+) -> None:
+    settings.KAFKA_BOOTSTRAP_SERVERS, settings.RETENTION_DAYS = servers, days
+    assert isinstance(gates.in_order(Open())[0], Removed) == asked
