@@ -222,7 +222,8 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Notifications",
     "VERSION": "1.0.0",
     "DESCRIPTION": (
-        'E-mail, Slack and SMS. Errors are `{"field": ["why"]}` or `{"detail": "why", "code": "…"}`; '
+        f"Notifications on {', '.join(CHANNELS)}. "
+        'Errors are `{"field": ["why"]}` or `{"detail": "why", "code": "…"}`; '
         "times are RFC 3339 in UTC."
     ),
     "SERVE_INCLUDE_SCHEMA": False,
@@ -240,7 +241,7 @@ SPECTACULAR_SETTINGS = {
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "notifications.api.openapi.refuse_unknown_fields",
+        "notifications.api.openapi.describe_requests",
         "notifications.api.openapi.name_the_words",
     ],
 }

@@ -1,4 +1,4 @@
-"""The shapes that go in (for the OpenAPI description; message.py reads them) and out."""
+"""The shapes of the answers. Those of the requests are messages/draft.py's."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from rest_framework import serializers
 
 from notifications.channels import channel_choices
 from notifications.channels.outcomes import Cause, Outcome
-from notifications.messages.draft import MAX_BATCH
-from notifications.messages.fields import LENGTHS
-from notifications.messages.words import PRIORITIES, Reason, Status
+from notifications.messages.words import Reason, Status
 from notifications.models import Attempt, Notification
 from project.database.words import choices_of
 from users.access.authentication import caller_of, knows_users
@@ -31,41 +29,6 @@ class UtcField(serializers.DateTimeField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(default_timezone=UTC, **kwargs)
-
-
-class Submission(serializers.Serializer[Any]):
-    """A notification to send: to a `receiver` on a channel (`type`), or to a `user`, on one of their devices."""
-
-    type = serializers.ChoiceField(choices=channel_choices(), required=False)
-    receiver = serializers.CharField(required=False, max_length=LENGTHS["receiver"])
-    user = serializers.CharField(
-        required=False, max_length=LENGTHS["user"], help_text="The main application's id; instead of receiver."
-    )
-    message = serializers.CharField(help_text="EMAIL ≤ 256 KiB, SLACK ≤ 4,000 characters, SMS ≤ 1,600 characters.")
-    subject = serializers.CharField(
-        required=False, allow_blank=True, max_length=LENGTHS["subject"], help_text="EMAIL only."
-    )
-    html = serializers.CharField(
-        required=False, allow_blank=True, help_text="EMAIL only: instead of message where shown, ≤ 256 KiB."
-    )
-    category = serializers.CharField(required=False, max_length=LENGTHS["category"])
-    priority = serializers.ChoiceField(choices=PRIORITIES, required=False)
-    expires_at = serializers.DateTimeField(required=False, allow_null=True, help_text="Not sent after this time.")
-    reference = serializers.CharField(
-        required=False, allow_blank=True, max_length=LENGTHS["reference"], help_text="Your own id."
-    )
-
-
-class BatchItem(Submission):
-    """A notification of a batch."""
-
-    idempotency_key = serializers.CharField(required=False, max_length=255)
-
-
-class Batch(serializers.Serializer[Any]):
-    """All of these are accepted, or none."""
-
-    notifications = serializers.ListField(child=BatchItem(), min_length=1, max_length=MAX_BATCH)
 
 
 class Accepted(serializers.Serializer[Any]):

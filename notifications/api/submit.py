@@ -19,6 +19,7 @@ from notifications.api import openapi
 from notifications.intake.accept import Conflict, Refused, Rights, TooLarge, accept
 from notifications.messages.draft import Draft, read_batch, read_request
 from notifications.messages.explain import Invalid
+from notifications.messages.fields import LONGEST_KEY
 from project.web.body import MAX_BATCH_BODY, MAX_BODY, read_body
 from project.web.errors import json_response, refusal
 from users.access.authentication import identify, knows_users, require, require_channels
@@ -28,9 +29,9 @@ KEY_HEADER = "Idempotency-Key"
 
 
 class LeanPost(APIView):
-    """A view whose POST is answered by its `submit`; what it raises becomes the answer."""
+    """A view whose `post` is called with Django's request and its caller; what it raises becomes the answer."""
 
-    submit: Callable[[HttpRequest, Caller], HttpResponse]
+    post: Callable[[HttpRequest, Caller], HttpResponse]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if request.method != "POST":
@@ -38,7 +39,7 @@ class LeanPost(APIView):
         try:
             caller = identify(request)
             require(caller, "send")
-            return self.submit(request, caller)
+            return self.post(request, caller)
         except Exception as error:
             return refusal(error)
 
@@ -59,10 +60,7 @@ class SubmitOne(LeanPost):
     scopes: ClassVar = {"POST": "send"}
 
     @extend_schema(**openapi.SUBMIT_ONE)
-    def post(self, request: HttpRequest) -> HttpResponse:
-        return self.submit(request, identify(request))
-
-    def submit(self, request: HttpRequest, caller: Caller) -> HttpResponse:
+    def post(self, request: HttpRequest, caller: Caller) -> HttpResponse:
         key = read_key(request)
         draft = read_request(read_body(request, MAX_BODY))
         try:
@@ -82,10 +80,7 @@ class SubmitBatch(LeanPost):
     """POST /notifications."""
 
     @extend_schema(**openapi.SUBMIT_BATCH)
-    def post(self, request: HttpRequest) -> HttpResponse:
-        return self.submit(request, identify(request))
-
-    def submit(self, request: HttpRequest, caller: Caller) -> HttpResponse:
+    def post(self, request: HttpRequest, caller: Caller) -> HttpResponse:
         if "HTTP_IDEMPOTENCY_KEY" in request.META:
             raise Invalid({KEY_HEADER: ["A batch takes no such header: give each item its own idempotency_key."]})
         drafts = read_batch(read_body(request, MAX_BATCH_BODY))
@@ -108,8 +103,8 @@ def read_key(request: HttpRequest) -> str | None:
     key: str | None = request.META.get("HTTP_IDEMPOTENCY_KEY")
     if key is None:
         return None
-    if not 1 <= len(key) <= 255 or not key.strip():
-        raise Invalid({KEY_HEADER: ["Must have 1 to 255 characters, not all of them blank."]})
+    if not 1 <= len(key) <= LONGEST_KEY or not key.strip():
+        raise Invalid({KEY_HEADER: [f"Must have 1 to {LONGEST_KEY} characters, not all of them blank."]})
     if not key.isascii() or not key.isprintable():
         raise Invalid({KEY_HEADER: ["Must hold printable ASCII characters only."]})
     return key

@@ -34,6 +34,7 @@ class Channel(ABC):
 
     name: ClassVar[str]
     max_message: ClassVar[str]  # as the 400 names it, such as "1,600 characters"
+    example: ClassVar[str] = ""  # a receiver for the examples of the API's description
     takes_subject: ClassVar[bool] = False
     takes_html: ClassVar[bool] = False
 

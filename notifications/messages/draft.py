@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from hashlib import sha256
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from notifications.messages.explain import Errors, Invalid, explain, explain_batch
 from notifications.messages.fields import Addressed, IdempotencyKey
@@ -57,15 +57,20 @@ class BatchDraft(Draft, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return None if self.idempotency_key is UNSET else self.idempotency_key
 
 
-class _Batch(msgspec.Struct, forbid_unknown_fields=True):
-    notifications: list[msgspec.Raw]
+T = TypeVar("T")
+
+
+class Batch(msgspec.Struct, Generic[T], forbid_unknown_fields=True):
+    """All of these are accepted, or none."""
+
+    notifications: Annotated[list[T], Meta(extra_json_schema={"minItems": 1, "maxItems": MAX_BATCH})]
 
 
 _NEWER = [(field.name, field.default) for field in msgspec.structs.fields(Draft) if field.name not in _HASHED]
 _encode = msgspec.json.Encoder().encode
 _decode_draft = msgspec.json.Decoder(Draft).decode
 _decode_item = msgspec.json.Decoder(BatchDraft).decode
-_decode_batch = msgspec.json.Decoder(_Batch).decode
+_decode_batch = msgspec.json.Decoder(Batch[msgspec.Raw]).decode
 
 D = TypeVar("D", bound=Draft)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 import pytest
 from django.apps import apps
 from prometheus_client import REGISTRY, Counter
@@ -11,6 +12,9 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from harness.services.process import ROOT
 from notifications.channels.outcomes import Cause
+from notifications.messages.draft import BatchDraft
+from notifications.messages.fields import LENGTHS, LONGEST_KEY
+from notifications.messages.message import Message
 from notifications.messages.words import Reason, Status
 from project import metrics
 
@@ -74,6 +78,22 @@ def test_every_table_of_ours_is_named_and_the_reverse() -> None:
         for model in apps.get_app_config(app).get_models()
     }
     assert set(table("table")) == ours
+
+
+def test_every_field_of_a_request_is_in_the_table_with_its_limit() -> None:
+    said = table("field")
+    assert set(said) == set(BatchDraft.__struct_fields__)
+    for name, limit in LENGTHS.items():
+        assert name not in said or name in ("receiver", "user") or f"{limit} characters" in said[name][1], name
+    for field in msgspec.structs.fields(BatchDraft):
+        if isinstance(field.default, str) and field.default:
+            assert said[field.name][0] == f"`{field.default}`"
+    assert f"1 to {LONGEST_KEY} characters" in said["idempotency_key"][1]
+
+
+def test_the_record_has_the_fields_that_are_named() -> None:
+    (said,) = re.findall(r"^The value is UTF-8 JSON: (.*?)\. ", REFERENCE, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", said)) == set(Message.__struct_fields__)
 
 
 @pytest.mark.parametrize(("header", "words"), [("status", Status), ("reason of `waiting`", Reason), ("cause", Cause)])

@@ -15,6 +15,7 @@ class Email(Channel):
 
     name: ClassVar[str] = "EMAIL"
     max_message: ClassVar[str] = "256 KiB in UTF-8"
+    example: ClassVar[str] = "test@gmail.com"
     takes_subject: ClassVar[bool] = True
     takes_html: ClassVar[bool] = True
 

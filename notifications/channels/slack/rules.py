@@ -41,6 +41,7 @@ class Slack(Channel):
 
     name: ClassVar[str] = "SLACK"
     max_message: ClassVar[str] = "4,000 characters"
+    example: ClassVar[str] = "C0123456789"
 
     @classmethod
     def receiver_problem(cls, receiver: str) -> str | None:

@@ -16,6 +16,7 @@ class Sms(Channel):
 
     name: ClassVar[str] = "SMS"
     max_message: ClassVar[str] = "1,600 characters"
+    example: ClassVar[str] = "+14155550123"
 
     @classmethod
     def receiver_problem(cls, receiver: str) -> str | None:

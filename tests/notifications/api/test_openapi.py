@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from io import StringIO
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
@@ -25,8 +25,12 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from notifications.api import openapi
 from notifications.api.query import FILTERS
+from notifications.channels import channel_class, channel_names
+from notifications.channels.sms.rules import Sms
 from notifications.messages.draft import BatchDraft, Draft
+from notifications.messages.fields import fields_of
 from project.wsgi import application
 from tests.caller import Api, issue, json_of
 
@@ -49,6 +53,28 @@ def test_requests_are_described_with_the_validators_fields(description: Any, sha
     assert set(described["properties"]) == set(fields)
     assert set(described["required"]) == {name for name, field in fields.items() if field.required}
     assert described["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("shape", ["SubmissionRequest", "BatchItemRequest"])
+def test_limits_are_those_of_the_types_and_of_the_channels(description: Any, shape: str) -> None:
+    properties = description["components"]["schemas"][shape]["properties"]
+    said = {name: properties[name]["maxLength"] for name in properties if "maxLength" in properties[name]}
+    fields = fields_of(BatchDraft if "idempotency_key" in properties else Draft)
+    assert said == {name: field.limit for name, field in fields.items() if field.limit}
+    for name in channel_names():
+        assert f"{name} ≤ {channel_class(name).max_message}" in properties["message"]["description"]
+
+
+def test_a_fourth_channel_describes_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Push(Sms):
+        max_message: ClassVar[str] = "9 characters"
+        takes_subject: ClassVar[bool] = True
+
+    monkeypatch.setitem(openapi.CHANNELS, "PUSH", Push)
+    properties: dict[str, Any] = {name: {} for name in ("message", "subject", "html")}
+    openapi.add_what_channels_say(properties)
+    assert properties["message"]["description"].endswith("PUSH ≤ 9 characters.")
+    assert properties["subject"]["description"] == "EMAIL, PUSH only."
 
 
 def test_every_call_and_filter_is_described(description: Any) -> None:
