@@ -171,9 +171,9 @@ def _as_3_0(schema: Any) -> Any:
     if "$ref" in schema:
         path, _, name = schema["$ref"].rpartition("/")
         return {"$ref": f"{path}/{REQUESTS[name]}"}
-    told = {key: _as_3_0(value) for key, value in schema.items() if key != "title" and value not in ("", None)}
-    values = [each for each in told.pop("anyOf", []) if each != {"type": "null"}]
-    return {**(values[0] | {"nullable": True} if values else {}), **told}
+    described = {key: _as_3_0(value) for key, value in schema.items() if key != "title" and value not in ("", None)}
+    values = [each for each in described.pop("anyOf", []) if each != {"type": "null"}]
+    return {**(values[0] | {"nullable": True} if values else {}), **described}
 
 
 def name_the_words(result: dict[str, Any], **_: Any) -> dict[str, Any]:

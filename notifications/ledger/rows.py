@@ -37,7 +37,7 @@ class Fence(msgspec.Struct, frozen=True, gc=False):
 
 
 class Claimed(Fence, frozen=True, gc=False):
-    """A row this process may send until its lease passes: what the database returned, not what the record said.
+    """A row this process may send until its lease passes: what the database returned, not what the record contains.
 
     The columns come first, as the claim returns them: one more is one more line.
     """

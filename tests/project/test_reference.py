@@ -81,19 +81,21 @@ def test_every_table_of_ours_is_named_and_the_reverse() -> None:
 
 
 def test_every_field_of_a_request_is_in_the_table_with_its_limit() -> None:
-    said = table("field")
-    assert set(said) == set(BatchDraft.__struct_fields__)
+    described = table("field")
+    assert set(described) == set(BatchDraft.__struct_fields__)
     for name, limit in LENGTHS.items():
-        assert name not in said or name in ("receiver", "user") or f"{limit} characters" in said[name][1], name
+        assert name not in described or name in ("receiver", "user") or f"{limit} characters" in described[name][1], (
+            name
+        )
     for field in msgspec.structs.fields(BatchDraft):
         if isinstance(field.default, str) and field.default:
-            assert said[field.name][0] == f"`{field.default}`"
-    assert f"1 to {LONGEST_KEY} characters" in said["idempotency_key"][1]
+            assert described[field.name][0] == f"`{field.default}`"
+    assert f"1 to {LONGEST_KEY} characters" in described["idempotency_key"][1]
 
 
 def test_the_record_has_the_fields_that_are_named() -> None:
-    (said,) = re.findall(r"^The value is UTF-8 JSON: (.*?)\. ", REFERENCE, re.MULTILINE)
-    assert set(re.findall(r"`(\w+)`", said)) == set(Message.__struct_fields__)
+    (listed,) = re.findall(r"^The value is UTF-8 JSON: (.*?)\. ", REFERENCE, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", listed)) == set(Message.__struct_fields__)
 
 
 @pytest.mark.parametrize(("header", "words"), [("status", Status), ("reason of `waiting`", Reason), ("cause", Cause)])

@@ -58,9 +58,9 @@ def test_requests_are_described_with_the_validators_fields(description: Any, sha
 @pytest.mark.parametrize("shape", ["SubmissionRequest", "BatchItemRequest"])
 def test_limits_are_those_of_the_types_and_of_the_channels(description: Any, shape: str) -> None:
     properties = description["components"]["schemas"][shape]["properties"]
-    said = {name: properties[name]["maxLength"] for name in properties if "maxLength" in properties[name]}
+    limits = {name: properties[name]["maxLength"] for name in properties if "maxLength" in properties[name]}
     fields = fields_of(BatchDraft if "idempotency_key" in properties else Draft)
-    assert said == {name: field.limit for name, field in fields.items() if field.limit}
+    assert limits == {name: field.limit for name, field in fields.items() if field.limit}
     for name in channel_names():
         assert f"{name} ≤ {channel_class(name).max_message}" in properties["message"]["description"]
 

@@ -20,7 +20,7 @@ def test_the_model_has_every_field_of_the_list() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "change", "said"),
+    ("name", "change", "what"),
     [
         ("reference", {"max_length": 254}, "reference takes 254 characters, and the field 255"),
         ("expires_at", {"null": False}, "expires_at may not be null"),
@@ -28,18 +28,18 @@ def test_the_model_has_every_field_of_the_list() -> None:
         ("category", {"name": "kind"}, "no column category"),
     ],
 )
-def test_what_differs_stops_the_start(name: str, change: dict[str, object], said: str) -> None:
+def test_what_differs_stops_the_start(name: str, change: dict[str, object], what: str) -> None:
     field = Notification._meta.get_field(name)
     with pytest.MonkeyPatch.context() as patch:
         for attribute, value in change.items():
             patch.setattr(field, attribute, value)
-        assert any(said in what for what in differences())
+        assert any(what in each for each in differences())
 
 
 def test_a_row_holds_all_that_a_message_says(db: None) -> None:
     """Whatever is on the list is inserted, and comes back to be published again."""
-    said = message(**{name: "x" for name in LENGTHS if name != "receiver"}, html="<b>", priority="bulk")
-    row(**{name: getattr(said, name) for name in CARRIED})
-    assert columns.message_of_row(read(said.id)) == said
-    given = columns.new_row(said)
+    submitted = message(**{name: "x" for name in LENGTHS if name != "receiver"}, html="<b>", priority="bulk")
+    row(**{name: getattr(submitted, name) for name in CARRIED})
+    assert columns.message_of_row(read(submitted.id)) == submitted
+    given = columns.new_row(submitted)
     assert set(given) == set(columns.NEW_COLUMNS)
