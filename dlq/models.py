@@ -11,7 +11,7 @@ from django.utils import timezone
 from notifications.channels import channel_choices
 from notifications.channels.outcomes import Cause
 from notifications.models import Notification
-from project.database.words import WordField, choices_of
+from project.database.word_field import WordField, choices_of
 
 
 class DeadLetter(models.Model):

@@ -16,7 +16,7 @@ from notifications.channels import channel_choices, channel_names, masked
 from notifications.channels.outcomes import Cause, Outcome
 from notifications.messages.ids import first_id_at
 from notifications.messages.words import PRIORITIES, BreakerState, Is, Reason, Status, WorkerKind, statuses
-from project.database.words import WordField, choices_of
+from project.database.word_field import WordField, choices_of
 
 REMOVED = "(removed)"  # shown for a receiver or text that retention has emptied
 

@@ -11,7 +11,7 @@ from dlq.models import DeadLetter
 from dlq.repair import REPAIRABLE, raw_text
 from notifications.channels import channel_class
 from notifications.models import Notification
-from project.desk.fields import FutureField
+from project.desk.form_fields import FutureField
 from project.desk.unfold import CheckboxInput, Textarea, TextInput
 
 

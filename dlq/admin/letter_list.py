@@ -21,7 +21,7 @@ from dlq.admin.repair_page import repair_page
 from dlq.models import DeadLetter
 from notifications.channels import channel_choices
 from notifications.channels.outcomes import Cause
-from project.database.words import choices_of
+from project.database.word_field import choices_of
 from project.desk.audit import MOST_AT_ONCE
 from project.desk.base import Context, ReadOnlyAdmin, column, ids_of, is_list, time_column
 from project.desk.filters import TimeRange, WordFilter, word_filter

@@ -19,7 +19,7 @@ from notifications.channels import channel_choices
 from notifications.channels.outcomes import Cause
 from notifications.messages.words import Is, Reason, Status, statuses
 from notifications.models import REMOVED, Attempt, Notification
-from project.database.words import choices_of
+from project.database.word_field import choices_of
 from project.desk.audit import MOST_AT_ONCE, try_now
 from project.desk.base import (
     Context,

@@ -13,7 +13,7 @@ from notifications.channels import channel_choices
 from notifications.channels.outcomes import Cause, Outcome
 from notifications.messages.words import Reason, Status
 from notifications.models import Attempt, Notification
-from project.database.words import choices_of
+from project.database.word_field import choices_of
 from users.access.authentication import caller_of, knows_users
 
 # Named so that the generated clients' enums are (settings.SPECTACULAR_SETTINGS).

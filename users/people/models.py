@@ -8,7 +8,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 
 from notifications.channels import channel_choices
-from project.database.words import WordField
+from project.database.word_field import WordField
 
 
 class User(models.Model):

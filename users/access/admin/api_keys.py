@@ -17,7 +17,7 @@ from django.utils import timezone
 from notifications.channels import channel_choices
 from project.desk.audit import one_at_a_time, record
 from project.desk.base import Context, ReadOnlyAdmin, column, confirmation, time_column
-from project.desk.fields import FutureField
+from project.desk.form_fields import FutureField
 from project.desk.unfold import CheckboxSelectMultiple, TextInput
 from users.access.limits import MOST
 from users.access.models import SCOPES, ApiKey
