@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 from django.db import connection
 
+from dlq.models import DeadLetter
 from notifications.brokers.base import LOOK_AHEAD, POLL_BYTES
 from notifications.channels.outcomes import Cause, SendError
 from notifications.ledger import due, verdicts
@@ -222,6 +223,17 @@ def test_the_lists_of_the_api_and_the_admin_use_an_index(explain: Explain) -> No
         assert_no_scan(nodes)
     assert_only_of_today(explain(lambda: list(everything().filter(id=message().id))))
     assert_only_of_today(explain(lambda: list(everything().since(ago(3600)).until(ago(0))[:51])))
+
+
+def test_what_hangs_on_a_notification_is_found_by_its_id(explain: Explain) -> None:
+    """As the admin does it: the list of letters with their notifications, and one notification's attempts."""
+    dead = Notification.objects.filter(status=Status.WAITING)[:200]
+    DeadLetter.objects.bulk_create(DeadLetter(notification=one, cause=Cause.TIMEOUT) for one in dead)
+    fetch("ANALYZE dlq_deadletter")
+    letters = explain(lambda: list(DeadLetter.objects.select_related("notification")[:51]))
+    assert indexes(letters) >= {PRIMARY}
+    assert_no_scan([node for node in letters if node.get("Relation Name") != "dlq_deadletter"])
+    assert_only_of_today(explain(lambda: list(Notification.objects.filter(attempt_rows__notification=message().id))))
 
 
 @pytest.mark.usefixtures("full_ledger", "keys_required")
