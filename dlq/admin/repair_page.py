@@ -13,7 +13,7 @@ from dlq.admin.verb_pages import LIST, tell
 from dlq.models import DeadLetter
 from dlq.repair import NotRepaired, repair, repair_unreadable
 from dlq.verbs import Result, has_expired, replay, replay_with_expiry
-from notifications.intake.accept import Conflict, Refused
+from notifications.intake.refused import Conflict, Refused
 from notifications.messages.explain import Invalid, Unavailable
 from notifications.models import Notification
 from project.desk.base import ReadOnlyAdmin, confirmation

@@ -16,7 +16,8 @@ from msgspec import UNSET
 from rest_framework.views import APIView
 
 from notifications.api import openapi
-from notifications.intake.accept import Conflict, Refused, Rights, TooLarge, accept
+from notifications.intake.accept import Rights, accept
+from notifications.intake.refused import Conflict, Refused, TooLarge
 from notifications.messages.draft import Draft, read_batch, read_request
 from notifications.messages.explain import Invalid
 from notifications.messages.fields import LONGEST_KEY

@@ -9,7 +9,8 @@ import pytest
 from dlq.models import DeadLetter, DeadLetterEvent
 from dlq.repair import NotRepaired, client_of, raw_text, repair, repair_unreadable
 from dlq.verbs import replay
-from notifications.intake.accept import OURS, Conflict, accept
+from notifications.intake.accept import OURS, accept
+from notifications.intake.refused import Conflict
 from notifications.messages.draft import Draft, read_request
 from notifications.messages.explain import Invalid
 from notifications.messages.ids import receiver_hash

@@ -18,7 +18,8 @@ from pytest_django import DjangoAssertNumQueries
 
 from notifications.brokers.base import AWAY, DURABLE, Fate, Outbound
 from notifications.intake import accept as intake
-from notifications.intake.accept import Conflict, Refused, TooLarge, accept
+from notifications.intake.accept import accept
+from notifications.intake.refused import Conflict, Refused, TooLarge
 from notifications.ledger.insert import insert
 from notifications.messages.draft import Draft
 from notifications.messages.explain import Unavailable

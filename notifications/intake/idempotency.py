@@ -1,0 +1,56 @@
+"""Idempotency keys: one notification for each key of a client, however often it is submitted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from notifications.intake.refused import Conflict
+from notifications.messages.draft import Draft
+from notifications.models import IdempotencyKey, Notification
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """Drafts with their ids: `known` are the positions whose key was used before, `durable` those not to publish."""
+
+    ids: list[UUID]
+    known: frozenset[int] = frozenset()
+    durable: frozenset[int] = frozenset()
+
+
+def claim_keys(drafts: Sequence[Draft], keys: Sequence[str | None], ids: Sequence[UUID], owner: str) -> Identified:
+    """Inserts the keys of these drafts, whose ids would be `ids`. Returns the ids that they have now.
+
+    A draft whose key is known has the id of the notification that was accepted with it. A key is committed before
+    its record is published, so that another body can never be accepted with it. A known one is published again only
+    while the ledger has no row of it. Raises Conflict where a key was used with another body.
+    """
+    hashes = {position: drafts[position].body_hash() for position, key in enumerate(keys) if key}
+    rows = [
+        IdempotencyKey(client=owner, key=keys[position] or "", notification_id=ids[position], body_hash=body_hash)
+        for position, body_hash in hashes.items()
+    ]
+    stored = _store(rows, owner)
+    winners = {position: stored[keys[position] or ""] for position in hashes}
+    if wrong := [position for position, body_hash in hashes.items() if winners[position].body_hash != body_hash]:
+        raise Conflict({position: {"idempotency_key": ["Was used with another body."]} for position in wrong})
+    known = {position: row.notification_id for position, row in winners.items() if row.notification_id != ids[position]}
+    if not known:
+        return Identified(list(ids))
+    in_ledger = set(Notification.objects.filter(id__in=set(known.values())).values_list("id", flat=True))
+    published = in_ledger | set(ids)  # or will be, by the draft of this call that has the same key
+    return Identified(
+        [known.get(position, id) for position, id in enumerate(ids)],
+        frozenset(known),
+        frozenset(position for position, id in known.items() if id in published),
+    )
+
+
+def _store(rows: Sequence[IdempotencyKey], owner: str) -> dict[str, IdempotencyKey]:
+    """Inserts the keys that are new. Returns the rows of all of them, by key."""
+    # Sorted, so that two batches with the same keys wait for each other and do not deadlock.
+    IdempotencyKey.objects.bulk_create(sorted(rows, key=lambda row: row.key), ignore_conflicts=True)
+    stored = IdempotencyKey.objects.filter(client=owner, key__in={row.key for row in rows})
+    return {row.key: row for row in stored.only("key", "notification_id", "body_hash")}
