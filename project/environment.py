@@ -7,6 +7,7 @@ import re
 import secrets
 import sys
 from collections.abc import Callable
+from hashlib import blake2b
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeVar
@@ -41,6 +42,9 @@ EHLO_NAME = "a full host name such as app.example.com, or an address such as [19
 BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 LARGEST = 10_000_000
 EVERYWHERE: tuple[str, ...] = ()  # no countries are named
+NO_KEYS: tuple[str, ...] = ()
+SHORTEST_KEY = 32
+FEWEST_CHARACTERS = 5
 
 
 class AsTheyStand:
@@ -156,6 +160,29 @@ def countries(raw: str) -> tuple[str, ...]:
     if not set(found) <= SUPPORTED_REGIONS:
         raise ValueError
     return found
+
+
+@kind(f"random, of at least {SHORTEST_KEY} characters and {FEWEST_CHARACTERS} different ones", "")
+def random_key(raw: str) -> str:
+    """A key that nobody can guess; "" where it is unset."""
+    return _random(raw)
+
+
+@kind(f"random keys of at least {SHORTEST_KEY} characters, separated by commas", NO_KEYS)
+def random_keys(raw: str) -> tuple[str, ...]:
+    """Such keys, separated by commas."""
+    return tuple(map(_random, _words(raw)))
+
+
+def _random(raw: str) -> str:
+    if len(raw) < SHORTEST_KEY or len(set(raw)) < FEWEST_CHARACTERS:
+        raise ValueError
+    return raw
+
+
+def hash_key(secret: str) -> bytes:
+    """Returns the key of receivers' hashes that a secret stands for: 32 bytes, which tell nothing of the secret."""
+    return blake2b(secret.encode(), digest_size=32, person=b"receiver hashes").digest()
 
 
 def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:

@@ -27,6 +27,11 @@ if not SECRET_KEY:
     if not EMBEDDED:
         env.refuse("SECRET_KEY", "must be set: a long random string that all processes share.")
     SECRET_KEY = env.kept_secret(VAR_DIR / "secret_key")
+# The keys of receivers' hashes: the first is for new ones, the others find rows. 1.0 had none, so that is the last.
+HASH_KEY = env.random_key("HASH_KEY")
+HASH_KEY_FALLBACKS = env.random_keys("HASH_KEY_FALLBACKS")
+_SECRETS = [HASH_KEY, *HASH_KEY_FALLBACKS, SECRET_KEY, *SECRET_KEY_FALLBACKS]
+HASH_KEYS = (*map(env.hash_key, filter(None, _SECRETS)), b"")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", [])
 TIME_ZONE = env.time_zone("TIME_ZONE", "UTC")

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from notifications.channels import channel_class, channel_names
 from notifications.messages.fields import LENGTHS, Moment
-from notifications.messages.ids import receiver_hash
+from notifications.messages.ids import receiver_hashes
 from notifications.messages.words import Is, Status, statuses
 from notifications.models import NotificationQuerySet
 from project.web.query import PageQuery, cursor, parameter
@@ -58,7 +58,7 @@ class NotificationQuery(PageQuery, frozen=True, kw_only=True):
 def _by_receiver(rows: NotificationQuerySet, receiver: str) -> NotificationQuerySet:
     """Exact, by the index on the hash; on every channel that knows such receivers."""
     channels = [name for name in channel_names() if channel_class(name).receiver_problem(receiver) is None]
-    return rows.filter(receiver_hash__in=[receiver_hash(name, receiver) for name in channels])
+    return rows.filter(receiver_hash__in=[each for name in channels for each in receiver_hashes(name, receiver)])
 
 
 FILTERS: dict[str, Callable[[NotificationQuerySet, Any], NotificationQuerySet]] = {

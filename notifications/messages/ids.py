@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from hashlib import blake2b
 from uuid import UUID
+
+from django.conf import settings
 
 from notifications.channels import channel_class
 
@@ -22,9 +25,30 @@ def first_id_at(moment: datetime) -> UUID:
 
 
 def receiver_hash(channel: str, receiver: str) -> str:
-    """The topic key: equal for equal receivers, and it tells nothing of the address."""
+    """Returns the topic key: equal for equal receivers, and of no use to find them for whoever lacks HASH_KEY."""
+    found = _keyed(settings.HASH_KEYS[0]).copy()
+    found.update(_canonical(channel, receiver))
+    return found.hexdigest()
+
+
+def receiver_hashes(channel: str, receiver: str) -> list[str]:
+    """Returns every hash under which the ledger may have the receiver: that of today's key, and those of former ones.
+
+    The last is that of 1.0, which had no key.
+    """
+    canonical = _canonical(channel, receiver)
+    return [blake2b(canonical, digest_size=16, key=key).hexdigest() for key in settings.HASH_KEYS]
+
+
+@cache
+def _keyed(key: bytes) -> blake2b:
+    """Returns a hash that has read the key: doing so takes as long as hashing a receiver."""
+    return blake2b(digest_size=16, key=key)
+
+
+def _canonical(channel: str, receiver: str) -> bytes:
     try:
         canonical = channel_class(channel).canonical(receiver)
     except KeyError:  # a row of a channel that is no longer, or not yet, registered here: it must not stop others
         canonical = receiver
-    return blake2b(f"{channel}:{canonical}".encode(), digest_size=16).hexdigest()
+    return f"{channel}:{canonical}".encode()

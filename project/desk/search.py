@@ -11,7 +11,7 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
 from notifications.channels import channel_class, channel_names
-from notifications.messages.ids import receiver_hash
+from notifications.messages.ids import receiver_hashes
 from project.desk.audit import MOST_AT_ONCE
 from project.desk.base import MOST_TYPED, DeskAdmin, is_list
 from project.desk.spelling import as_id, spellings
@@ -53,10 +53,11 @@ def notification_matches(term: str, prefix: str = "") -> Iterator[Q]:
     `prefix` leads to the notification, such as "notification__".
     """
     hashes = [
-        receiver_hash(name, spelling)
+        each
         for spelling in spellings(term)
         for name in channel_names()
         if channel_class(name).receiver_problem(spelling) is None
+        for each in receiver_hashes(name, spelling)
     ]
     if hashes:
         yield Q(**{f"{prefix}receiver_hash__in": hashes})

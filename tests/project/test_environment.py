@@ -37,6 +37,8 @@ READERS: dict[str, Callable[[str], object]] = {
     "retry_schedule": lambda name: env.retry_schedule(name, "1,2"),
     "provider_url": env.provider_url,
     "countries": env.countries,
+    "random_key": env.random_key,
+    "random_keys": env.random_keys,
     "sender": lambda name: env.sender(name, "app@example.com"),
     "helo": env.helo,
     "prefixes": lambda name: env.prefixes(name, "https://a.example/"),
@@ -66,7 +68,7 @@ def test_every_kind_is_among_those() -> None:
         for name, value in vars(env).items()
         if isfunction(value) and value.__module__ == env.__name__ and not name.startswith("_")
     }
-    assert ours - {"read", "kind", "refuse", "kept_secret", "made"} == set(READERS)
+    assert ours - {"read", "kind", "refuse", "kept_secret", "made", "hash_key"} == set(READERS)
 
 
 def test_the_port_of_a_kubernetes_service_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,6 +88,12 @@ def test_the_port_of_a_kubernetes_service_is_said_to_be_one(monkeypatch: pytest.
         (READERS["retry_schedule"], "1,,2", "be numbers of seconds that are not negative, separated by commas"),
         (READERS["retry_schedule"], "1,-2", "be numbers of seconds that are not negative, separated by commas"),
         (READERS["choice"], "c", "be one of a, b"),
+        (READERS["random_key"], "a" * 40, "be random, of at least 32 characters and 5 different ones"),
+        (
+            READERS["random_keys"],
+            "abcdefgh" * 4 + ",b",
+            "be random keys of at least 32 characters, separated by commas",
+        ),
         (READERS["topic_prefix"], "a/b", "be letters, digits, dots, underscores and hyphens, at most 200"),
     ],
 )

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from notifications.messages.ids import first_id_at, receiver_hash
+from notifications.messages.ids import first_id_at, receiver_hash, receiver_hashes
 from notifications.models import Attempt, IdempotencyKey, Notification
 from project.web.paging import NewestFirst
 from tests.caller import EMAIL, Api, issue, json_of
@@ -42,6 +42,13 @@ def row(second: int = 0, **fields: Any) -> Notification:
 def ids(answer: Any) -> list[str]:
     assert answer.status_code == 200, answer.content
     return [item["id"] for item in json_of(answer)["results"]]
+
+
+def test_rows_of_1_0_and_of_a_former_key_are_found_by_receiver(api: Api, settings: Settings) -> None:
+    now, former, first = row(3), row(2), row(1, receiver_hash=receiver_hashes("EMAIL", "ann@example.com")[-1])
+    assert first.receiver_hash != former.receiver_hash
+    settings.HASH_KEYS = (b"new", *settings.HASH_KEYS)
+    assert ids(api.get("/notifications", receiver="ann@example.com")) == [str(one.pk) for one in (now, former, first)]
 
 
 def test_one_with_its_attempts(api: Api, settings: Settings) -> None:
