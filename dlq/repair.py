@@ -15,6 +15,7 @@ from notifications.intake.accept import OURS, accept
 from notifications.ledger.columns import message_of_row
 from notifications.messages.draft import Draft, read_request
 from notifications.messages.explain import Invalid
+from notifications.messages.fields import LENGTHS
 from notifications.messages.ids import receiver_hash
 from notifications.messages.message import MAX_RECORD_BYTES
 from notifications.models import Notification
@@ -96,7 +97,11 @@ def client_of(raw: bytes) -> str:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "support"
     client = found.get("client") if isinstance(found, dict) else None
-    return client if isinstance(client, str) and 1 <= len(client) <= 100 and client.isprintable() else "support"
+    return (
+        client
+        if isinstance(client, str) and 1 <= len(client) <= LENGTHS["client"] and client.isprintable()
+        else "support"
+    )
 
 
 def _take(letter_id: int, generation: int | None) -> DeadLetter:

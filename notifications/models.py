@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from notifications.channels import channel_choices, channel_names, masked
 from notifications.channels.outcomes import Cause, Outcome
+from notifications.messages.fields import LENGTHS, LONGEST_KEY
 from notifications.messages.ids import first_id_at
 from notifications.messages.words import PRIORITIES, BreakerState, Is, Reason, Status, WorkerKind, statuses
 from project.database.word_field import WordField, choices_of
@@ -68,16 +69,18 @@ class Notification(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, editable=False)  # UUIDv7; its time is accepted_at
-    client = models.CharField(max_length=100)
-    reference = models.CharField(max_length=255, default="", blank=True, help_text="The caller's own id.")
+    client = models.CharField(max_length=LENGTHS["client"])
+    reference = models.CharField(
+        max_length=LENGTHS["reference"], default="", blank=True, help_text="The caller's own id."
+    )
     channel = WordField(max_length=32, choices=channel_choices)
-    receiver = models.CharField(max_length=1024)
+    receiver = models.CharField(max_length=LENGTHS["receiver"])
     receiver_hash = models.CharField(max_length=32)
-    subject = models.CharField(max_length=255, default="", blank=True)
+    subject = models.CharField(max_length=LENGTHS["subject"], default="", blank=True)
     message = models.TextField()
     html = models.TextField(default="", blank=True)
-    user = models.CharField(max_length=150, default="", blank=True)
-    category = models.CharField(max_length=100, default="default")
+    user = models.CharField(max_length=LENGTHS["user"], default="", blank=True)
+    category = models.CharField(max_length=LENGTHS["category"], default="default")
     priority = models.CharField(max_length=16, default="transactional")
     status = WordField(max_length=16, choices=choices_of(Status))
     reason = WordField(max_length=16, choices=choices_of(Reason), default="", blank=True)
@@ -172,7 +175,7 @@ class Category(models.Model):
         RESEND = "resend", "resend: try again, a duplicate is possible"
         HOLD = "hold", "hold: a person decides"
 
-    name = models.CharField(max_length=100, unique=True)
+    name = models.CharField(max_length=LENGTHS["category"], unique=True)
     on_uncertain = WordField(max_length=16, choices=OnUncertain, default=OnUncertain.RESEND)
 
     class Meta:
@@ -194,8 +197,8 @@ class IdempotencyKey(models.Model):
     `client` is empty for keys that we made ourselves (intake.OURS).
     """
 
-    client = models.CharField(max_length=100)
-    key = models.CharField(max_length=255)
+    client = models.CharField(max_length=LENGTHS["client"])
+    key = models.CharField(max_length=LONGEST_KEY)
     notification_id = models.UUIDField()
     body_hash = models.CharField(max_length=64)
     created_at = models.DateTimeField(default=timezone.now)
@@ -215,8 +218,8 @@ class SandboxMessage(models.Model):
 
     notification_id = models.UUIDField(db_index=True)
     channel = WordField(max_length=32, choices=channel_choices)
-    receiver = models.CharField(max_length=1024)
-    subject = models.CharField(max_length=255, default="", blank=True)
+    receiver = models.CharField(max_length=LENGTHS["receiver"])
+    subject = models.CharField(max_length=LENGTHS["subject"], default="", blank=True)
     message = models.TextField()
     html = models.TextField(default="", blank=True)
     sent_at = models.DateTimeField(default=timezone.now)
