@@ -165,7 +165,7 @@ def locked(site: Site, statement: str) -> Iterator[None]:
 
 def wait_until_blocked(site: Site, statement: str) -> None:
     """Until a statement like this waits for a lock."""
-    waiting = f"SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '{statement}%'"
+    waiting = f"SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%{statement}%'"
     wait_until(lambda: site.platform.sql(waiting), what=f"{statement} waits for a lock")
 
 

@@ -100,7 +100,7 @@ def _settling(site: Site) -> bool:
     """PostgreSQL notices a dead client only when it answers it: end what waits for our lock."""
     found = site.platform.sql(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE notifications_notification%'"
+        " WHERE wait_event_type = 'Lock' AND query LIKE '%UPDATE notifications_notification%'"
     )
     return bool(found)
 
