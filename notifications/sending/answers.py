@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
+from django.conf import settings
 
 from notifications.channels.outcomes import About, Cause, SendError
 from notifications.ledger import verdicts
@@ -25,54 +25,52 @@ class Sends(Protocol):
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
-    """How a hand-over ended. `failure` is None where the provider took the message."""
+    """How a hand-over ended. The last three have no value where the provider took the message."""
 
     verdict: Verdict
-    failure: SendError | None
-    began: float  # monotonic
     ended: float  # monotonic
-
-    @property
-    def seconds(self) -> float:
-        return self.ended - self.began
-
-    def about_provider(self) -> tuple[Cause | None, float | None]:
-        """Returns the cause, if it blames the provider, and for how many seconds it is to be left alone."""
-        failure = self.failure
-        if failure is None or failure.permanent or failure.about in {About.RECEIVER, About.TEXT}:
-            return None, None
-        if failure.cause is Cause.THROTTLED:
-            return failure.cause, min(failure.retry_after or 0.0, verdicts.LONGEST_WAIT)
-        return failure.cause, None
-
-    def rest_of_receiver(self) -> float:
-        """Returns for how many seconds nothing is to be sent to the receiver, who asked us to slow down or come back.
-
-        Returns 0.0 where it did not.
-        """
-        failure = self.failure
-        if failure is None or failure.permanent or failure.about is not About.RECEIVER:
-            return 0.0
-        if failure.cause is not Cause.THROTTLED and not failure.retry_after:
-            return 0.0
-        return min(max(self.verdict.due_in or 0.0, failure.retry_after or 0.0), verdicts.LONGEST_WAIT)
+    seconds: float  # that it took
+    blames: Cause | None = None  # of a failure, where it says something about the provider
+    provider_rests: float | None = None  # seconds in which the provider is to be left alone, if it asked for that
+    receiver_rests: float = 0.0  # seconds in which nothing is to be sent to the receiver
 
 
-def hand_over(row: Claimed, provider: Sends, *, hold: bool, schedule: Sequence[float]) -> Answer:
+def hand_over(row: Claimed, provider: Sends, *, hold: bool) -> Answer:
     """Sends the row and waits for the answer. Raises nothing.
 
-    `hold` is the category's policy for an unknown outcome, `schedule` has the pauses before the retries in seconds.
+    `hold` is the category's policy for an unknown outcome.
     """
-    failure: SendError | None = None
     began = time.monotonic()
     try:
-        verdict = verdicts.sent(provider.send(row))
+        id = provider.send(row)
     except SendError as error:
         failure = error
     except Exception as error:
         logger.exception("a provider of %s raised what it does not declare", row.channel)
         failure = SendError(Cause.BUG, f"{type(error).__name__} in our code.")
+    else:
+        ended = time.monotonic()
+        return Answer(verdicts.sent(id), ended, ended - began)
     ended = time.monotonic()
-    if failure is not None:
-        verdict = verdicts.failed(failure, attempts=row.attempts, hold=hold, schedule=schedule, throttled=row.throttled)
-    return Answer(verdict, failure, began, ended)
+    schedule = settings.RETRY_SCHEDULE
+    verdict = verdicts.failed(failure, attempts=row.attempts, hold=hold, schedule=schedule, throttled=row.throttled)
+    rest = _rest_of_receiver(failure, verdict)
+    return Answer(verdict, ended, ended - began, *_about_provider(failure), rest)
+
+
+def _about_provider(failure: SendError) -> tuple[Cause | None, float | None]:
+    """Returns the cause, if it blames the provider, and for how many seconds the provider asked to be left alone."""
+    if failure.permanent or failure.about in {About.RECEIVER, About.TEXT}:
+        return None, None
+    if failure.cause is Cause.THROTTLED:
+        return failure.cause, min(failure.retry_after or 0.0, verdicts.LONGEST_WAIT)
+    return failure.cause, None
+
+
+def _rest_of_receiver(failure: SendError, verdict: Verdict) -> float:
+    """Returns the seconds that the receiver asked for: to slow down, or to come back later. Returns 0.0 for neither."""
+    if failure.permanent or failure.about is not About.RECEIVER:
+        return 0.0
+    if failure.cause is not Cause.THROTTLED and not failure.retry_after:
+        return 0.0
+    return min(max(verdict.due_in or 0.0, failure.retry_after or 0.0), verdicts.LONGEST_WAIT)

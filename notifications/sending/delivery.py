@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from functools import partial
 
-from django.conf import settings
-
 from notifications.brokers.base import Broker, Consumer, LogLost
 from notifications.ledger import verdicts
 from notifications.ledger.hooks import Hooks
@@ -155,18 +153,17 @@ class Delivery:
             return
         if row.claims == 1:
             self._accept_to_provider.observe(max(0.0, time.time() - row.accepted_at))
-        answer = hand_over(row, choice.provider, hold=hold, schedule=settings.RETRY_SCHEDULE)
-        choice.record(row.receiver_hash, *answer.about_provider())
-        rest, seconds = answer.rest_of_receiver(), answer.seconds
-        waits_from = answer.ended if rest else None
-        milliseconds = int(seconds * 1000)
+        answer = hand_over(row, choice.provider, hold=hold)
+        choice.record(row.receiver_hash, answer.blames, answer.provider_rests)
+        milliseconds = int(answer.seconds * 1000)
+        waits_from = answer.ended if answer.receiver_rests else None
         self._settler.settle(Settlement(row, answer.verdict, self.name, choice.name, milliseconds, waits_from))
-        if rest:
-            self._throttle_receiver(row, rest)
+        if answer.receiver_rests:
+            self._throttle_receiver(row, answer.receiver_rests)
         elif row.reason or self._pool.lane_length(row.priority, row.receiver_hash) > 1:
-            self._parking.observe(row.receiver_hash, seconds)
+            self._parking.observe(row.receiver_hash, answer.seconds)
         self._appetite.pace.add()
-        self._send_seconds.observe(seconds)
+        self._send_seconds.observe(answer.seconds)
 
     def _may_go(self, row: Claimed, *, hold: bool) -> bool:
         """Looks at what may have changed since the gates: the expiry, the lease, and the note that `hold` needs.
