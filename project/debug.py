@@ -8,6 +8,6 @@ from django.views.debug import SafeExceptionReporterFilter
 
 
 class NoSettings(SafeExceptionReporterFilter):
-    """Hides the value of every setting and variable, since URLs such as DATABASE_URL hold passwords too."""
+    """Hides the value of every setting and variable, since URLs such as DATABASE_URL have passwords too."""
 
     hidden_settings = re.compile("")  # matches every name

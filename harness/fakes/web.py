@@ -38,7 +38,7 @@ class Sent:
 
 
 class WebFake(Fake):
-    """A provider with an HTTP API. `requests` holds every request in order, `answers` each JSON object answered."""
+    """A provider with an HTTP API. `requests` has every request in order, `answers` each JSON object answered."""
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)

@@ -43,7 +43,7 @@ Until = Annotated[Moment, parameter("Accepted before this time.", A_TIME)]
 
 
 class NotificationQuery(PageQuery, frozen=True, kw_only=True):
-    """What `GET /notifications` takes. All filters that are set must hold."""
+    """What `GET /notifications` takes. A row must match all filters that are set."""
 
     cursor: Annotated[str, cursor(UUID_TEXT)] | UnsetType = UNSET
     receiver: Receiver | UnsetType = UNSET

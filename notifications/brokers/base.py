@@ -65,7 +65,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 
 class LogRecord(msgspec.Struct, frozen=True, gc=False):
-    """A record as the log holds it. `committed`: its group need not read it again."""
+    """A record as it stands in the log. `committed`: its group need not read it again."""
 
     topic: str
     partition: int
@@ -95,7 +95,7 @@ class Consumer(Protocol):
         """
 
     def commit(self, records: Sequence[Record]) -> None:
-        """These need not be read again, as soon as that holds for all before them. Does not wait."""
+        """These need not be read again, as soon as that is so for all before them. Does not wait."""
 
     def close(self) -> None:
         """Leave the group."""

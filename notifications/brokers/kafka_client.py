@@ -95,7 +95,7 @@ def in_words(error: KafkaError) -> str:
 def headers_of(message: Message) -> dict[str, bytes] | None:
     """The headers of a record by name, or None where they cannot be read.
 
-    Kafka holds any bytes as a header's name, and confluent_kafka 2.16.1 decodes them as UTF-8. Where that fails its
+    Kafka takes any bytes as a header's name, and confluent_kafka 2.16.1 decodes them as UTF-8. Where that fails its
     error comes up in this call or in the next one, and the pair lacks its first member: to look at it would end the
     process. Only the garbage collector can count what is in a pair without looking at it.
     """

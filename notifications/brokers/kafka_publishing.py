@@ -127,7 +127,7 @@ class Acks:
         self.partitions: dict[int, int] = {}  # of those that failed, by position
         self._missing = count
         self._lock = threading.Lock()
-        self._none_missing = threading.Lock()  # held until all are there: lighter than an Event
+        self._none_missing = threading.Lock()  # locked until all are there: lighter than an Event
         self._none_missing.acquire()
 
     def report(self, position: int, error: KafkaError | None, message: Message | None) -> None:

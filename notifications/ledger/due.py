@@ -122,7 +122,7 @@ def _expired_lease(row: tuple[Any, ...], schedule: Sequence[float], held: frozen
 def queued(
     channel: str, priority: str, limit: int, *, most_bytes: int, look_ahead: int = 0
 ) -> list[tuple[Message, str]]:
-    """The embedded queue: (message, trace id) of queued rows that nobody holds, in the order accepted.
+    """The embedded queue: (message, trace id) of queued rows that nobody has leased, in the order accepted.
 
     Up to `limit`, and no more once their texts have `most_bytes`. With `look_ahead`, every client has its share of
     them, where it has any among the first so many rows.
@@ -138,7 +138,7 @@ def offer(ids: Sequence[UUID]) -> None:
 
 
 def requeue() -> int:
-    """Give queued rows that nobody holds a lease that has passed, so that the scheduler publishes them; how many."""
+    """Give queued rows without a lease one that has passed, so that the scheduler publishes them; how many."""
     return len(sql_taking.requeue())
 
 

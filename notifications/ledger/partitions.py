@@ -2,7 +2,7 @@
 
 A partition is a day or a week (LEDGER_PARTITION) of the notifications and, beside it, of their attempts. Partitions
 are made ahead. What falls into none of them goes to the default partition, so that no row is ever refused; it is
-watched (notifications_ledger_default_rows), and what it holds moves when the partition is made that it belongs to.
+watched (notifications_ledger_default_rows), and its rows move when the partition is made that they belong to.
 """
 
 from __future__ import annotations

@@ -85,5 +85,5 @@ def span(ids: Iterable[str]) -> dict[str, str]:
 
 
 def clean(text: str, longest: int) -> str:
-    """Provider's text as a column can hold it: no NUL, no lone surrogate, cut."""
+    """Provider's text as a column can store it: no NUL, no lone surrogate, cut."""
     return text[:longest].replace("\x00", "").encode(errors="replace").decode() if text else ""

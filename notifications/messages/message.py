@@ -70,7 +70,7 @@ def new_message(draft: Addressed, *, client: str, channel: str, receiver: str, i
 def from_record(value: bytes | None) -> Message:
     """Returns the message in the value of a Kafka record.
 
-    Raises Unreadable for whatever the ledger could not hold or send.
+    Raises Unreadable for whatever the ledger could not store or send.
     """
     try:
         message = _decode_message(value or b"")

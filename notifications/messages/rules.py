@@ -1,6 +1,6 @@
 """What the types cannot say of a notification: characters, addresses, what a channel takes.
 
-The same rules hold for a single request, an item of a batch and a Kafka record, in the same words.
+The same rules are for a single request, an item of a batch and a Kafka record, in the same words.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ PAUSES = (5.0, 30.0, 120.0, 600.0)  # seconds before a step that failed is tried
 LONGEST_PAUSE = 5.0  # seconds, while the database is away
 STOP_SECONDS = 5.0  # for the step under way, when stopping; what it has not committed is done again
 
-# Of what is a statement's fault, or that of those who hold its locks: such a failure counts.
+# Of what is a statement's fault, or that of those who have its locks: such a failure counts.
 _OF_THE_STEP = ("40", "42", "55", "57014")
 
 

@@ -75,7 +75,7 @@ class Expiry:
 
 
 class Removed:
-    """Holds what is older than the ledger keeps rows: it may be gone from there, and sent long ago.
+    """Ends as `held` what is older than the ledger keeps rows: it may be gone from there, and sent long ago.
 
     Such a notification can only come from a topic that keeps its records for longer and is read from its beginning
     again. Nobody can know whether it was sent, so a person decides.

@@ -1,7 +1,7 @@
 """Sending threads, ordered per receiver and never idle while anything is ready.
 
 A receiver's rows form a lane, sent one after the other; lanes that may go stand in a ready queue, one for each
-priority. Transactional lanes go first; bulk never holds more than three quarters of the threads, for the day
+priority. Transactional lanes go first; bulk never has more than three quarters of the threads, for the day
 its sends hang.
 """
 

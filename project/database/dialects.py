@@ -21,7 +21,7 @@ from project.database.refusals import sqlstate
 
 T = TypeVar("T")
 
-# What a database answers to a row it cannot hold; ValueError is psycopg2's word for NUL.
+# What a database answers to a row it cannot store; ValueError is psycopg2's word for NUL.
 REFUSALS = (DataError, IntegrityError, ValueError, OverflowError)
 
 _DEADLOCK = ("40P01", "40001")

@@ -71,7 +71,7 @@ def take(since: datetime | None = None) -> Balance:
     if log:
         balance.off += [(place, "was deleted by Kafka before it was read") for place in log.unread_and_gone()]
         balance.off += [(str(id), "is queued, but no record of it will be read") for id in queued]
-    _hold_against_pruned(balance, since)
+    _compare_with_pruned(balance, since)
     balance.off += [(str(id), why) for id, why in _rows_off(rows)]
     balance.statuses.update(dict(_counts(rows)))
     return balance
@@ -100,7 +100,7 @@ def _check_records(records: list[LogRecord], queued: dict[UUID, int], balance: B
             balance.absent[time_of(id).date()].add(id)
 
 
-def _hold_against_pruned(balance: Balance, since: datetime | None) -> None:
+def _compare_with_pruned(balance: Balance, since: datetime | None) -> None:
     """What was read and is not in the ledger was removed by retention, or is missing.
 
     How many were removed is read after the log: a job may remove more of them meanwhile.

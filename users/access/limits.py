@@ -1,6 +1,6 @@
 """What an API key may use up in a time: requests in a minute, texts in a day.
 
-The database counts, so a limit holds over all web processes; one statement for each request of a key that has one.
+The database counts, so a limit is for all web processes together; one statement for each request of a key that has one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from project.database.dialects import dialect, fetch
 from users.access.models import ApiKey
 
 MINUTE, DAY = 60, 86_400
-MOST = 1_000_000_000  # of any limit, so that no sum goes over what the column holds
+MOST = 1_000_000_000  # of any limit, so that no sum goes over what the column can store
 
 
 @dataclass(frozen=True, slots=True)

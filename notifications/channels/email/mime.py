@@ -12,7 +12,7 @@ from typing import NamedTuple
 from notifications.channels.email.address import parse_sender
 
 LINE_END = re.compile(r"\r\n|\r|\n")
-SPECIALS = re.compile(r'[][()<>@,:;.\\"]')  # what a display name may hold in quotes alone (RFC 5322 3.2.3)
+SPECIALS = re.compile(r'[][()<>@,:;.\\"]')  # what a display name may have in quotes alone (RFC 5322 3.2.3)
 MAX_LINE = 998  # RFC 5322
 MAX_PLAIN = 255  # characters of a header that is written as it stands
 MAX_ENCODED = 72  # of a line with encoded words; RFC 2047 allows 76

@@ -1,4 +1,4 @@
-"""A connection to a mail server. All of it is held to one deadline and bounded.
+"""A connection to a mail server. All of it has one deadline and bounds.
 
 A socket's own timeout is for each call, so a server that sends one byte a second would be waited for without end.
 Here the time left is set anew before every call.
