@@ -19,7 +19,7 @@ from notifications.messages.fields import LENGTHS
 from notifications.messages.ids import receiver_hash
 from notifications.messages.message import MAX_RECORD_BYTES
 from notifications.models import Notification
-from project.desk.audit import expect, one_at_a_time, record
+from project.desk.audit import expect, one_at_a_time, write_actions
 
 REPAIRABLE = ("receiver", "subject", "message", "html")
 REQUEST_FIELDS = frozenset(field.name for field in msgspec.structs.fields(Draft))
@@ -49,7 +49,7 @@ def repair(letter_id: int, actor: str, changes: Mapping[str, str], *, generation
         row = Notification.objects.filter(pk=notification.pk, status__in=REPLAYABLE, generation=notification.generation)
         expect(1, row.update(**changed, **_new_hash(notification.channel, changed)))
         expect(1, DeadLetter.objects.filter(pk=letter.pk, state=State.OPEN).update(changed_at=Now()))
-        record(actor, "repair", targets_of([letter]), note=f"changed {', '.join(changed)}")
+        write_actions(actor, "repair", targets_of([letter]), note=f"changed {', '.join(changed)}")
     return list(changed)
 
 
@@ -80,7 +80,7 @@ def repair_unreadable(letter_id: int, actor: str, text: str) -> UUID:
         if still_open.update(state=State.RESOLVED, changed_at=Now()) != 1:
             raise NotRepaired(why_skipped([letter_id])[0])
         write_events("replayed", [letter], accepted)
-        record(actor, "repair", [(target(letter_id), accepted)], note=f"accepted as {accepted}")
+        write_actions(actor, "repair", [(target(letter_id), accepted)], note=f"accepted as {accepted}")
     return accepted
 
 

@@ -21,7 +21,7 @@ from dlq.models import DeadLetter
 from notifications.messages.words import Is, Reason, Status, statuses
 from notifications.models import Notification, StaffAction
 from project.database.dialects import Dialect, Statement, as_json
-from project.desk.audit import MOST_AT_ONCE, expect, last_actions, one_at_a_time, printed, record
+from project.desk.audit import MOST_AT_ONCE, expect, last_actions, one_at_a_time, printed, write_actions
 
 # An expired notification has a letter only where it was replayed before: it came back.
 REPLAYABLE = statuses(Is.REPLAYABLE)
@@ -96,7 +96,7 @@ def discard(letter_ids: Iterable[int], actor: str, reason: str) -> Result:
             expect(len(held), _stopped_notifications(held, (Status.HELD,)).update(**dead))
             _move(letters, State.DISCARDED, discard_reason=reason)
             write_events("discarded", letters)
-            record(actor, "discard", targets_of(letters), note=reason)
+            write_actions(actor, "discard", targets_of(letters), note=reason)
     return _result(ids, letters)
 
 
@@ -109,7 +109,7 @@ def mark_sent(letter_ids: Iterable[int], actor: str) -> Result:
             sent = {"status": Status.SENT, "reason": "", "due_at": None, "deferred_since": None, "settled_at": Now()}
             expect(len(letters), _stopped_notifications(letters, (Status.HELD,)).update(**sent))
             _move(letters, State.RESOLVED)
-            record(actor, "mark-sent", targets_of(letters))
+            write_actions(actor, "mark-sent", targets_of(letters))
     return _result(ids, letters)
 
 
@@ -162,7 +162,7 @@ def _send_again(letters: Sequence[DeadLetter], actor: str, note: str = "", **als
     expect(len(letters), _stopped_notifications(letters, REPLAYABLE).update(**_as_new(), **also))
     _move(letters, State.REPLAYING)
     write_events("replayed", letters)
-    record(actor, "replay", targets_of(letters), note=note)
+    write_actions(actor, "replay", targets_of(letters), note=note)
 
 
 def _as_new() -> dict[str, object]:

@@ -18,7 +18,7 @@ from django.db.models.functions import Coalesce, Now
 
 from notifications.models import Job
 from project.database.dialects import dialect, fetch, from_time
-from project.desk.audit import expect, one_at_a_time, record
+from project.desk.audit import expect, one_at_a_time, write_actions
 
 State = Job.State
 UNFINISHED = (State.WAITING, State.RUNNING, State.PAUSED)
@@ -141,7 +141,7 @@ def note_failure(pk: int, owner: str, error: str, pauses: Sequence[float]) -> Jo
 
 
 def change(verb: str, ids: Sequence[int], actor: str) -> int:
-    """Pauses, resumes or cancels jobs (a word of VERBS), recorded. Returns how many were in a state for it.
+    """Pauses, resumes or cancels jobs (a word of VERBS), with staff actions. Returns how many were in a state for it.
 
     A step that is running ends first. Resuming goes on from the cursor, also where the job has failed.
     """
@@ -154,7 +154,7 @@ def change(verb: str, ids: Sequence[int], actor: str) -> int:
         found = list(chosen.select_for_update().values_list("pk", flat=True))
         if found:
             expect(len(found), Job.objects.filter(pk__in=found).update(**changed))
-            record(actor, f"{verb}-job", [(f"job {pk}", None) for pk in found])
+            write_actions(actor, f"{verb}-job", [(f"job {pk}", None) for pk in found])
     return len(found)
 
 

@@ -65,7 +65,7 @@ class Breaker:
         self._on_change = on_change
         self._limit = FULL
         self._epoch = 1  # grows at each opening; what was admitted before says nothing about after
-        self._passed = 0  # sends of this epoch admitted and not recorded
+        self._passed = 0  # sends of this epoch admitted whose end is not noted yet
         self._successes = 0  # since the limit last grew
         self._pause = FIRST_PAUSE
         self._probe_at = 0.0
@@ -81,7 +81,7 @@ class Breaker:
             return self._admits()
 
     def admit(self) -> int:
-        """A ticket for one send that may be handed over now, or 0; `record` or `withdraw` must return it."""
+        """A ticket for one send that may be handed over now, or 0; `note` or `withdraw` must return it."""
         with self._lock:
             if self._admits() <= 0:
                 return 0
@@ -99,7 +99,7 @@ class Breaker:
             if ticket == self._epoch:
                 self._passed -= 1
 
-    def record(self, ticket: int, receiver: str, cause: Cause | None, rest: float | None = None) -> None:
+    def note(self, ticket: int, receiver: str, cause: Cause | None, rest: float | None = None) -> None:
         """How an admitted send ended: `cause` None is an answer that says the provider works.
 
         `rest` is given where the provider asked our account to slow down: so many seconds, or 0 for not saying.

@@ -154,7 +154,7 @@ class Delivery:
         if row.claims == 1:
             self._accept_to_provider.observe(max(0.0, time.time() - row.accepted_at))
         answer = hand_over(row, choice.provider, hold=hold)
-        choice.record(row.receiver_hash, answer.blames, answer.provider_rests)
+        choice.note(row.receiver_hash, answer.blames, answer.provider_rests)
         milliseconds = int(answer.seconds * 1000)
         waits_from = answer.ended if answer.receiver_rests else None
         self._settler.settle(Settlement(row, answer.verdict, self.name, choice.name, milliseconds, waits_from))

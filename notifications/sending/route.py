@@ -15,7 +15,7 @@ OnBreaker = Callable[[str, str, bool, Cause | None], None]  # channel, provider,
 
 
 class Choice(NamedTuple):
-    """One send that a provider's breaker admitted. Either `record` or `withdraw` ends it, once."""
+    """One send that a provider's breaker admitted. Either `note` or `withdraw` ends it, once."""
 
     provider: Provider
     breaker: Breaker
@@ -25,9 +25,9 @@ class Choice(NamedTuple):
     def name(self) -> str:
         return self.provider.name
 
-    def record(self, receiver: str, cause: Cause | None, rest: float | None) -> None:
-        """Tells the breaker how the send ended; the meaning of `cause` and `rest` is `Breaker.record`'s."""
-        self.breaker.record(self.ticket, receiver, cause, rest)
+    def note(self, receiver: str, cause: Cause | None, rest: float | None) -> None:
+        """Tells the breaker how the send ended; the meaning of `cause` and `rest` is `Breaker.note`'s."""
+        self.breaker.note(self.ticket, receiver, cause, rest)
 
     def withdraw(self) -> None:
         """Tells the breaker that the send was not handed over after all."""

@@ -61,7 +61,7 @@ class Sender:
         self._fatal = ""
         self._breaker_events: deque[BreakerEvent] = deque()
         self._policies = Policies()
-        self._housekeeping = Housekeeping((self._policies.refresh, self._beat, self._record_breakers))
+        self._housekeeping = Housekeeping((self._policies.refresh, self._beat, self._write_breakers))
         self._settler = Settler(lease=settings.LEASE_SECONDS, send_timeout=settings.SEND_TIMEOUT_SECONDS, hooks=hooks)
         self._deliveries = [
             Delivery(
@@ -180,7 +180,7 @@ class Sender:
         )
         self._breaker_events.append(event)
 
-    def _record_breakers(self) -> None:
+    def _write_breakers(self) -> None:
         events = [self._breaker_events[place] for place in range(len(self._breaker_events))]  # others append meanwhile
         if events:
             BreakerEvent.objects.bulk_create(events)

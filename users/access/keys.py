@@ -42,7 +42,7 @@ class Caller:
 
     @property
     def actor(self) -> str:
-        """How the caller is named in the record of actions."""
+        """How the caller is named among the staff actions."""
         return f"API key {self.prefix}… ({self.client})" if self.prefix else self.client
 
 

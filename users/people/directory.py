@@ -1,6 +1,6 @@
 """The directory's writes: a user as the main application says they are now, or gone.
 
-All clients share the directory, so each change is recorded with the API key that made it, and without addresses.
+All clients share the directory, so each change is written down with the API key that made it, and without addresses.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from django.http import Http404
 from notifications.channels import channel_class, channel_names
 from notifications.messages.explain import Invalid
 from notifications.messages.fields import LENGTHS
-from project.desk.audit import record
+from project.desk.audit import write_actions
 from users.people.models import Device, User
 
 MAX_DEVICES = 50
@@ -76,7 +76,7 @@ def put(username: str, entry: Entry, actor: str) -> tuple[User, bool]:
     changed += _replace_devices(user, entry.devices)
     if created or changed:
         what = ", ".join(changed) or "no devices"
-        record(actor, "put-user", [(_target(username), None)], note=f"{'new' if created else 'changed'}: {what}")
+        write_actions(actor, "put-user", [(_target(username), None)], note=f"{'new' if created else 'changed'}: {what}")
     return user, created
 
 
@@ -87,7 +87,7 @@ def delete(username: str, actor: str) -> None:
     if user is None:
         raise Http404
     user.delete()
-    record(actor, "delete-user", [(_target(username), None)])
+    write_actions(actor, "delete-user", [(_target(username), None)])
 
 
 def _replace_devices(user: User, devices: list[tuple[str, str]]) -> list[str]:
@@ -105,7 +105,7 @@ def _replace_devices(user: User, devices: list[tuple[str, str]]) -> list[str]:
 
 
 def _target(username: str) -> str:
-    """How a user is named in the record of actions, which has 100 characters for it."""
+    """How a user is named as the target of a staff action, which has 100 characters."""
     return f"user {username}"[:100]
 
 

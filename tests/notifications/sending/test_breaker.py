@@ -23,12 +23,12 @@ class Provider:
         for number in range(count):
             if ticket := self.breaker.admit():
                 admitted += 1
-                self.breaker.record(ticket, f"r{number % receivers}", cause)
+                self.breaker.note(ticket, f"r{number % receivers}", cause)
         return admitted
 
     def throttle(self, rest: float) -> None:
         """One more send, of which the provider says that our account is to slow down."""
-        self.breaker.record(self.breaker.admit(), "r", Cause.THROTTLED, rest)
+        self.breaker.note(self.breaker.admit(), "r", Cause.THROTTLED, rest)
 
     def open(self) -> None:
         self.send(Cause.PROVIDER_ERROR, count=10)
@@ -98,7 +98,7 @@ def test_results_of_before_the_opening_change_nothing(provider: Provider) -> Non
     late = [provider.breaker.admit() for _ in range(20)]
     provider.open()
     for ticket in late[:10]:
-        provider.breaker.record(ticket, "r", None)
+        provider.breaker.note(ticket, "r", None)
     for ticket in late[10:]:
         provider.breaker.withdraw(ticket)
     assert provider.breaker.is_open
@@ -114,7 +114,7 @@ def test_probes_go_one_by_one_after_growing_pauses(provider: Provider) -> None:
         ticket = provider.breaker.admit()
         assert ticket
         assert provider.breaker.admit() == 0, "a second probe at the same time"
-        provider.breaker.record(ticket, "r", Cause.CONNECTION)
+        provider.breaker.note(ticket, "r", Cause.CONNECTION)
     assert pauses == [1, 2, 4, 8, 16, 30, 30, 30]
     assert max(pauses) == LONGEST_PAUSE
     assert provider.changes == [(True, Cause.PROVIDER_ERROR)], "one call, not one at every probe"
@@ -140,7 +140,7 @@ def test_after_a_good_probe_the_sends_ramp_up_to_no_limit(provider: Provider) ->
         assert all(tickets)
         assert provider.breaker.admit() == 0, "more at once than the ramp allows"
         for ticket in tickets:
-            provider.breaker.record(ticket, "r", None)
+            provider.breaker.note(ticket, "r", None)
     assert limits == [RAMP_FROM * 2**step for step in range(len(limits))]
     assert limits[-1] == RAMP_TO / 2
     assert provider.breaker.admits() == FULL
@@ -150,7 +150,7 @@ def test_a_throttled_account_rests_and_starts_again_with_two(provider: Provider)
     late = [provider.breaker.admit() for _ in range(20)]
     provider.throttle(7.0)
     for ticket in late:
-        provider.breaker.record(ticket, "r", Cause.THROTTLED, 99.0)
+        provider.breaker.note(ticket, "r", Cause.THROTTLED, 99.0)
     assert provider.breaker.rest == 7.0, "what was under way already says nothing new"
     assert provider.changes == [], "it is not down"
     assert provider.breaker.admit() == 0
@@ -206,7 +206,7 @@ def test_two_failures_while_ramping_open_again_for_longer(provider: Provider) ->
     provider.send(None, count=2)
     provider.send(Cause.PROVIDER_ERROR)
     assert not provider.breaker.is_open, "one receiver's failure"
-    provider.breaker.record(provider.breaker.admit(), "another", Cause.PROVIDER_ERROR)
+    provider.breaker.note(provider.breaker.admit(), "another", Cause.PROVIDER_ERROR)
     assert [is_open for is_open, _ in provider.changes] == [True, False, True]
     assert provider.pause() == 2
 
@@ -259,7 +259,7 @@ def test_many_threads_leave_the_count_right() -> None:
         for number in range(2000):
             ticket = breaker.admit()
             if number % 3:
-                breaker.record(ticket, "r", None)
+                breaker.note(ticket, "r", None)
             else:
                 breaker.withdraw(ticket)
 

@@ -31,7 +31,7 @@ class Ways:
     def send(self, cause: Cause | None = None, rest: float | None = None) -> str:
         """Sends one, which ends so. Returns the name of the provider that it went to."""
         choice = self.choose()
-        choice.record("r", cause, rest)
+        choice.note("r", cause, rest)
         return choice.name
 
 

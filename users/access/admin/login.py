@@ -1,4 +1,4 @@
-"""Who may try a password, how often, and the record of those refused. django-axes counts; this says what it counts."""
+"""Who may try a password, how often, and the list of those refused. django-axes counts; this says what it counts."""
 
 from __future__ import annotations
 
