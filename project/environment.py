@@ -62,7 +62,7 @@ environment.ENVIRON = AsTheyStand()
 environment.escape_proxy = True
 
 
-def refuse(name: str, reason: str) -> NoReturn:
+def end_process(name: str, reason: str) -> NoReturn:
     """Ends the process, naming the variable; settings are read before anything could handle an error."""
     sys.exit(f"{name} {reason}")
 
@@ -75,7 +75,7 @@ def read(name: str, default: T, cast: Callable[[str], T], expected: str = "") ->
     try:
         value: T | None = environment(name, cast=cast, default=None)
     except (ValueError, TypeError, KeyError, AttributeError, ImproperlyConfigured) as error:
-        refuse(name, f"must be {expected or str(error).rstrip('.')}; it is not.{_service_link(name)}")
+        end_process(name, f"must be {expected or str(error).rstrip('.')}; it is not.{_service_link(name)}")
     return default if value is None else value
 
 
@@ -109,9 +109,9 @@ def embedded(name: str, services: tuple[str, ...]) -> bool:
     value = boolean(name, default=not any(text(service) for service in services))
     for service in services if text(name) else ():
         if value and text(service):
-            refuse(name, f"can be true only without {service}.")
+            end_process(name, f"can be true only without {service}.")
         if not value and not text(service):
-            refuse(service, f"must be set, for {name} is false.")
+            end_process(service, f"must be set, for {name} is false.")
     return value
 
 
@@ -234,7 +234,9 @@ def made(name: str, path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        refuse(name, f"must be a directory this process may write to; {str(path)!r} cannot be made: {error.strerror}.")
+        end_process(
+            name, f"must be a directory this process may write to; {str(path)!r} cannot be made: {error.strerror}."
+        )
     return path
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
-from project.environment import LOOPBACK, refuse
+from project.environment import LOOPBACK, end_process
 
 # The bounds of Django's deployment check security.W009.
 SHORTEST_SECRET = 50
@@ -14,19 +14,23 @@ SAMPLE_PREFIX = "django-insecure-"
 SMTP_OVER_TLS = ("smtp+tls", "smtp+ssl", "smtps")
 
 
-def refuse_what_is_unsafe(
+def require_safe_settings(
     *, debug: bool, secret_keys: Iterable[tuple[str, str]], allowed_hosts: Sequence[str], email_url: str
 ) -> None:
     """Ends the process with a sentence about the first unsafe setting. `secret_keys` are (variable, value)."""
     if debug:
-        refuse("DEBUG", "must be false: its error pages show settings. It can be true in the embedded default alone.")
+        end_process(
+            "DEBUG", "must be false: its error pages show settings. It can be true in the embedded default alone."
+        )
     for name, secret in secret_keys:
         if not _is_hard_to_guess(secret):
-            refuse(name, f"must be random and of at least {SHORTEST_SECRET} characters; it can be guessed.")
+            end_process(name, f"must be random and of at least {SHORTEST_SECRET} characters; it can be guessed.")
     if "*" in allowed_hosts:
-        refuse("ALLOWED_HOSTS", "must name the hosts; * would let anybody choose the links in our answers.")
+        end_process("ALLOWED_HOSTS", "must name the hosts; * would let anybody choose the links in our answers.")
     if _sends_password_in_clear(email_url):
-        refuse("EMAIL_URL", "has a password and no TLS: use smtp+tls:// or smtp+ssl://. Loopback alone needs none.")
+        end_process(
+            "EMAIL_URL", "has a password and no TLS: use smtp+tls:// or smtp+ssl://. Loopback alone needs none."
+        )
 
 
 def _is_hard_to_guess(secret: str) -> bool:

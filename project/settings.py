@@ -25,7 +25,7 @@ SECRET_KEY = env.text("SECRET_KEY")
 SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS", [])
 if not SECRET_KEY:
     if not EMBEDDED:
-        env.refuse("SECRET_KEY", "must be set: a long random string that all processes share.")
+        env.end_process("SECRET_KEY", "must be set: a long random string that all processes share.")
     SECRET_KEY = env.kept_secret(VAR_DIR / "secret_key")
 # The keys of receivers' hashes: the first is for new ones, the others find rows. 1.0 had none, so that is the last.
 HASH_KEY = env.random_key("HASH_KEY")
@@ -38,7 +38,7 @@ TIME_ZONE = env.time_zone("TIME_ZONE", "UTC")
 USE_TZ = True
 
 if not EMBEDDED:
-    production.refuse_what_is_unsafe(
+    production.require_safe_settings(
         debug=DEBUG,
         secret_keys=[("SECRET_KEY", SECRET_KEY), *(("SECRET_KEY_FALLBACKS", key) for key in SECRET_KEY_FALLBACKS)],
         allowed_hosts=ALLOWED_HOSTS,
@@ -55,7 +55,7 @@ KAFKA_USERNAME = env.text("KAFKA_USERNAME")
 KAFKA_PASSWORD = env.text("KAFKA_PASSWORD")
 KAFKA_CA_FILE = env.file("KAFKA_CA_FILE")
 if KAFKA_SECURITY_PROTOCOL.startswith("SASL") and not (KAFKA_USERNAME and KAFKA_PASSWORD):
-    env.refuse("KAFKA_USERNAME", f"and KAFKA_PASSWORD must be set for {KAFKA_SECURITY_PROTOCOL}.")
+    env.end_process("KAFKA_USERNAME", f"and KAFKA_PASSWORD must be set for {KAFKA_SECURITY_PROTOCOL}.")
 TOPIC_PREFIX = env.topic_prefix("TOPIC_PREFIX", "notifications.")
 
 # Channels: the rules of each, and its providers in the order in which they are asked. One without its settings is
@@ -98,11 +98,13 @@ OUTAGE_PATIENCE = env.seconds("OUTAGE_PATIENCE", 86_400)
 LEASE_SECONDS = env.seconds("LEASE_SECONDS", 60, at_least=1)
 SEND_TIMEOUT_SECONDS = env.seconds("SEND_TIMEOUT_SECONDS", 20, at_least=0.1)
 if SEND_TIMEOUT_SECONDS > LEASE_SECONDS / 2:
-    env.refuse("SEND_TIMEOUT_SECONDS", f"must be at most half of LEASE_SECONDS ({LEASE_SECONDS:g}).")
+    env.end_process("SEND_TIMEOUT_SECONDS", f"must be at most half of LEASE_SECONDS ({LEASE_SECONDS:g}).")
 RETENTION_DAYS = env.whole("RETENTION_DAYS", 90, at_most=36_500)
 RETENTION_TEXT_DAYS = env.whole("RETENTION_TEXT_DAYS", min(30, RETENTION_DAYS or 30), at_most=36_500)
 if RETENTION_TEXT_DAYS > RETENTION_DAYS > 0:
-    env.refuse("RETENTION_TEXT_DAYS", f"must be at most RETENTION_DAYS ({RETENTION_DAYS}): texts go with their rows.")
+    env.end_process(
+        "RETENTION_TEXT_DAYS", f"must be at most RETENTION_DAYS ({RETENTION_DAYS}): texts go with their rows."
+    )
 SENDER_THREADS = env.whole("SENDER_THREADS", 64, at_least=1, at_most=1024)
 LEDGER_PARTITION = env.choice("LEDGER_PARTITION", "week", ("day", "week"))
 METRICS_PORT = env.whole("METRICS_PORT", 0, at_most=65_535)
@@ -110,7 +112,7 @@ METRICS_HOST = env.text("METRICS_HOST", "127.0.0.1")
 
 API_KEYS_REQUIRED = env.boolean("API_KEYS_REQUIRED", default=not EMBEDDED)
 if not API_KEYS_REQUIRED and not EMBEDDED:
-    env.refuse("API_KEYS_REQUIRED", "can be false only without DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS.")
+    env.end_process("API_KEYS_REQUIRED", "can be false only without DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS.")
 
 # Django.
 INSTALLED_APPS = [

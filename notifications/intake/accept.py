@@ -68,7 +68,7 @@ def accept(
             identified = claim_keys(drafts, keys, new_ids, owner) if keys else Identified(new_ids)
             known, ids = identified.known, identified.ids
             pending = {position: draft for position, draft in enumerate(drafts) if position not in identified.durable}
-            _refuse_expired(pending, known)
+            _check_expiry(pending, known)
             records = _records(pending, ids, client, traceparent, rights)
             channels = {position: record.message.channel for position, record in records.items() if record.message}
             if rights.spend_texts:
@@ -82,7 +82,7 @@ def accept(
     return ids
 
 
-def _refuse_expired(drafts: Mapping[int, Draft], known: frozenset[int]) -> None:
+def _check_expiry(drafts: Mapping[int, Draft], known: frozenset[int]) -> None:
     """Raises Refused; one that was accepted before may have expired since."""
     now = timezone.now()
     late = [p for p, draft in drafts.items() if draft.expires_at and draft.expires_at <= now and p not in known]

@@ -62,11 +62,11 @@ def take_again_soon(owner: str, ids: Sequence[UUID]) -> int:
     return len(sql_taking.take_again_soon(**_rows(ids), owner=owner))
 
 
-def refuse(owner: str, refused: Mapping[UUID, str], *, hooks: Hooks) -> int:
+def end_refused(owner: str, refused: Mapping[UUID, str], *, hooks: Hooks) -> int:
     """Rows that the broker will never take, each with its reason, end as dead; how many."""
     rows = as_json([{"id": id.hex, "error": clean(why, LONGEST_ERROR)} for id, why in refused.items()])
     ends = span(id.hex for id in refused)
-    return _end(lambda: sql_taking.refuse(rows=rows, owner=owner, **ends), hooks)
+    return _end(lambda: sql_taking.end_refused(rows=rows, owner=owner, **ends), hooks)
 
 
 def expire(limit: int, *, hooks: Hooks, since: UUID = FIRST) -> int:

@@ -73,7 +73,7 @@ def _change_mine(d: Dialect, change: str) -> str:
 
 
 @Statement
-def refuse(d: Dialect) -> str:
+def end_refused(d: Dialect) -> str:
     """Ends rows that the broker will never take."""
     return f"""
         UPDATE notifications_notification AS n

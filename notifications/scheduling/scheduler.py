@@ -124,7 +124,7 @@ class Scheduler:
             for origin, count in Counter(row.origin for row in acknowledged).items():
                 metrics.published.labels(origin).inc(count)
         if refused := {row.message.id: fate.why for row, fate in fates if fate.refused}:
-            died = due.refuse(self._owner, refused, hooks=self._hooks)
+            died = due.end_refused(self._owner, refused, hooks=self._hooks)
             logger.error("%d notifications died, for Kafka will never take them", died)
         if len(acknowledged) + len(refused) < len(taken):
             due.take_again_soon(self._owner, [t.message.id for t, fate in fates if not (fate or fate.refused)])

@@ -68,7 +68,7 @@ def test_every_kind_is_among_those() -> None:
         for name, value in vars(env).items()
         if isfunction(value) and value.__module__ == env.__name__ and not name.startswith("_")
     }
-    assert ours - {"read", "kind", "refuse", "kept_secret", "made", "hash_key"} == set(READERS)
+    assert ours - {"read", "kind", "end_process", "kept_secret", "made", "hash_key"} == set(READERS)
 
 
 def test_the_port_of_a_kubernetes_service_is_said_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
