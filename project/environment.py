@@ -162,7 +162,10 @@ def countries(raw: str) -> tuple[str, ...]:
     return found
 
 
-@kind(f"random, of at least {SHORTEST_KEY} characters and {FEWEST_CHARACTERS} different ones", "")
+@kind(
+    f"random, of at least {SHORTEST_KEY} characters and {FEWEST_CHARACTERS} different ones, without commas or blanks",
+    "",
+)
 def random_key(raw: str) -> str:
     """A key that nobody can guess; "" where it is unset."""
     return _random(raw)
@@ -175,7 +178,8 @@ def random_keys(raw: str) -> tuple[str, ...]:
 
 
 def _random(raw: str) -> str:
-    if len(raw) < SHORTEST_KEY or len(set(raw)) < FEWEST_CHARACTERS:
+    # A list of former keys separates them by commas and trims them, and they must be the same keys there.
+    if len(raw) < SHORTEST_KEY or len(set(raw)) < FEWEST_CHARACTERS or re.search(r"[,\s]", raw):
         raise ValueError
     return raw
 

@@ -53,6 +53,9 @@ READERS: dict[str, Callable[[str], object]] = {
 }
 
 
+A_KEY = "be random, of at least 32 characters and 5 different ones, without commas or blanks"
+
+
 @pytest.mark.parametrize("value", ["", "  "])
 @pytest.mark.parametrize("reader", READERS)
 def test_empty_is_unset_for_every_kind(monkeypatch: pytest.MonkeyPatch, reader: str, value: str) -> None:
@@ -88,7 +91,9 @@ def test_the_port_of_a_kubernetes_service_is_said_to_be_one(monkeypatch: pytest.
         (READERS["retry_schedule"], "1,,2", "be numbers of seconds that are not negative, separated by commas"),
         (READERS["retry_schedule"], "1,-2", "be numbers of seconds that are not negative, separated by commas"),
         (READERS["choice"], "c", "be one of a, b"),
-        (READERS["random_key"], "a" * 40, "be random, of at least 32 characters and 5 different ones"),
+        (READERS["random_key"], "a" * 40, A_KEY),
+        (READERS["random_key"], "0123456789abcdef,0123456789abcdef", A_KEY),
+        (READERS["random_key"], "0123456789abcdef0123456789abcdef\n", A_KEY),
         (
             READERS["random_keys"],
             "abcdefgh" * 4 + ",b",
