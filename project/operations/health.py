@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from typing import Any
-from uuid import uuid4
 
 from django.db import Error as DatabaseProblem
 from django.db import connection, transaction
@@ -16,6 +15,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
+from uuid_utils.compat import uuid7
 
 from notifications.brokers.base import open_broker
 from notifications.messages.words import Status
@@ -96,7 +96,7 @@ class Writing:
         if time.monotonic() < self._proven_until:
             return
         text = os.urandom(PROBE_BYTES // 2).hex()
-        row = Notification(id=uuid4(), status=Status.SENT, message=text, accepted_at=timezone.now())
+        row = Notification(id=uuid7(), status=Status.SENT, message=text, accepted_at=timezone.now())
         with transaction.atomic():
             row.save(force_insert=True)
             row.delete()
