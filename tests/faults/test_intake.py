@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -19,7 +20,7 @@ GOOD = {
     "receiver": "+15550000001",
     "message": "good",
     "client": "main",
-    "accepted_at": "2026-01-01T00:00:00Z",
+    "accepted_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
 }
 POISON = {
     "not JSON": b"\xff\x00 this is not JSON",
