@@ -194,7 +194,7 @@ class Category(models.Model):
 class IdempotencyKey(models.Model):
     """A client's own key for one request, committed before the request is published.
 
-    `client` is empty for keys that we made ourselves (intake.OURS).
+    `client` is empty for keys that we made ourselves (`accept.OURS`).
     """
 
     client = models.CharField(max_length=LENGTHS["client"])

@@ -97,7 +97,7 @@ def sqlstate(error: BaseException) -> str:
 
 
 def took_too_long(error: BaseException) -> bool:
-    """Says whether the database ended a statement because it took too long (see `sql.bounded_reading`)."""
+    """Says whether the database ended a statement because it took too long (see `dialects.bounded_reading`)."""
     return BY_SQLSTATE.get(sqlstate(error)) == TOO_SLOW
 
 

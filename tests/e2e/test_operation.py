@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 
 import pytest
 
@@ -50,6 +51,10 @@ def test_what_its_topic_refuses_ends_as_a_letter_and_takes_nobody_along(
     assert all("max.message.bytes" in letter["error"] for letter in letters)
 
 
+def shows(port: int, line: str) -> bool:
+    return line in request(port, "GET", "/metrics").body.decode()
+
+
 @pytest.mark.parametrize("password", ["test-only", "wrong"])
 def test_a_sender_says_whether_kafka_lets_it_read(connected: Platform, kafka: SharedKafka, password: str) -> None:
     connected.environment |= kafka.sasl_environment | {"KAFKA_PASSWORD": password}
@@ -59,10 +64,10 @@ def test_a_sender_says_whether_kafka_lets_it_read(connected: Platform, kafka: Sh
     wait_until(lambda: status(port, "/health/ready") == (200 if fine else 503), what="ready or not")
     wait_until(lambda: metric(port, "notifications_kafka_up") == int(fine), what="the gauge says so")
     assert status(port, "/health/live") == 200, "a restart would not help"
-    shown = request(port, "GET", "/metrics").body.decode()
-    assert 'notifications_unclaimable_records_total{cause="undecodable"} 0.0' in shown
+    assert shows(port, 'notifications_unclaimable_records_total{cause="undecodable"} 0.0')
     for topic in ("email", "sms.bulk"):
-        assert f'notifications_last_poll_seconds{{topic="{connected.environment["TOPIC_PREFIX"]}{topic}"}}' in shown
+        polled = f'notifications_last_poll_seconds{{topic="{connected.environment["TOPIC_PREFIX"]}{topic}"}}'
+        wait_until(partial(shows, port, polled), what="every consumer has begun")
 
 
 def test_the_scheduler_tells_the_lag_when_no_sender_is_left(connected: Platform, providers: Providers) -> None:
