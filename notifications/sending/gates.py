@@ -56,7 +56,9 @@ class Split:
 class Gate(Protocol):
     """Looks at whole batches. A channel's two consumers may ask it at the same time.
 
-    A claim whose commit failed is repeated, and then the gate is asked again about rows it has seen.
+    A claim whose commit failed, or whose answer was lost, is repeated with the same `owner` on its rows. The gate is
+    then asked again about those that are not in the ledger as it wanted them. A gate that remembers what it decided
+    must decide the same about them.
     """
 
     def split(self, rows: list[Claimed]) -> Split:

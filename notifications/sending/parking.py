@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from notifications.ledger.rows import Claimed
@@ -52,6 +52,15 @@ class _Lane:
         return now < self.opens or (row.id > self.again_id and now < self.again_due)
 
 
+@dataclass(slots=True)
+class _Tries:
+    """What was decided in all tries of one claim, which has `owner` as its token. No rows, for these have texts."""
+
+    owner: str
+    seen: list[UUID] = field(default_factory=list)  # a list, for only a repeated try looks an id up
+    waits: dict[tuple[UUID, int], float] = field(default_factory=dict)  # seconds, by id and claims; the others go
+
+
 class Parking:
     """The gate of one channel's receivers. Thread-safe: consumers call `split`, sending threads all but that.
 
@@ -64,6 +73,7 @@ class Parking:
         self._clock = clock
         self._lanes: dict[LaneKey, _Lane] = {}
         self._pace: dict[str, float] = {}
+        self._tries: dict[str, _Tries] = {}  # of the last claim of each priority, which has one consumer
         self._asked_at = -math.inf  # when a receiver asked for a rest last
         self._forget_at = 0.0
         self._lock = threading.Lock()
@@ -80,22 +90,39 @@ class Parking:
                     lane.pace *= EASE
 
     def split(self, rows: list[Claimed]) -> Split:
-        """Lets a few rows of each receiver go; puts the rest off, each until it is its turn."""
-        added: Counter[LaneKey] = Counter()
-        go: list[Claimed] = []
-        later: list[Later] = []
+        """Lets a few rows of each receiver go; puts the rest off, each until it is its turn.
+
+        A claim is repeated where its last try was rolled back, and where it is in the ledger but its answer was lost.
+        What was decided about a row in one try stands in the next, for the lanes have it already: asked anew, the
+        rows that may go would be parked, behind those that were parked after them.
+        """
         with self._lock:
             now = self._clock()
             self._forget(now)
-            for row in rows:
-                key = (row.priority, row.receiver_hash)
+            return self._split(rows, now) if rows else Split(rows)
+
+    def _split(self, rows: list[Claimed], now: float) -> Split:
+        tries = self._tries_of(rows[0])
+        seen = set(tries.seen)
+        tries.seen += [row.id for row in rows if row.id not in seen] if seen else [row.id for row in rows]
+        added: Counter[LaneKey] = Counter()
+        go: list[Claimed] = []
+        later: list[Later] = []
+        for row in rows:
+            key, kept = (row.priority, row.receiver_hash), None
+            if seen and row.id in seen:
+                kept = self._park_as_before(row, now, tries)
+            else:
                 lane = self._lane(key, now)
                 before = added[key] + self._in_memory(*key)
                 if (lane and lane.is_shut_for(row, now)) or before >= (CAP_OF_RETURNED if row.reason else CAP):
-                    later.append(self._park(row, now, before))
-                else:
-                    added[key] += 1
-                    go.append(row)
+                    kept = self._park(row, now, before)
+                    tries.waits[row.id, row.claims] = kept.due_in
+            if kept:
+                later.append(kept)
+            else:
+                added[key] += 1
+                go.append(row)
         return Split(go, later)
 
     def split_again(self, rows: list[Claimed], since: float) -> Split:
@@ -141,6 +168,13 @@ class Parking:
             lane = self._lane_of((row.priority, row.receiver_hash), now)
             lane.tail = max(lane.tail, now + due_in)
 
+    def _tries_of(self, row: Claimed) -> _Tries:
+        """Returns the tries of the claim that has this row."""
+        tries = self._tries.get(row.priority)
+        if tries is None or tries.owner != row.owner:
+            tries = self._tries[row.priority] = _Tries(row.owner)
+        return tries
+
     def _park(self, row: Claimed, now: float, before: int, *, again: bool = False) -> Later:
         """Returns the row with its wait: behind those parked, or, if it was parked before, behind those put back again.
 
@@ -151,8 +185,17 @@ class Parking:
         again = again or bool(row.reason)
         last = lane.again_due if again else lane.tail
         due = min(max(last, lane.opens, now + (before - 1) * pace) + pace, max(now, lane.opens) + LONGEST)
+        return self._park_until(due, row, now, again=again)
+
+    def _park_as_before(self, row: Claimed, now: float, tries: _Tries) -> Later | None:
+        """Returns the row with the wait that it was given in a try that was rolled back, or None where it goes."""
+        due_in = tries.waits.get((row.id, row.claims))
+        return None if due_in is None else self._park_until(now + due_in, row, now, again=bool(row.reason))
+
+    def _park_until(self, due: float, row: Claimed, now: float, *, again: bool) -> Later:
+        lane = self._lane_of((row.priority, row.receiver_hash), now)
         if again:
-            lane.again_id, lane.again_due = max(lane.again_id, row.id), due
+            lane.again_id, lane.again_due = max(lane.again_id, row.id), max(lane.again_due, due)
         lane.tail = max(lane.tail, due)
         return Later(row, Reason.THROTTLED if lane.opens else Reason.PARKED, due - now)
 

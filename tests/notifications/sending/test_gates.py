@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ from notifications.messages.words import Reason, Status
 from notifications.models import Attempt, Notification
 from notifications.sending import claiming
 from notifications.sending.gates import End, Expiry, Gate, Gates, Later, Split, in_order
-from notifications.sending.parking import Parking
+from notifications.sending.parking import CAP, Parking
 from tests.notifications.rows import LETTERS, Scripted, ago, claimed, ids, message_of, read, row, seconds_until
 from tests.notifications.running import Feed, Run, settled
 
@@ -63,6 +64,19 @@ def three() -> tuple[Notification, Notification, Notification]:
 def record_of(queued: Notification, offset: int = 0) -> Record:
     submitted = message_of(queued)
     return Record(submitted.topic, 0, offset, submitted.to_record(), f"00-{'cd' * 16}-{'1' * 16}-01")
+
+
+def losing_the_first_answer() -> Callable[..., list[Claimed]]:
+    """The claim; of the first one the ledger has everything, and its caller an error."""
+    answers = itertools.count()
+
+    def losing(*arguments: Any, **named: Any) -> list[Claimed]:
+        found = claim(*arguments, **named)
+        if next(answers) == 0:
+            raise OperationalError("the answer was lost")
+        return found
+
+    return losing
 
 
 def figure(name: str, **labels: str) -> float:
@@ -149,16 +163,7 @@ def test_a_database_that_fails_a_gate_is_asked_again(run: Run) -> None:
 
 
 def test_a_claim_whose_answer_was_lost_decides_nothing_twice(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, answers = claim, [0]
-
-    def losing(*arguments: Any, **named: Any) -> Any:
-        found = real(*arguments, **named)
-        answers[0] += 1
-        if answers[0] == 1:
-            raise OperationalError("the answer was lost")
-        return found
-
-    monkeypatch.setattr(claiming, "claim", losing)
+    monkeypatch.setattr(claiming, "claim", losing_the_first_answer())
     put_back, person = figure("put_back", reason="parked"), Person()
     three_of_them = awake, asleep, gone = three()
     running = run(broker=Feed(*map(record_of, three_of_them)), gates_of=person.behind_the_others)
@@ -169,6 +174,40 @@ def test_a_claim_whose_answer_was_lost_decides_nothing_twice(run: Run, monkeypat
     assert running.channel.handed == [awake.id]
     assert read(asleep.id).claims == 1
     assert figure("put_back", reason="parked") == put_back + 1
+
+
+def test_a_lost_answer_leaves_the_rows_of_a_receiver_in_their_order(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than may be in memory: what was let go in the first try goes, before what was parked behind it."""
+    monkeypatch.setattr(claiming, "claim", losing_the_first_answer())
+    rows = [row(receiver="hot@example.com") for _ in range(14)]
+    feed = Feed(*(record_of(one, offset) for offset, one in enumerate(rows)))
+    running = run(broker=feed, threads=16)
+    settled(Status.SENT, *rows[:CAP])
+    assert running.channel.handed == ids(rows[:CAP])
+    assert_parked_in_order(rows[CAP:])
+
+
+def test_a_try_that_was_rolled_back_parks_nobody_who_might_go(run: Run) -> None:
+    tries = itertools.count()
+
+    def fail_thrice() -> None:
+        if next(tries) < 3:
+            raise OperationalError("away")
+
+    rows = [row(receiver="hot@example.com") for _ in range(14)]
+    feed = Feed(*(record_of(one, offset) for offset, one in enumerate(rows)))
+    running = run(broker=feed, gates_of=Person(fail_thrice).behind_the_others, threads=16)
+    settled(Status.SENT, *rows[:CAP])
+    assert running.channel.handed == ids(rows[:CAP])
+    assert_parked_in_order(rows[CAP:])
+
+
+def assert_parked_in_order(rows: Sequence[Notification]) -> None:
+    found = [read(one.id) for one in rows]
+    assert {(one.status, one.reason, one.claims) for one in found} == {(Status.WAITING, Reason.PARKED, 1)}
+    dues = [one.due_at for one in found if one.due_at]
+    assert len(dues) == len(rows)
+    assert dues == sorted(set(dues))
 
 
 def test_a_death_between_the_two_commits_loses_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

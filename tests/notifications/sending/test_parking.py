@@ -10,6 +10,7 @@ from msgspec import structs
 from notifications.ledger.rows import Claimed
 from notifications.messages.words import Reason
 from notifications.sending import parking
+from notifications.sending.gates import Split
 from notifications.sending.parking import CAP, CAP_OF_RETURNED, GRACE, LONGEST, THROTTLED_PACE, UNKNOWN_PACE, Parking
 from tests.notifications.rows import claimed, in_threads
 
@@ -24,7 +25,9 @@ class Lot:
         self._numbers = iter(range(10**6))
 
     def rows(self, count: int, receiver: str = "hot", **fields: str) -> list[Claimed]:
-        return [claimed(next(self._numbers), receiver, **fields) for _ in range(count)]
+        """Rows of one claim."""
+        numbers = [next(self._numbers) for _ in range(count)]
+        return [claimed(number, receiver, owner=f"batch-{numbers[0]}", **fields) for number in numbers]
 
     def split(self, rows: list[Claimed]) -> tuple[list[Claimed], list[tuple[Claimed, float]]]:
         """(rows to send, [(row to park, seconds until it is due)])."""
@@ -156,11 +159,12 @@ def test_what_comes_back_goes_in_order_however_often_its_receiver_asks_for_a_res
     rows = lot.rows(30)
     ledger = dict.fromkeys((row.id.int for row in rows), lot.now)
     sent: list[int] = []
-    asked, last = 0, -1.0
+    asked, last, claims = 0, -1.0, itertools.count()
     while ledger:
         lot.now = max(lot.now, min(ledger.values()))
         due = [row for row in rows if ledger.get(row.id.int, lot.now + 1) <= lot.now]
-        send, park = lot.split(due)
+        owner = f"claim-{next(claims)}"
+        send, park = lot.split([structs.replace(row, owner=owner) for row in due])
         ledger |= {row.id.int: lot.now + due_in for row, due_in in park}
         while send:
             row, *send = send
@@ -186,6 +190,53 @@ def test_what_is_new_goes_behind_what_was_put_back_unsent(lot: Lot) -> None:
     _, park = lot.split(lot.rows(1))
     assert park[0][1] > 15.0
     assert lot.split([structs.replace(row, reason=Reason.OUTAGE)])[0]
+
+
+def test_a_try_that_was_rolled_back_is_decided_again_in_the_same_way(lot: Lot) -> None:
+    """Neither are all of its rows parked behind themselves, nor is what comes next pushed back by each try."""
+    rows = lot.rows(20)
+    first = lot.parking.split(rows)
+    for _ in range(5):
+        lot.now += 1.0
+        split = lot.parking.split(rows)
+        assert split.go == first.go == rows[:CAP]
+        assert [kept.row for kept in split.later] == rows[CAP:]
+        assert [kept.due_in for kept in split.later] == pytest.approx([kept.due_in for kept in first.later])
+    _, park = lot.split(lot.rows(1))
+    assert park[0][1] == pytest.approx(first.later[-1].due_in + UNKNOWN_PACE), "it waits behind those of the last try"
+
+
+def test_after_a_lost_answer_the_rows_go_that_were_let_go(lot: Lot) -> None:
+    rows = lot.rows(14)
+    first = lot.parking.split(rows)
+    assert lot.parking.split(rows[:CAP]) == Split(rows[:CAP]), "the others wait in the ledger"
+    assert lot.split(lot.rows(1))[1][0][1] > first.later[-1].due_in
+
+
+def test_what_waited_while_the_answer_was_lost_may_come_back_in_the_repeated_claim(lot: Lot) -> None:
+    rows = lot.rows(14)
+    lot.parking.split(rows)
+    lot.now += 60.0
+    back = [structs.replace(row, claims=2, reason=Reason.PARKED) for row in rows[CAP:]]
+    assert lot.parking.split([*rows[:CAP], *back]).go == [*rows[:CAP], *back]
+
+
+def test_a_try_that_claims_more_than_the_one_before_lets_nothing_overtake(lot: Lot) -> None:
+    rows = lot.rows(12)
+    lot.parking.split(rows[:10])
+    split = lot.parking.split(rows)
+    assert split.go == rows[:CAP]
+    assert [kept.row for kept in split.later] == rows[CAP:]
+    dues = [kept.due_in for kept in split.later]
+    assert dues == sorted(set(dues))
+    assert lot.parking.split(rows) == split, "nor does the third try"
+
+
+def test_the_other_priority_may_be_claimed_between_two_tries(lot: Lot) -> None:
+    rows, others = lot.rows(20), lot.rows(20, priority="bulk")
+    first = lot.parking.split(rows)
+    lot.parking.split(others)
+    assert lot.parking.split(rows).go == first.go
 
 
 def test_a_long_rest_pushes_nobody_further_than_its_end_and_five_minutes(lot: Lot) -> None:
