@@ -93,8 +93,12 @@ class Removed:
         return Split([row for row in rows if row.id not in ids], end=[End(row, _unknown(row)) for row in old])
 
     def _old(self, rows: list[Claimed], now: float) -> list[Claimed]:
-        """Those of them that were claimed for the first time."""
-        return [row for row in rows if row.claims == 1 and row.accepted_at < now - self._seconds]
+        """Those of them that may be new in the ledger. A row that was there, replayed before any claim, has a reason.
+
+        One from the outbox has none, so it counts as new if it is published as late as that.
+        """
+        before = now - self._seconds
+        return [row for row in rows if row.accepted_at < before and row.claims == 1 and not row.reason]
 
 
 def _database_time() -> float:

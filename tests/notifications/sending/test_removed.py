@@ -8,14 +8,16 @@ import pytest
 import time_machine
 from pytest_django import Settings
 
+from dlq import verbs
 from dlq.models import DeadLetter
 from notifications.channels.outcomes import Cause
+from notifications.ledger import due
 from notifications.ledger.rows import Claimed
-from notifications.messages.words import Status
+from notifications.messages.words import Reason, Status
 from notifications.models import Attempt
 from notifications.sending import gates
 from notifications.sending.gates import Gates, Removed, Split
-from tests.notifications.rows import LETTERS, claim, claimed, id_of, ids, message, read
+from tests.notifications.rows import LETTERS, ago, claim, claimed, id_of, ids, message, read, row
 
 pytestmark = pytest.mark.django_db
 
@@ -40,8 +42,21 @@ def test_a_person_decides_about_it_and_the_others_go() -> None:
 
 
 def test_what_was_claimed_before_has_a_row_that_was_kept() -> None:
-    row = claimed(claims=2, accepted_at=time.time() - 95 * DAY)
-    assert Removed(90).split([row]).go == [row]
+    again = claimed(claims=2, accepted_at=time.time() - 95 * DAY)
+    assert Removed(90).split([again]).go == [again]
+
+
+def test_a_replay_goes_although_nobody_had_claimed_it_before() -> None:
+    """The broker would not take it, so it died unclaimed and unsent, and its row says that it is replayed."""
+    old = row(Status.ACCEPTED, id=id_of(95), due_at=ago(1))
+    assert ids([one.message for one in due.take_due("scheduler", 10)]) == [old.id]
+    assert due.end_refused("scheduler", {old.id: "too large"}, hooks=LETTERS) == 1
+    verbs.replay([DeadLetter.objects.get().pk], "me")
+    (taken,) = due.take_due("scheduler", 10)
+    due.mark_published("scheduler", [old.id])
+    (again,) = claim(taken.message)
+    assert (again.claims, again.reason) == (1, Reason.REPLAY)
+    assert Removed(90).split([again]).go == [again]
 
 
 def test_a_wrong_clock_holds_nothing() -> None:
