@@ -55,14 +55,8 @@ class NotificationQuery(PageQuery, frozen=True, kw_only=True):
     until: Until | UnsetType = UNSET
 
 
-def _by_receiver(rows: NotificationQuerySet, receiver: str) -> NotificationQuerySet:
-    """Exact, by the index on the hash; on every channel that knows such receivers."""
-    channels = [name for name in channel_names() if channel_class(name).receiver_problem(receiver) is None]
-    return rows.filter(receiver_hash__in=[each for name in channels for each in receiver_hashes(name, receiver)])
-
-
+# All but `receiver`, which parts the rows: see by_receiver.
 FILTERS: dict[str, Callable[[NotificationQuerySet, Any], NotificationQuerySet]] = {
-    "receiver": _by_receiver,
     "user": lambda rows, user: rows.filter(user=user),
     "reference": lambda rows, reference: rows.filter(reference=reference),
     "status": lambda rows, status: rows.filter(status=status),
@@ -83,9 +77,23 @@ def apply_filters(
     return rows
 
 
+def by_receiver(rows: NotificationQuerySet, query: NotificationQuery) -> list[NotificationQuerySet]:
+    """Returns the rows of the receiver that the query names, on every channel that knows such ones; else all.
+
+    They are in parts, one for each hash: the index has only the rows of one hash in the order of ids.
+    """
+    if query.receiver is UNSET:
+        return [rows]
+    channels = [name for name in channel_names() if channel_class(name).receiver_problem(query.receiver) is None]
+    hashes = {each for name in channels for each in receiver_hashes(name, query.receiver)}
+    return [rows.filter(receiver_hash=each) for each in hashes] or [rows.none()]
+
+
 def by_one_index(query: NotificationQuery) -> tuple[str, ...]:
     """Returns the names of the filters that one index of the ledger answers in the order of ids."""
-    for name in ("receiver", "reference", "user"):
+    if query.receiver is not UNSET:
+        return ("since", "until")  # the hash comes with by_receiver
+    for name in ("reference", "user"):
         if getattr(query, name) is not UNSET:
             return (name, "since", "until")
     return ("status", "since", "until") if query.status in statuses(Is.RARE) else ("since", "until")

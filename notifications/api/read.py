@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from notifications.api import openapi, schemas
-from notifications.api.query import UUID_TEXT, NotificationQuery, apply_filters, by_one_index
+from notifications.api.query import UUID_TEXT, NotificationQuery, apply_filters, by_one_index, by_receiver
 from notifications.api.submit import SubmitBatch
 from notifications.messages.ids import time_of
 from notifications.messages.words import Status
@@ -70,6 +70,9 @@ class ListOrSubmit(SubmitBatch, PagedList[Notification]):
         if self.query.receiver is not UNSET and not knows_users(caller):
             rows = rows.filter(user="")  # else the filter would confirm a guess at a user's address
         return apply_filters(rows.filter(client=caller.client), self.query)
+
+    def parts(self, rows: NotificationQuerySet) -> list[NotificationQuerySet]:
+        return by_receiver(rows, self.query)
 
 
 def _without_texts() -> NotificationQuerySet:

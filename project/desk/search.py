@@ -59,8 +59,8 @@ def notification_matches(term: str, prefix: str = "") -> Iterator[Q]:
         if channel_class(name).receiver_problem(spelling) is None
         for each in receiver_hashes(name, spelling)
     ]
-    if hashes:
-        yield Q(**{f"{prefix}receiver_hash__in": hashes})
+    for each in dict.fromkeys(hashes):  # the index has only the rows of one hash in the order of ids
+        yield Q(**{f"{prefix}receiver_hash": each})
     if found := as_id(term):
         yield Q(**{f"{prefix}id": found})
     # The indexes of both columns leave out the empty ones.

@@ -5,8 +5,10 @@ docs/adr/0023 says why this is not the REST framework's CursorPagination.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, TypeVar
 
+from django.db import connection
 from django.db.models import Model, QuerySet
 from rest_framework.generics import ListAPIView
 from rest_framework.pagination import BasePagination
@@ -35,6 +37,10 @@ class PagedList(ListAPIView[M]):
         """Returns those of the rows that are shown. A page reads `most_read` rows however few of them are."""
         return rows
 
+    def parts(self, rows: Any) -> Sequence[Any]:
+        """Returns the rows in parts that have none in common, each of which an index has in the order of the list."""
+        return [rows]
+
 
 class CursorPages(BasePagination):
     """Rows in the order of one unique column; subclasses say which, and their lists what its values look like."""
@@ -48,13 +54,13 @@ class CursorPages(BasePagination):
         direction, _, start = (view.query.cursor or "after.").partition(".")
         backwards = direction == "before"
         descending = self.descending is not backwards
-        ordered = queryset.order_by(f"{'-' if descending else ''}{self.field}")
+        order = f"{'-' if descending else ''}{self.field}"
         if start:
-            ordered = ordered.filter(**{f"{self.field}__{'lt' if descending else 'gt'}": start})
-        end = self._last_to_read(ordered)
+            queryset = queryset.filter(**{f"{self.field}__{'lt' if descending else 'gt'}": start})
+        end = self._last_to_read(view.parts(queryset), order)
         if end:
-            ordered = ordered.filter(**{f"{self.field}__{'gte' if descending else 'lte'}": end})
-        rows = list(view.narrow(ordered)[: size + 1])
+            queryset = queryset.filter(**{f"{self.field}__{'gte' if descending else 'lte'}": end})
+        rows = list(_merged(view.parts(view.narrow(queryset)), order, size + 1)[: size + 1])
         values = [getattr(row, self.field) for row in rows[:size]]
         onward = values[-1] if len(rows) > size else end  # None where nothing is left
         back = values[0] if values and start else None
@@ -67,11 +73,12 @@ class CursorPages(BasePagination):
     def get_paginated_response(self, data: Any) -> Response:
         return Response(self.links | {"results": data})
 
-    def _last_to_read(self, ordered: QuerySet[Any]) -> Any:
+    def _last_to_read(self, parts: Sequence[QuerySet[Any]], order: str) -> Any:
         """The value of the last row that this page may read; None where there are no more rows than that."""
         if self.most_read is None:
             return None
-        return ordered.values_list(self.field, flat=True)[self.most_read - 1 : self.most_read].first()
+        values = _merged([part.values_list(self.field, flat=True) for part in parts], order, self.most_read)
+        return values[self.most_read - 1 : self.most_read].first()
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         return describe(view.shape)
@@ -83,6 +90,18 @@ class CursorPages(BasePagination):
             "required": ["next", "previous", "results"],
             "properties": {"next": link, "previous": link, "results": schema},
         }
+
+
+def _merged(parts: Sequence[QuerySet[Any]], order: str, most: int) -> QuerySet[Any]:
+    """The rows of all parts together in this order, of which the caller takes no more than the first `most`.
+
+    PostgreSQL reads a part along its index only where it has a limit of its own. SQLite takes none there, and merges.
+    """
+    if len(parts) == 1:
+        return parts[0].order_by(order)
+    limited = connection.features.supports_slicing_ordering_in_compound
+    first, *others = [part.order_by(order)[:most] if limited else part.order_by() for part in parts]
+    return first.union(*others, all=True).order_by(order)
 
 
 def _link(request: Request, direction: str, value: Any) -> str | None:

@@ -85,7 +85,7 @@ def test_every_call_and_filter_is_described(description: Any) -> None:
         ("GET", "/health/live"), ("GET", "/health/ready"), ("GET", "/metrics"),
     }  # fmt: skip
     parameters = {parameter["name"] for parameter in description["paths"]["/notifications"]["get"]["parameters"]}
-    assert parameters == {*FILTERS, "cursor", "page_size"}
+    assert parameters == {*FILTERS, "receiver", "cursor", "page_size"}
 
 
 def test_examples_are_accepted(api: Api, description: Any) -> None:

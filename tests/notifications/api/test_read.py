@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -256,12 +257,19 @@ def test_list_costs_the_same_however_many_it_shows(api: Api) -> None:
 
 
 @pytest.mark.parametrize("most_read", [1, 2, 3, 7, 8, 100])
-@pytest.mark.parametrize("query", ["", "&type=EMAIL", "&reference=r", "&user=ann", "&status=dead", "&status=sent"])
+@pytest.mark.parametrize(
+    "query",
+    ["", "&type=EMAIL", "&reference=r", "&user=ann", "&status=dead", "&status=sent", "&receiver=ann@example.com"],
+)
 def test_pages_among_the_rows_of_others(api: Api, most_read: int, query: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page reads a few rows of all clients; following `next` finds each of ours once, and `previous` leads back."""
     monkeypatch.setattr(NewestFirst, "most_read", most_read)
     fields = {"reference": "r", "user": "ann", "status": "sent" if "sent" in query else "dead"}
-    rows = [row(second, client="shop" if second in (2, 3, 11) else "other", **fields) for second in range(16)]
+    of_either_key = cycle(receiver_hashes("EMAIL", "ann@example.com"))
+    rows = [
+        row(second, client="shop" if second in (2, 3, 11) else "other", receiver_hash=next(of_either_key), **fields)
+        for second in range(16)
+    ]
     pages, link = [], f"/notifications?page_size=2{query}"
     while link:
         pages.append(json_of(api.get(link)))
