@@ -11,10 +11,13 @@ from django.conf import settings
 
 from notifications.channels import channel_class
 
+# An id can have a time until the year 10889; near the end of 9999 another zone, or a day more, overflows.
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)
+
 
 def time_of(id: UUID) -> datetime:
-    """The time in a UUIDv7, to the millisecond (RFC 9562, 5.7)."""
-    return datetime.fromtimestamp((id.int >> 80) / 1000, UTC)
+    """The time in a UUIDv7, to the millisecond (RFC 9562, 5.7), or LATEST where it is later than that."""
+    return datetime.fromtimestamp(min((id.int >> 80) / 1000, LATEST.timestamp()), UTC)
 
 
 def first_id_at(moment: datetime) -> UUID:

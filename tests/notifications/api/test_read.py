@@ -123,6 +123,12 @@ def test_not_yet_known(api: Api) -> None:
     assert (answer.status_code, json_of(answer)["code"]) == (404, "not_yet_known")
 
 
+@pytest.mark.parametrize("id", ["f0000000-0000-7000-8000-000000000000", "ffffffff-ffff-7fff-bfff-ffffffffffff"])
+def test_an_id_of_after_the_last_year_is_not_yet_known(api: Api, id: str) -> None:
+    answer = api.get(f"/notification/{id}")
+    assert (answer.status_code, json_of(answer)["code"]) == (404, "not_yet_known")
+
+
 def test_one_sent_with_a_key_is_known_at_once(api: Api) -> None:
     """Here its record is still in Kafka: there is a key, and no row."""
     id = UUID(json_of(api.post("/notification", EMAIL, Idempotency_Key="k"))["id"])

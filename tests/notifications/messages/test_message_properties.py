@@ -125,6 +125,13 @@ def test_the_first_id_at_a_moment_parts_earlier_from_later(ms: int, tail: int, m
     assert (id < first_id_at(moment)) == (time_of(id) < moment)
 
 
+@given(st.uuids() | st.sampled_from([UUID(int=0), UUID(int=2**128 - 1)]))
+def test_any_id_has_a_moment_that_can_be_shown_anywhere_and_counted_on_from(id: UUID) -> None:
+    moment = time_of(id)
+    assert moment.astimezone(timezone(timedelta(hours=14))) == moment
+    assert moment + timedelta(days=1) > moment
+
+
 @given(moments)
 def test_any_moment_has_a_first_id(moment: datetime) -> None:
     assert isinstance(first_id_at(moment), UUID)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from uuid import UUID
 
 import pytest
 from django.conf import settings as configured
@@ -249,6 +250,14 @@ class TestCommand:
         code, output = self.prune()
         assert (code, Job.objects.get().state) == (1, Job.State.PAUSED)
         assert f"Job {job.pk} is paused." in output
+
+
+def test_an_id_of_after_the_last_year_stops_no_prune() -> None:
+    one, id = past(95), UUID("f0000000-0000-7000-8000-000000000000")
+    IdempotencyKey.objects.create(client="shop", key="later", notification_id=id, body_hash="hash")
+    run()
+    assert hanging(one) == {}
+    assert IdempotencyKey.objects.get().notification_id == id
 
 
 def test_a_schedulers_kinds_begin_a_prune_each_day() -> None:
