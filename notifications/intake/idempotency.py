@@ -8,6 +8,7 @@ from uuid import UUID
 
 from notifications.intake.refused import Conflict
 from notifications.messages.draft import Draft
+from notifications.messages.explain import Unavailable
 from notifications.models import IdempotencyKey, Notification
 
 
@@ -25,7 +26,7 @@ def claim_keys(drafts: Sequence[Draft], keys: Sequence[str | None], ids: Sequenc
 
     A draft whose key is known has the id of the notification that was accepted with it. A key is committed before
     its record is published, so that another body can never be accepted with it. A known one is published again only
-    while the ledger has no row of it. Raises Conflict where a key was used with another body.
+    while the ledger has no row of it. Raises Conflict where a key was used with another body, and Unavailable.
     """
     hashes = {position: drafts[position].body_hash() for position, key in enumerate(keys) if key}
     rows = [
@@ -49,8 +50,18 @@ def claim_keys(drafts: Sequence[Draft], keys: Sequence[str | None], ids: Sequenc
 
 
 def _store(rows: Sequence[IdempotencyKey], owner: str) -> dict[str, IdempotencyKey]:
-    """Inserts the keys that are new. Returns the rows of all of them, by key."""
+    """Inserts the keys that are new. Returns the rows of all of them, by key. Raises Unavailable.
+
+    Retention may remove a known key after the insert that found it and before it is read: it is new then.
+    """
     # Sorted, so that two batches with the same keys wait for each other and do not deadlock.
-    IdempotencyKey.objects.bulk_create(sorted(rows, key=lambda row: row.key), ignore_conflicts=True)
-    stored = IdempotencyKey.objects.filter(client=owner, key__in={row.key for row in rows})
-    return {row.key: row for row in stored.only("key", "notification_id", "body_hash")}
+    missing = sorted(rows, key=lambda row: row.key)
+    stored: dict[str, IdempotencyKey] = {}
+    for _ in range(2):
+        IdempotencyKey.objects.bulk_create(missing, ignore_conflicts=True)
+        found = IdempotencyKey.objects.filter(client=owner, key__in={row.key for row in missing})
+        stored |= {row.key: row for row in found.only("key", "notification_id", "body_hash")}
+        missing = [row for row in missing if row.key not in stored]
+        if not missing:
+            return stored
+    raise Unavailable

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -216,6 +217,25 @@ def test_neither_broker_nor_outbox_is_unavailable_and_keeps_its_key(monkeypatch:
     assert read(id).status == Status.ACCEPTED
     with pytest.raises(Conflict):
         accept([draft(message="Other")], client="shop", keys=["k"])
+
+
+@pytest.mark.parametrize(("times", "expected"), [(1, 2), (2, None)])
+def test_a_key_that_retention_removes_before_it_is_read_is_inserted_once_more(
+    times: int, expected: int | None, broker: Broker
+) -> None:
+    (before,) = accept([draft()], client="shop", keys=["old"])
+    left = [IdempotencyKey.objects.filter(key="old")] * times
+
+    def remove(execute: Any, sql: str, *rest: Any) -> Any:
+        if left and sql.startswith("SELECT") and IdempotencyKey._meta.db_table in sql:
+            left.pop().delete()
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(remove), nullcontext() if expected else pytest.raises(Unavailable):
+        ids = accept([draft(message="Other"), draft()], client="shop", keys=["old", "new"])
+        assert len({before, *ids}) == 3
+    assert not left
+    assert len(broker.records) == 1 + (expected or 0)
 
 
 def test_without_a_key_or_user_no_query_is_made(
