@@ -97,7 +97,7 @@ class JobAdmin(ReadOnlyAdmin[Job]):
         page = reverse("admin:notifications_job_change", args=[job_id])
         job = Job.objects.filter(pk=job_id).first()
         if request.method == "POST":
-            if change(name, [job_id], request.user.get_username()):
+            if job is not None and change(name, [job_id], request.user.get_username()):
                 messages.success(request, f"Job {job_id} is {PAGES[name].done}.")
                 return HttpResponseRedirect(page)
         elif job is not None and name in verbs_of(job):

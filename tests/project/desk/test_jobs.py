@@ -69,8 +69,10 @@ def test_what_has_ended_is_left_alone_and_says_so(operator: Client) -> None:
 def test_what_is_no_job_or_no_verb_is_said(operator: Client) -> None:
     one = job()
     assert operator.post(verb(one, "delete")).status_code == 404
-    one.pk += 1
-    assert "there is no such job" in operator.post(verb(one, "pause"), follow=True).content.decode()
+    for missing in (one.pk + 1, 99999999999999999999):
+        one.pk = missing
+        for ask in (operator.get, operator.post):
+            assert "there is no such job" in ask(verb(one, "pause"), follow=True).content.decode()
 
 
 def test_who_may_only_see_cannot_act(db: None) -> None:
