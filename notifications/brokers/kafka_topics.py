@@ -83,14 +83,14 @@ def topic_warnings(connection: dict[str, Any]) -> list[str]:
 
 
 def _retention_warnings(configs: Mapping[str, Config]) -> list[str]:
-    """A topic that keeps records for longer than the ledger keeps rows would, read again, send them again."""
+    """A topic that keeps records for longer than the ledger keeps rows has more, read again, than the ledger knows."""
     days = settings.RETENTION_DAYS
     long = [topic for topic, config in configs.items() if not 0 <= config[RETENTION] <= days * MILLISECONDS_A_DAY]
     long = [topic for topic in long if topic != dlq_topic()]
     if not (days and long):
         return []
-    problem = f"{RETENTION} is longer than RETENTION_DAYS ({days}), so that a topic read again sends what was removed"
-    return [f"{problem}: {', '.join(long)}."]
+    problem = f"{RETENTION} is longer than RETENTION_DAYS ({days})"
+    return [f"{problem}, so that a topic read again has a person decide about what was removed: {', '.join(long)}."]
 
 
 def _admin(connection: dict[str, Any]) -> AdminClient:

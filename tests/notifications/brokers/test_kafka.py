@@ -254,7 +254,7 @@ def test_topics_are_made_and_grown_and_never_shrunk(kafka: SharedKafka, settings
     assert "min.insync.replicas" in lax
     settings.RETENTION_DAYS = 6  # a topic of Kafka's default keeps seven
     long = broker.warnings()[-1]
-    assert "retention.ms is longer than RETENTION_DAYS (6)" in long
+    assert "retention.ms is longer than RETENTION_DAYS (6), so that a topic read again has a person decide" in long
     assert topic_of("EMAIL", "bulk") in long
     assert dlq_topic() not in long
 
