@@ -100,7 +100,7 @@ SEND_TIMEOUT_SECONDS = env.seconds("SEND_TIMEOUT_SECONDS", 20, at_least=0.1)
 if SEND_TIMEOUT_SECONDS > LEASE_SECONDS / 2:
     env.end_process("SEND_TIMEOUT_SECONDS", f"must be at most half of LEASE_SECONDS ({LEASE_SECONDS:g}).")
 RETENTION_DAYS = env.whole("RETENTION_DAYS", 90, at_most=36_500)
-RETENTION_TEXT_DAYS = env.whole("RETENTION_TEXT_DAYS", min(30, RETENTION_DAYS or 30), at_most=36_500)
+RETENTION_TEXT_DAYS = env.whole("RETENTION_TEXT_DAYS", min(30, RETENTION_DAYS), at_most=36_500)
 if RETENTION_TEXT_DAYS > RETENTION_DAYS > 0:
     env.end_process(
         "RETENTION_TEXT_DAYS", f"must be at most RETENTION_DAYS ({RETENTION_DAYS}): texts go with their rows."

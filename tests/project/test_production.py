@@ -86,6 +86,17 @@ def test_texts_cannot_be_kept_for_longer_than_their_rows(tmp_path: Path) -> None
     assert lines[0].startswith("RETENTION_TEXT_DAYS must be at most RETENTION_DAYS (20)")
 
 
+@pytest.mark.parametrize(("days", "texts"), [("", 30), ("20", 20), ("0", 0)])
+def test_texts_are_by_default_kept_for_thirty_days_or_as_long_as_their_rows(
+    tmp_path: Path, days: str, texts: int
+) -> None:
+    """Where rows are kept for ever (0), so are texts (0)."""
+    environment = {"PATH": os.environ["PATH"], "VAR_DIR": str(tmp_path), "RETENTION_DAYS": days}
+    command = [sys.executable, "-c", "from project import settings; print(settings.RETENTION_TEXT_DAYS)"]
+    found = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert int(found.stdout) == texts
+
+
 @pytest.mark.parametrize("days", [("", ""), ("20", ""), ("0", "3650"), ("20", "20"), ("0", "0"), ("20", "0")])
 def test_retention_takes_what_makes_sense(tmp_path: Path, days: tuple[str, str]) -> None:
     code, lines = start(tmp_path, RETENTION_DAYS=days[0], RETENTION_TEXT_DAYS=days[1])
