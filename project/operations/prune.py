@@ -31,7 +31,7 @@ from project.operations.balance import FINAL, UNREADABLE
 from project.operations.retention import ONE_DAY, STILL_OPEN, Bounds, midnight
 
 BATCH = 500  # rows a step; on SQLite everybody who writes waits for it
-LOCKED_PAUSE = 300.0  # seconds until a partition is tried again that somebody reads; a backup may take hours
+LOCKED_PAUSE = 300.0  # seconds until a partition is tried again that somebody uses; a backup may take hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,43 +67,64 @@ class Prune:
         return Step(cursor | {"stage": later[0], "after": None} if later else None, part.counts)
 
 
+class CountedInVain(RuntimeError):
+    """Another job removed rows of the partition while they were counted."""
+
+
 def drop_partitions(bounds: Bounds, after: dict[str, Any] | None) -> Part:
     """Drops the next partition that is over, unless something in it stays; then its rows go in batches.
 
-    One step counts its rows, and the next one drops it: `after` has the end of the last partition that is dealt with
-    and, between the two, what was counted.
+    `after` has the end of the last partition that is dealt with, and no count: a job may be resumed days later, when
+    another one has removed a part of what was there.
     """
-    after = after or {"end": ""}
+    end = after["end"] if after else ""
     over = [each for each in partitions() if bounds.rows and each.until <= bounds.rows]
-    partition = next((each for each in over if each.until.isoformat() > after["end"]), None)
+    partition = next((each for each in over if each.until.isoformat() > end), None)
     if partition is None:
         return Part()
-    if "counted" in after:
-        counted = {(date.fromisoformat(day), status): count for day, status, count in after["counted"]}
-        return _drop(partition, counted, after["end"])
-    by_day = _counted(partition)
-    if any(status not in FINAL for _, status in by_day) or _is_needed(*_ids(partition)):
-        return Part({"end": partition.until.isoformat()})
-    return Part(after | {"counted": [[day.isoformat(), status, count] for (day, status), count in by_day.items()]})
-
-
-def _drop(partition: Partition, counted: dict[tuple[date, str], int], before: str) -> Part:
-    begin, end = _ids(partition)
-    counts = {"notifications": sum(counted.values())}
     try:
         with transaction.atomic():
-            counts["attempts"] = fetch(f'SELECT count(*) FROM "{partition.attempts}"')[0][0]
-            letters = DeadLetter.objects.filter(notification_id__gte=begin, notification_id__lt=end)
-            counts["dead letters"] = letters.exclude(state__in=STILL_OPEN).delete()[0]
-            retention.note_pruned(counted)
-            dropped = drop(partition, when=lambda: not _is_needed(begin, end))
-            if not dropped:  # somebody claimed a row of it meanwhile
-                transaction.set_rollback(True)
-    except OperationalError as error:
-        if sqlstate(error) != LOCK_NOT_AVAILABLE:
+            counts = _drop(partition)
+            transaction.set_rollback(not counts)
+    except (OperationalError, CountedInVain) as error:
+        if isinstance(error, OperationalError) and sqlstate(error) != LOCK_NOT_AVAILABLE:
             raise
-        return Part({"end": before}, pause=LOCKED_PAUSE)
-    return Part({"end": partition.until.isoformat()}, counts if dropped else {})
+        return Part({"end": end}, pause=LOCKED_PAUSE)
+    return Part({"end": partition.until.isoformat()}, counts)
+
+
+def _drop(partition: Partition) -> dict[str, int]:
+    """Returns what went, by name; {} where something stays, and then the caller must roll back.
+
+    Raises CountedInVain. The rows are counted before the lock is asked for: that takes seconds, and nobody else can
+    work on the ledger under it. What other jobs remove meanwhile shows in the numbers that they note.
+    """
+    begin, end = _ids(partition)
+    noted = _noted(partition)
+    if _is_needed(begin, end):
+        return {}
+    by_day = _counted(partition)
+    if any(status not in FINAL for _, status in by_day):
+        return {}
+    counts = {"notifications": by_day.total()}
+    counts["attempts"] = fetch(f'SELECT count(*) FROM "{partition.attempts}"')[0][0]
+    letters = DeadLetter.objects.filter(notification_id__gte=begin, notification_id__lt=end)
+    counts["dead letters"] = letters.exclude(state__in=STILL_OPEN).delete()[0]
+    retention.note_pruned(by_day)
+
+    def may_go() -> bool:
+        if _noted(partition) != noted + by_day.total():
+            raise CountedInVain
+        return not _is_needed(begin, end)  # somebody may have claimed a row of it meanwhile
+
+    return counts if drop(partition, when=may_go) else {}
+
+
+def _noted(partition: Partition) -> int:
+    """Returns how many rows of its days retention has removed, by what was noted."""
+    days = PrunedDay.objects.filter(day__lt=partition.until.date())
+    days = days.filter(day__gte=partition.since.date()) if partition.since else days
+    return sum(sum(rows.values()) for rows in days.values_list("rows", flat=True))
 
 
 def _ids(partition: Partition) -> tuple[UUID, UUID]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -93,15 +93,62 @@ def test_rows_wait_for_the_end_of_their_partition() -> None:
     assert retention._end_of_partitions(long_ago) == long_ago, "what is older than every partition waits"
 
 
+def meanwhile(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> None:
+    """Has `work` done once, after a partition was counted and before it is locked."""
+    real, left = by_time.drop, [work]
+
+    def drop(partition: by_time.Partition, *, when: Callable[[], bool]) -> bool:
+        if left:
+            left.pop()()
+        return real(partition, when=when)
+
+    monkeypatch.setattr(prune, "drop", drop)
+
+
+def noted() -> int:
+    return sum(sum(rows.values()) for rows in PrunedDay.objects.values_list("rows", flat=True))
+
+
 def test_what_was_claimed_meanwhile_keeps_its_partition(monkeypatch: pytest.MonkeyPatch) -> None:
-    old = past(OLD, Status.DEAD, letter=State.DISCARDED)
+    old = past(103.0, Status.DEAD, letter=State.DISCARDED)
     table = partition_of(old)
+    meanwhile(monkeypatch, lambda: past(103.0, Status.WAITING))
     (partition,) = (each for each in by_time.partitions() if each.table == table)
-    monkeypatch.setattr(prune, "_is_needed", lambda *_: True)  # it was not when the rows were counted
-    part = prune._drop(partition, {(old.accepted_at.date(), "dead"): 1}, "")
+    bounds = retention.Bounds.now()
+    part = prune.drop_partitions(bounds, {"end": partition.since.isoformat() if partition.since else ""})
     assert (part.counts, part.after) == ({}, {"end": partition.until.isoformat()})
     assert hanging(old)["letters"] == 1
-    assert not PrunedDay.objects.exists()
+    assert noted() == 0
+
+
+def test_what_another_job_removed_meanwhile_is_not_counted_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = [past(OLD) for _ in range(3)]
+
+    (partition,) = (each for each in by_time.partitions() if each.table == partition_of(old[0]))
+    end = {"end": partition.since.isoformat() if partition.since else ""}
+    meanwhile(monkeypatch, lambda: prune.delete_rows(retention.Bounds.now(), None))
+    part = prune.drop_partitions(retention.Bounds.now(), end)
+    assert (part.after, part.counts, part.pause) == (end, {}, prune.LOCKED_PAUSE)
+    assert partition.table in there()
+    again = prune.drop_partitions(retention.Bounds.now(), part.after)
+    assert partition.table not in there()
+    assert again.counts["notifications"] == noted()
+
+
+def test_a_job_that_is_resumed_notes_what_goes_then_and_no_earlier_count() -> None:
+    first, second = [past(OLD) for _ in range(3)], past(OLD - 1)
+    (partition,) = (each for each in by_time.partitions() if each.table == partition_of(first[0]))
+    counted = {"end": "", "counted": [[first[0].accepted_at.date().isoformat(), "sent", 3]]}  # as it once was kept
+    job = job_rows.create(PRUNE, "ann")
+    job.cursor = {"stage": "partitions", "after": counted, "bounds": retention.Bounds.now().words()}
+    job.save()
+    fetch(f'DROP TABLE "{partition.table}", "{partition.attempts}"')
+    runner = Runner(kinds(), only=job.pk)
+    while runner.turn():
+        pass
+    assert Job.objects.get(pk=job.pk).state == Job.State.DONE
+    assert not hanging(second)
+    assert (noted(), PrunedDay.objects.get(rows__sent=1).day) == (1, second.accepted_at.date())
 
 
 def test_a_partition_that_somebody_reads_is_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
