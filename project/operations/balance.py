@@ -35,7 +35,7 @@ class Balance:
     were read and are not in the ledger; `off` are pairs (id or place, what is wrong). `pruned` counts the rows that
     retention has removed, by day. `absent` are the ids that were read and are not in the ledger, by day, and
     `unreadable` the places of records that were read and have neither an id nor a dead letter: retention may have
-    removed as many as it counted, and no more.
+    removed as many as it counted, and no more. What it counted as unreadable answers for some of the absent ids, too.
     """
 
     statuses: Counter[str] = field(default_factory=Counter)
@@ -103,23 +103,35 @@ def _check_records(records: list[LogRecord], queued: dict[UUID, int], balance: B
 def _compare_with_pruned(balance: Balance, since: datetime | None) -> None:
     """What was read and is not in the ledger was removed by retention, or is missing.
 
-    How many were removed is read after the log: a job may remove more of them meanwhile.
+    How many were removed is read after the log: a job may remove more of them meanwhile. An unreadable record may have
+    a readable id. It died on the day of that id or later, give or take the clocks.
     """
     pruned = {day: Counter(rows) for day, rows in PrunedDay.objects.values_list("day", "rows")}
-    unreadable = sum(rows.pop(UNREADABLE, 0) for rows in pruned.values())
-    for day, ids in balance.absent.items():
+    unreadable = Counter({day: rows.pop(UNREADABLE, 0) for day, rows in pruned.items()})
+    for day, ids in sorted(balance.absent.items(), reverse=True):
         removed = pruned[day].total() if day in pruned else 0
+        removed += _taken(unreadable, len(ids) - removed, since=day - timedelta(days=1))
         if len(ids) > removed and removed:
             why = f"were read and committed and are not in the ledger, and retention removed {removed:,} of that day"
             balance.off.append((f"{len(ids):,} of {day}", why))
         elif not removed:
             balance.missing |= ids
             balance.off += [(str(id), "was read and committed, and is not in the ledger") for id in sorted(ids)]
-    if len(balance.unreadable) > unreadable:
+    if len(balance.unreadable) > unreadable.total():
         why = "was read, and is neither a notification nor a dead letter"
         balance.off += [(place, why) for place in sorted(balance.unreadable)]
     days = {day: rows for day, rows in pruned.items() if since is None or day >= since.astimezone(UTC).date()}
     balance.pruned.update({day: rows.total() for day, rows in days.items()})
+
+
+def _taken(counted: Counter[date], most: int, since: date) -> int:
+    """Takes up to `most` from the numbers of the days from `since` on. Returns how many there were to take."""
+    taken = 0
+    for day in [day for day in counted if day >= since]:
+        here = max(0, min(counted[day], most - taken))
+        counted[day] -= here
+        taken += here
+    return taken
 
 
 def _rows_off(rows: QuerySet[Notification]) -> Iterator[tuple[UUID, str]]:

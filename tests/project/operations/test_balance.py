@@ -1,0 +1,86 @@
+"""What the log has and the ledger has not: removed by retention as far as it counted, and missing beyond."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from dlq.models import DeadLetter
+from notifications.brokers.base import LogRecord
+from notifications.channels.outcomes import Cause
+from notifications.models import PrunedDay
+from project.operations import balance, prune, retention
+from tests.notifications.rows import ago, id_of
+
+pytestmark = pytest.mark.django_db
+
+OLD = 95.0  # days
+TOPIC = "notifications.email"
+
+
+class Log:
+    """A topic with records of these ids that are no notifications, all of them read; its broker, too."""
+
+    def __init__(self, *ids: UUID | None) -> None:
+        self.records = [
+            LogRecord(TOPIC, 0, offset, f'{{"id": "{id}"}}'.encode() if id else b"{", "intake", committed=True)
+            for offset, id in enumerate(ids)
+        ]
+
+    def log(self, _since: datetime | None) -> Log:
+        return self
+
+    def read(self) -> Iterator[list[LogRecord]]:
+        yield self.records
+
+    def unread_and_gone(self) -> list[str]:
+        return []
+
+
+def off(monkeypatch: pytest.MonkeyPatch, log: Log) -> list[tuple[str, str]]:
+    monkeypatch.setattr(balance, "open_broker", lambda: log)
+    return balance.take().off
+
+
+def bury(log: Log, days: float = OLD) -> None:
+    """Each record has a closed letter, which died so long ago."""
+    for record in log.records:
+        DeadLetter.objects.create(
+            state=DeadLetter.State.DISCARDED, cause=Cause.UNDECODABLE, raw=record.value, topic=record.topic,
+            partition=record.partition, offset=record.offset, died_at=ago(days * 86_400), changed_at=ago(days * 86_400),
+        )  # fmt: skip
+
+
+def test_unreadable_records_are_no_loss_before_and_after_their_letters_went(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Log(id_of(OLD), id_of(OLD + 3), None)
+    assert len(off(monkeypatch, log)) == 3
+    bury(log)
+    assert off(monkeypatch, log) == []
+    prune.delete_unreadable(retention.Bounds.now(), None)
+    assert not DeadLetter.objects.exists()
+    assert off(monkeypatch, log) == []
+
+
+@pytest.mark.parametrize("missing", [OLD, OLD - 10], ids=["of that day", "younger than what was counted"])
+def test_they_answer_for_no_more_than_were_counted(monkeypatch: pytest.MonkeyPatch, missing: float) -> None:
+    buried = Log(id_of(OLD))
+    bury(buried)
+    prune.delete_unreadable(retention.Bounds.now(), None)
+    lost = id_of(missing)
+    found = off(monkeypatch, Log(id_of(OLD), lost))
+    assert len(found) == 1
+    assert found[0][0] in (str(lost), f"2 of {day_of(OLD)}")
+
+
+def test_rows_that_were_removed_answer_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    PrunedDay.objects.create(day=day_of(OLD), rows={"sent": 1, balance.UNREADABLE: 1})
+    assert off(monkeypatch, Log(id_of(OLD), None)) == []
+    assert off(monkeypatch, Log(id_of(OLD), id_of(OLD))) == []
+    assert [place for place, _ in off(monkeypatch, Log(id_of(OLD), id_of(OLD), None))] == [f"{TOPIC}[0]@2"]
+
+
+def day_of(days: float) -> date:
+    return (datetime.now(UTC) - timedelta(days=days)).date()
