@@ -71,7 +71,7 @@ def create_for_period(kind: str, every: timedelta) -> bool:
 
 
 def take(owner: str, kinds: Collection[str], lease: float, *, only: int | None = None) -> Job | None:
-    """Leases the job whose step has been due longest to `owner`, for `lease` seconds. Returns it, or None.
+    """Leases the job whose step has been due longest to `owner`, for `lease` seconds. Returns it as it was, or None.
 
     A lease of the owner's own is one it left behind when the database went away.
     """

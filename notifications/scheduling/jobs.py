@@ -41,7 +41,7 @@ class Kind(Protocol):
     every: timedelta | None  # one begins by itself in each such period
 
     def total(self, job: Job) -> int | None:
-        """Returns how many items the job has, for its progress; None where nobody can say."""
+        """Returns how many items the job has, for its progress; None where nobody can say. It is asked once."""
 
     def step(self, job: Job, cursor: Any) -> Step:
         """Does the next part, from `cursor` on (None at the beginning). Returns where the next step begins.
@@ -125,7 +125,7 @@ class Runner:
     def _do(self, job: Job) -> None:
         kind = self._kinds[job.kind]
         try:
-            if job.cursor is None and job.total is None:
+            if job.started_at is None:  # once: where counting takes longer than the lease, the next runner goes on
                 job_rows.set_total(job.pk, self._owner, kind.total(job))
             repeated(lambda: self._step(kind, job.pk))
         except LeaseLost:

@@ -78,6 +78,24 @@ class TestSteps:
         assert (ended.state, ended.cursor, ended.done, ended.counts) == (State.DONE, None, 5, {"names": 5})
         assert ended.ended_at and made() == 5
 
+    def test_a_job_that_is_longer_counted_than_its_lease_lasts_is_counted_once(self) -> None:
+        class Slow(Naming):
+            counted = 0
+
+            def total(self, job: Job) -> int | None:
+                self.counted += 1
+                assert self.counted == 1, "it goes from runner to runner"
+                Job.objects.filter(pk=job.pk).update(lease_until=ago(1))
+                assert runner(self).turn()
+                return super().total(job)
+
+        one, kind = job(5), Slow()
+        worker = runner(kind)
+        assert worker.turn()
+        assert (kind.counted, read(one).done, read(one).total) == (1, 2, None)
+        assert worker.turn()
+        assert (kind.counted, read(one).done) == (1, 4)
+
     def test_another_kind_is_nobodys_here(self) -> None:
         job_rows.create("unknown", "ann")
         assert not runner().turn()
