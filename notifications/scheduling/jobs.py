@@ -31,9 +31,6 @@ PAUSES = (5.0, 30.0, 120.0, 600.0)  # seconds before a step that failed is tried
 LONGEST_PAUSE = 5.0  # seconds, while the database is away
 STOP_SECONDS = 5.0  # for the step under way, when stopping; what it has not committed is done again
 
-# Of what is a statement's fault, or that of those who have its locks: such a failure counts.
-_OF_THE_STEP = ("40", "42", "55", "57014")
-
 
 class Kind(Protocol):
     """What the jobs of one kind do."""
@@ -131,7 +128,7 @@ class Runner:
         except LeaseLost:
             raise
         except Exception as error:
-            if _is_outage(error):
+            if refusals.is_away(error):
                 raise
             self._failed(job, error)
 
@@ -152,8 +149,3 @@ class Runner:
         state = job_rows.note_failure(job.pk, self._owner, why, self._pauses)
         level = logging.ERROR if state == State.FAILED else logging.WARNING
         logger.log(level, "a step of %s failed: %s", job, why, exc_info=None if of_database else error)
-
-
-def _is_outage(error: Exception) -> bool:
-    """Says whether the database is away or cannot be used, which is no fault of the step."""
-    return refusals.is_outage(error) and not refusals.sqlstate(error).startswith(_OF_THE_STEP)

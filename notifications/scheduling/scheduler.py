@@ -164,7 +164,7 @@ class Scheduler:
         beat(WorkerKind.SCHEDULER, self._started_at)
         if now >= self._make_ahead_at:
             self._make_ahead_at = now + MAKE_AHEAD_EVERY
-            partitions.make_ahead()
+            _make_ahead()
         if now >= self._measure_at:
             self._measure_at = now + MEASURE_EVERY
             _measure()
@@ -195,6 +195,16 @@ def beat(kind: WorkerKind, started_at: datetime, channels: str = "") -> None:
         worker=worker, defaults={"kind": kind, "channels": channels, "started_at": started_at, "seen_at": Now()}
     )
     WorkerHeartbeat.objects.filter(seen_at__lt=Now() - timedelta(seconds=LONGEST_SILENCE)).delete()
+
+
+def _make_ahead() -> None:
+    """What keeps a partition from being made, a missing right for example, keeps nothing else from being done."""
+    try:
+        partitions.make_ahead()
+    except DatabaseError as error:
+        if refusals.is_away(error):
+            raise
+        logger.warning("the ledger's next partition cannot be made: %s", refusals.reason(error))
 
 
 def _measure() -> None:

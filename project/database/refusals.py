@@ -48,6 +48,8 @@ BY_SQLSTATE = {
     "XX001": DAMAGED,
     "XX002": DAMAGED,
 }
+# Of what is a statement's fault, or that of those who have its locks.
+OF_A_STATEMENT = ("40", "42", "55", "57014")
 # The first that is in the message counts.
 BY_PHRASE = {
     "no such table": NO_TABLES,
@@ -105,3 +107,8 @@ def is_outage(error: BaseException) -> bool:
     """Says whether the database or its set-up is at fault, and not the statement: then repeating may help."""
     code = sqlstate(error)
     return isinstance(error, (OperationalError, InterfaceError)) or code in BY_SQLSTATE or code[:2] in BY_SQLSTATE
+
+
+def is_away(error: BaseException) -> bool:
+    """Says whether the database is away or cannot be used, which is no fault of the statement and its locks."""
+    return is_outage(error) and not sqlstate(error).startswith(OF_A_STATEMENT)

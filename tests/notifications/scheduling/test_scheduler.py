@@ -8,6 +8,7 @@ from typing import cast
 from uuid import UUID
 
 import pytest
+from django.db import OperationalError
 from prometheus_client import REGISTRY
 from pytest_django import Settings
 
@@ -24,6 +25,7 @@ from notifications.models import Attempt, Notification, WorkerHeartbeat
 from notifications.scheduling import scheduler
 from notifications.scheduling.scheduler import Scheduler, worker_name
 from project import metrics
+from project.database.dialects import fetch
 from tests.notifications.rows import LETTERS, ago, claim_one, read, row, seconds_until
 
 pytestmark = pytest.mark.django_db
@@ -174,6 +176,33 @@ def test_it_makes_partitions_ahead_and_measures_the_default_one() -> None:
     open_scheduler(Topic()).round()
     assert partitions.partitions()[-1].until > ago(0) + partitions.AHEAD["week"]
     assert REGISTRY.get_sample_value("notifications_ledger_default_rows") == 1
+
+
+@pytest.mark.postgresql
+def test_a_role_that_may_not_make_partitions_does_all_the_rest(caplog: pytest.LogCaptureFixture) -> None:
+    done: list[bool] = []
+
+    class Others(Hooks):
+        def do_chores(self) -> None:
+            done.append(True)
+
+    partitions.drop(partitions.partitions()[0])  # so that there is one to be made
+    fetch("REVOKE CREATE ON SCHEMA public FROM PUBLIC, pg_database_owner, CURRENT_USER")
+    metrics.consumer_lag.labels("notifications.email").set(0)
+    open_scheduler(Topic(), Others()).round()
+    assert "the ledger's next partition cannot be made: Its role lacks a right on the tables." in caplog.messages
+    assert (len(done), partitions.partitions()) == (1, [])
+    assert metrics.consumer_lag.labels("notifications.email")._value.get() == 7
+
+
+@pytest.mark.postgresql
+def test_an_outage_while_partitions_are_made_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> list[partitions.Partition]:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(partitions, "make_ahead", away)
+    with pytest.raises(OperationalError):
+        open_scheduler(Topic()).round()
 
 
 def test_a_row_of_a_channel_that_is_not_registered_stops_no_other(settings: Settings) -> None:
