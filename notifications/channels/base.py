@@ -83,7 +83,7 @@ class Provider(ABC):
         Raises NotConfigured where its settings are not there, with a sentence that names them, and
         ImproperlyConfigured where they are wrong.
         """
-        raise NotImplementedError
+        raise NotImplementedError  # not abstract: the sandbox is made with its store, not from settings
 
     @abstractmethod
     def send(self, notification: Outgoing) -> str:
