@@ -70,38 +70,29 @@ def settle(settlements: Sequence[Settlement], *, hooks: Hooks) -> set[UUID]:
 def _settle_batch(settlements: list[Settlement], hooks: Hooks) -> set[UUID]:
     """Writes a batch, nearly always without savepoints, as a claim does. Returns the ids that matched."""
     with suppress(*REFUSALS), transaction.atomic():
-        return set(_settle([_result(settlement) for settlement in settlements], hooks))
+        return set(_settle(settlements, hooks))
     return _settle_around_culprits(settlements, hooks)
 
 
 def _settle_around_culprits(settlements: list[Settlement], hooks: Hooks) -> set[UUID]:
     with transaction.atomic():
-        results = [_result(settlement) for settlement in settlements]
-        settled, refused = around_culprits(results, lambda part: _settle(part, hooks))
-        for result, error in refused:  # the outcome counts, whatever the provider's text was refused for
-            settled += _settle([_without_text(result, error)], hooks)
+        settled, refused = around_culprits(settlements, lambda part: _settle(part, hooks))
+        for settlement, error in refused:  # the outcome counts, whatever the provider's text was refused for
+            settled += _settle([_without_text(settlement, error)], hooks)
     return set(settled)
 
 
-def _settle(results: list[_Result], hooks: Hooks) -> list[UUID]:
-    sent = [result for result in results if result.status == Status.SENT]
-    rest = [result for result in results if result.status != Status.SENT]
-    ids = _settle_sent(sent, hooks) if sent else []
-    if rest:
-        settled = [final_row(row) for row in sql_settling.settle_others(rows=as_json(rest), **_span(rest))]
-        rest_ids = {row.id for row in settled}
-        if attempts := [result for result in rest if result.outcome and UUID(result.id) in rest_ids]:
-            sql_settling.insert_attempts(rows=as_json(attempts))
-        tell_final([row for row in settled if row.status != Status.WAITING], hooks)
-        ids += rest_ids
-    return ids
+def _settle(settlements: list[Settlement], hooks: Hooks) -> list[UUID]:
+    sent = [settlement for settlement in settlements if settlement.verdict.status == Status.SENT]
+    rest = [settlement for settlement in settlements if settlement.verdict.status != Status.SENT]
+    return (_settle_sent(sent, hooks) if sent else []) + (_settle_others(rest, hooks) if rest else [])
 
 
-def _settle_sent(results: list[_Result], hooks: Hooks) -> list[UUID]:
-    rows = as_json([_Sent(r.id, r.generation, r.claims, r.provider, r.provider_message_id) for r in results])
-    causes = sql_settling.settle_sent(rows=rows, **_span(results))
-    simply = len(causes) == len(results) and not any(cause for (cause,) in causes)
-    return [UUID(result.id) for result in results] if simply else _look_after_sent(rows, _span(results), hooks)
+def _settle_sent(settlements: list[Settlement], hooks: Hooks) -> list[UUID]:
+    rows, ends = as_json([_sent(settlement) for settlement in settlements]), _span_of(_fences(settlements))
+    causes = sql_settling.settle_sent(rows=rows, **ends)
+    simply = len(causes) == len(settlements) and not any(cause for (cause,) in causes)
+    return [fence.id for fence in _fences(settlements)] if simply else _look_after_sent(rows, ends, hooks)
 
 
 def _look_after_sent(rows: str, ends: dict[str, str], hooks: Hooks) -> list[UUID]:
@@ -109,6 +100,17 @@ def _look_after_sent(rows: str, ends: dict[str, str], hooks: Hooks) -> list[UUID
     sent = [final_row(row) for row in sql_settling.sent_by(rows=rows, **ends)]
     tell_final([row for row in sent if row.cause], hooks)
     return [row.id for row in sent]
+
+
+def _settle_others(settlements: list[Settlement], hooks: Hooks) -> list[UUID]:
+    results = [_result(settlement) for settlement in settlements]
+    ends = _span_of(_fences(settlements))
+    settled = [final_row(row) for row in sql_settling.settle_others(rows=as_json(results), **ends)]
+    ids = {row.id for row in settled}
+    if attempts := [result for result in results if result.outcome and UUID(result.id) in ids]:
+        sql_settling.insert_attempts(rows=as_json(attempts))
+    tell_final([row for row in settled if row.status != Status.WAITING], hooks)
+    return list(ids)
 
 
 def renew(claims: Sequence[Claimed], *, lease: float) -> set[UUID]:
@@ -123,16 +125,21 @@ def mark_handed(claims: Sequence[Fence]) -> set[UUID]:
     return {as_uuid(id) for (id,) in sql_settling.mark_handed(rows=rows, **_span_of(claims))}
 
 
-def _span(results: Sequence[_Result]) -> dict[str, str]:
-    return span(result.id for result in results)
+def _fences(settlements: Sequence[Settlement]) -> list[Fence]:
+    return [settlement.fence for settlement in settlements]
 
 
 def _span_of(claims: Sequence[Fence]) -> dict[str, str]:
-    return span(claimed.id.hex for claimed in claims)
+    return span(fence.id for fence in claims)
 
 
 def _fence_of(claimed: Fence) -> dict[str, Any]:
     return {"id": claimed.id.hex, "generation": claimed.generation, "claims": claimed.claims}
+
+
+def _sent(settlement: Settlement) -> _Sent:
+    fence, provider_message_id = settlement.fence, clean(settlement.verdict.provider_message_id, 255)
+    return _Sent(fence.id.hex, fence.generation, fence.claims, settlement.provider, provider_message_id)
 
 
 def _result(settlement: Settlement) -> _Result:
@@ -163,6 +170,7 @@ def _due_in(settlement: Settlement) -> float | None:
     return due_in if due_in is None or began is None else max(0.0, due_in - (time.monotonic() - began))
 
 
-def _without_text(result: _Result, error: Exception) -> _Result:
+def _without_text(settlement: Settlement, error: Exception) -> Settlement:
     why = f"The database refused the provider's text ({type(error).__name__})."
-    return msgspec.structs.replace(result, provider_message_id="", error=why)
+    verdict = msgspec.structs.replace(settlement.verdict, provider_message_id="", error=why)
+    return msgspec.structs.replace(settlement, verdict=verdict)
