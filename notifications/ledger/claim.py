@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -20,7 +19,6 @@ from notifications.ledger.columns import new_row
 from notifications.ledger.culprits import around_culprits
 from notifications.ledger.hooks import Hooks, Unclaimable, tell_final, tell_unclaimable
 from notifications.ledger.rows import (
-    CLAIMED_COLUMNS,
     LONGEST_ERROR,
     Claimed,
     Incoming,
@@ -91,18 +89,9 @@ def _claim_batch(
 
 def _claim(batch: list[Incoming], owner: str, lease: float) -> list[Claimed]:
     records = [new_row(one.message, one.topic, one.partition, one.offset, one.trace_id) for one in batch]
-    rows = sql_claiming.claim(
-        rows=as_json(records), owner=owner, lease=lease, **span(record["id"] for record in records)
-    )
-    accepted = {one.message.id: one.message.accepted_at.timestamp() for one in batch}
-    return [_claimed(row, accepted, owner) for row in rows]
-
-
-def _claimed(row: tuple[Any, ...], accepted: dict[UUID, float], owner: str) -> Claimed:
-    *columns, throttled, expires_in = row
-    fields = dict(zip(CLAIMED_COLUMNS, columns, strict=True)) | {"id": as_uuid(row[0])}
-    accepted_at = accepted[fields["id"]]
-    return Claimed(**fields, throttled=throttled, expires_in=expires_in, accepted_at=accepted_at, owner=owner)
+    ends = span(one.message.id for one in batch)
+    found = sql_claiming.claim(rows=as_json(records), owner=owner, lease=lease, **ends)
+    return [Claimed(*(as_uuid(row[0]), *row[1:], owner)) for row in found]
 
 
 def _bury(unclaimable: list[Unclaimable], hooks: Hooks) -> None:
@@ -111,7 +100,7 @@ def _bury(unclaimable: list[Unclaimable], hooks: Hooks) -> None:
         return
     named = {record.id: record for record in unclaimable if record.id}
     rows = [{"id": id.hex, "cause": record.cause, "error": record.error} for id, record in named.items()]
-    final = [final_row(row) for row in sql_claiming.bury(rows=as_json(rows), **span(id.hex for id in named))]
+    final = [final_row(row) for row in sql_claiming.bury(rows=as_json(rows), **span(named))]
     tell_final(final, hooks)
     buried = {row.id for row in final}
     tell_unclaimable(unclaimable, [record for record in unclaimable if record.id not in buried], hooks)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import Any
 
-import msgspec
 from django.core import checks
 from django.db import models
 from msgspec import inspect
@@ -27,6 +27,7 @@ MODEL_FIELDS: dict[type[inspect.Type], type[models.Field[Any, Any]]] = {
     inspect.UUIDType: models.UUIDField,
     inspect.DateTimeType: models.DateTimeField,
 }
+_carried = attrgetter(*MESSAGE_COLUMNS)
 _TIMES = [name for name, field in CARRIED.items() if field.kind is inspect.DateTimeType]
 
 
@@ -34,16 +35,11 @@ def new_row(
     message: Message, topic: str = "", partition: int | None = None, offset: int | None = None, trace_id: str = ""
 ) -> dict[str, Any]:
     """Returns the values of NEW_COLUMNS, as a statement takes them as JSON."""
-    row = msgspec.structs.asdict(message)
-    del row["v"]
+    values = (*_carried(message), message.receiver_hash, topic, partition, offset, trace_id)
+    row = dict(zip(NEW_COLUMNS, values, strict=True))
     row["id"] = message.id.hex
     for name in _TIMES:
         row[name] = as_time(row[name])
-    row["receiver_hash"] = message.receiver_hash
-    row["topic"] = topic
-    row["partition"] = partition
-    row["offset"] = offset
-    row["trace_id"] = trace_id
     return row
 
 

@@ -152,7 +152,10 @@ def as_json(rows: Sequence[Any]) -> str:
 
 def as_time(moment: datetime | None) -> str | None:
     """A time as both databases read it in a session of time zone UTC, which Django's sessions are."""
-    return moment.astimezone(UTC).isoformat(" ", "microseconds")[:26] if moment else None
+    if moment is None:
+        return None
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(" ", "microseconds")[:26]
 
 
 def as_uuid(value: UUID | str) -> UUID:

@@ -181,8 +181,8 @@ def claimed(number: int = 0, receiver_hash: str = "r", **fields: Any) -> Claimed
         "trace_id": "",
         "attempts": 0,
         "reason": "",
+        "throttled": 0,
         "expires_in": None,
-        "accepted_at": 0.0,
         "owner": "batch-1",
     }
     return Claimed(**(values | fields))

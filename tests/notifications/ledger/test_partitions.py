@@ -103,7 +103,7 @@ def test_days_and_weeks_begin_at_midnight_utc(step: str, moment: str, boundary: 
 def test_the_span_of_ids_is_of_whole_weeks() -> None:
     early, late = datetime(2026, 11, 29, 23, 59, 59, tzinfo=UTC), datetime(2026, 12, 7, tzinfo=UTC)
     begin, end = datetime(2026, 11, 23, tzinfo=UTC), datetime(2026, 12, 14, tzinfo=UTC)
-    first, last = (UUID(id) for id in span(id_at(moment).hex for moment in (late, early)).values())
+    first, last = (UUID(id) for id in span(id_at(moment) for moment in (late, early)).values())
     assert (first, last.int + 1) == (first_id_at(begin), first_id_at(end).int)
     assert [UUID(id).version for id in span([]).values()] == [None, None]
 

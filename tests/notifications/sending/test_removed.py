@@ -42,7 +42,7 @@ def test_a_person_decides_about_it_and_the_others_go() -> None:
 
 
 def test_what_was_claimed_before_has_a_row_that_was_kept() -> None:
-    again = claimed(claims=2, accepted_at=time.time() - 95 * DAY)
+    again = claimed(claims=2, id=id_of(95))
     assert Removed(90).split([again]).go == [again]
 
 
