@@ -127,7 +127,7 @@ def write_events(event: str, letters: Sequence[DeadLetter], notification_id: UUI
 
     `notification_id` is the new notification that a letter without one led to.
     """
-    rows = [{"letter": letter.pk, "new": notification_id and notification_id.hex} for letter in letters]
+    rows = [{"letter": letter.pk, "new": notification_id} for letter in letters]
     insert_events(rows=as_json(rows), event=event)
 
 

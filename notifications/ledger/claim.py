@@ -99,7 +99,7 @@ def _bury(unclaimable: list[Unclaimable], hooks: Hooks) -> None:
     if not unclaimable:
         return
     named = {record.id: record for record in unclaimable if record.id}
-    rows = [{"id": id.hex, "cause": record.cause, "error": record.error} for id, record in named.items()]
+    rows = [{"id": id, "cause": record.cause, "error": record.error} for id, record in named.items()]
     final = [final_row(row) for row in sql_claiming.bury(rows=as_json(rows), **span(named))]
     tell_final(final, hooks)
     buried = {row.id for row in final}

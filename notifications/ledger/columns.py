@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC
 from operator import attrgetter
 from typing import Any
 
@@ -13,7 +14,7 @@ from msgspec import inspect
 from notifications.messages.fields import CARRIED, Field
 from notifications.messages.message import Message
 from notifications.models import Notification
-from project.database.dialects import as_time, as_uuid, from_time
+from project.database.dialects import as_uuid, from_time
 
 PLACE = {"topic": "text", "partition": "integer", "offset": "bigint", "trace_id": "text"}
 # What a new row says, with the types in which it travels as JSON.
@@ -37,9 +38,9 @@ def new_row(
     """Returns the values of NEW_COLUMNS, as a statement takes them as JSON."""
     values = (*_carried(message), message.receiver_hash, topic, partition, offset, trace_id)
     row = dict(zip(NEW_COLUMNS, values, strict=True))
-    row["id"] = message.id.hex
     for name in _TIMES:
-        row[name] = as_time(row[name])
+        if (moment := row[name]) is not None and moment.tzinfo is not UTC:
+            row[name] = moment.astimezone(UTC)
     return row
 
 

@@ -64,7 +64,7 @@ def take_again_soon(owner: str, ids: Sequence[UUID]) -> int:
 
 def end_refused(owner: str, refused: Mapping[UUID, str], *, hooks: Hooks) -> int:
     """Rows that the broker will never take, each with its reason, end as dead; how many."""
-    rows = as_json([{"id": id.hex, "error": clean(why, LONGEST_ERROR)} for id, why in refused.items()])
+    rows = as_json([{"id": id, "error": clean(why, LONGEST_ERROR)} for id, why in refused.items()])
     ends = span(refused)
     return _end(lambda: sql_taking.end_refused(rows=rows, owner=owner, **ends), hooks)
 
@@ -143,7 +143,7 @@ def requeue() -> int:
 
 
 def _rows(ids: Sequence[UUID]) -> dict[str, str]:
-    return {"rows": as_json([{"id": id.hex} for id in ids]), **span(ids)}
+    return {"rows": as_json([{"id": id} for id in ids]), **span(ids)}
 
 
 def _taken(row: tuple[Any, ...]) -> Taken:

@@ -33,7 +33,7 @@ class Settlement(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Result(msgspec.Struct):
-    id: str
+    id: UUID
     generation: int
     claims: int
     provider: str
@@ -52,7 +52,7 @@ class _Result(msgspec.Struct):
 
 
 class _Sent(msgspec.Struct):
-    id: str
+    id: UUID
     generation: int
     claims: int
     provider: str
@@ -107,7 +107,7 @@ def _settle_others(settlements: list[Settlement], hooks: Hooks) -> list[UUID]:
     ends = _span_of(_fences(settlements))
     settled = [final_row(row) for row in sql_settling.settle_others(rows=as_json(results), **ends)]
     ids = {row.id for row in settled}
-    if attempts := [result for result in results if result.outcome and UUID(result.id) in ids]:
+    if attempts := [result for result in results if result.outcome and result.id in ids]:
         sql_settling.insert_attempts(rows=as_json(attempts))
     tell_final([row for row in settled if row.status != Status.WAITING], hooks)
     return list(ids)
@@ -134,18 +134,18 @@ def _span_of(claims: Sequence[Fence]) -> dict[str, str]:
 
 
 def _fence_of(claimed: Fence) -> dict[str, Any]:
-    return {"id": claimed.id.hex, "generation": claimed.generation, "claims": claimed.claims}
+    return {"id": claimed.id, "generation": claimed.generation, "claims": claimed.claims}
 
 
 def _sent(settlement: Settlement) -> _Sent:
     fence, provider_message_id = settlement.fence, clean(settlement.verdict.provider_message_id, 255)
-    return _Sent(fence.id.hex, fence.generation, fence.claims, settlement.provider, provider_message_id)
+    return _Sent(fence.id, fence.generation, fence.claims, settlement.provider, provider_message_id)
 
 
 def _result(settlement: Settlement) -> _Result:
     fence, verdict = settlement.fence, settlement.verdict
     return _Result(
-        id=fence.id.hex,
+        id=fence.id,
         generation=fence.generation,
         claims=fence.claims,
         provider=settlement.provider,

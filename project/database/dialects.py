@@ -104,7 +104,7 @@ class SQLite(Dialect):
         return f"length(CAST({text} AS BLOB))"
 
     def rows(self, columns: Mapping[str, str], parameter: str = "%(rows)s") -> str:
-        fields = ", ".join(f"value ->> '{name}' AS \"{name}\"" for name in columns)
+        fields = ", ".join(f'{_value(name, kind)} AS "{name}"' for name, kind in columns.items())
         return f"(SELECT {fields} FROM json_each({parameter})) AS r"
 
     def returned(self, column: str) -> str:
@@ -112,6 +112,12 @@ class SQLite(Dialect):
 
     def returned_row(self, table: str) -> str:
         return table
+
+
+def _value(name: str, kind: str) -> str:
+    """Returns a value of a JSON row. A time, which is in UTC, becomes the text that Django stores there."""
+    value = f"value ->> '{name}'"
+    return f"replace(rtrim({value}, 'Z'), 'T', ' ')" if kind == "timestamptz" else value
 
 
 DIALECTS: dict[str, Dialect] = {"postgresql": PostgreSQL(), "sqlite": SQLite()}
@@ -146,16 +152,8 @@ class Statement:
 
 
 def as_json(rows: Sequence[Any]) -> str:
-    """The one parameter for `Dialect.rows`: msgspec structs or dicts."""
+    """The one parameter for `Dialect.rows`: msgspec structs or dicts. Times in them must be in UTC."""
     return _encode(rows).decode()
-
-
-def as_time(moment: datetime | None) -> str | None:
-    """A time as both databases read it in a session of time zone UTC, which Django's sessions are."""
-    if moment is None:
-        return None
-    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    return utc.isoformat(" ", "microseconds")[:26]
 
 
 def as_uuid(value: UUID | str) -> UUID:

@@ -38,7 +38,7 @@ def one_at_a_time() -> Iterator[None]:
 
 def write_actions(actor: str, action: str, targets: Sequence[tuple[str, UUID | None]], note: str = "") -> None:
     """Writes a staff action for each (target, notification id), in one statement, inside the verb's transaction."""
-    rows = [{"target": target, "id": notification_id and notification_id.hex} for target, notification_id in targets]
+    rows = [{"target": target, "id": notification_id} for target, notification_id in targets]
     insert_staff_actions(rows=as_json(rows), actor=actor, action=action, note=note[:1000])
 
 

@@ -182,7 +182,7 @@ def delete_rows(bounds: Bounds, after: str | None) -> Part:
 
 def _delete_notifications(ids: list[UUID]) -> int:
     """Raises RuntimeError where one of them is finished no more; nothing that is finished can begin again."""
-    gone = delete_notifications(first=ids[0].hex, last=ids[-1].hex, rows=as_json([{"id": id.hex} for id in ids]))
+    gone = delete_notifications(first=ids[0].hex, last=ids[-1].hex, rows=as_json([{"id": id} for id in ids]))
     if len(gone) != len(ids) or any(status not in FINAL for (status,) in gone):
         raise RuntimeError("A notification that was to be removed has changed.")
     return len(gone)
