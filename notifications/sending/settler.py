@@ -60,8 +60,10 @@ class Settler:
     def settle(self, settlement: Settlement) -> None:
         """Takes a result, to be written down soon. Does not wait."""
         self._results.append(settlement)
-        self._wake.set()
-        if len(self._results) >= BATCH:
+        # The thread clears both before it looks at the results, so one that is set need not be set again, at a cost.
+        if not self._wake.is_set():
+            self._wake.set()
+        if len(self._results) >= BATCH and not self._hurry.is_set():
             self._hurry.set()
 
     def note_hand_over(self, row: Claimed) -> bool:
