@@ -79,7 +79,7 @@ class PostgreSQL(Dialect):
 
     def rows(self, columns: Mapping[str, str], parameter: str = "%(rows)s") -> str:
         fields = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
-        return f"jsonb_to_recordset({parameter}::jsonb) AS r({fields})"
+        return f"json_to_recordset({parameter}::json) AS r({fields})"
 
     def returned(self, column: str) -> str:
         return f'n."{column}"'
