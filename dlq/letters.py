@@ -18,7 +18,7 @@ from notifications.brokers.base import Broker, Outbound
 from notifications.channels.outcomes import Cause
 from notifications.ledger.hooks import FinalRow, Hooks, Unclaimable
 from notifications.messages.topics import dlq_topic
-from notifications.messages.words import Is, Origin, Status, statuses
+from notifications.messages.words import Is, LetterEvent, Origin, Status, statuses
 from project import metrics
 from project.database.dialects import Dialect, Statement, as_json
 
@@ -88,7 +88,7 @@ def keep_unreadable(records: Sequence[Unclaimable]) -> None:
         letters.pop(place, None)
     DeadLetter.objects.bulk_create(letters.values(), ignore_conflicts=True)
     DeadLetterEvent.objects.bulk_create(
-        DeadLetterEvent(event="dead", channel=letter.channel, cause=letter.cause, error=letter.error)
+        DeadLetterEvent(event=LetterEvent.DEAD, channel=letter.channel, cause=letter.cause, error=letter.error)
         for letter in letters.values()
     )
 
@@ -120,7 +120,7 @@ def _open(rows: Sequence[FinalRow]) -> None:
     open_letters(rows=as_json(rows))
     DeadLetterEvent.objects.bulk_create(
         DeadLetterEvent(
-            event="dead",
+            event=LetterEvent.DEAD,
             notification_id=row.id,
             channel=row.channel,
             cause=row.cause,

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from notifications.channels import channel_choices
 from notifications.channels.outcomes import Cause
+from notifications.messages.words import LetterEvent
 from notifications.models import Notification
 from project.database.word_field import WordField, choices_of
 
@@ -64,7 +65,7 @@ class DeadLetter(models.Model):
 class DeadLetterEvent(models.Model):
     """An event for the dlq topic. The scheduler publishes it and notes the time."""
 
-    event = models.CharField(max_length=16)  # dead, replayed, discarded
+    event = WordField(max_length=16, choices=choices_of(LetterEvent))
     notification_id = models.UUIDField(null=True, blank=True)
     channel = models.CharField(max_length=32, default="", blank=True)
     cause = models.CharField(max_length=32, default="", blank=True)

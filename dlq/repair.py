@@ -18,6 +18,7 @@ from notifications.messages.explain import Invalid
 from notifications.messages.fields import LENGTHS
 from notifications.messages.ids import receiver_hash
 from notifications.messages.message import MAX_RECORD_BYTES
+from notifications.messages.words import LetterEvent, StaffVerb
 from notifications.models import Notification
 from project.desk.audit import expect, one_at_a_time, write_actions
 
@@ -49,7 +50,7 @@ def repair(letter_id: int, actor: str, changes: Mapping[str, str], *, generation
         row = Notification.objects.filter(pk=notification.pk, status__in=REPLAYABLE, generation=notification.generation)
         expect(1, row.update(**changed, **_new_hash(notification.channel, changed)))
         expect(1, DeadLetter.objects.filter(pk=letter.pk, state=State.OPEN).update(changed_at=Now()))
-        write_actions(actor, "repair", targets_of([letter]), note=f"changed {', '.join(changed)}")
+        write_actions(actor, StaffVerb.REPAIR, targets_of([letter]), note=f"changed {', '.join(changed)}")
     return list(changed)
 
 
@@ -79,8 +80,8 @@ def repair_unreadable(letter_id: int, actor: str, text: str) -> UUID:
         still_open = DeadLetter.objects.filter(pk=letter_id, state=State.OPEN)
         if still_open.update(state=State.RESOLVED, changed_at=Now()) != 1:
             raise NotRepaired(why_skipped([letter_id])[0])
-        write_events("replayed", [letter], accepted)
-        write_actions(actor, "repair", [(target(letter_id), accepted)], note=f"accepted as {accepted}")
+        write_events(LetterEvent.REPLAYED, [letter], accepted)
+        write_actions(actor, StaffVerb.REPAIR, [(target(letter_id), accepted)], note=f"accepted as {accepted}")
     return accepted
 
 

@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from dlq.models import DeadLetter
-from notifications.messages.words import Is, Reason, Status, statuses
+from notifications.messages.words import Is, LetterEvent, Reason, StaffVerb, Status, statuses
 from notifications.models import Notification, StaffAction
 from project.database.dialects import Dialect, Statement, as_json
 from project.desk.audit import MOST_AT_ONCE, expect, last_actions, one_at_a_time, printed, write_actions
@@ -95,8 +95,8 @@ def discard(letter_ids: Iterable[int], actor: str, reason: str) -> Result:
             dead = {"status": Status.DEAD, "reason": "", "due_at": None, "settled_at": Now()}
             expect(len(held), _stopped_notifications(held, (Status.HELD,)).update(**dead))
             _move(letters, State.DISCARDED, discard_reason=reason)
-            write_events("discarded", letters)
-            write_actions(actor, "discard", targets_of(letters), note=reason)
+            write_events(LetterEvent.DISCARDED, letters)
+            write_actions(actor, StaffVerb.DISCARD, targets_of(letters), note=reason)
     return _result(ids, letters)
 
 
@@ -109,7 +109,7 @@ def mark_sent(letter_ids: Iterable[int], actor: str) -> Result:
             sent = {"status": Status.SENT, "reason": "", "due_at": None, "deferred_since": None, "settled_at": Now()}
             expect(len(letters), _stopped_notifications(letters, (Status.HELD,)).update(**sent))
             _move(letters, State.RESOLVED)
-            write_actions(actor, "mark-sent", targets_of(letters))
+            write_actions(actor, StaffVerb.MARK_SENT, targets_of(letters))
     return _result(ids, letters)
 
 
@@ -122,7 +122,7 @@ def targets_of(letters: Sequence[DeadLetter]) -> list[tuple[str, UUID | None]]:
     return [(target(letter.pk), letter.notification_id) for letter in letters]
 
 
-def write_events(event: str, letters: Sequence[DeadLetter], notification_id: UUID | None = None) -> None:
+def write_events(event: LetterEvent, letters: Sequence[DeadLetter], notification_id: UUID | None = None) -> None:
     """Writes one event for each letter, in one statement. The scheduler publishes them to the dlq topic.
 
     `notification_id` is the new notification that a letter without one led to.
@@ -161,8 +161,8 @@ def has_expired(letter: DeadLetter) -> bool:
 def _send_again(letters: Sequence[DeadLetter], actor: str, note: str = "", **also: datetime | None) -> None:
     expect(len(letters), _stopped_notifications(letters, REPLAYABLE).update(**_as_new(), **also))
     _move(letters, State.REPLAYING)
-    write_events("replayed", letters)
-    write_actions(actor, "replay", targets_of(letters), note=note)
+    write_events(LetterEvent.REPLAYED, letters)
+    write_actions(actor, StaffVerb.REPLAY, targets_of(letters), note=note)
 
 
 def _as_new() -> dict[str, object]:

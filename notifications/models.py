@@ -16,7 +16,7 @@ from notifications.channels import channel_choices, channel_names, masked
 from notifications.channels.outcomes import Cause, Outcome
 from notifications.messages.fields import LENGTHS, LONGEST_KEY
 from notifications.messages.ids import first_id_at
-from notifications.messages.words import PRIORITIES, BreakerState, Is, Reason, Status, WorkerKind, statuses
+from notifications.messages.words import PRIORITIES, BreakerState, Is, Reason, StaffVerb, Status, WorkerKind, statuses
 from project.database.word_field import WordField, choices_of
 
 REMOVED = "(removed)"  # shown for a receiver or text that retention has emptied
@@ -268,7 +268,7 @@ class StaffAction(models.Model):
     """Who did what in the admin, and when. Nobody can change or delete it there."""
 
     actor = models.CharField(max_length=150)
-    action = models.CharField(max_length=32)  # replay, discard, repair, try-now, revoke …
+    action = WordField(max_length=32, choices=choices_of(StaffVerb))
     target = models.CharField(max_length=100, db_index=True)  # such as "dead letter 17"
     notification_id: models.UUIDField[UUID | None, UUID | None] = models.UUIDField(null=True, blank=True, db_index=True)
     note = models.CharField(max_length=1000, default="", blank=True)

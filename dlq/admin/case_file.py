@@ -11,7 +11,7 @@ from dlq.models import DeadLetter
 from dlq.repair import raw_text
 from dlq.verbs import REPLAYABLE, State, has_expired, target
 from notifications.channels.outcomes import Outcome
-from notifications.messages.words import Status
+from notifications.messages.words import StaffVerb, Status
 from notifications.models import REMOVED, Attempt, Notification, StaffAction
 from project.desk.audit import printed
 
@@ -21,13 +21,6 @@ OUTCOMES = {
     Outcome.PERMANENT: ("refused for good", "danger"),
     Outcome.THROTTLED: ("asked to slow down", "warning"),
     Outcome.UNCERTAIN: ("outcome unknown", "warning"),
-}
-ACTIONS = {
-    "replay": "replayed it",
-    "discard": "discarded it",
-    "repair": "corrected it",
-    "mark-sent": "marked it as sent",
-    "try-now": "made it due at once",
 }
 
 
@@ -139,7 +132,8 @@ def _time_line(letter: DeadLetter, actions: list[StaffAction]) -> list[Event]:
 
 
 def _action_event(action: StaffAction) -> Event:
-    return Event(action.at, f"{action.actor} {ACTIONS.get(action.action, action.action)}", "staff", "info", action.note)
+    what = f"{action.actor} {StaffVerb(action.action).in_words}"
+    return Event(action.at, what, "staff", "info", action.note)
 
 
 def _notification_events(notification: Notification) -> list[Event]:

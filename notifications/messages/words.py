@@ -1,4 +1,4 @@
-"""The closed lists of words: where a notification stands, why it waits, how urgent it is, where a record comes from.
+"""The closed lists of words: where a notification stands, why it waits, where a record comes from, what staff do.
 
 What a status means stands beside its word, as data: the statements of the ledger, the partial index of the rare
 ones, the admin, the balance and the dead letters read it with `statuses`. So a new status is one line here, and a
@@ -83,6 +83,42 @@ class WorkerKind(StrEnum):
 class BreakerState(StrEnum):
     OPEN = "open"
     CLOSED = "closed"
+
+
+class LetterEvent(StrEnum):
+    """What happened to a dead letter: the word that the dlq topic carries."""
+
+    DEAD = "dead"
+    REPLAYED = "replayed"
+    DISCARDED = "discarded"
+
+
+class StaffVerb(StrEnum):
+    """What staff do, as the record of their actions names it, and how it goes on behind a person's name."""
+
+    in_words: str
+
+    def __new__(cls, word: str, in_words: str = "") -> Self:
+        verb = str.__new__(cls, word)
+        verb._value_ = word
+        verb.in_words = in_words or word
+        return verb
+
+    REPLAY = "replay", "replayed it"
+    DISCARD = "discard", "discarded it"
+    REPAIR = "repair", "corrected it"
+    MARK_SENT = "mark-sent", "marked it as sent"
+    TRY_NOW = "try-now", "made it due at once"
+    PAUSE_JOB = "pause-job"
+    RESUME_JOB = "resume-job"
+    CANCEL_JOB = "cancel-job"
+    ISSUE_KEY = "issue"
+    REVOKE_KEY = "revoke"
+    SET_LIMITS = "set-limits"
+    PUT_USER = "put-user"
+    DELETE_USER = "delete-user"
+    SET_UP_FACTOR = "set-up"
+    REMOVE_FACTOR = "remove"
 
 
 # The scheduler publishes what the ledger has. Whatever else is published may be new to it.

@@ -16,6 +16,7 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 
+from notifications.messages.words import StaffVerb
 from notifications.models import Job
 from project.database.dialects import dialect, fetch, from_time
 from project.desk.audit import expect, one_at_a_time, write_actions
@@ -154,7 +155,7 @@ def change(verb: str, ids: Sequence[int], actor: str) -> int:
         found = list(chosen.select_for_update().values_list("pk", flat=True))
         if found:
             expect(len(found), Job.objects.filter(pk__in=found).update(**changed))
-            write_actions(actor, f"{verb}-job", [(f"job {pk}", None) for pk in found])
+            write_actions(actor, StaffVerb(f"{verb}-job"), [(f"job {pk}", None) for pk in found])
     return len(found)
 
 

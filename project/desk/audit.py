@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.utils import timezone
 
-from notifications.messages.words import Status
+from notifications.messages.words import StaffVerb, Status
 from notifications.models import Notification, StaffAction
 from project.database.dialects import Dialect, Statement, as_json, fetch
 
@@ -36,7 +36,7 @@ def one_at_a_time() -> Iterator[None]:
         yield
 
 
-def write_actions(actor: str, action: str, targets: Sequence[tuple[str, UUID | None]], note: str = "") -> None:
+def write_actions(actor: str, action: StaffVerb, targets: Sequence[tuple[str, UUID | None]], note: str = "") -> None:
     """Writes a staff action for each (target, notification id), in one statement, inside the verb's transaction."""
     rows = [{"target": target, "id": notification_id} for target, notification_id in targets]
     insert_staff_actions(rows=as_json(rows), actor=actor, action=action, note=note[:1000])
@@ -63,7 +63,7 @@ def try_now(ids: Sequence[UUID], actor: str) -> int:
         if not waiting:
             return 0
         expect(len(waiting), Notification.objects.filter(pk__in=waiting).try_now())
-        write_actions(actor, "try-now", [(f"notification {pk}", pk) for pk in waiting])
+        write_actions(actor, StaffVerb.TRY_NOW, [(f"notification {pk}", pk) for pk in waiting])
     return len(waiting)
 
 

@@ -17,6 +17,7 @@ from django.http import Http404
 from notifications.channels import channel_class, channel_names
 from notifications.messages.explain import Invalid
 from notifications.messages.fields import LENGTHS
+from notifications.messages.words import StaffVerb
 from project.desk.audit import write_actions
 from users.people.models import Device, User
 
@@ -76,7 +77,9 @@ def put(username: str, entry: Entry, actor: str) -> tuple[User, bool]:
     changed += _replace_devices(user, entry.devices)
     if created or changed:
         what = ", ".join(changed) or "no devices"
-        write_actions(actor, "put-user", [(_target(username), None)], note=f"{'new' if created else 'changed'}: {what}")
+        write_actions(
+            actor, StaffVerb.PUT_USER, [(_target(username), None)], note=f"{'new' if created else 'changed'}: {what}"
+        )
     return user, created
 
 
@@ -87,7 +90,7 @@ def delete(username: str, actor: str) -> None:
     if user is None:
         raise Http404
     user.delete()
-    write_actions(actor, "delete-user", [(_target(username), None)])
+    write_actions(actor, StaffVerb.DELETE_USER, [(_target(username), None)])
 
 
 def _replace_devices(user: User, devices: list[tuple[str, str]]) -> list[str]:

@@ -15,6 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from notifications.channels import channel_choices
+from notifications.messages.words import StaffVerb
 from project.desk.audit import one_at_a_time, write_actions
 from project.desk.base import Context, ReadOnlyAdmin, column, confirmation, time_column
 from project.desk.form_fields import FutureField
@@ -189,14 +190,16 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
         with one_at_a_time():
             key.save(update_fields=list(given))
             note = limits_of(key) or "none"
-            write_actions(request.user.get_username(), "set-limits", [(f"API key {key.prefix}", None)], note=note)
+            write_actions(
+                request.user.get_username(), StaffVerb.SET_LIMITS, [(f"API key {key.prefix}", None)], note=note
+            )
         messages.success(request, f"The limits of {key.name} of {key.client} are set.")
         return HttpResponseRedirect(reverse("admin:users_apikey_change", args=[key.pk]))
 
     def _issue(self, request: HttpRequest, given: dict[str, Any]) -> HttpResponse:
         with one_at_a_time():
             row, plaintext = ApiKey.issue(**given)
-            write_actions(request.user.get_username(), "issue", [(f"API key {row.prefix}", None)])
+            write_actions(request.user.get_username(), StaffVerb.ISSUE_KEY, [(f"API key {row.prefix}", None)])
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -209,7 +212,7 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
     def _revoke(self, request: HttpRequest, key: ApiKey) -> HttpResponse:
         with one_at_a_time():
             key.revoke()
-            write_actions(request.user.get_username(), "revoke", [(f"API key {key.prefix}", None)])
+            write_actions(request.user.get_username(), StaffVerb.REVOKE_KEY, [(f"API key {key.prefix}", None)])
         messages.success(request, f"Revoked: {key.name} of {key.client}.")
         return HttpResponseRedirect(reverse(LIST))
 

@@ -27,6 +27,7 @@ from django_otp.oath import TOTP
 from django_otp.plugins.otp_totp.models import TOTPDevice, default_key
 from qrcode.image.svg import SvgPathImage
 
+from notifications.messages.words import StaffVerb
 from project.desk.audit import one_at_a_time, printed, write_actions
 from project.desk.base import ReadOnlyAdmin, time_column
 from project.desk.unfold import TextInput
@@ -111,7 +112,7 @@ def _set_up(form: CodeForm, request: HttpRequest) -> str:
         if TOTPDevice.objects.filter(user=user, confirmed=True).exists():
             return "A device was set up meanwhile: load this page again."
         device = TOTPDevice.objects.create(user=user, name="Authenticator", key=_secret(request), last_t=totp.t())
-        write_actions(user.username, "set-up", [(f"second factor of {user.username}"[:100], None)])
+        write_actions(user.username, StaffVerb.SET_UP_FACTOR, [(f"second factor of {user.username}"[:100], None)])
     del request.session[IN_SESSION]
     messages.success(request, "From now on each log-in asks for a code of this device.")
     return _verified(request, device)
@@ -173,7 +174,6 @@ class SecondFactorAdmin(ReadOnlyAdmin[TOTPDevice]):
 
     def delete_model(self, request: HttpRequest, obj: TOTPDevice) -> None:
         with one_at_a_time():
-            write_actions(
-                request.user.get_username(), "remove", [(f"second factor of {obj.user.get_username()}"[:100], None)]
-            )
+            whose = f"second factor of {obj.user.get_username()}"[:100]
+            write_actions(request.user.get_username(), StaffVerb.REMOVE_FACTOR, [(whose, None)])
             super().delete_model(request, obj)

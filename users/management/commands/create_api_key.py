@@ -14,6 +14,7 @@ from django.db.models import CharField
 from django.utils import timezone
 
 from notifications.channels import channel_names
+from notifications.messages.words import StaffVerb
 from project.desk.audit import COMMAND_LINE, write_actions
 from users.access.limits import MOST
 from users.access.models import SCOPES, ApiKey
@@ -54,7 +55,7 @@ class Command(BaseCommand):
             texts_a_day=options["texts_a_day"],
             expires_at=options["expires"] and timezone.now() + options["expires"],
         )
-        write_actions(COMMAND_LINE, "issue", [(f"API key {row.prefix}", None)])
+        write_actions(COMMAND_LINE, StaffVerb.ISSUE_KEY, [(f"API key {row.prefix}", None)])
         self.stdout.write(f"API key {row} for client {row.client}, scopes {', '.join(scopes)}. Shown this once:")
         self.stdout.write(key)
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
+from notifications.messages.words import StaffVerb
 from project.desk.audit import COMMAND_LINE, write_actions
 from users.access.models import ApiKey
 
@@ -29,5 +30,5 @@ class Command(BaseCommand):
         if key.revoked_at:
             raise CommandError(f"API key {key} was revoked at {key.revoked_at:%Y-%m-%d %H:%M:%S %Z}.")
         key.revoke()
-        write_actions(COMMAND_LINE, "revoke", [(f"API key {key.prefix}", None)])
+        write_actions(COMMAND_LINE, StaffVerb.REVOKE_KEY, [(f"API key {key.prefix}", None)])
         self.stdout.write(f"Revoked: API key {key} of client {key.client}.")
