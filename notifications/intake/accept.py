@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cache
 from uuid import UUID
 
-import uuid_utils.compat
 from django.db import DatabaseError, InterfaceError, transaction
 from django.utils import timezone
 from msgspec import UNSET
@@ -21,6 +20,7 @@ from notifications.intake.refused import Refused, TooLarge
 from notifications.ledger.insert import insert
 from notifications.messages.draft import Draft
 from notifications.messages.explain import Errors, Unavailable
+from notifications.messages.ids import new_ids
 from notifications.messages.message import MAX_RECORD_BYTES, new_message
 from notifications.messages.tracing import trace, trace_id_of
 from notifications.messages.words import Origin, Status
@@ -60,12 +60,12 @@ def accept(
     Refused, Conflict, TooLarge, Unavailable, and what `rights.spend_texts` raises. After Unavailable nothing was
     promised, yet some may be sent.
     """
-    new_ids = [uuid_utils.compat.uuid7() for _ in drafts]
+    fresh = new_ids(len(drafts))
     keys = keys if keys and any(keys) else None  # without one, the database is not needed
     owner = client if keys_of is None else keys_of
     try:
         with transaction.atomic() if keys else nullcontext():
-            identified = claim_keys(drafts, keys, new_ids, owner) if keys else Identified(new_ids)
+            identified = claim_keys(drafts, keys, fresh, owner) if keys else Identified(fresh)
             known, ids = identified.known, identified.ids
             pending = {position: draft for position, draft in enumerate(drafts) if position not in identified.durable}
             _check_expiry(pending, known)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
-from uuid import UUID
+from uuid import RFC_4122, UUID, SafeUUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from notifications.messages.draft import Draft, read_batch, read_request
 from notifications.messages.explain import Invalid
-from notifications.messages.ids import first_id_at, time_of
+from notifications.messages.ids import first_id_at, new_ids, time_of
 from notifications.messages.message import Message, Unreadable, from_record, new_message
 
 json_values = st.recursive(
@@ -135,3 +135,12 @@ def test_any_id_has_a_moment_that_can_be_shown_anywhere_and_counted_on_from(id: 
 @given(moments)
 def test_any_moment_has_a_first_id(moment: datetime) -> None:
     assert isinstance(first_id_at(moment), UUID)
+
+
+def test_new_ids_ascend_and_are_as_the_standard_library_has_them() -> None:
+    ids = new_ids(1_000)
+    assert ids == sorted(set(ids))
+    for id in ids[:10]:
+        assert (id.version, id.variant, id.is_safe) == (7, RFC_4122, SafeUUID.unknown)
+        assert (UUID(str(id)), hash(UUID(str(id)))) == (id, hash(id))
+        assert abs(time_of(id) - datetime.now(UTC)) < timedelta(minutes=1)
