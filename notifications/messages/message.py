@@ -6,13 +6,12 @@ from datetime import UTC
 from uuid import UUID
 
 import msgspec
-import uuid_utils.compat
 from msgspec import UNSET
 
 from notifications.channels import channel_class
 from notifications.messages.explain import explain, first_of
-from notifications.messages.fields import CARRIED, Addressed, Carried, fields_of
-from notifications.messages.ids import receiver_hash, time_of
+from notifications.messages.fields import Addressed, Carried, Content
+from notifications.messages.ids import new_ids, receiver_hash, time_of
 from notifications.messages.rules import record_problems
 from notifications.messages.topics import topic_of
 
@@ -45,26 +44,31 @@ class _OnlyId(msgspec.Struct):
 _encode = msgspec.json.Encoder().encode
 _decode_message = msgspec.json.Decoder(Message).decode
 _decode_id = msgspec.json.Decoder(_OnlyId).decode
-_NOT_CARRIED = [name for name in (*fields_of(Addressed), "idempotency_key") if name not in CARRIED]
+# What `new_message` spells out, for a call with names is six times as fast as one with a dict; and what it does not.
+_SPELLED_OUT = {"message", "subject", "html", "category", "priority", "expires_at", "reference"}
+_OTHERS = tuple(name for name in Content.__struct_fields__ if name not in _SPELLED_OUT)
 
 
 def new_message(draft: Addressed, *, client: str, channel: str, receiver: str, id: UUID | None = None) -> Message:
     """Returns the message of a checked draft, with its receiver resolved."""
-    id = id or uuid_utils.compat.uuid7()
+    id = id or new_ids(1)[0]
     takes = channel_class(channel)
-    values = msgspec.structs.asdict(draft)
-    for name in _NOT_CARRIED:
-        values.pop(name, None)
-    values["receiver"] = receiver
-    if draft.user is UNSET:
-        del values["user"]
-    if not takes.takes_subject:
-        del values["subject"]
-    if not takes.takes_html:
-        del values["html"]
-    if draft.expires_at:
-        values["expires_at"] = draft.expires_at.astimezone(UTC)
-    return Message(id=id, channel=channel, client=client, accepted_at=time_of(id), **values)
+    message = Message(
+        id=id,
+        channel=channel,
+        receiver=receiver,
+        user="" if draft.user is UNSET else draft.user,
+        client=client,
+        accepted_at=time_of(id),
+        message=draft.message,
+        subject=draft.subject if takes.takes_subject else "",
+        html=draft.html if takes.takes_html else "",
+        category=draft.category,
+        priority=draft.priority,
+        expires_at=draft.expires_at and draft.expires_at.astimezone(UTC),
+        reference=draft.reference,
+    )
+    return msgspec.structs.replace(message, **{name: getattr(draft, name) for name in _OTHERS}) if _OTHERS else message
 
 
 def from_record(value: bytes | None) -> Message:

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from notifications.channels import channel_class
+from notifications.messages import message as message_module
 from notifications.messages.draft import MAX_BATCH, Draft, read_batch, read_request
 from notifications.messages.explain import Invalid
 from notifications.messages.fields import LENGTHS, Content
@@ -300,6 +301,14 @@ def test_what_a_caller_says_travels() -> None:
     draft = single(**values, priority="bulk", expires_at="2030-01-31T12:00:00Z")
     message = new_message(draft, client="shop", channel="EMAIL", receiver="ann@example.com")
     assert {name for name in Content.__struct_fields__ if getattr(message, name) != getattr(draft, name)} == set()
+
+
+def test_a_field_that_new_message_does_not_spell_out_travels_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the list of fields stays the only one. (The rule drops html, so what comes through came by the other way.)"""
+    monkeypatch.setattr(message_module, "_OTHERS", ("html",))
+    draft = read_request(b'{"message": "m", "user": "7", "html": "<b>m</b>"}')
+    assert new_message(draft, client="shop", channel="SMS", receiver="+49151234567").html == "<b>m</b>"
+    assert set(Content.__struct_fields__) >= message_module._SPELLED_OUT
 
 
 def test_lengths_and_rules_are_told_at_once() -> None:
