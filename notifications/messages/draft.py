@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from notifications.messages.explain import Errors, Invalid, explain, explain_batch
 from notifications.messages.fields import Addressed, IdempotencyKey
-from notifications.messages.rules import by_field, draft_problems
+from notifications.messages.rules import NUL, by_field, draft_problems, is_right
 
 MAX_BATCH = 5_000
 
@@ -70,7 +70,10 @@ _NEWER = [(field.name, field.default) for field in msgspec.structs.fields(Draft)
 _encode = msgspec.json.Encoder().encode
 _decode_draft = msgspec.json.Decoder(Draft).decode
 _decode_item = msgspec.json.Decoder(BatchDraft).decode
-_decode_batch = msgspec.json.Decoder(Batch[msgspec.Raw]).decode
+_decode_batch = msgspec.json.Decoder(Batch[BatchDraft]).decode
+_decode_items = msgspec.json.Decoder(Batch[msgspec.Raw]).decode
+
+NOT_DECODED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 D = TypeVar("D", bound=Draft)
 
@@ -84,13 +87,29 @@ def read_request(body: bytes) -> Draft:
 
 
 def read_batch(body: bytes) -> list[BatchDraft]:
-    """Returns the drafts in the body of POST /notifications. Raises Invalid, by the position of the item."""
+    """Returns the drafts in the body of POST /notifications. Raises Invalid, by the position of the item.
+
+    One call decodes all of them. It stops at the first wrong type, so then they are read again one by one.
+    """
     try:
-        items = _decode_batch(body).notifications
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        drafts = _decode_batch(body).notifications
+    except NOT_DECODED:
+        return read_one_by_one(body)
+    _check_count(len(drafts))
+    has_nul = NUL in body
+    looked_at = ((position, draft) for position, draft in enumerate(drafts) if has_nul or not is_right(draft))
+    if errors := {str(position): found for position, draft in looked_at if (found := by_field(draft_problems(draft)))}:
+        raise Invalid({"notifications": errors})
+    return drafts
+
+
+def read_one_by_one(body: bytes) -> list[BatchDraft]:
+    """Does the same, item by item: what is wrong with the types of each is explained."""
+    try:
+        items = _decode_items(body).notifications
+    except NOT_DECODED as error:
         raise Invalid(explain_batch(body, error)) from None
-    if not 1 <= len(items) <= MAX_BATCH:
-        raise Invalid({"notifications": [f"Must hold 1 to {MAX_BATCH:,} items; it holds {len(items):,}."]})
+    _check_count(len(items))
     drafts, errors = [], {}
     for position, item in enumerate(items):
         draft, found = _read_draft(item, _decode_item, BatchDraft)
@@ -103,11 +122,18 @@ def read_batch(body: bytes) -> list[BatchDraft]:
     return drafts
 
 
+def _check_count(count: int) -> None:
+    if not 1 <= count <= MAX_BATCH:
+        raise Invalid({"notifications": [f"Must hold 1 to {MAX_BATCH:,} items; it holds {count:,}."]})
+
+
 def _read_draft(body: Any, decode: Callable[[Any], D], kind: type[D]) -> tuple[D | None, Errors]:
     """Returns the draft where its types are right, and what is wrong with it, by field."""
     try:
         draft = decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_DECODED as error:
         refused, errors = explain(body, error, kind)
         return None, by_field(draft_problems(refused), errors) if refused else errors
+    if NUL not in bytes(body) and is_right(draft):
+        return draft, {}
     return draft, by_field(draft_problems(draft))

@@ -18,8 +18,57 @@ from notifications.messages.fields import LENGTHS, Addressed, Carried, Content, 
 
 LAST_YEAR = 9000  # of an expiry: near 9999 a change of zone overflows
 LINE_BREAK = re.compile(r"[\r\n]")
+LONGEST_RECEIVER = LENGTHS["receiver"]
+NUL = b"\\u0000"  # as JSON has to spell it: where these bytes are not, no text has one
 
 Problem = tuple[str, str]  # a field, and what is wrong with it as a sentence
+
+
+def is_right(draft: Addressed) -> bool:
+    """Returns True where `draft_problems` finds nothing wrong, at a quarter of its cost; False where it has to look.
+
+    For drafts whose body has no escape of a NUL, so their texts have none, and for no others. Nearly every draft is
+    right, addressed by receiver, and needs no sentence. This repeats the rules below, which stay the ones that decide:
+    a test compares both.
+    """
+    channel, receiver, expires_at = draft.type, draft.receiver, draft.expires_at
+    if channel is UNSET or receiver is UNSET or draft.user is not UNSET or channel not in settings.CHANNELS:
+        return False
+    rules = channel_class(channel)
+    return (
+        (expires_at is None or expires_at.year < LAST_YEAR)
+        and (rules.takes_subject or not draft.subject)
+        and (rules.takes_html or not draft.html)
+        and _is_right(draft, rules, receiver)
+        and rules.intake_problem(receiver) is None
+    )
+
+
+def is_right_record(message: Carried) -> bool:
+    """Returns True where `record_problems` finds nothing wrong; False where it has to look.
+
+    As `is_right`: for records whose bytes have no escape of a NUL.
+    """
+    expires_at = message.expires_at
+    return (
+        message.channel in settings.CHANNELS
+        and 2000 <= message.accepted_at.year <= LAST_YEAR
+        and (expires_at is None or 2000 <= expires_at.year <= LAST_YEAR)
+        and _is_right(message, channel_class(message.channel), message.receiver)
+    )
+
+
+def _is_right(content: Content, rules: type[Channel], receiver: str) -> bool:
+    text, subject, html = content.message, content.subject, content.html
+    return (
+        bool(text and content.category)
+        and not text.isspace()
+        and not (subject and LINE_BREAK.search(subject))
+        and not rules.too_long(text)
+        and not (html and rules.too_long(html))
+        and len(receiver) <= LONGEST_RECEIVER
+        and rules.receiver_problem(receiver) is None
+    )
 
 
 def draft_problems(draft: Addressed) -> Iterator[Problem]:
@@ -101,10 +150,10 @@ def _text_problems(content: Content) -> Iterator[Problem]:
 
 def _receiver_problems(content: Content, rules: type[Channel], receiver: str) -> Iterator[Problem]:
     """By length first: what a rule costs may grow with it."""
-    if len(receiver) > LENGTHS["receiver"]:
+    if len(receiver) > LONGEST_RECEIVER:
         # The type complained of one that was given. This one is a device's.
         if isinstance(content, Addressed) and content.receiver is UNSET:
-            yield "receiver", f"Must have at most {LENGTHS['receiver']:,} characters."
+            yield "receiver", f"Must have at most {LONGEST_RECEIVER:,} characters."
     elif problem := rules.receiver_problem(receiver):
         yield "receiver", problem
     elif isinstance(content, Addressed) and (problem := rules.intake_problem(receiver)):
