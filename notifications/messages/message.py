@@ -12,7 +12,7 @@ from notifications.channels import channel_class
 from notifications.messages.explain import explain, first_of
 from notifications.messages.fields import Addressed, Carried, Content
 from notifications.messages.ids import new_ids, receiver_hash, time_of
-from notifications.messages.rules import record_problems
+from notifications.messages.rules import NUL, is_right_record, record_problems
 from notifications.messages.topics import topic_of
 
 MAX_RECORD_BYTES = 900_000
@@ -82,8 +82,9 @@ def from_record(value: bytes | None) -> Message:
         raise Unreadable(first_of(explain(value, error, Message)[1])) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable(str(error)) from None
-    for field, why in record_problems(message):
-        raise Unreadable(f"{field}: {why}")
+    if NUL in (value or b"") or not is_right_record(message):
+        for field, why in record_problems(message):
+            raise Unreadable(f"{field}: {why}")
     return message
 
 
