@@ -27,7 +27,7 @@ from notifications.ledger.rows import (
     span,
 )
 from project import metrics
-from project.database.dialects import REFUSALS, as_json, as_uuid, repeated
+from project.database.dialects import REFUSALS, as_json, as_uuid, dialect, repeated
 
 
 def claim(
@@ -90,7 +90,7 @@ def _claim_batch(
 def _claim(batch: list[Incoming], owner: str, lease: float) -> list[Claimed]:
     records = [new_row(one.message, one.topic, one.partition, one.offset, one.trace_id) for one in batch]
     ends = span(one.message.id for one in batch)
-    found = sql_claiming.claim(rows=as_json(records), owner=owner, lease=lease, **ends)
+    found = sql_claiming.claim(owner=owner, lease=lease, **ends, **dialect().as_lines(records))
     return [Claimed(*(as_uuid(row[0]), *row[1:], owner)) for row in found]
 
 

@@ -17,7 +17,7 @@ from notifications.models import Notification
 from project.database.dialects import as_uuid, from_time
 
 PLACE = {"topic": "text", "partition": "integer", "offset": "bigint", "trace_id": "text"}
-# What a new row says, with the types in which it travels as JSON.
+# What a new row says, with the types in which it travels.
 NEW_COLUMNS = {name: field.column for name, field in CARRIED.items()} | {"receiver_hash": "text"} | PLACE
 MESSAGE_COLUMNS = tuple(CARRIED)
 FINAL_COLUMNS = ("id", "status", "channel", "last_cause", "last_error", "attempts", "topic", "partition", "offset")
@@ -29,28 +29,28 @@ MODEL_FIELDS: dict[type[inspect.Type], type[models.Field[Any, Any]]] = {
     inspect.DateTimeType: models.DateTimeField,
 }
 _carried = attrgetter(*MESSAGE_COLUMNS)
-_TIMES = [name for name, field in CARRIED.items() if field.kind is inspect.DateTimeType]
+_TIMES = [place for place, field in enumerate(CARRIED.values()) if field.kind is inspect.DateTimeType]
+_ID = MESSAGE_COLUMNS.index("id")
 
 
 def new_row(
     message: Message, topic: str = "", partition: int | None = None, offset: int | None = None, trace_id: str = ""
-) -> dict[str, Any]:
-    """Returns the values of NEW_COLUMNS, as a statement takes them as JSON."""
-    values = (*_carried(message), message.receiver_hash, topic, partition, offset, trace_id)
-    row = dict(zip(NEW_COLUMNS, values, strict=True))
-    for name in _TIMES:
-        if (moment := row[name]) is not None and moment.tzinfo is not UTC:
-            row[name] = moment.astimezone(UTC)
+) -> list[Any]:
+    """Returns the values of NEW_COLUMNS, as a statement takes them as lines."""
+    row = [*_carried(message), message.receiver_hash, topic, partition, offset, trace_id]
+    for place in _TIMES:
+        if (moment := row[place]) is not None and moment.tzinfo is not UTC:
+            row[place] = moment.astimezone(UTC)
     return row
 
 
 def message_of(values: Sequence[Any]) -> Message:
     """Returns the message whose MESSAGE_COLUMNS a statement gave."""
-    fields = dict(zip(MESSAGE_COLUMNS, values, strict=True))
-    fields["id"] = as_uuid(fields["id"])
-    for name in _TIMES:
-        fields[name] = from_time(fields[name])
-    return Message(**fields)
+    fields = list(values)
+    fields[_ID] = as_uuid(fields[_ID])
+    for place in _TIMES:
+        fields[place] = from_time(fields[place])
+    return Message(**dict(zip(MESSAGE_COLUMNS, fields, strict=True)))
 
 
 def message_of_row(row: Notification, **changed: Any) -> Message:

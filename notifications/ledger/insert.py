@@ -9,7 +9,7 @@ from notifications.ledger import sql_claiming
 from notifications.ledger.columns import new_row
 from notifications.messages.message import Message
 from notifications.messages.words import Status
-from project.database.dialects import as_json
+from project.database.dialects import dialect
 
 
 def insert(messages: Iterable[tuple[Message, str]], status: Literal[Status.ACCEPTED, Status.QUEUED]) -> None:
@@ -17,8 +17,8 @@ def insert(messages: Iterable[tuple[Message, str]], status: Literal[Status.ACCEP
 
     A row that is there already stands: a conflict is success.
     """
-    rows = as_json([new_row(message, trace_id=trace_id) for message, trace_id in messages])
+    rows = dialect().as_lines([new_row(message, trace_id=trace_id) for message, trace_id in messages])
     if status is Status.ACCEPTED:
-        sql_claiming.insert_accepted(rows=rows)
+        sql_claiming.insert_accepted(**rows)
     else:
-        sql_claiming.insert_queued(rows=rows)
+        sql_claiming.insert_queued(**rows)

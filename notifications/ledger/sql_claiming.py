@@ -16,7 +16,7 @@ def insert_accepted(d: Dialect) -> str:
     return f"""
         INSERT INTO notifications_notification ({NEW}, status, claims, due_at, {EMPTY})
         SELECT {R_NEW}, '{Status.ACCEPTED}', 0, {d.now}, {EMPTY_VALUES}
-        FROM {d.rows(NEW_COLUMNS)} WHERE true
+        FROM {d.lines(NEW_COLUMNS)} WHERE true
         ON CONFLICT (id) DO NOTHING"""
 
 
@@ -26,7 +26,7 @@ def insert_queued(d: Dialect) -> str:
     return f"""
         INSERT INTO notifications_notification ({NEW}, status, claims, {EMPTY})
         SELECT {R_NEW}, '{Status.QUEUED}', 0, {EMPTY_VALUES}
-        FROM {d.rows(NEW_COLUMNS)} WHERE true
+        FROM {d.lines(NEW_COLUMNS)} WHERE true
         ON CONFLICT (id) DO NOTHING"""
 
 
@@ -40,7 +40,7 @@ def claim(d: Dialect) -> str:
     return f"""
         INSERT INTO notifications_notification AS n ({NEW}, status, claims, owner, lease_until, {EMPTY})
         SELECT {R_NEW}, '{Status.SENDING}', 1, %(owner)s, {d.later("%(lease)s")}, {EMPTY_VALUES}
-        FROM {d.rows(NEW_COLUMNS)} WHERE true
+        FROM {d.lines(NEW_COLUMNS)} WHERE true
         ON CONFLICT (id) DO UPDATE SET
             status = '{Status.SENDING}', owner = excluded.owner, lease_until = excluded.lease_until,
             due_at = NULL, handed_at = NULL,
