@@ -106,9 +106,8 @@ class KafkaBroker:
 
 
 def _publish_by(publisher: Publisher, records: Sequence[Outbound]) -> Acked:
-    acks = Acks(len(records))
-    publisher.send(records, acks.report)
-    return acks.wait(ACK_TIMEOUT)
+    acks = Acks(records)
+    return acks.wait(ACK_TIMEOUT, publisher.send(records, acks.report))
 
 
 class KafkaConsumer:

@@ -23,8 +23,7 @@ DOUBT = 10.0  # seconds without a new failure after which Kafka's metadata are b
 ANY = -1  # instead of a partition: the topic as a whole
 
 Place = tuple[str, int]  # topic and partition
-# Gets a record's position, what went wrong, and the record as Kafka had it, where it had it.
-Report = Callable[[int, KafkaError | None, Message | None], None]
+Report = Callable[[KafkaError | None, Message], None]  # gets what went wrong, and the record as Kafka had it
 
 # What Kafka says of a record that it will not take later either. (A missing right or topic is an operator's to mend.)
 REFUSALS = frozenset(
@@ -56,29 +55,34 @@ class Publisher:
         self._lock = threading.Lock()
         self._producer: Producer | None = None
 
-    def send(self, records: Sequence[Outbound], report: Report) -> None:
-        """Hand records over. `report` is called once for each, in another thread or before this returns."""
+    def send(self, records: Sequence[Outbound], report: Report) -> dict[int, KafkaError]:
+        """Hands records over. Returns what went wrong with those that the producer did not take, by position.
+
+        `report` is called once for each of the others, by the thread that serves this producer, perhaps already before
+        this returns. All of them share it, and those of one request share their headers: a callback and a list of
+        headers for each record would cost a third of a publish. So would names for the arguments.
+        """
         try:
             producer = self.open()
         except KafkaException as error:
-            for position in range(len(records)):
-                report(position, error.args[0], None)
-            return
+            return dict.fromkeys(range(len(records)), error.args[0])
+        not_taken: dict[int, KafkaError] = {}
+        of: tuple[str, str] | None = None
+        headers: list[tuple[str, str | bytes | None]] = []
         for position, record in enumerate(records):
-            headers: list[tuple[str, str | bytes | None]] = [
-                ("origin", record.origin),
-                ("traceparent", record.traceparent),
-            ]
+            if of != (record.origin, record.traceparent):
+                of = (record.origin, record.traceparent)
+                headers = [("origin", record.origin), ("traceparent", record.traceparent)]
             try:
-                producer.produce(
-                    record.topic, record.value, record.key, headers=headers, on_delivery=partial(report, position)
-                )
+                # topic, value, key, partition (any), callback, on_delivery (the same), timestamp (now), headers
+                producer.produce(record.topic, record.value, record.key, -1, report, None, 0, headers)
             except BufferError:
-                report(position, KafkaError(KafkaError._QUEUE_FULL), None)
+                not_taken[position] = KafkaError(KafkaError._QUEUE_FULL)
             except KafkaException as error:
-                report(position, error.args[0], None)
+                not_taken[position] = error.args[0]
                 if error.args[0] == KafkaError._FATAL:  # it will refuse all others too
                     self._replace(producer)
+        return not_taken
 
     def open(self) -> Producer:
         """The producer. Raises KafkaException where its settings are wrong."""
@@ -107,8 +111,8 @@ class Publisher:
                 producer.purge()  # ends every wait now
 
 
-def _partition_of(message: Message | None) -> int:
-    partition = message.partition() if message is not None else None
+def _partition_of(message: Message) -> int:
+    partition = message.partition()
     return ANY if partition is None else partition
 
 
@@ -120,32 +124,61 @@ class Acked(NamedTuple):
 
 
 class Acks:
-    """The delivery reports of one publish."""
+    """The delivery reports of one publish. All its records share `report`.
 
-    def __init__(self, count: int) -> None:
-        self.fates: list[Fate] = [AWAY] * count
-        self.partitions: dict[int, int] = {}  # of those that failed, by position
-        self._missing = count
-        self._lock = threading.Lock()
+    It takes no lock: the one thread that serves the producer appends reports, the one that publishes changes how many
+    are awaited, and each looks at the other's after it has changed its own. So one of them sees that all are there.
+    """
+
+    def __init__(self, records: Sequence[Outbound]) -> None:
+        self._records = records
+        self._awaited = len(records)
+        self._reports: list[Message] = []
+        self._failed = False
         self._none_missing = threading.Lock()  # locked until all are there: lighter than an Event
         self._none_missing.acquire()
 
-    def report(self, position: int, error: KafkaError | None, message: Message | None) -> None:
-        if error is None:
-            self.fates[position] = DURABLE
-        else:
-            self.fates[position] = fate_of(error)
-            self.partitions[position] = _partition_of(message)
-        with self._lock:
-            self._missing -= 1
-            if not self._missing:
-                self._none_missing.release()
+    def report(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self._failed = True
+        self._reports.append(message)
+        if len(self._reports) == self._awaited:
+            self._none_missing.release()
 
-    def wait(self, timeout: float) -> Acked:
-        """What is known in `timeout` seconds at the latest; reports that come later change nothing of it."""
-        if self.fates:
+    def wait(self, timeout: float, not_taken: Mapping[int, KafkaError]) -> Acked:
+        """Returns what is known in `timeout` seconds at the latest; reports that come later change nothing of it.
+
+        `not_taken` are the records for which no report comes.
+        """
+        self._awaited -= len(not_taken)
+        if len(self._reports) < self._awaited:
             self._none_missing.acquire(timeout=timeout)
-        return Acked(list(self.fates), dict(self.partitions))
+        reports = list(self._reports)
+        if not self._failed and len(reports) == len(self._records):
+            return Acked([DURABLE] * len(reports), {})
+        return self._sorted(reports, not_taken)
+
+    def _sorted(self, reports: Sequence[Message], not_taken: Mapping[int, KafkaError]) -> Acked:
+        """Returns the fates by position: of each report, that of a record which is the same and was not reported yet.
+
+        A record without a report is AWAY, so the outbox takes it.
+        """
+        acked = Acked([AWAY] * len(self._records), {})
+        positions: dict[tuple[str, bytes, bytes], list[int]] = {}
+        for position, record in enumerate(self._records):
+            if (error := not_taken.get(position)) is not None:
+                acked.fates[position], acked.partitions[position] = fate_of(error), ANY
+            else:
+                positions.setdefault((record.topic, record.key.encode(), record.value), []).append(position)
+        for message in reports:
+            same = positions.get((message.topic() or "", message.key() or b"", message.value() or b""))
+            if not same:
+                continue
+            position = same.pop()
+            acked.fates[position] = fate_of(message.error())
+            if message.error() is not None:
+                acked.partitions[position] = _partition_of(message)
+        return acked
 
 
 class Outage:
@@ -191,10 +224,14 @@ class Outage:
                 due = [place for place in self._places(record) if self._next_try.get(place, now + 1) <= now]
                 self._next_try |= dict.fromkeys(due, now + PROBE_EVERY)
             if due:
-                self._publisher.send([record], partial(self._tried, record.topic))
+                for error in self._publisher.send([record], partial(self._reported, record.topic)).values():
+                    self._tried(record.topic, ANY, error)
 
-    def _tried(self, topic: str, _position: int, error: KafkaError | None, message: Message | None) -> None:
-        fate, partition = fate_of(error), _partition_of(message)
+    def _reported(self, topic: str, error: KafkaError | None, message: Message) -> None:
+        self._tried(topic, _partition_of(message), error)
+
+    def _tried(self, topic: str, partition: int, error: KafkaError | None) -> None:
+        fate = fate_of(error)
         with self._lock:
             if fate.durable:
                 self._acknowledged(topic, partition)

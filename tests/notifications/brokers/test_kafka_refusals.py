@@ -6,10 +6,8 @@ import random
 import uuid
 from collections.abc import Iterator, Sequence
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
-from confluent_kafka import KafkaError
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -29,24 +27,13 @@ from notifications.brokers import kafka_publishing
 from notifications.brokers.base import Fate, Outbound, outbound
 from notifications.brokers.kafka import KafkaBroker
 from notifications.brokers.kafka_client import Troubles
-from notifications.brokers.kafka_publishing import ANY, Acks, Outage, Publisher
+from notifications.brokers.kafka_publishing import ANY, Outage, Publisher
 from notifications.messages.topics import all_topics, topic_of
 from notifications.messages.words import Origin
 from project import metrics
 from tests.notifications.rows import message
 
 EMAIL = "EMAIL", "transactional"
-
-
-def test_of_what_failed_the_partition_is_known() -> None:
-    """So that the others of its topic go on."""
-    acks = Acks(3)
-    acks.report(0, None, Mock())
-    acks.report(1, KafkaError(KafkaError._MSG_TIMED_OUT), Mock(partition=lambda: 7))
-    acks.report(2, KafkaError(KafkaError._QUEUE_FULL), None)
-    fates, partitions = acks.wait(1)
-    assert [fate.durable for fate in fates] == [True, False, False]
-    assert partitions == {1: 7, 2: ANY}
 
 
 def test_a_failure_during_a_look_at_the_metadata_is_not_overwritten_by_it(monkeypatch: pytest.MonkeyPatch) -> None:
