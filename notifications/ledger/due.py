@@ -38,6 +38,15 @@ class Taken:
     trace_id: str
 
 
+def anything(*, since: UUID = FIRST) -> bool:
+    """Returns whether `expire` or `take_due` would find a row now, locked ones included.
+
+    One look by itself costs a quarter of what the two cost that find nothing, which write, and on SQLite wait for
+    their turn to. But a server that has become read-only answers it, so it does not prove that rows can be taken.
+    """
+    return bool(sql_taking.anything_due(since=since.hex)[0][0])
+
+
 def take_due(owner: str, limit: int, *, since: UUID = FIRST) -> list[Taken]:
     """Leases due rows, outbox rows and queued rows whose lease has passed to `owner`. Returns them in order of ids.
 
@@ -107,8 +116,10 @@ def sweep(schedule: Sequence[float], limit: int, *, hooks: Hooks, passed_by: Any
         with transaction.atomic():  # the locks last until the settle commits
             now = passed_by is None
             rows = expired_leases(limit=limit) if now else leases_expired_by(limit=limit, moment=passed_by)
+            if not rows:
+                return 0
             held = Category.held()
-            return len(settle([_expired_lease(row, schedule, held) for row in rows], hooks=hooks)) if rows else 0
+            return len(settle([_expired_lease(row, schedule, held) for row in rows], hooks=hooks))
 
     return repeated(settle_expired)
 

@@ -95,9 +95,7 @@ class Scheduler:
 
     def round(self) -> int:
         """One look at what is due, and the rest of the work where its time has come; how many rows went back."""
-        since = self._since()
-        due.expire(BATCH, hooks=self._hooks, since=since)
-        taken = due.take_due(self._owner, self._limit, since=since)
+        taken = self._take(self._since())
         size = self._publish(taken) if taken else 0
         # Where bytes were the bound, as many rows again are looked at next time, and locked, as were taken.
         self._more = len(taken) >= self._limit or size >= due.ROUND_BYTES
@@ -113,6 +111,13 @@ class Scheduler:
             return partitions.recent() or due.FIRST
         self._everything_at = now + EVERYTHING_EVERY
         return due.FIRST
+
+    def _take(self, since: UUID) -> list[due.Taken]:
+        """Ends what has expired, then leases what is due. Looks first, unless more is known to be there."""
+        if not self._more and not due.anything(since=since):
+            return []
+        due.expire(BATCH, hooks=self._hooks, since=since)
+        return due.take_due(self._owner, self._limit, since=since)
 
     def _publish(self, taken: Sequence[due.Taken]) -> int:
         """Publish what was leased, end the lease of what is durable; how many bytes it was."""
@@ -136,6 +141,8 @@ class Scheduler:
         if now < self._sweep_at:
             return
         self._sweep_at = now + SWEEP_EVERY
+        # Also where nothing is to be given up: a write fails on a server that has become read-only, so this idle
+        # scheduler leaves such a one, and does not count the time there as time in which leases could be renewed.
         due.give_up(settings.OUTAGE_PATIENCE, BATCH, hooks=self._hooks)
         moment = due.clock()
         if not self._leases_could_be_renewed():

@@ -29,7 +29,9 @@ def test_due_rows_outbox_rows_and_forgotten_ones_are_taken() -> None:
     outbox = row(Status.ACCEPTED, due_at=ago(1))
     replay = row(Status.WAITING, due_at=ago(1), reason=Reason.REPLAY, claims=6, generation=1)
     forgotten = row(Status.QUEUED, owner="dead scheduler", lease_until=ago(1), claims=1)
+    assert due.anything()
     found = take_due("me", 100)
+    assert not due.anything()
     assert [(one.message.id, one.origin) for one in found] == [
         (waiting.id, "retry"),
         (outbox.id, "outbox"),
@@ -57,7 +59,24 @@ def test_due_rows_outbox_rows_and_forgotten_ones_are_taken() -> None:
 )
 def test_other_rows_are_not(status: Status, fields: dict[str, Any]) -> None:
     row(status, **fields)
+    assert not due.anything()
     assert taken() == []
+
+
+@pytest.mark.parametrize(
+    ("status", "fields"),
+    [
+        (Status.WAITING, {"due_at": ago(1)}),
+        (Status.ACCEPTED, {"due_at": ago(1)}),
+        (Status.WAITING, {"due_at": ago(1), "expires_at": ago(1)}),
+        (Status.QUEUED, {"owner": "dead scheduler", "lease_until": ago(1)}),
+    ],
+)
+def test_a_look_sees_each_of_them_alone(status: Status, fields: dict[str, Any]) -> None:
+    due_row = row(status, **fields)
+    assert due.anything()
+    assert due.anything(since=due_row.id)
+    assert not due.anything(since=UUID(int=due_row.id.int + 1))
 
 
 def test_the_earliest_due_are_taken_first() -> None:

@@ -192,6 +192,7 @@ def test_marking_what_was_published_finds_its_rows_by_the_primary_key(explain: E
 
 
 SCHEDULERS: list[tuple[Callable[[], Any], set[str]]] = [
+    (due.anything, {"ledger_due", "ledger_lease"}),
     (lambda: due.take_due("me", 500), {"ledger_due", "ledger_lease"}),
     (lambda: due.expire(500, hooks=NO_HOOKS), {"ledger_due"}),
     (lambda: due.give_up(60, 500, hooks=NO_HOOKS), {"ledger_deferred"}),
@@ -211,7 +212,12 @@ def test_what_the_scheduler_looks_for_is_found_by_its_index(explain: Explain) ->
 
 def test_a_look_at_what_was_accepted_lately_leaves_out_older_partitions(explain: Explain) -> None:
     since = first_id_at(partitions()[-2].until)
-    for work in (partial(due.take_due, "me", 500, since=since), partial(due.expire, 500, hooks=NO_HOOKS, since=since)):
+    looks: list[Callable[[], Any]] = [
+        partial(due.anything, since=since),
+        partial(due.take_due, "me", 500, since=since),
+        partial(due.expire, 500, hooks=NO_HOOKS, since=since),
+    ]
+    for work in looks:
         assert touched(explain(work)) == {partitions()[-1].table}
 
 

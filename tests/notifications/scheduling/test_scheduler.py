@@ -8,7 +8,8 @@ from typing import cast
 from uuid import UUID
 
 import pytest
-from django.db import OperationalError
+from django.db import DatabaseError, OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 from prometheus_client import REGISTRY
 from pytest_django import Settings
 
@@ -155,6 +156,35 @@ def test_it_says_that_it_is_alive_and_does_others_chores() -> None:
     open_scheduler(Topic(), Others()).round()
     assert len(done) == 1
     assert [beat.kind for beat in WorkerHeartbeat.objects.all()] == ["scheduler"]
+
+
+def test_where_nothing_is_due_nothing_is_written_but_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On SQLite each write, even of no row, would keep all others waiting."""
+    clock = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    running = open_scheduler(Topic())
+    running.round()
+    with CaptureQueriesContext(connection) as idle:
+        running.round()
+    assert [query["sql"].split()[1] for query in idle] == ["anything_due"]
+    clock[0] += scheduler.SWEEP_EVERY
+    with CaptureQueriesContext(connection) as sweeping:
+        running.round()
+    assert "give_up" in [query["sql"].split()[1] for query in sweeping]
+
+
+@pytest.mark.postgresql
+def test_an_idle_scheduler_notices_a_server_that_takes_no_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a primary after a failover does. It answers every look, and nothing would ever be due there."""
+    clock = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    running = open_scheduler(Topic())
+    running.round()
+    fetch("SET LOCAL transaction_read_only = on")
+    running.round()
+    clock[0] += scheduler.SWEEP_EVERY
+    with pytest.raises(DatabaseError, match="read-only"):
+        running.round()
 
 
 @pytest.mark.postgresql
