@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from importlib import import_module
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from django.conf import settings
@@ -15,6 +16,7 @@ from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import reset_queries
 
+from project import collector
 from project.places import Places
 
 LIVE = "/health/live"
@@ -54,3 +56,7 @@ def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iter
 def _answer_of(environ: WSGIEnvironment) -> WSGIApplication:
     """A probe of liveness needs no database, so it must not wait behind those who wait for theirs."""
     return _django if environ["PATH_INFO"] == LIVE or not environ["wsgi.multithread"] else _places
+
+
+import_module(settings.ROOT_URLCONF)  # the views, which else the first request would load
+collector.look_seldom()

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from dlq.letters import Letters
 from notifications.brokers.base import open_broker
 from notifications.scheduling.scheduler import Scheduler
+from project import collector
 from project.management.serving import serve_metrics
 from project.management.stopping import on_stop
 from project.operations.kinds import kinds
@@ -26,5 +27,6 @@ class Command(BaseCommand):
         scheduler = Scheduler(broker, Letters(broker), kinds=kinds())
         on_stop(scheduler.stop)
         serve_metrics(options["metrics_port"], scheduler.is_stuck)
+        collector.look_seldom()
         self.stderr.write("scheduling")
         scheduler.run()

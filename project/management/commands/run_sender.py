@@ -14,6 +14,7 @@ from notifications.brokers.base import open_broker
 from notifications.channels import channel_names, open_providers
 from notifications.sending.sandbox_store import SandboxTable
 from notifications.sending.sender import Sender
+from project import collector
 from project.management.serving import serve_metrics
 from project.management.stopping import on_stop
 from project.operations.kinds import kinds
@@ -55,5 +56,6 @@ class Command(BaseCommand):
         on_stop(sender.stop)
         serve_metrics(options["metrics_port"], sender.is_stuck)
         routes = (f"{name} ({', then '.join(one.name for one in route)})" for name, route in providers.items())
+        collector.look_seldom()
         self.stderr.write(f"sending {', '.join(routes)}")
         sys.exit(sender.run())
