@@ -34,9 +34,12 @@ CONSUMER = FRESH | {
     "enable.auto.offset.store": False,
     # With on_assign in kafka.py: a new group starts at the beginning, and a gap left by retention is never jumped.
     "auto.offset.reset": "error",
-    # After so long a killed member's partitions move on. Heartbeats are sent by a thread of the client's own, each
-    # 3 s, so that a busy member is not taken for a dead one.
+    # After so long a killed member's partitions move on. Heartbeats are sent by a thread of the client's own, so that
+    # a busy member is not taken for a dead one.
     "session.timeout.ms": 10_000,
+    # By the answer to a heartbeat a member learns that another one has come: until then the new one has no partition,
+    # and who learned it first waits for the others. The client's own 3 s were too long for both.
+    "heartbeat.interval.ms": 1_000,
     "max.poll.interval.ms": 300_000,
     # Of each partition: enough for a second or two, and a backlog of a million does not fill the memory.
     "queued.min.messages": 5_000,
