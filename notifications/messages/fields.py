@@ -41,8 +41,8 @@ COLUMNS: dict[type[inspect.Type], str] = {
 }
 
 
-class Content(msgspec.Struct, frozen=True, kw_only=True):
-    """What a caller gives, and what travels unchanged."""
+class Content(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a caller gives, and what travels unchanged. Nothing in it can refer to it: no collector need look."""
 
     message: Annotated[str, Meta(extra_json_schema=NOT_EMPTY)]
     subject: Annotated[str, Meta(max_length=255)] = ""
