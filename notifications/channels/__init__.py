@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 from django.conf import settings
 from django.utils.module_loading import import_string
 
 from notifications.channels.base import Channel, NotConfigured, Provider
 from notifications.channels.sandbox import Sandbox, Store
+from project.caching import cache_of_settings
 
 
 def channel_names() -> list[str]:
@@ -20,14 +19,10 @@ def channel_choices() -> list[tuple[str, str]]:
     return [(name, name) for name in settings.CHANNELS]
 
 
+@cache_of_settings
 def channel_class(name: str) -> type[Channel]:
     """Returns the rules of the channel of that name. Raises KeyError where there is none."""
-    return _rules(settings.CHANNELS[name]["rules"])
-
-
-@cache
-def _rules(path: str) -> type[Channel]:
-    found: type[Channel] = import_string(path)
+    found: type[Channel] = import_string(settings.CHANNELS[name]["rules"])
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
+from functools import lru_cache
 from hashlib import blake2b
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from django.conf import settings
 from uuid_utils import uuid7
 
 from notifications.channels import channel_class
+from project.caching import cache_of_settings
 
 # An id can have a time until the year 10889; near the end of 9999 another zone, or a day more, overflows.
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)
@@ -44,7 +45,7 @@ def first_id_at(moment: datetime) -> UUID:
 
 def receiver_hash(channel: str, receiver: str) -> str:
     """Returns the topic key: equal for equal receivers, and of no use to find them for whoever lacks HASH_KEY."""
-    found = _keyed(settings.HASH_KEYS[0]).copy()
+    found = _keyed().copy()
     found.update(_canonical(channel, receiver))
     return found.hexdigest()
 
@@ -58,10 +59,10 @@ def receiver_hashes(channel: str, receiver: str) -> list[str]:
     return [blake2b(canonical, digest_size=16, key=key).hexdigest() for key in settings.HASH_KEYS]
 
 
-@cache
-def _keyed(key: bytes) -> blake2b:
-    """Returns a hash that has read the key: doing so takes as long as hashing a receiver."""
-    return blake2b(digest_size=16, key=key)
+@cache_of_settings
+def _keyed() -> blake2b:
+    """Returns a hash that has read today's key: doing so takes as long as hashing a receiver."""
+    return blake2b(digest_size=16, key=settings.HASH_KEYS[0])
 
 
 def _canonical(channel: str, receiver: str) -> bytes:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 from django.conf import settings
 
 from notifications.channels import channel_names
 from notifications.messages.words import PRIORITIES
+from project.caching import cache_of_settings
 
 
+@cache_of_settings
 def topic_of(channel: str, priority: str) -> str:
-    return _topic_of(settings.TOPIC_PREFIX, channel, priority)
-
-
-@cache
-def _topic_of(prefix: str, channel: str, priority: str) -> str:
-    return f"{prefix}{channel.lower()}{'.bulk' if priority == 'bulk' else ''}"
+    return f"{settings.TOPIC_PREFIX}{channel.lower()}{'.bulk' if priority == 'bulk' else ''}"
 
 
 def all_topics() -> list[str]:
