@@ -28,21 +28,30 @@ BENCHMARKS = {
     "single": "benchmarks.intake.single",
     "batch": "benchmarks.intake.batch",
     "noop": "benchmarks.drain.noop",
-    "email": "benchmarks.drain.email",
-    "slack": "benchmarks.drain.slack",
-    "sms": "benchmarks.drain.sms",
+    "two-senders": "benchmarks.senders.noop",
+    "slack": "benchmarks.providers.slack",
+    "sms": "benchmarks.providers.sms",
+    "email": "benchmarks.providers.email",
+    "ledger-size": "benchmarks.ledger_size.five_million",
+    "ledger-log": "benchmarks.ledger_log.three_million",
+    "idle-run": "benchmarks.idle.embedded",
+    "idle-sender": "benchmarks.idle.sender",
     "latency": "benchmarks.latency.steady",
     "under-bulk": "benchmarks.latency.under_bulk",
     "slow-sends": "benchmarks.trouble.slow_sends",
     "hot-receiver": "benchmarks.trouble.hot_receiver",
     "backlog": "benchmarks.growth.backlog",
-    "senders": "benchmarks.growth.senders",
-    "ledger-size": "benchmarks.ledger_size.five_million",
+    "senders": "benchmarks.senders.at_provider",
     "scheduler": "benchmarks.scheduling.due_at_once",
-    "without-kafka": "benchmarks.intake.without_kafka",
-    "threads": "benchmarks.growth.threads",
+    "without-kafka": "benchmarks.outbox.without_kafka",
+    "in-flight": "benchmarks.providers.in_flight",
+    "celery": "benchmarks.others.lines.celery",
+    "dramatiq": "benchmarks.others.lines.dramatiq",
+    "procrastinate": "benchmarks.others.lines.procrastinate",
+    "river": "benchmarks.others.lines.river",
 }
-ONLY_FULL = {"ledger-size"}
+ONLY_FULL = {"ledger-size", "ledger-log"}  # FULL=1: millions of rows
+OTHERS = {"celery", "dramatiq", "procrastinate", "river"}  # OTHERS=1: other systems, in environments of their own
 
 
 def main() -> None:

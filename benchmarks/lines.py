@@ -16,6 +16,15 @@ from harness.services.postgres import find
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a notification on a path costs each process, in µs of CPU: a line of the table of CPU."""
+
+    path: str
+    rate: float  # at which it was measured, per second
+    micros: dict[str, float]  # by part, see cpu.PARTS
+
+
+@dataclass(frozen=True, kw_only=True)
 class Line:
     """What was measured, beside what; `reached` is None where nothing is promised or nothing could be measured."""
 
@@ -27,6 +36,7 @@ class Line:
     reached: bool | None = None
     note: str = ""
     numbers: dict[str, float] = field(default_factory=dict)  # for docs/scaling.md
+    cost: Cost | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -36,10 +46,18 @@ def beside(
     figure: str, must: str, ours: Sequence[float], theirs: Sequence[float], *, least: float, **more: Any
 ) -> Line:
     """A rate beside its baseline, taken in turns: reached where the median of the pairs' ratios is at `least`."""
-    ratio = median([a / b for a, b in zip(ours, theirs, strict=True)])
-    rates = {"measured": f"{median(ours):,.0f}/s", "baseline": f"{median(theirs):,.0f}/s"}
-    shown = f"{ratio:.1f}" if ratio >= 10 else f"{ratio:.2f}"
-    return Line(figure=figure, must=must, ratio=shown, reached=ratio >= least, **{**rates, **more})
+    ratio = ratio_of(ours, theirs)
+    rates = {"measured": f"{median(ours):,.0f}/s", "baseline": f"{median(theirs):,.0f}/s", "reached": ratio >= least}
+    return Line(figure=figure, must=must, ratio=shown(ratio), **{**rates, **more})
+
+
+def ratio_of(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The median of the pairs' ratios."""
+    return median([a / b for a, b in zip(ours, theirs, strict=True)])
+
+
+def shown(ratio: float) -> str:
+    return f"{ratio:.1f}" if ratio >= 10 else f"{ratio:.2f}"
 
 
 def not_measured(figure: str, must: str, why: str) -> Line:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from uuid import uuid4
 
 from benchmarks.traffic import receiver_of, text_of
 
@@ -62,6 +63,7 @@ class Load:
         self._requests = requests(given)
         self._free: list[Connection] = []
         self.late = 0
+        self.calls = 0  # answered, the warm-up's too
         self.answers: Counter[int] = Counter()
         self.seconds: list[float] = []
         self.log: list[tuple[int, float, float, str]] = []
@@ -98,6 +100,7 @@ class Load:
 
     def _answered(self, connection: Connection, number: int, sent_at: float, status: int, body: bytes) -> None:
         now = time.time()
+        self.calls += 1
         if self._from <= sent_at and now < self._until:
             self.answers[status] += 1
             self.seconds.append(now - sent_at)
@@ -114,16 +117,18 @@ def requests(given: argparse.Namespace) -> Iterator[tuple[int, bytes]]:
     path = "/notifications" if given.batch else "/notification"
     head = (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{given.port}\r\nAuthorization: Bearer {given.key}\r\n"
-        "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-    ).encode()
+        "Content-Type: application/json\r\nContent-Length: %d\r\n"
+    ).encode() + (b"" if given.idempotent else b"\r\n")
     if given.batch:
         bodies = [b'{"notifications":[%s]}' % b",".join(items(given, b * given.batch)) for b in range(8)]
         for number in count():
             body = bodies[number % len(bodies)]
             yield number, head % len(body) + body
+    unique = uuid4().hex
     for number in count():
         body = item(given, number)
-        yield number, head % len(body) + body
+        key = b"Idempotency-Key: %s-%d\r\n\r\n" % (unique.encode(), number) if given.idempotent else b""
+        yield number, head % len(body) + key + body
 
 
 def items(given: argparse.Namespace, start: int) -> list[bytes]:
@@ -144,6 +149,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--warm", type=float, default=1.0)
     parser.add_argument("--batch", type=int, default=0)
+    parser.add_argument("--idempotent", action="store_true", help="with an Idempotency-Key, each call a new one")
     parser.add_argument("--rate", type=float, default=0.0)
     parser.add_argument("--log", type=Path, help="number, sent, answered and id of each call")
     given = parser.parse_args()
@@ -151,9 +157,8 @@ def main() -> None:
     asyncio.run(load.run())
     if given.log:
         given.log.write_text("".join(f"{n} {sent:.6f} {done:.6f} {id}\n" for n, sent, done, id in load.log))
-    print(
-        json.dumps({"answers": load.answers, "late": load.late, "seconds": given.seconds, "took": sorted(load.seconds)})
-    )
+    found = {"answers": load.answers, "calls": load.calls, "late": load.late, "seconds": given.seconds}
+    print(json.dumps(found | {"took": sorted(load.seconds)}))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.services import cpu_of
+from benchmarks.cpu import Meter, Seconds, micros, used_by
 from harness.platform import Platform, wait_until
 from harness.platform.web import request
 from harness.services.process import free_ports
@@ -27,11 +27,12 @@ SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 
 @dataclass
 class Sample:
-    """How far a drain is, and the memory of the process."""
+    """How far a drain is, and the memory and the CPU of those that work on it."""
 
     at: float
     done: float
     megabytes: float = 0.0
+    cpu: Seconds = field(default_factory=dict)
 
 
 @dataclass
@@ -43,8 +44,7 @@ class Drained:
     megabytes: float = 0.0  # resident, at most
     parked: float = 0.0
     sends: float = 0.0  # handed over to the provider
-    sender_cpu: float = 0.0  # seconds
-    other_cpu: float = 0.0  # of what `cpu` measures
+    cost: dict[str, float] = field(default_factory=dict)  # µs of CPU of each, by part, without the start
 
 
 def rate_between(samples: Sequence[Sample], total: int, low: float = LOW, high: float = HIGH) -> float:
@@ -60,6 +60,15 @@ def _moment(samples: Sequence[Sample], count: float) -> float:
             part = (count - before.done) / max(after.done - before.done, 1e-9)
             return before.at + max(part, 0.0) * (after.at - before.at)
     raise AssertionError(f"{count:g} were never done: {samples[-1:]}")
+
+
+def cost_between(samples: Sequence[Sample], total: int, low: float = 0.1, high: float = HIGH) -> dict[str, float]:
+    """Returns the µs of CPU of each between two points of a drain, by part: neither the start nor the tail."""
+    inside = [sample for sample in samples if low * total <= sample.done <= high * total]
+    if len(inside) < 2:  # too short a drain, as those of smoke tests are
+        inside = [samples[0], samples[-1]]
+    first, last = inside[0], inside[-1]
+    return micros(first.cpu, last.cpu, last.done - first.done)
 
 
 def rate_of_times(times: Sequence[float], high: float = HIGH) -> float:
@@ -123,27 +132,28 @@ class Sender:
     def settled(self) -> float:
         return self.metrics.sum("notifications_attempts_total", outcome="sent")
 
-    def drained(
-        self, count: int, *, deadline: float = 600, every: float = 0.2, cpu: Callable[[], float] = lambda: 0.0
-    ) -> Drained:
-        """Once `count` sends are settled as sent; the sender is stopped. `cpu` is what others used so far."""
-        result = Drained(other_cpu=-cpu())
-        watched = psutil.Process(self.process.pid)
+    def drained(self, count: int, *, deadline: float = 600, every: float = 0.2, meter: Meter = dict) -> Drained:
+        """Once `count` sends are settled as sent; the sender is stopped. `meter` is the CPU of the other parts."""
+        result = Drained()
         until = time.monotonic() + deadline
         while not result.samples or result.samples[-1].done < count:
             assert self.process.running, f"the sender ended:\n{self.process.output[-4000:]}"
             assert time.monotonic() < until, f"only {result.samples[-1]} of {count}:\n{self.process.output[-4000:]}"
             time.sleep(every)
-            megabytes = watched.memory_info().rss / 1e6
-            result.samples.append(Sample(time.monotonic(), self.settled(), megabytes))
+            result.samples.append(self.sample(meter))
         result.rate = rate_between(result.samples, count)
         result.megabytes = max(sample.megabytes for sample in result.samples)
         result.parked = self.metrics.sum("notifications_put_back_total", reason="parked")
         result.sends = self.metrics.sum("notifications_send_seconds_count")
-        result.sender_cpu = cpu_of(watched)
-        result.other_cpu += cpu()
+        result.cost = cost_between(result.samples, count)
         self.process.kill()
         return result
+
+    def sample(self, meter: Meter) -> Sample:
+        """How far it is now. The CPU of the others is read beside its own, at the same moment."""
+        megabytes = psutil.Process(self.process.pid).memory_info().rss / 1e6
+        cpu = meter() | {"sender": used_by(self.process.pid)}
+        return Sample(time.monotonic(), self.settled(), megabytes, cpu)
 
 
 class Sink:

@@ -13,6 +13,8 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib import pyplot as plt
 
+from benchmarks.cpu import PARTS
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "performance.md"
 SCALING = ROOT / "docs" / "scaling.md"
@@ -26,12 +28,13 @@ def render(results: Path, names: Sequence[str]) -> None:
     found = [json.loads(file.read_text()) for name in names if (file := results / f"{name}.json").exists()]
     text = DOCUMENT.read_text()
     text = replaced(text, "table", table(found))
+    text = replaced(text, "cpu", cpu(found))
     text = replaced(text, "machine", machines(found))
     DOCUMENT.write_text(text)
     SCALING.write_text(replaced(SCALING.read_text(), "needs", needs(found)))
     IMAGES.mkdir(exist_ok=True)
     mpl.rcParams["svg.hashsalt"] = "notifications"  # equal figures give equal files
-    plot_threads(results / "threads.points.json")
+    plot_in_flight(results / "in-flight.points.json")
     plot_backlog(results / "backlog.points.json")
 
 
@@ -51,6 +54,25 @@ def row(line: dict[str, Any]) -> str:
     return f"| {' | '.join([*cells, REACHED[line['reached']], line['note']])} |"
 
 
+def cpu(found: Sequence[dict[str, Any]]) -> str:
+    """What a notification costs each process, as the lines that measured it say."""
+    costs = [line["cost"] for result in found for line in result["lines"] if line.get("cost")]
+    head = f"| path | {' | '.join(PARTS)} | together | rate |\n|---|{'---|' * (len(PARTS) + 2)}"
+    rows = [
+        f"| {cost['path']} | {' | '.join(cell(cost['micros'].get(part)) for part in PARTS)}"
+        f" | {cell(sum(cost['micros'].get(part, 0) for part in PARTS))} | {cost['rate']:,.0f}/s |"
+        for cost in costs
+    ]
+    return "\n".join([head, *rows]) if rows else "Nothing was measured yet: `make bench`."
+
+
+def cell(micros: float | None) -> str:
+    """µs, to one place where the number is small; "–" for a process that has no part in it."""
+    if micros is None:
+        return "–"
+    return f"{micros:.0f}" if micros >= 20 else f"{micros:.1f}"
+
+
 def machines(found: Sequence[dict[str, Any]]) -> str:
     if not found:
         return "–"
@@ -63,9 +85,9 @@ def machines(found: Sequence[dict[str, Any]]) -> str:
 NEEDS = {
     "web processes, one notification a call": "single",
     "web processes, batches of 500": "batch",
-    "senders, SMTP answering in 20 ms, 64 threads": "SMTP",
-    "senders, Slack answering in 20 ms, 64 threads": "Slack webhook",
-    "senders, Twilio answering in 20 ms, 64 threads": "Twilio",
+    "senders, SMTP answering in 20 ms, 256 in flight": "SMTP",
+    "senders, Slack answering in 20 ms, 256 in flight": "Slack webhook",
+    "senders, Twilio answering in 20 ms, 256 in flight": "Twilio",
     "senders, were there no provider to wait for": "sender",
 }
 TARGETS = (1_000, 10_000, 100_000)  # notifications a second
@@ -93,23 +115,24 @@ def at_least(number: float) -> str:
     return str(max(1, math.ceil(number)))
 
 
-def plot_threads(file: Path) -> None:
+def plot_in_flight(file: Path) -> None:
     if not file.exists():
         return
     points = json.loads(file.read_text())
     figure, axes = plt.subplots(figsize=(7, 3.5))
-    axes.plot([p["threads"] for p in points], [p["rate"] for p in points], marker="o", label="one sender")
-    ideal = [p["threads"] / 0.02 for p in points]
+    numbers = [p["in flight"] for p in points]
+    axes.plot(numbers, [p["rate"] for p in points], marker="o", label="one sender")
+    ideal = [number / 0.02 for number in numbers]
     top = 1.3 * max(p["rate"] for p in points)
-    axes.plot([p["threads"] for p in points], ideal, linestyle=":", color="grey", label="threads / 20 ms")
+    axes.plot(numbers, ideal, linestyle=":", color="grey", label="in flight / 20 ms")
     axes.set_ylim(0, top)
     axes.set_xscale("log", base=2)
-    axes.set_xticks([p["threads"] for p in points], [str(p["threads"]) for p in points])
-    axes.set_xlabel("threads")
+    axes.set_xticks(numbers, [str(number) for number in numbers])
+    axes.set_xlabel("sends in flight")
     axes.set_ylabel("notifications a second")
-    axes.set_title("Rate against threads, Twilio answering in 20 ms")
+    axes.set_title("Rate against sends in flight, Twilio answering in 20 ms")
     axes.legend()
-    save(figure, "threads")
+    save(figure, "in-flight")
 
 
 def plot_backlog(file: Path) -> None:

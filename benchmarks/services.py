@@ -8,10 +8,10 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
-import psutil
 import redis
 from confluent_kafka.admin import AdminClient
 
+from benchmarks.cpu import Meter, used_by
 from harness.ledger_rows import insert
 from harness.platform import Platform, Process, wait_until
 from harness.services import postgres
@@ -58,10 +58,11 @@ class Services:
         self._sites[name] = site
         return site
 
-    def postgres_cpu(self) -> float:
-        """Seconds of CPU that the running processes of PostgreSQL have used."""
-        postmaster = psutil.Process(int((self.postgres.directory / "data" / "postmaster.pid").read_text().split()[0]))
-        return sum(cpu_of(process) for process in (postmaster, *postmaster.children(recursive=True)))
+    def meter(self, web: Process | None = None) -> Meter:
+        """Returns what reads the CPU that Kafka, PostgreSQL and, where it is given, a web process have used so far."""
+        pids = {"web": web.pid} if web else {}
+        pids |= {"Kafka": self.kafka.pid, "PostgreSQL": self.postgres.pid}
+        return lambda: {part: used_by(pid) for part, pid in pids.items()}
 
     def drop(self, site: Platform) -> None:
         """Kill what runs of it and remove its database and topics: the next measurement is not to carry them."""
@@ -96,11 +97,6 @@ class Services:
         del site.environment["RETRY_SCHEDULE"]  # the tests' own, of seconds
         site.environment["DJANGO_SETTINGS_MODULE"] = "project.settings"
         return site
-
-
-def cpu_of(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 class Redis:

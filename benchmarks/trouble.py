@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from benchmarks.bench import Bench
-from benchmarks.drain import with_sink
 from benchmarks.lines import Line, beside
 from benchmarks.measure import HIGH, Sender, Sink, median, pairs, publish, rate_of_times
+from benchmarks.providers import with_sink
 from benchmarks.traffic import kinds
 from harness.platform import wait_until
 

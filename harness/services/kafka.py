@@ -63,6 +63,11 @@ class Kafka:
         self.close()
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def servers(self) -> str:
         """KAFKA_BOOTSTRAP_SERVERS of the plain listener."""
         return f"127.0.0.1:{self.proxy.port if self.proxy else self._plain}"

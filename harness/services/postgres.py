@@ -101,6 +101,12 @@ class Postgres:
         run_as_superuser(self.port, statement)
 
     @property
+    def pid(self) -> int:
+        """The process that has all others of the server as its children."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def _data(self) -> Path:
         return self.directory / "data"
 
