@@ -1,6 +1,7 @@
 """`python -m benchmarks [NAME …]`: measures, keeps what was found in var/bench/, and renders docs/performance.md.
 
-FULL=1 adds what takes millions of rows. `--scale 0.05` is a smoke test: nothing of it is kept or rendered.
+FULL=1 adds what takes millions of rows, OTHERS=1 other systems beside ours.
+`--scale 0.05` is a smoke test: nothing of it is kept or rendered.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from pathlib import Path
 
 from django.utils.module_loading import import_string
 
-from benchmarks.bench import NO_REDIS, Bench
+from benchmarks.bench import Bench
 from benchmarks.lines import Line, machine
 from benchmarks.render import DOCUMENT, ROOT, render
-from benchmarks.services import Redis, Services
+from benchmarks.services import Services
 from harness.services import jars, postgres
 
 RESULTS = ROOT / "var" / "bench"
@@ -45,13 +46,11 @@ BENCHMARKS = {
     "scheduler": "benchmarks.scheduling.due_at_once",
     "without-kafka": "benchmarks.outbox.without_kafka",
     "in-flight": "benchmarks.providers.in_flight",
-    "celery": "benchmarks.others.lines.celery",
-    "dramatiq": "benchmarks.others.lines.dramatiq",
-    "procrastinate": "benchmarks.others.lines.procrastinate",
-    "river": "benchmarks.others.lines.river",
+    "others-noop": "benchmarks.others.lines.noop",
+    "others-http": "benchmarks.others.lines.http",
 }
-ONLY_FULL = {"ledger-size", "ledger-log"}  # FULL=1: millions of rows
-OTHERS = {"celery", "dramatiq", "procrastinate", "river"}  # OTHERS=1: other systems, in environments of their own
+# What a variable adds where it is 1.
+ONLY_WITH = {"FULL": {"ledger-size", "ledger-log"}, "OTHERS": {"others-noop", "others-http"}}
 
 
 def main() -> None:
@@ -64,7 +63,8 @@ def main() -> None:
     if unknown := set(given.names) - set(BENCHMARKS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     if not given.render:
-        names = given.names or [name for name in BENCHMARKS if full or name not in ONLY_FULL]
+        left_out = {name for variable, names in ONLY_WITH.items() if os.environ.get(variable) != "1" for name in names}
+        names = given.names or [name for name in BENCHMARKS if name not in left_out]
         failed = run(names, scale=given.scale, full=full)
         if given.scale < 1 or failed:
             sys.exit(f"failed: {', '.join(failed)}" if failed else 0)
@@ -76,8 +76,6 @@ def run(names: list[str], *, scale: float, full: bool) -> list[str]:
     """Measure these, one after the other; the names of those that failed."""
     if missing := [program for program in (postgres.missing_program(), jars.missing_program()) if program]:
         sys.exit(f"The benchmarks need {' and '.join(missing)}.")
-    if Redis.missing():
-        print(f"{NO_REDIS}; these lines will say: not measured.")
     RESULTS.mkdir(parents=True, exist_ok=True)
     directory = RESULTS if scale >= 1 else Path(tempfile.mkdtemp(prefix="ntf-bench-smoke-"))
     failed = []

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.services import Redis, Services
-
-NO_REDIS = "Celery needs redis-server (Debian: apt-get install redis-server)"
+from benchmarks.services import Services
 
 
 @dataclass
@@ -21,7 +19,6 @@ class Bench:
     directory: Path
     scale: float = 1.0
     full: bool = False
-    without_redis: bool = field(default_factory=Redis.missing)
 
     def size(self, count: int, least: int = 200) -> int:
         return max(int(count * self.scale), least)

@@ -100,7 +100,7 @@ class Services:
 
 
 class Redis:
-    """Debian's redis-server, writing down what it takes (each second, its usual setting) as a task queue needs."""
+    """Debian's redis-server. It has what it takes on the disk before it answers, as PostgreSQL has."""
 
     def __init__(self, directory: Path) -> None:
         (self.port,) = free_ports(1)
@@ -115,8 +115,14 @@ class Redis:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def __enter__(self) -> Self:
-        options = ["--port", str(self.port), "--dir", str(self._directory), "--appendonly", "yes", "--save", ""]
+        durable = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
+        options = ["--port", str(self.port), "--dir", str(self._directory), *durable]
         self._process = Process("redis", ["redis-server", *options], log=self._directory / "redis.log")
         wait_until(self._answers, what="redis answers")
         return self
@@ -125,10 +131,10 @@ class Redis:
         if self._process:
             self._process.kill()
 
-    def remaining(self) -> int:
-        """Celery's tasks that are not done: queued, and taken but not acknowledged."""
+    def count(self, command: str, key: str) -> int:
+        """Returns the answer of a command that counts, such as LLEN."""
         with redis.Redis.from_url(self.url) as client:
-            return int(client.llen("celery")) + int(client.hlen("unacked"))
+            return int(client.execute_command(command, key))
 
     def _answers(self) -> bool:
         try:

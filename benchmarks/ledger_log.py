@@ -1,0 +1,56 @@
+"""How much PostgreSQL writes to its log for a notification on a large ledger. FULL only."""
+
+from __future__ import annotations
+
+import time
+
+from benchmarks import weeks
+from benchmarks.bench import Bench
+from benchmarks.drain import NOOP, THREADS, check_ledger
+from benchmarks.lines import Line
+from benchmarks.measure import Sender, publish
+from harness.platform import Platform
+
+ROWS = 3_000_000
+MOST = 1.7  # KB a notification
+COUNT, FIRST = 50_000, 30_000
+
+
+def three_million(bench: Bench) -> list[Line]:
+    """Drains after a checkpoint, when a page is logged whole at its first change: the dearest time there is."""
+    count = bench.size(COUNT)
+    site = bench.services.fresh(**NOOP)
+    weeks.fill(site, bench.size(ROWS, 20_000))
+    publish(site, "EMAIL", count)
+    bench.services.postgres.execute("CHECKPOINT")
+    points = _drained(site, count)
+    check_ledger(site, count)
+    bench.services.drop(site)
+    each = points[-1][1] / count / 1000
+    done, written = next(point for point in points if point[0] >= min(FIRST, count))
+    return [
+        Line(
+            figure=f"log of a notification, {ROWS:,} rows in weekly partitions, no-op provider",
+            must=f"≤ {MOST:g} KB",
+            measured=f"{each:.2f} KB",
+            reached=each <= MOST,
+            note=f"the first {count:,} after a checkpoint; the first {done:,.0f}: {written / done / 1000:.2f} KB",
+        )
+    ]
+
+
+def _drained(site: Platform, count: int) -> list[tuple[float, float]]:
+    """Returns (settled, bytes of log since the beginning) while a sender drains."""
+    began = _log_bytes(site)
+    sender = Sender(site, "EMAIL", THREADS)
+    points = [(0.0, 0.0)]
+    while points[-1][0] < count:
+        assert sender.process.running, sender.process.output[-4000:]
+        time.sleep(0.2)
+        points.append((sender.settled(), _log_bytes(site) - began))
+    return points
+
+
+def _log_bytes(site: Platform) -> float:
+    (row,) = site.sql("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn AS bytes")
+    return float(row["bytes"])
