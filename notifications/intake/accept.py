@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from uuid import UUID
 
-from django.db import DatabaseError, InterfaceError, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.utils import timezone
 from msgspec import UNSET
 
 from notifications.brokers.base import Outbound, open_broker, outbound
 from notifications.intake.addressing import addresses_of, without_names
 from notifications.intake.idempotency import Identified, claim_keys
+from notifications.intake.new_keys import NewKey, open_groups
 from notifications.intake.refused import Refused, TooLarge
 from notifications.ledger.insert import insert
 from notifications.messages.draft import Draft
@@ -60,31 +61,84 @@ def accept(
     Refused, Conflict, TooLarge, Unavailable, and what `rights.spend_texts` raises. After Unavailable nothing was
     promised, yet some may be sent.
     """
-    fresh = new_ids(len(drafts))
+    ids = fresh = new_ids(len(drafts))
     keys = keys if keys and any(keys) else None  # without one, the database is not needed
-    owner = client if keys_of is None else keys_of
+    call = _Call(drafts, fresh, keys, client if keys_of is None else keys_of, client, traceparent, rights)
     try:
-        with transaction.atomic() if keys else nullcontext():
-            identified = claim_keys(drafts, keys, fresh, owner) if keys else Identified(fresh)
-            known, ids = identified.known, identified.ids
-            pending = {position: draft for position, draft in enumerate(drafts) if position not in identified.durable}
-            _check_expiry(pending, known)
-            records = _records(pending, ids, client, traceparent, rights)
-            channels = {position: record.message.channel for position, record in records.items() if record.message}
-            if rights.spend_texts:
-                new = [channel for position, channel in channels.items() if position not in known]
-                rights.spend_texts(new.count(TEXTS))
+        records = _with_a_new_key(call) if keys else _checked(call, Identified(fresh))
+        if records is None:
+            ids, records = _with_any_keys(call)
         _publish(list(records.values()))
     except (DatabaseError, InterfaceError) as error:
         raise Unavailable from error
-    for channel, count in Counter(channels.values()).items():
+    for channel, count in Counter(record.message.channel for record in records.values() if record.message).items():
         _accepted(channel).inc(count)
     return ids
 
 
-def _check_expiry(drafts: Mapping[int, Draft], known: frozenset[int]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What `accept` was called with."""
+
+    drafts: Sequence[Draft]
+    fresh: list[UUID]  # one for each draft, where its key does not lead to another
+    keys: Sequence[str | None] | None
+    owner: str  # of the keys
+    client: str
+    traceparent: str
+    rights: Rights
+    now: datetime = field(default_factory=timezone.now)
+
+
+def _with_a_new_key(call: _Call) -> dict[int, Outbound] | None:
+    """Inserts the one key of the call where it is new. Returns the records; None where `_with_any_keys` must decide.
+
+    This is the short way of nearly all requests with a key: the checks come first, so nothing has to be undone, and the
+    insert takes one trip to the database, shared with other requests. A draft that is refused takes the other way,
+    because its key may be known, and the first answer stands. So does what is counted against a limit together with its
+    key, and a caller inside a transaction, where nothing is committed yet.
+    """
+    if len(call.drafts) > 1 or connection.in_atomic_block:
+        return None
+    try:
+        records = _records_of(call, Identified(call.fresh))
+    except Refused:
+        return None
+    if call.rights.spend_texts and _texts(records):
+        return None
+    [draft], [key] = call.drafts, call.keys or [""]
+    new = NewKey(call.owner, key or "", call.fresh[0], draft.body_hash())
+    return records if open_groups().insert(new) else None
+
+
+def _with_any_keys(call: _Call) -> tuple[list[UUID], dict[int, Outbound]]:
+    """Inserts the keys that are new, in one transaction with all checks. Returns the ids and the records to publish."""
+    with transaction.atomic():
+        identified = claim_keys(call.drafts, call.keys or [], call.fresh, call.owner)
+        return identified.ids, _checked(call, identified)
+
+
+def _checked(call: _Call, identified: Identified) -> dict[int, Outbound]:
+    """Returns the records to publish, by position; texts are counted. Raises what `accept` raises."""
+    records = _records_of(call, identified)
+    if call.rights.spend_texts:
+        call.rights.spend_texts(_texts({p: record for p, record in records.items() if p not in identified.known}))
+    return records
+
+
+def _texts(records: Mapping[int, Outbound]) -> int:
+    return sum(1 for record in records.values() if record.message and record.message.channel == TEXTS)
+
+
+def _records_of(call: _Call, identified: Identified) -> dict[int, Outbound]:
+    """Returns the records of all but the durable, by position. Raises Refused or TooLarge."""
+    pending = {position: draft for position, draft in enumerate(call.drafts) if position not in identified.durable}
+    _check_expiry(pending, identified.known, call.now)
+    return _records(pending, identified.ids, call.client, call.traceparent, call.rights)
+
+
+def _check_expiry(drafts: Mapping[int, Draft], known: frozenset[int], now: datetime) -> None:
     """Raises Refused; one that was accepted before may have expired since."""
-    now = timezone.now()
     late = [p for p, draft in drafts.items() if draft.expires_at and draft.expires_at <= now and p not in known]
     if late:
         raise Refused({position: {"expires_at": ["Must be in the future."]} for position in late})

@@ -72,6 +72,13 @@ class Dialect(ABC):
     def returned_row(self, table: str) -> str:
         """Returns how a query inside RETURNING names the row: SQLite has no alias there, PostgreSQL needs it."""
 
+    @abstractmethod
+    def lock_timeout(self, seconds: float) -> str:
+        """Returns an expression: once it is evaluated, its transaction waits no longer than that for any lock.
+
+        SQLite's one lock has the connection's own timeout.
+        """
+
     def returning(self, *columns: str) -> str:
         """Returns RETURNING of these columns of the table aliased `n`."""
         return "RETURNING " + ", ".join(map(self.returned, columns))
@@ -118,6 +125,9 @@ class PostgreSQL(Dialect):
     def returned_row(self, table: str) -> str:
         return "n"
 
+    def lock_timeout(self, seconds: float) -> str:
+        return f"set_config('lock_timeout', '{round(seconds * 1000)}', true)"
+
 
 class SQLite(Dialect):
     """Django stores times there as UTC text. Its file has one writer at a time, so there is nothing to skip."""
@@ -151,6 +161,9 @@ class SQLite(Dialect):
 
     def returned_row(self, table: str) -> str:
         return table
+
+    def lock_timeout(self, seconds: float) -> str:
+        return "NULL"
 
 
 def _ends() -> Iterator[tuple[str, str]]:

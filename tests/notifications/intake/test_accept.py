@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -17,7 +16,6 @@ from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
-from notifications.brokers.base import AWAY, DURABLE, Fate, Outbound
 from notifications.intake import accept as intake
 from notifications.intake.accept import accept
 from notifications.intake.refused import Conflict, Refused, TooLarge
@@ -27,40 +25,17 @@ from notifications.messages.explain import Unavailable
 from notifications.messages.message import from_record
 from notifications.messages.words import Status
 from notifications.models import IdempotencyKey, Notification
+from tests.notifications.intake.conftest import Broker, draft
 from tests.notifications.rows import ago, in_threads, read
 from users.people.models import Device, User
 
-pytestmark = pytest.mark.django_db
+# In a transaction of the test nothing would be committed, so the short way of a new key would not be taken.
+pytestmark = pytest.mark.django_db(transaction=True)
 TRACE = "00-" + "ab" * 16 + "-" + "cd" * 8 + "-01"
-
-
-def draft(**fields: Any) -> Draft:
-    values: dict[str, Any] = {"type": "EMAIL", "receiver": "ann@example.com", "message": "Hello"}
-    return Draft(**(values | fields))
 
 
 def by_user(username: str, **fields: Any) -> Draft:
     return Draft(user=username, message="Hello", **fields)
-
-
-class Broker:
-    """Kafka as intake sees it: acknowledges what `durable` says."""
-
-    def __init__(self, durable: Callable[[int], bool]) -> None:
-        self.durable = durable
-        self.records: list[Outbound] = []
-
-    def publish(self, records: Sequence[Outbound]) -> list[Fate]:
-        self.records += records
-        return [DURABLE if self.durable(position) else AWAY for position in range(len(records))]
-
-
-@pytest.fixture
-def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
-    """A broker that acknowledges everything and writes no ledger row: what is published is unclaimed."""
-    broker = Broker(lambda _position: True)
-    monkeypatch.setattr(intake, "open_broker", lambda: broker)
-    return broker
 
 
 def rows() -> tuple[int, int]:
@@ -286,7 +261,6 @@ def test_keys_are_inserted_in_one_order_whatever_the_batchs(broker: Broker) -> N
 
 
 @pytest.mark.postgresql
-@pytest.mark.django_db(transaction=True)
 def test_callers_that_race_with_one_key_get_one_notification() -> None:
     def call(text: str) -> UUID | None:
         try:
@@ -303,7 +277,6 @@ def test_callers_that_race_with_one_key_get_one_notification() -> None:
 
 
 @pytest.mark.postgresql
-@pytest.mark.django_db(transaction=True)
 def test_batches_with_the_same_keys_in_opposite_orders_do_not_deadlock(broker: Broker) -> None:
     for attempt in range(3):
         keys = [f"{attempt}-{number:03}" for number in range(600)]
