@@ -130,6 +130,7 @@ def test_who_waits_too_long_goes_alone_and_nobody_waits_behind_a_hanging_group(
             alone = submit("alone")
             assert inserts.groups._gathered == [], "it gave up"
             inserts.groups._since = began
+            assert inserts.groups._join(NewKey("shop", "k", uuid4(), "hash")) is None, "nobody waits any more"
             return [alone, submit("another")]
         finally:
             ends.set()
@@ -139,19 +140,21 @@ def test_who_waits_too_long_goes_alone_and_nobody_waits_behind_a_hanging_group(
     assert len(published(broker)) == 3
 
 
-def test_whose_turn_comes_as_it_gives_up_inserts_for_the_others() -> None:
+def test_whose_turn_comes_as_it_gives_up_inserts_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(new_keys, "PATIENCE", 0.0)
     groups = Groups()
-    leader = groups._join(NewKey("shop", "first", uuid4(), "hash"))
-    late = groups._join(NewKey("shop", "late", uuid4(), "hash"))
-    behind = groups._join(NewKey("shop", "behind", uuid4(), "hash"))
-    assert leader and late and behind
-    groups._gathered.remove(leader)
-    groups._let_the_next_insert()
-    groups._leave(late)
-    assert late.leads
-    groups._insert_gathered()
-    assert late.is_new and behind.is_new
-    assert behind.woken.acquire(timeout=5)
+    monkeypatch.setattr(groups, "_since", time.monotonic() + 60)  # somebody inserts, and has only just begun
+    leave = groups._leave
+
+    def end_first(mine: new_keys._Waiting) -> None:
+        behind.append(groups._join(NewKey("shop", "behind", uuid4(), "hash")))
+        groups._let_the_next_insert()
+        leave(mine)
+
+    behind: list[new_keys._Waiting | None] = []
+    monkeypatch.setattr(groups, "_leave", end_first)
+    assert groups.insert(NewKey("shop", "late", uuid4(), "hash"))
+    assert behind[0] and behind[0].is_new and behind[0].woken.acquire(timeout=5)
     assert set(keys()) == {"late", "behind"}
     assert groups._since is None
 
