@@ -12,7 +12,6 @@ import logging
 import os
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -75,10 +74,13 @@ class EmbeddedBroker:
 
 
 class _Calls:
-    """Of the consumers in this process: an event for each topic, and the thread that reads the FIFO."""
+    """Of the consumers in this process: an event for each topic, and the thread that reads the FIFO.
+
+    Nothing depends on that thread: where it has ended, consumers look every second.
+    """
 
     def __init__(self) -> None:
-        self.called: defaultdict[str, threading.Event] = defaultdict(threading.Event)
+        self.called: dict[str, threading.Event] = {}
         name = settings.VAR_DIR / f"{CALLS}{os.getpid()}"
         made = name.with_suffix(".new")
         try:
@@ -93,8 +95,9 @@ class _Calls:
 
     def _listen(self) -> None:
         while True:
-            for topic in set(os.read(self._fifo, 65_536).decode().split("\n")):
-                self.called[topic].set()
+            for topic in set(os.read(self._fifo, 65_536).decode(errors="replace").split("\n")):
+                if topic in self.called:  # never makes an event: the consumer would wait for another one
+                    self.called[topic].set()
 
 
 _once = threading.Lock()  # a sender makes its consumers all at once
@@ -103,7 +106,7 @@ _once = threading.Lock()  # a sender makes its consumers all at once
 def _called(topic: str) -> threading.Event:
     """Is set by every call for that topic. A forked child has a FIFO of its own."""
     with _once:
-        return _calls_of(os.getpid()).called[topic]
+        return _calls_of(os.getpid()).called.setdefault(topic, threading.Event())
 
 
 @cache

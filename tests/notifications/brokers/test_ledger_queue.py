@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -74,6 +76,36 @@ def test_whatever_is_reported_durable_is_in_the_ledger(directory: Path) -> None:
     submitted = message()
     assert EmbeddedBroker().publish([outbound(submitted, origin=cast("Origin", "broadcast"))]) == [DURABLE]
     assert read(submitted.id).status == Status.QUEUED
+
+
+def test_calls_that_make_no_sense_end_nothing(asleep: EmbeddedConsumer, directory: Path) -> None:
+    (fifo,) = directory.glob("calls-*")
+    fifo.write_bytes(b"\xff\xfe\nno topic of ours\n\n")
+    EmbeddedBroker().publish([outbound(message(), origin=Origin.INTAKE)])
+    assert len(asleep.poll(10, 20)) == 1
+    assert ledger_queue._calls_of(os.getpid()).called.keys() == {queued_topic()}
+
+
+def test_a_consumer_that_nobody_can_call_any_more_looks_now_and_then(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that wakes it has died, as of an error of its FIFO."""
+    ended = threading.Event()
+    monkeypatch.setattr(threading, "excepthook", lambda _: ended.set())
+    monkeypatch.setattr(ledger_queue, "LOOK_EVERY", 0.05)
+    consumer = EmbeddedBroker().consumer("EMAIL", "transactional")
+    assert consumer.poll(10, 0.0) == []
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "read", _fail)
+        ledger_queue._call([queued_topic()])  # the last that it reads
+        assert ended.wait(20)
+    assert consumer.poll(10, 0.1) == []
+    EmbeddedBroker().publish([outbound(message(), origin=Origin.INTAKE)])
+    assert len(consumer.poll(10, 30)) == 1
+
+
+def _fail(_fd: int, _size: int) -> bytes:
+    raise OSError(errno.EIO, "broken")
 
 
 def test_other_topics_do_not_wake(asleep: EmbeddedConsumer) -> None:
