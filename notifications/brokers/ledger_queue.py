@@ -84,6 +84,7 @@ class _Calls:
         name = settings.VAR_DIR / f"{CALLS}{os.getpid()}"
         made = name.with_suffix(".new")
         try:
+            settings.VAR_DIR.mkdir(parents=True, exist_ok=True)  # on PostgreSQL nothing else is kept there
             made.unlink(missing_ok=True)
             os.mkfifo(made, 0o600)
             self._fifo = os.open(made, os.O_RDWR)  # for writing, too: so it never ends

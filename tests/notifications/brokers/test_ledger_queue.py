@@ -121,10 +121,20 @@ def test_the_fifo_of_a_process_that_has_ended_is_removed(directory: Path) -> Non
     assert not left.exists()
 
 
+def test_where_there_is_no_directory_yet_publishing_wakes_too(directory: Path, settings: Settings) -> None:
+    """As on PostgreSQL, where nothing else is kept in VAR_DIR."""
+    settings.VAR_DIR = directory / "not" / "there"
+    consumer = EmbeddedBroker().consumer("EMAIL", "transactional")
+    assert consumer.poll(10, 0.0) == []
+    EmbeddedBroker().publish([outbound(message(), origin=Origin.INTAKE)])
+    assert len(consumer.poll(10, 20)) == 1
+
+
 def test_without_a_fifo_it_looks_now_and_then(
     directory: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.VAR_DIR = directory / "not there"
+    (directory / "a file").touch()
+    settings.VAR_DIR = directory / "a file"
     monkeypatch.setattr(ledger_queue, "LOOK_EVERY", 0.05)
     consumer = EmbeddedBroker().consumer("EMAIL", "transactional")
     assert consumer.poll(10, 0.0) == []
