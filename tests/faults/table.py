@@ -38,6 +38,9 @@ FAULTS = {
     27: "the answer to a claim's COMMIT is lost",
     28: "settle, renewal, sweep and claim at full load",
     29: "kill -9 a scheduler, and the database, in the middle of a prune",
+    30: "the database stops in the middle of inserting idempotency keys",
+    31: "the answer to the insert of a group of idempotency keys is lost",
+    32: "kill -9 a web process between committing idempotency keys and publishing",
 }
 
 
