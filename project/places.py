@@ -39,6 +39,8 @@ class Places:
         self._take()
         try:
             response: Any = self._application(environ, start_response)
+            if isinstance(response, list):  # of the short way, which has nothing to close
+                return response
             try:
                 return [b"".join(response)]
             finally:
@@ -62,6 +64,7 @@ class Places:
 
     def _leave(self) -> None:
         connection = connections[DEFAULT_DB_ALIAS]
+        connection.close_if_unusable_or_obsolete()  # as Django does behind each request
         del connections[DEFAULT_DB_ALIAS]
         self._free.put(connection)
 

@@ -15,6 +15,7 @@ from django.core.cache import close_caches
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import reset_queries
+from django.utils.module_loading import import_string
 
 from project import collector
 from project.places import Places
@@ -23,7 +24,8 @@ LIVE = "/health/live"
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 _django = get_wsgi_application()
-_places = Places(_django)
+_short_way = import_string("project.short_way.ShortWay")  # its views need the apps, which are there from here on
+_places = Places(_short_way(_django))
 # Nothing is cached and no queries are logged, yet clearing both would cost each request some 30 µs.
 request_finished.disconnect(close_caches)
 if not settings.DEBUG:

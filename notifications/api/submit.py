@@ -21,8 +21,8 @@ from notifications.intake.refused import Conflict, Refused, TooLarge
 from notifications.messages.draft import Draft, read_batch, read_request
 from notifications.messages.explain import Invalid
 from notifications.messages.fields import LONGEST_KEY
-from project.web.body import MAX_BATCH_BODY, MAX_BODY, read_body
-from project.web.errors import json_response, refusal
+from project.web.body import MAX_BATCH_BODY, MAX_BODY, Call, read_body
+from project.web.errors import JSON, Answer, answer_to, as_json
 from users.access.authentication import identify, knows_users, require, require_channels
 from users.access.keys import Caller
 
@@ -30,24 +30,27 @@ KEY_HEADER = "Idempotency-Key"
 
 
 class LeanPost(APIView):
-    """A view whose `post` is called with Django's request and its caller; what it raises becomes the answer."""
+    """A view whose `post` is called with a request and its caller; what it raises becomes the answer."""
 
-    post: Callable[[HttpRequest, Caller], HttpResponse]
+    post: Callable[[Call, Caller], Answer]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if request.method != "POST":
             return super().dispatch(request, *args, **kwargs)
+        status, body, headers = self.answer(request)
+        return HttpResponse(body, status=status, content_type=JSON, headers=headers)
+
+    def answer(self, request: Call) -> Answer:
+        """Returns the answer to a POST, whatever is wrong. project/short_way.py calls this without Django's request."""
         try:
             caller = identify(request)
             require(caller, "send")
             return self.post(request, caller)
         except Exception as error:
-            return refusal(error)
+            return as_json(*answer_to(error))
 
     @staticmethod
-    def accepted(
-        request: HttpRequest, caller: Caller, drafts: Sequence[Draft], keys: Sequence[str | None]
-    ) -> list[UUID]:
+    def accepted(request: Call, caller: Caller, drafts: Sequence[Draft], keys: Sequence[str | None]) -> list[UUID]:
         """The ids of the drafts. Raises PermissionDenied, and what `accept` raises."""
         require_channels(caller, (draft.type for draft in drafts if draft.type is not UNSET))
         # The caller's trace; what is not well-formed is dropped where records are made.
@@ -61,27 +64,23 @@ class SubmitOne(LeanPost):
     scopes: ClassVar = {"POST": "send"}
 
     @extend_schema(**openapi.SUBMIT_ONE)
-    def post(self, request: HttpRequest, caller: Caller) -> HttpResponse:
+    def post(self, request: Call, caller: Caller) -> Answer:
         key = read_key(request)
         draft = read_request(read_body(request, MAX_BODY))
         try:
             (id,) = self.accepted(request, caller, [draft], [key])
         except Refused as refused:
-            return json_response(status_of(refused), refused.errors[0])
+            return as_json(status_of(refused), refused.errors[0])
         new = str(id)
-        return HttpResponse(
-            f'{{"id":"{new}","status":"accepted"}}',
-            status=202,
-            content_type="application/json",
-            headers={"Location": f"/notification/{new}"},
-        )
+        headers = {"Location": f"/notification/{new}"}
+        return 202, f'{{"id":"{new}","status":"accepted"}}'.encode(), headers
 
 
 class SubmitBatch(LeanPost):
     """POST /notifications."""
 
     @extend_schema(**openapi.SUBMIT_BATCH)
-    def post(self, request: HttpRequest, caller: Caller) -> HttpResponse:
+    def post(self, request: Call, caller: Caller) -> Answer:
         if "HTTP_IDEMPOTENCY_KEY" in request.META:
             raise Invalid({KEY_HEADER: ["A batch takes no such header: give each item its own idempotency_key."]})
         drafts = read_batch(read_body(request, MAX_BATCH_BODY))
@@ -89,8 +88,8 @@ class SubmitBatch(LeanPost):
             ids = self.accepted(request, caller, drafts, [draft.key for draft in drafts])
         except Refused as refused:
             by_position = {str(position): errors for position, errors in sorted(refused.errors.items())}
-            return json_response(status_of(refused), {"notifications": by_position})
-        return json_response(202, {"notifications": [{"id": new, "status": "accepted"} for new in ids]})
+            return as_json(status_of(refused), {"notifications": by_position})
+        return as_json(202, {"notifications": [{"id": new, "status": "accepted"} for new in ids]})
 
 
 def rights_of(caller: Caller) -> Rights:
@@ -99,7 +98,7 @@ def rights_of(caller: Caller) -> Rights:
     return Rights(channels=caller.channels, knows_users=knows_users(caller), spend_texts=spend_texts)
 
 
-def read_key(request: HttpRequest) -> str | None:
+def read_key(request: Call) -> str | None:
     """The Idempotency-Key header, if there is one. Raises Invalid."""
     key: str | None = request.META.get("HTTP_IDEMPOTENCY_KEY")
     if key is None:

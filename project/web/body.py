@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest
+from typing import Protocol
+
 from django.http.request import UnreadablePostError
 from django.utils.http import parse_header_parameters
 from rest_framework.exceptions import ParseError
 
 from project.web.errors import LengthRequired, TooLargeBody, WrongMediaType
+from users.access.authentication import HasHeaders
 
 MAX_BODY = 6 * 1024 * 1024
 MAX_BATCH_BODY = 5 * 1024 * 1024
 DRAINED = 64 * 1024 * 1024  # of a body over the limit, so that its sender is still there to read the 413
 
 
-def read_body(request: HttpRequest, limit: int = MAX_BODY) -> bytes:
+class Stream(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+class Call(HasHeaders, Stream, Protocol):
+    """What a view that submits reads of a request: its headers, and its body as far as its declared length."""
+
+
+def read_body(request: Call, limit: int = MAX_BODY) -> bytes:
     """The body of a JSON request, at most `limit` bytes.
 
     Raises WrongMediaType, TooLargeBody, LengthRequired or ParseError. Django's own reading would answer a body
@@ -23,6 +33,7 @@ def read_body(request: HttpRequest, limit: int = MAX_BODY) -> bytes:
     if request.META.get("CONTENT_TYPE") != "application/json":
         _check_media_type(request)
     declared = request.META.get("CONTENT_LENGTH", "")
+    stream: Stream
     if declared.isdecimal():
         stream, too_large = request, int(declared) > limit
     elif "HTTP_TRANSFER_ENCODING" not in request.META:
@@ -43,7 +54,7 @@ def read_body(request: HttpRequest, limit: int = MAX_BODY) -> bytes:
     return body
 
 
-def _check_media_type(request: HttpRequest) -> None:
+def _check_media_type(request: Call) -> None:
     media_type, parameters = parse_header_parameters(request.META.get("CONTENT_TYPE", ""))
     if media_type != "application/json":
         raise WrongMediaType("Must be application/json.")
@@ -52,7 +63,7 @@ def _check_media_type(request: HttpRequest) -> None:
         raise WrongMediaType("The charset must be utf-8.")
 
 
-def _drain(stream: HttpRequest) -> None:
+def _drain(stream: Stream) -> None:
     for _ in range(DRAINED // 65_536):
         if not stream.read(65_536):
             return

@@ -22,7 +22,10 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER = 5  # seconds, where nothing better is known
 
-Answer = tuple[int, dict[str, Any], dict[str, str]]  # status, body, headers
+Problem = tuple[int, dict[str, Any], dict[str, str]]  # status, body, headers
+Answer = tuple[int, bytes, dict[str, str]]  # status, body as JSON, headers
+
+JSON = "application/json"
 
 encode = msgspec.json.Encoder().encode
 
@@ -42,7 +45,7 @@ class LengthRequired(exceptions.APIException):
     default_code = "length_required"
 
 
-def answer_to(error: Exception) -> Answer:
+def answer_to(error: Exception) -> Problem:
     """Returns the answer to an error. An error that nobody expected is logged and becomes a 500."""
     if isinstance(error, Invalid):
         return 400, error.errors, {}
@@ -65,6 +68,11 @@ def answer_to(error: Exception) -> Answer:
         return _detail(403, "permission_denied", "Permission denied.")
     if isinstance(error, SuspiciousOperation):
         return _detail(400, "bad_request", "The request cannot be read.")
+    return unexpected(error)
+
+
+def unexpected(error: Exception) -> Problem:
+    """Returns the answer to an error that nobody expected, and logs it."""
     log.error("An error nobody expected", exc_info=error)
     return _detail(500, "error", "A server error occurred.")
 
@@ -76,8 +84,12 @@ def _not_taken(error: Unavailable) -> str:
     return f"Neither the broker nor the database could take it. {why} Some may be sent nevertheless; repeat with keys."
 
 
+def as_json(status: int, body: Any, headers: dict[str, str] | None = None) -> Answer:
+    return status, encode(body), headers or {}
+
+
 def json_response(status: int, body: Any, headers: dict[str, str] | None = None) -> HttpResponse:
-    return HttpResponse(encode(body), status=status, content_type="application/json", headers=headers)
+    return HttpResponse(encode(body), status=status, content_type=JSON, headers=headers)
 
 
 def refusal(error: Exception) -> HttpResponse:
@@ -90,7 +102,7 @@ def handle(error: Exception, _context: dict[str, Any]) -> HttpResponse:
     return refusal(error)
 
 
-def _api_exception(error: exceptions.APIException) -> Answer:
+def _api_exception(error: exceptions.APIException) -> Problem:
     headers: dict[str, str] = dict(getattr(error, "headers", {}))
     if error.status_code == 401:
         headers["WWW-Authenticate"] = CHALLENGE
@@ -102,7 +114,7 @@ def _api_exception(error: exceptions.APIException) -> Answer:
     return _detail(error.status_code, str(error.get_codes()), str(error.detail), headers)
 
 
-def _detail(status: int, code: str, why: str, headers: dict[str, str] | None = None) -> Answer:
+def _detail(status: int, code: str, why: str, headers: dict[str, str] | None = None) -> Problem:
     return status, {"detail": why, "code": code}, headers or {}
 
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from functools import cache, lru_cache
 from ipaddress import ip_address
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
@@ -50,8 +51,8 @@ class KnownHosts:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        host = request.META.get("HTTP_HOST") or request.META["SERVER_NAME"]
-        if _is_allowed(host[: LONGEST_HOST + 1], tuple(settings.ALLOWED_HOSTS)) or _needs_no_name(request, host):
+        host = host_of(request.META)
+        if is_allowed(host) or _needs_no_name(request, host):
             return self.get_response(request)
         log.warning("Refused a request under a host that is not in ALLOWED_HOSTS: %.100r", host)
         return bad_request(request, DisallowedHost())
@@ -65,9 +66,8 @@ class AnswerHeaders:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        response.headers.setdefault("Cache-Control", "no-store")  # made for one key or person, often with addresses
-        response.headers.setdefault("Content-Security-Policy", _policy(request.path_info))
+        for name, value in answer_headers(request.path_info).items():
+            response.headers.setdefault(name, value)
         return response
 
 
@@ -86,6 +86,25 @@ class StraightToTheView:
             response.render()
         response.headers["Content-Length"] = str(len(response.content))  # else servers answer in chunks
         return response
+
+
+def host_of(environ: dict[str, Any]) -> str:
+    """Returns the host that a request names."""
+    return str(environ.get("HTTP_HOST") or environ["SERVER_NAME"])
+
+
+def is_allowed(host: str) -> bool:
+    """Returns True where the host is one of ALLOWED_HOSTS."""
+    return _is_allowed(host[: LONGEST_HOST + 1], tuple(settings.ALLOWED_HOSTS))
+
+
+def answer_headers(path: str) -> dict[str, str]:
+    """Returns the headers of every answer, for browsers and caches, where its view has set none of that name."""
+    return {
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",  # made for one key or person, often with addresses
+        "Content-Security-Policy": _policy(path),
+    }
 
 
 @lru_cache(maxsize=64)

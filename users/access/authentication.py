@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from django.conf import settings
 from django.contrib.auth import get_user
 from django.db import Error as DatabaseProblem
-from django.http import HttpRequest
 from rest_framework.authentication import TokenAuthentication
 from rest_framework.exceptions import APIException, AuthenticationFailed, NotAuthenticated, PermissionDenied
 from rest_framework.permissions import BasePermission
@@ -22,6 +21,12 @@ if TYPE_CHECKING:
 CHALLENGE = 'Bearer realm="notifications"'
 
 
+class HasHeaders(Protocol):
+    """A request, be it Django's or the REST framework's or that of project/short_way.py."""
+
+    META: dict[str, Any]  # as Django names it
+
+
 class CannotCheck(APIException):
     """The database that knows the key, or counts what it uses up, does not answer."""
 
@@ -31,7 +36,7 @@ class CannotCheck(APIException):
     wait = 5
 
 
-def identify(request: HttpRequest) -> Caller:
+def identify(request: HasHeaders) -> Caller:
     """The caller, whose key has one request less this minute.
 
     Raises NotAuthenticated, AuthenticationFailed, CannotCheck or OverLimit.
@@ -78,7 +83,7 @@ def knows_users(caller: Caller) -> bool:
     return "users" in caller.scopes
 
 
-def _is_local(request: HttpRequest) -> bool:
+def _is_local(request: HasHeaders) -> bool:
     """Returns True where the request comes from this machine. Behind a proxy every request would seem to."""
     address = request.META.get("REMOTE_ADDR", "").removeprefix("::ffff:")
     forwarded = "HTTP_X_FORWARDED_FOR" in request.META or "HTTP_FORWARDED" in request.META
