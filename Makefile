@@ -33,7 +33,7 @@ lint: setup-dev
 	$(BIN)/python -m tests.deploy.lint
 
 # bench, faults and soak need PostgreSQL and Java; docs/testing.md says how long each takes.
-# Celery, which bench compares with, needs redis-server; FULL=1 adds the runs with millions of rows.
+# FULL=1 adds the runs with millions of rows, OTHERS=1 other systems beside ours: redis-server and Go for all of them.
 bench: .venv/.requirements-bench
 	@exec $(BIN)/python -m benchmarks
 

@@ -69,7 +69,7 @@ def sender(bench: Bench) -> list[Line]:
     wait_until(lambda: Metrics(port).sum("process_cpu_seconds_total") > 0, deadline=60, what="it is up")
     time.sleep(bench.seconds(SETTLED))
     services = bench.services.meter()
-    percent = _percent_of_a_core(lambda: services() | {"sender": used_by(process.pid)}, bench.seconds(60))
+    percent = _percent_of_a_core(lambda: services() | {"sender": used_by(process.pid)}, bench.seconds(40))
     bench.services.drop(site)
     return [
         Line(

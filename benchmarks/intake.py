@@ -48,7 +48,7 @@ def single(bench: Bench) -> list[Line]:
     """POST /notification with an API key, without and with an Idempotency-Key, beside the least a view can do."""
     site = bench.services.fresh()
     meter = bench.services.meter(start_web(site))
-    options = ["--key", site.create_api_key("send"), "--seconds", str(bench.seconds(5))]
+    options = ["--key", site.create_api_key("send"), "--seconds", str(bench.seconds(4))]
     bare_port = start_bare(site)
     plain, keyed = Posts(meter), Posts(meter)
     mine, with_key, bare = pairs(
@@ -92,7 +92,7 @@ def batch(bench: Bench) -> list[Line]:
     site = bench.services.fresh()
     first = start_web(site)
     start_web(site)
-    options = ["--key", site.create_api_key("send"), "--seconds", str(bench.seconds(5)), "--batch", str(BATCH)]
+    options = ["--key", site.create_api_key("send"), "--seconds", str(bench.seconds(4)), "--batch", str(BATCH)]
     posts = Posts(bench.services.meter(first))
 
     def post_to(port: int) -> float:

@@ -139,8 +139,8 @@ def with_sink(bench: Bench, channel: str, delay: float = 0.02) -> tuple[Platform
 def in_flight(bench: Bench) -> list[Line]:
     """For the plot: one process, a provider answering in 20 ms, more and more sends in flight."""
     points = []
-    for number in (4, 8, 16, 32, 64, 128, 256, 512):
-        count = bench.size(min(number * 50 * 4, 16_000))
+    for number in (8, 16, 32, 64, 128, 256, 512):
+        count = bench.size(min(number * 50 * 3, 16_000))
         points.append({"in flight": number, "rate": Drains(bench, "SMS", number, count).drain()})
     bench.keep("in-flight", points)
     best = max(points, key=lambda point: point["rate"])

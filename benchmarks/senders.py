@@ -20,7 +20,7 @@ MOST_EVENTS = 5
 
 def at_provider(bench: Bench) -> list[Line]:
     """Where the provider is the limit."""
-    one, two = pairs(bench.times(3), lambda: _at_provider(bench, 1), lambda: _at_provider(bench, 2))
+    one, two = pairs(bench.times(2), lambda: _at_provider(bench, 1), lambda: _at_provider(bench, 2))
     figure = f"2 senders of {FEW} threads, provider answering in 20 ms"
     return [beside(figure, "≥ 1.8 × 1 sender", two, one, least=1.8)]
 
@@ -48,6 +48,7 @@ class Noop:
         self._bench = bench
         self._number = number
         self._costs: list[dict[str, float]] = []
+        self._cores: list[float] = []
         self._shares: list[dict[str, float]] = []
 
     def drain(self) -> float:
@@ -64,7 +65,9 @@ class Noop:
         self._costs.append(cost_between(samples, count))
         self._shares.append(events.shares())
         first, last = samples[0], samples[-1]
-        return (last.done - first.done) / max(last.at - first.at, 1e-9)
+        rate = (last.done - first.done) / max(last.at - first.at, 1e-9)
+        self._cores.append(rate * sum(self._costs[-1].values()) / 1e6)
+        return rate
 
     def _samples(self, senders: list[Sender], until: float) -> list[Sample]:
         """Returns samples of all senders together, from when each of them has sent some."""
@@ -85,7 +88,8 @@ class Noop:
         """Says what a notification cost, and what the backends of one of the runs waited for."""
         shares = list(self._shares[-1].items())[:MOST_EVENTS]
         waits = ", ".join(f"{event} {share:.0%}" for event, share in shares)
-        return f"{self._number}: CPU of each: {in_words(medians(self._costs))}; backends that are not idle: {waits}"
+        cost, cores = in_words(medians(self._costs)), median(self._cores)
+        return f"{self._number}: CPU of each: {cost}, {cores:.1f} cores in all; backends that are not idle: {waits}"
 
 
 def _together(each: list[Sample]) -> Sample:

@@ -10,7 +10,7 @@ from typing import Self
 import psycopg2
 
 EVERY = 0.02  # seconds
-# Between two statements a backend waits for its client: in a transaction that holds up others, otherwise it is idle.
+# Between two statements a backend waits for its client: inside a transaction, or else idle.
 LOOK = """
 SELECT CASE WHEN state = 'idle' THEN 'idle' WHEN state LIKE 'idle in transaction%%' THEN 'its client, in a transaction'
        WHEN wait_event IS NULL THEN 'nothing: it runs' ELSE wait_event_type || ':' || wait_event END

@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from benchmarks.measure import run
-from harness.ledger_rows import insert
+from harness.ledger_rows import insert, vacuum
 from harness.platform import Platform
 from notifications.ledger.partitions import ATTEMPTS, LEDGER, make_ahead, partitions
 
@@ -27,6 +27,7 @@ def fill(site: Platform, rows: int) -> None:
     run(site, "benchmarks.with_django", "weeks", str(WEEKS))
     for week in reversed(range(WEEKS + 1)) if rows else ():
         insert(site, rows // (WEEKS + 1), ends_before=week * WEEK + MARGIN)
+    vacuum(site)
 
 
 def main() -> None:
