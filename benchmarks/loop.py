@@ -1,60 +1,41 @@
-"""The raw loop: threads that make the same provider calls and do nothing else.
+"""The bare loop of threads: each makes the same provider calls over a blocking socket of its own, and nothing else.
 
-`python -m benchmarks.with_django loop SMS 8000 --in-flight 64` calls the `send` of the channel's provider.
+`python -m benchmarks.with_django loop SMS 8000 --url http://127.0.0.1:5000 --in-flight 64`.
 """
 
 from __future__ import annotations
 
 import argparse
+import socket
 import threading
-from collections import deque
-from collections.abc import Callable
-from uuid import UUID
+from urllib.parse import urlsplit
 
-import msgspec
-
-from benchmarks.traffic import receiver_of, text_of
-from notifications.channels import configured_providers
-
-
-class Item(msgspec.Struct):
-    """What a channel reads of a notification."""
-
-    id: UUID
-    receiver: str
-    subject: str
-    message: str
-    html: str = ""
-
-
-def items(channel: str, count: int, url: str) -> deque[Item]:
-    """All that is to be sent, made beforehand."""
-    numbers = range(count)
-    return deque(Item(UUID(int=number), receiver_of(channel, number, url), "", text_of(number)) for number in numbers)
+from benchmarks.calls import CONVERSATIONS, Conversation, items, taken_from
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("channel")
+    parser.add_argument("channel", choices=list(CONVERSATIONS))
     parser.add_argument("count", type=int)
-    parser.add_argument("--url", default="")
+    parser.add_argument("--url", required=True)
     parser.add_argument("--in-flight", type=int, default=64)
     given = parser.parse_args()
-    send = configured_providers(given.channel)[0].send
-    run(items(given.channel, given.count, given.url), send, given.in_flight)
+    waiting, port = items(given.channel, given.count, given.url), urlsplit(given.url).port
+    talks = [CONVERSATIONS[given.channel](taken_from(waiting)) for _ in range(given.in_flight)]
+    threads = [threading.Thread(target=talk_to, args=(port, talk)) for talk in talks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
-def run(waiting: deque[Item], send: Callable[[Item], object], threads: int) -> None:
-    def work() -> None:
-        while True:
-            try:
-                item = waiting.popleft()
-            except IndexError:
-                return
-            send(item)
-
-    workers = [threading.Thread(target=work) for _ in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+def talk_to(port: int, conversation: Conversation) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for exchange in conversation:
+            connection.sendall(exchange.data)
+            answer = b""
+            while not exchange.is_whole(answer):
+                data = connection.recv(65_536)
+                assert data, "the provider closed the connection"
+                answer += data
