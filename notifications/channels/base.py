@@ -8,10 +8,13 @@ are asked.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import ClassVar, Protocol, Self
 from uuid import UUID
 
 from django.core.exceptions import ImproperlyConfigured
+
+from notifications.channels.own_loop import OwnLoop
 
 
 class Outgoing(Protocol):
@@ -72,7 +75,7 @@ class NotConfigured(ImproperlyConfigured):
 
 
 class Provider(ABC):
-    """Sends a channel's notifications. One object is used by many threads."""
+    """Sends a channel's notifications. One object is used by many threads, each of which waits while it sends."""
 
     name: str  # such as "smtp" or "twilio": breaker, ledger and metrics keep it
 
@@ -95,3 +98,32 @@ class Provider(ABC):
     @abstractmethod
     def close(self) -> None:
         """Closes the calling thread's connections. The thread may send again afterwards."""
+
+
+class AsyncProvider(Provider):
+    """A provider that waits for its answers as coroutines do: one thread has hundreds of its sends under way.
+
+    `send` is for callers in threads: each thread runs a loop of its own while it waits.
+    """
+
+    @abstractmethod
+    async def asend(self, notification: Outgoing) -> str:
+        """Hands the notification over. Returns the provider's id of it, or "" where there is none.
+
+        Raises SendError for every answer that is not a success: nobody else judges answers. Nothing in it may block.
+        """
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Closes the running loop's connections. The loop may send again afterwards."""
+
+    def send(self, notification: Outgoing) -> str:
+        return self._own_loop.run(self.asend(notification))
+
+    def close(self) -> None:
+        self._own_loop.run(self.aclose())
+        self._own_loop.close()
+
+    @cached_property
+    def _own_loop(self) -> OwnLoop:
+        return OwnLoop()

@@ -18,7 +18,7 @@ import pytest
 from harness.fakes.slack import SlackFake
 from harness.services.process import ROOT
 from notifications.channels.outcomes import SendError
-from notifications.channels.transport.http import Http
+from notifications.channels.transport.blocking import BlockingHttp
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def logged(log: Path) -> list[dict[str, object]]:
 def test_slack_as_a_process(tmp_path: Path) -> None:
     log = tmp_path / "accepted.jsonl"
     with process("slack", "--log", str(log), "--answer", '*={"status": 500, "times": 1}') as url:
-        http = Http(5)
+        http = BlockingHttp(5)
         assert [http.post(f"{url}/services/x", b'{"text": "n1"}', {}).status for _ in range(2)] == [500, 200]
         assert [(entry["receiver"], entry["text"]) for entry in logged(log)] == [(f"{url}/services/x", "n1")]
 
@@ -60,19 +60,19 @@ def test_smtp_as_a_process(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["twilio", "postmark"])
 def test_the_others_start_and_end(name: str) -> None:
     with process(name) as url:
-        assert Http(5).post(url, b"{}", {}).status == 401
+        assert BlockingHttp(5).post(url, b"{}", {}).status == 401
 
 
 def test_a_receiver_fails_so_often_and_then_is_fine() -> None:
     with SlackFake() as slack:
-        http, url = Http(5), slack.webhook("x")
+        http, url = BlockingHttp(5), slack.webhook("x")
         slack.answer(url, status=500, times=2)
         assert [http.post(url, b'{"text": ""}', {}).status for _ in range(3)] == [500, 500, 200]
 
 
 def test_one_receiver_is_mended_alone() -> None:
     with SlackFake() as slack:
-        http, one, other = Http(5), slack.webhook("one"), slack.webhook("other")
+        http, one, other = BlockingHttp(5), slack.webhook("one"), slack.webhook("other")
         slack.answer(one, status=500)
         slack.answer(other, status=503)
         slack.mend(one)
@@ -85,8 +85,8 @@ def test_a_delay_holds_one_receiver_and_not_the_others() -> None:
     with SlackFake() as slack:
         slack.answer(slack.webhook("slow"), delay=60)
         with pytest.raises(SendError):
-            Http(0.2).post(slack.webhook("slow"), b'{"text": ""}', {})
-        assert Http(5).post(slack.webhook("fast"), b'{"text": ""}', {}).status == 200
+            BlockingHttp(0.2).post(slack.webhook("slow"), b'{"text": ""}', {})
+        assert BlockingHttp(5).post(slack.webhook("fast"), b'{"text": ""}', {}).status == 200
         assert len(slack.accepted) == 1
 
 
@@ -98,5 +98,5 @@ def test_waiting_for_more_than_comes_says_how_many_came() -> None:
 def test_what_was_accepted_knows_when() -> None:
     before = time.time()
     with SlackFake() as slack:
-        Http(5).post(slack.webhook("x"), b'{"text": ""}', {})
+        BlockingHttp(5).post(slack.webhook("x"), b'{"text": ""}', {})
         assert before <= slack.wait_for(1)[0].at <= time.time()

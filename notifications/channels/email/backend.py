@@ -27,7 +27,8 @@ from notifications.channels.outcomes import Cause, SendError
 from notifications.channels.redaction import message_id, shown
 from notifications.channels.statuses import retry_after, status_error
 from notifications.channels.transport.adapter import Lean
-from notifications.channels.transport.http import Answer, Http
+from notifications.channels.transport.answer import Answer
+from notifications.channels.transport.blocking import BlockingHttp
 
 PROVIDER_ID = re.compile(r"[A-Za-z0-9._@<>:+/=-]{1,255}")
 
@@ -41,7 +42,7 @@ class OverBackend(Provider):
     def __init__(self, writer: Writer, timeout: float) -> None:
         self._writer = writer
         self._timeout = timeout
-        self._http = Http(timeout)
+        self._http = BlockingHttp(timeout)
         self._keys = tuple(str(value) for name, value in settings.ANYMAIL.items() if not name.endswith("_URL"))
         self._mine = threading.local()
         backend, _ = self._open()  # here, so that a missing ANYMAIL_… variable is found at the start

@@ -8,14 +8,15 @@ from typing import Self
 import msgspec
 from django.conf import settings
 
-from notifications.channels.base import NotConfigured, Outgoing, Provider
+from notifications.channels.base import AsyncProvider, NotConfigured, Outgoing
 from notifications.channels.meanings import BARRED
 from notifications.channels.outcomes import About, Cause, SendError
 from notifications.channels.redaction import message_id, shown
 from notifications.channels.slack.codes import CODES
 from notifications.channels.slack.rules import ID, Webhook, allowed_webhook
 from notifications.channels.statuses import retry_after, status_error
-from notifications.channels.transport.http import AGENT, Answer, Http
+from notifications.channels.transport.answer import Answer
+from notifications.channels.transport.http import AGENT, Http
 
 LONGEST_CODE = 64  # characters
 CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]{8,20}")
@@ -30,7 +31,7 @@ WEBHOOK_STATUS = {
 }
 
 
-class SlackApi(Provider):
+class SlackApi(AsyncProvider):
     """Posts to a webhook, or as a bot to a conversation or a user."""
 
     name = "slack"
@@ -55,26 +56,26 @@ class SlackApi(Provider):
         http = Http(settings.SEND_TIMEOUT_SECONDS)
         return cls(http, token=settings.SLACK_BOT_TOKEN, base_url=settings.SLACK_BASE_URL)
 
-    def send(self, notification: Outgoing) -> str:
+    async def asend(self, notification: Outgoing) -> str:
         text = escape(notification.message)
         if ID.fullmatch(notification.receiver):
-            return self._post_message(notification.receiver, text)
+            return await self._post_message(notification.receiver, text)
         webhook = allowed_webhook(notification.receiver)
         if webhook is None:
             raise SendError(Cause.INVALID_RECEIVER, "Not under SLACK_WEBHOOK_PREFIXES.", permanent=True)
-        answer = self._http.post(webhook.url, msgspec.json.encode({"text": text}), self._webhook_headers)
+        answer = await self._http.post(webhook.url, msgspec.json.encode({"text": text}), self._webhook_headers)
         if not 200 <= answer.status < 300:  # RFC 9110 15.3: any 2xx is a success
             raise refused_webhook(answer, webhook, self._token)
         return ""
 
-    def close(self) -> None:
-        self._http.close()
+    async def aclose(self) -> None:
+        await self._http.close()
 
-    def _post_message(self, receiver: str, text: str) -> str:
+    async def _post_message(self, receiver: str, text: str) -> str:
         if not self._token:  # webhooks go on
             raise BARRED.error("SLACK_BOT_TOKEN is not set, so only webhooks can be sent to.")
         body = msgspec.json.encode({"channel": receiver, "text": text})
-        answer = self._http.post(self._post_message_url, body, self._api_headers)
+        answer = await self._http.post(self._post_message_url, body, self._api_headers)
         fields = answer.json()
         ok = fields.get("ok")
         if ok is False or not 200 <= answer.status < 300:

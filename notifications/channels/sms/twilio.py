@@ -8,18 +8,19 @@ from urllib.parse import quote, urlencode
 
 from django.conf import settings
 
-from notifications.channels.base import NotConfigured, Outgoing, Provider
+from notifications.channels.base import AsyncProvider, NotConfigured, Outgoing
 from notifications.channels.outcomes import Cause, SendError
 from notifications.channels.redaction import message_id, shown
 from notifications.channels.sms.rules import Sms
 from notifications.channels.sms.twilio_codes import CODES
 from notifications.channels.statuses import retry_after, status_error
-from notifications.channels.transport.http import AGENT, Answer, Http, basic
+from notifications.channels.transport.answer import Answer, basic
+from notifications.channels.transport.http import AGENT, Http
 
 SID = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
 
 
-class Twilio(Provider):
+class Twilio(AsyncProvider):
     """One account of Twilio's."""
 
     name = "twilio"
@@ -51,12 +52,12 @@ class Twilio(Provider):
             base_url=settings.TWILIO_BASE_URL,
         )
 
-    def send(self, notification: Outgoing) -> str:
+    async def asend(self, notification: Outgoing) -> str:
         receiver = notification.receiver
         if Sms.receiver_problem(receiver):
             raise SendError(Cause.INVALID_RECEIVER, "Not a number in E.164.", permanent=True)
         form = urlencode((("To", receiver), self._sender, ("Body", notification.message)))
-        answer = self._http.post(self._url, form.encode(), self._headers)
+        answer = await self._http.post(self._url, form.encode(), self._headers)
         if not 200 <= answer.status < 300:
             raise _refused(answer, (receiver, *self._secrets))
         sid = message_id(SID, answer.json().get("sid"), receiver)
@@ -64,8 +65,8 @@ class Twilio(Provider):
             raise SendError(Cause.OUTCOME_UNKNOWN, f"Twilio answered {answer.status} without an id.", uncertain=True)
         return sid
 
-    def close(self) -> None:
-        self._http.close()
+    async def aclose(self) -> None:
+        await self._http.close()
 
 
 def _refused(answer: Answer, secrets: tuple[str, ...]) -> SendError:

@@ -8,7 +8,8 @@ from typing import Any
 from requests import PreparedRequest, Response, Session
 from requests.adapters import BaseAdapter
 
-from notifications.channels.transport.http import Answer, Http
+from notifications.channels.transport.answer import Answer
+from notifications.channels.transport.blocking import BlockingHttp
 
 # What a library gets to read: its patterns are not ours, and some take the square of the length in time.
 LONGEST_BODY = 4_096
@@ -22,7 +23,7 @@ class Lean(BaseAdapter):
     `answer` is the latest one, or None where a request got none.
     """
 
-    def __init__(self, http: Http) -> None:
+    def __init__(self, http: BlockingHttp) -> None:
         super().__init__()
         self._http = http
         self.answer: Answer | None = None

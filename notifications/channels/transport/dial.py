@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import selectors
+import asyncio
 import socket
 import threading
 from collections import deque
-from concurrent.futures import Future
 from time import monotonic
 from typing import Any
 
@@ -18,78 +15,93 @@ NEXT_ADDRESS = 0.25  # seconds until the next address is tried beside those unde
 Address = tuple[Any, ...]  # an entry of getaddrinfo
 
 
-def dial(host: str, port: int, deadline: float) -> socket.socket:
-    """Connects to whichever of the host's addresses answers first; `deadline` is of the monotonic clock.
+async def dial(host: str, port: int) -> socket.socket:
+    """Connects to whichever of the host's addresses answers first. Returns a socket that does not block.
 
-    Returns a blocking socket. Raises OSError: TimeoutError at the deadline.
+    Raises OSError. It has no deadline of its own: the caller gives it one, and CONNECT_SECONDS at most.
     """
-    connected = _first_connected(deque(_addresses(host, port, deadline)), deadline)
-    connected.setblocking(True)
+    connected = await _first_connected(deque(await _addresses(host, port)))
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connected
 
 
 def left(deadline: float) -> float:
-    """Returns the seconds until the deadline. Raises TimeoutError once it has passed."""
+    """Returns the seconds until the monotonic deadline. Raises TimeoutError once it has passed."""
     seconds = deadline - monotonic()
     if seconds <= 0:
         raise TimeoutError("out of time")
     return seconds
 
 
-def _addresses(host: str, port: int, deadline: float) -> list[Address]:
-    """Returns the addresses of a name. The system's look-up takes no timeout, so another thread waits for it.
+async def _addresses(host: str, port: int) -> list[Address]:
+    """Returns the addresses of a name. Raises OSError.
 
-    Raises OSError.
+    The system's look-up takes no timeout, so another thread waits for it: one of its own, for in a pool of threads
+    a few names whose resolver hangs would keep all others from being looked up.
     """
-    found: Future[list[Address]] = Future()
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[list[Address]] = loop.create_future()
 
     def look_up() -> None:
+        addresses: list[Address] = []
+        failure: OSError | None = None
         try:
-            found.set_result(list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
+            addresses = list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         except OSError as error:
-            found.set_exception(error)
+            failure = error
         except UnicodeError:  # a label that is too long for a name
-            found.set_exception(socket.gaierror(socket.EAI_NONAME, "Not a host name"))
+            failure = socket.gaierror(socket.EAI_NONAME, "Not a host name")
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(tell, addresses, failure)
+
+    def tell(addresses: list[Address], failure: OSError | None) -> None:
+        if found.done():  # nobody waits any more
+            return
+        if failure:
+            found.set_exception(failure)
+        else:
+            found.set_result(addresses)
 
     threading.Thread(target=look_up, name=f"look-up of {host}", daemon=True).start()
-    return found.result(left(deadline))
+    return await found
 
 
-def _first_connected(addresses: deque[Address], deadline: float) -> socket.socket:
+async def _first_connected(addresses: deque[Address]) -> socket.socket:
     """Tries the next address whenever one fails or takes long; the slow ones stay in the race."""
     failure: OSError = ConnectionError("The name has no address")
-    with selectors.DefaultSelector() as race:
-        try:
-            while addresses or race.get_map():
-                if addresses:
-                    failure = _begin(addresses.popleft(), race) or failure
-                wait = left(deadline)
-                for key, _ in race.select(min(wait, NEXT_ADDRESS) if addresses else wait):
-                    candidate: socket.socket = key.data
-                    race.unregister(candidate)
-                    code = candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                    if not code:
-                        return candidate
-                    candidate.close()
-                    failure = OSError(code, os.strerror(code))
-        finally:
-            for key in race.get_map().values():
-                key.data.close()
+    race: set[asyncio.Task[socket.socket]] = set()
+    try:
+        while addresses or race:
+            if addresses:
+                race.add(asyncio.create_task(_connect(addresses.popleft())))
+            wait = NEXT_ADDRESS if addresses else None
+            ended, _ = await asyncio.wait(race, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+            for attempt in ended:
+                race.discard(attempt)
+                try:
+                    return attempt.result()
+                except OSError as error:
+                    failure = error
+    finally:
+        for attempt in race:
+            attempt.cancel()
+            attempt.add_done_callback(_close)
     raise failure
 
 
-def _begin(address: Address, race: selectors.BaseSelector) -> OSError | None:
-    """Begins to connect. Returns the failure, if there is one already."""
+async def _connect(address: Address) -> socket.socket:
     family, kind, protocol, _, where = address
+    candidate = socket.socket(family, kind, protocol)
     try:
-        candidate = socket.socket(family, kind, protocol)
-    except OSError as error:  # a family that this machine lacks
-        return error
-    candidate.setblocking(False)
-    code = candidate.connect_ex(where)
-    if code and code != errno.EINPROGRESS:
+        candidate.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(candidate, where)
+    except BaseException:
         candidate.close()
-        return OSError(code, os.strerror(code))
-    race.register(candidate, selectors.EVENT_WRITE, candidate)
-    return None
+        raise
+    return candidate
+
+
+def _close(late: asyncio.Task[socket.socket]) -> None:
+    """Closes the socket of one that connected at the same time as the winner."""
+    if not late.cancelled() and late.exception() is None:
+        late.result().close()

@@ -1,206 +1,230 @@
-"""A lean HTTP transport for the channels: one open connection per thread and host, one deadline per request."""
+"""A lean HTTP transport for the channels, on an event loop: connections kept open, one deadline per request."""
 
 from __future__ import annotations
 
-import base64
+import asyncio
 import select
 import socket
 import ssl
-import threading
+from asyncio.trsock import TransportSocket
+from collections import defaultdict
 from time import monotonic
-from typing import NamedTuple
+from typing import cast
 from urllib.parse import SplitResult, urlsplit
 
-import msgspec
-from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
-
 from notifications.channels.outcomes import Cause, SendError
-from notifications.channels.transport.dial import CONNECT_SECONDS, dial, left
+from notifications.channels.transport.answer import NOT_HTTP, Answer, Incoming, post_bytes
+from notifications.channels.transport.dial import CONNECT_SECONDS, dial
 
 AGENT = "notifications"  # how our requests name who sends them
 IDLE_SECONDS = 30.0  # an older connection may have been dropped on the way without a word
-MAX_ANSWER = 65_536  # bytes, headers included
 READ = 8_192
-NOT_HTTP = (HttpParserError, HttpParserUpgrade)
 
-
-class Answer(NamedTuple):
-    """A provider's answer. A body that broke off is cut short, and its status still counts."""
-
-    status: int
-    headers: dict[str, str]  # names in lower case
-    body: bytes
-
-    @property
-    def text(self) -> str:
-        return self.body.decode(errors="replace")
-
-    def json(self) -> dict[str, object]:
-        """Returns the body as a JSON object, or {} where it is something else."""
-        try:
-            decoded = msgspec.json.decode(self.body)
-        except (ValueError, RecursionError):
-            return {}
-        return decoded if isinstance(decoded, dict) else {}
+Pollable = socket.socket | TransportSocket
+Place = tuple[asyncio.AbstractEventLoop, str]  # a loop, and where its connections go
 
 
 class Http:
-    """POSTs with a total timeout in seconds; follows no redirects."""
+    """POSTs with a total timeout in seconds; follows no redirects. Each event loop has connections of its own."""
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._tls = ssl.create_default_context()
-        self._mine = threading.local()
+        self._idle: defaultdict[Place, list[_Connection]] = defaultdict(list)  # the one used last at the end
 
-    def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
         """Returns the answer, whatever its status.
 
         Raises SendError, which is uncertain once the whole request was handed over.
         """
         deadline = monotonic() + self._timeout
         target = urlsplit(url)
-        connection = self._hand_over(target, _request(target, body, headers), deadline)
+        request = post_bytes(target, body, headers)
+        idle = self._idle[asyncio.get_running_loop(), target.scheme + target.netloc]
+        connection = await self._hand_over(target, request, idle, deadline)
         try:
-            return connection.answer(deadline)
+            answer = await connection.answer()
         except TimeoutError:
             raise SendError(Cause.TIMEOUT, "No answer in time.", uncertain=True) from None
         except (OSError, *NOT_HTTP) as error:
             detail = f"The connection broke before an answer came ({type(error).__name__})."
             raise SendError(Cause.OUTCOME_UNKNOWN, detail, uncertain=True) from None
+        if connection.reusable:
+            idle.append(connection)
+        else:
+            connection.drop()
+        return answer
 
-    def close(self) -> None:
-        for connection in self._connections().values():
-            connection.close()
-        self._connections().clear()
+    async def close(self) -> None:
+        """Closes the running loop's connections that are not in use."""
+        loop = asyncio.get_running_loop()
+        for place in list(self._idle):  # a copy, for other threads' loops change it
+            if place[0] is loop:
+                for connection in self._idle.pop(place):
+                    connection.drop()
+        await asyncio.sleep(0)  # the loop closes what was dropped in its next turn
 
-    def _hand_over(self, target: SplitResult, request: bytes, deadline: float) -> _Connection:
-        """Returns the connection that took the whole request. One that the server closed while idle is opened anew.
+    async def _hand_over(
+        self, target: SplitResult, request: bytes, idle: list[_Connection], deadline: float
+    ) -> _Connection:
+        """Returns the connection that took the whole request. Those that the server closed while idle are passed over.
 
         Raises SendError.
         """
-        connections = self._connections()
-        origin = target.scheme + target.netloc
-        connection = connections.pop(origin, None)
-        if connection and connection.usable:
-            try:
-                connection.write(request, deadline)
-            except OSError:  # not all of it went out, so nobody can have acted on it
-                connection.close()
-            else:
-                connections[origin] = connection
-                return connection
         try:
-            connection = _Connection(target, self._tls, deadline)
-            connection.write(request, deadline)
+            while idle:
+                connection = idle.pop()
+                if connection.usable and await connection.write(request, deadline):
+                    return connection
+                connection.drop()  # not all of it went out, so nobody can have acted on it
+            connection = await self._connected(target, deadline)
+            if not await connection.write(request, deadline):
+                raise ConnectionResetError
         except OSError as error:
             raise SendError(Cause.CONNECTION, f"No connection: {error.strerror or type(error).__name__}.") from None
-        connections[origin] = connection
         return connection
 
-    def _connections(self) -> dict[str, _Connection]:
-        if not hasattr(self._mine, "connections"):
-            self._mine.connections = {}
-        found: dict[str, _Connection] = self._mine.connections
-        return found
-
-
-class _Connection:
-    """One connection, used by one thread for one request at a time."""
-
-    def __init__(self, target: SplitResult, tls: ssl.SSLContext, deadline: float) -> None:
+    async def _connected(self, target: SplitResult, deadline: float) -> _Connection:
         """Connects, in CONNECT_SECONDS for the name, the address and TLS together. Raises OSError."""
-        port = target.port or (443 if target.scheme == "https" else 80)
-        deadline = min(deadline, monotonic() + CONNECT_SECONDS)
-        self._socket = dial(target.hostname or "", port, deadline)
-        if target.scheme == "https":
-            self._socket.settimeout(left(deadline))  # a handshake has this in total, other than a plain read
-            self._socket = tls.wrap_socket(self._socket, server_hostname=target.hostname)
-        self._open = True
+        tls, host = target.scheme == "https", target.hostname or ""
+        async with asyncio.timeout(min(CONNECT_SECONDS, deadline - monotonic())):
+            connected = await dial(host, target.port or (443 if tls else 80))
+            connection = _Connection()
+            try:
+                await asyncio.get_running_loop().create_connection(
+                    lambda: connection,
+                    sock=connected,
+                    ssl=self._tls if tls else None,
+                    server_hostname=host if tls else None,
+                )
+            except BaseException:
+                connected.close()
+                raise
+        return connection
+
+
+class _Connection(asyncio.BufferedProtocol):
+    """One connection, used for one request at a time. Its methods are those of asyncio's protocols, and then ours.
+
+    A buffer of its own costs half of what asyncio's would, which is made anew for each read.
+    """
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport
+        self._read = memoryview(bytearray(READ))
+        self._incoming = Incoming()
+        self._is_full = False  # a part of the request is still in this process
+        self._broken: Exception | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._used = monotonic()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        # Each byte that does not go out at once is to be reported; with TLS the limit counts as reached, else not.
+        self._transport.set_write_buffer_limits(high=1 if transport.get_extra_info("sslcontext") else 0, low=0)
+
+    def pause_writing(self) -> None:
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        self._is_full = False
+        self._go_on()
+
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        return self._read
+
+    def buffer_updated(self, size: int) -> None:
+        try:
+            self._incoming.feed(self._read[:size])
+        except (OSError, *NOT_HTTP) as error:
+            self._break(error)
+        if self._incoming.complete:
+            self._go_on()
+
+    def eof_received(self) -> None:
+        self._break(ConnectionResetError())
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._break(error if isinstance(error, OSError) else ConnectionResetError())
+        if self._timer:
+            self._timer.cancel()
+
+    @property
+    def reusable(self) -> bool:
+        """True after a complete answer that allows another request."""
+        return self._incoming.reusable and not self._broken
 
     @property
     def usable(self) -> bool:
-        return self._open and monotonic() - self._used < IDLE_SECONDS and not hung_up(self._socket)
+        """True where it is reusable still. The loop may not have seen yet that the server hung up."""
+        fresh = monotonic() - self._used < IDLE_SECONDS
+        return self.reusable and fresh and not hung_up(self._transport.get_extra_info("socket"))
 
-    def write(self, request: bytes, deadline: float) -> None:
-        rest = memoryview(request)
-        while rest:  # sendall would begin anew with its timeout at each piece of TLS
-            self._socket.settimeout(left(deadline))
-            rest = rest[self._socket.send(rest) :]
+    async def write(self, request: bytes, deadline: float) -> bool:
+        """Hands a request over. Returns False where the connection broke before all of it was. Raises TimeoutError."""
+        self._incoming = Incoming()
+        self._deadline = deadline
+        if self._timer is None:
+            self._set_timer()
+        self._transport.write(request)
+        while self._is_full and not self._broken:
+            await self._wait()
+        if isinstance(self._broken, TimeoutError):
+            raise self._broken
+        return not (self._is_full or self._transport.is_closing())
 
-    def answer(self, deadline: float) -> Answer:
-        """Reads and returns one answer. The connection stays open only after a complete one that allows it.
+    async def answer(self) -> Answer:
+        """Waits for the answer to the request, and returns it. Raises OSError or NOT_HTTP where there is no status."""
+        while not (self._incoming.complete or self._broken):
+            await self._wait()
+        self._used = monotonic()
+        if self._broken and not self._incoming.status:
+            raise self._broken
+        return self._incoming.answer()
 
-        Raises OSError, HttpParserError or HttpParserUpgrade where there is no status.
-        """
-        incoming = _Incoming()
+    def drop(self) -> None:
+        """Closes the connection at once, if it is not closed yet."""
+        self._broken = self._broken or ConnectionAbortedError()
+        self._transport.abort()
+
+    async def _wait(self) -> None:
+        """Waits until something has happened. A request that is given up takes its connection with it."""
+        self._waiter = asyncio.get_running_loop().create_future()
         try:
-            while not incoming.complete:
-                self._socket.settimeout(left(deadline))
-                incoming.feed(self._socket.recv(READ))
-        except (OSError, *NOT_HTTP):
-            if not incoming.status:
-                raise
+            await self._waiter
+        except asyncio.CancelledError:
+            self.drop()
+            raise
         finally:
-            self._used = monotonic()
-            if not incoming.reusable:
-                self.close()
-        return Answer(incoming.status, incoming.headers, b"".join(incoming.body))
+            self._waiter = None
 
-    def close(self) -> None:
-        self._open = False
-        self._socket.close()
+    def _go_on(self) -> None:
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_result(None)
 
+    def _break(self, error: Exception) -> None:
+        if not self._broken:
+            self._broken = error
+            self._transport.abort()
+        self._go_on()
 
-class _Incoming:
-    """An answer as llhttp reports it, piece by piece."""
+    def _set_timer(self) -> None:
+        """Sets the one timer of the connection. It outlives many requests, which costs less than one for each."""
+        self._timer = asyncio.get_running_loop().call_at(self._deadline, self._look_at_time)
 
-    def __init__(self) -> None:
-        self.status = 0  # 0 until the headers are complete
-        self.headers: dict[str, str] = {}
-        self.body: list[bytes] = []
-        self.complete = False
-        self.reusable = False
-        self._bytes = 0
-        self._parser = HttpResponseParser(self)
-
-    def feed(self, data: bytes) -> None:
-        """Takes the next bytes of the connection. Raises ConnectionError at its end, HttpParserError at nonsense."""
-        self._bytes += len(data)
-        if not data or self._bytes > MAX_ANSWER:
-            raise ConnectionResetError
-        self._parser.feed_data(data)
-
-    def on_message_begin(self) -> None:
-        if self.complete:  # nobody asked for a second answer
-            self.reusable = False
-            raise HttpParserError
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
-
-    def on_headers_complete(self) -> None:
-        status = self._parser.get_status_code()
-        if status >= 200:  # before it there may be others that say only "go on"
-            self.status = self.status or status
+    def _look_at_time(self) -> None:
+        self._timer = None
+        if not self._waiter:
+            return  # no request is under way
+        if monotonic() < self._deadline:
+            self._set_timer()
         else:
-            self.headers.clear()
-
-    def on_body(self, body: bytes) -> None:
-        self.body.append(body)
-
-    def on_message_complete(self) -> None:
-        if self.status:
-            self.complete = True
-            self.reusable = self._parser.should_keep_alive()
+            self._break(TimeoutError("out of time"))
 
 
-def basic(user: str, password: str) -> str:
-    """Returns the Authorization header of HTTP's basic scheme."""
-    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
-
-
-def hung_up(connected: socket.socket) -> bool:
+def hung_up(connected: Pollable) -> bool:
     """Returns whether an idle connection has something to read: its end, or words that nobody asked for."""
     poll = select.poll()
     try:
@@ -208,13 +232,3 @@ def hung_up(connected: socket.socket) -> bool:
     except ValueError:  # closed by us
         return True
     return bool(poll.poll(0))
-
-
-def _request(target: SplitResult, body: bytes, headers: dict[str, str]) -> bytes:
-    place = f"{target.path or '/'}{'?' if target.query else ''}{target.query}"
-    lines = [f"POST {place} HTTP/1.1", f"Host: {target.netloc}", f"Content-Length: {len(body)}"]
-    lines += [f"{name}: {value}" for name, value in headers.items() if name.lower() != "accept-encoding"]
-    lines.append("Accept-Encoding: identity")  # nothing here unpacks a body
-    if any("\r" in line or "\n" in line for line in lines):
-        raise ValueError("A header must not contain a line break.")
-    return "\r\n".join([*lines, "\r\n"]).encode("latin-1") + body

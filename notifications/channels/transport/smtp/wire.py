@@ -10,7 +10,7 @@ import socket
 import ssl
 from time import monotonic
 
-from notifications.channels.transport.dial import CONNECT_SECONDS, dial, left
+from notifications.channels.transport.dial_blocking import CONNECT_SECONDS, dial, left
 
 MAX_LINE = 8_192  # bytes; RFC 5321 4.5.3.1.5 asks for 512
 MAX_REPLY = 65_536

@@ -1,0 +1,95 @@
+"""HTTP without a connection: the bytes of a POST, and an answer as it comes in, piece by piece."""
+
+from __future__ import annotations
+
+import base64
+from typing import NamedTuple
+from urllib.parse import SplitResult
+
+import msgspec
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+MAX_ANSWER = 65_536  # bytes, headers included
+NOT_HTTP = (HttpParserError, HttpParserUpgrade)
+
+
+class Answer(NamedTuple):
+    """A provider's answer. A body that broke off is cut short, and its status still counts."""
+
+    status: int
+    headers: dict[str, str]  # names in lower case
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode(errors="replace")
+
+    def json(self) -> dict[str, object]:
+        """Returns the body as a JSON object, or {} where it is something else."""
+        try:
+            decoded = msgspec.json.decode(self.body)
+        except (ValueError, RecursionError):
+            return {}
+        return decoded if isinstance(decoded, dict) else {}
+
+
+class Incoming:
+    """An answer as llhttp reports it."""
+
+    def __init__(self) -> None:
+        self.status = 0  # 0 until the headers are complete
+        self.headers: dict[str, str] = {}
+        self.body: list[bytes] = []
+        self.complete = False
+        self.reusable = False
+        self._bytes = 0
+        self._parser = HttpResponseParser(self)
+
+    def feed(self, data: memoryview) -> None:
+        """Takes the next bytes of the connection. Raises ConnectionError at too many, NOT_HTTP at nonsense."""
+        self._bytes += len(data)
+        if self._bytes > MAX_ANSWER:
+            raise ConnectionResetError
+        self._parser.feed_data(data)
+
+    def answer(self) -> Answer:
+        return Answer(self.status, self.headers, b"".join(self.body))
+
+    def on_message_begin(self) -> None:
+        if self.complete:  # nobody asked for a second answer
+            self.reusable = False
+            raise HttpParserError
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status >= 200:  # before it there may be others that say only "go on"
+            self.status = self.status or status
+        else:
+            self.headers.clear()
+
+    def on_body(self, body: bytes) -> None:
+        self.body.append(body)
+
+    def on_message_complete(self) -> None:
+        if self.status:
+            self.complete = True
+            self.reusable = self._parser.should_keep_alive()
+
+
+def basic(user: str, password: str) -> str:
+    """Returns the Authorization header of HTTP's basic scheme."""
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+def post_bytes(target: SplitResult, body: bytes, headers: dict[str, str]) -> bytes:
+    """Returns the request. Raises ValueError where a header contains a line break."""
+    place = f"{target.path or '/'}{'?' if target.query else ''}{target.query}"
+    lines = [f"POST {place} HTTP/1.1", f"Host: {target.netloc}", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items() if name.lower() != "accept-encoding"]
+    lines.append("Accept-Encoding: identity")  # nothing here unpacks a body
+    if any("\r" in line or "\n" in line for line in lines):
+        raise ValueError("A header must not contain a line break.")
+    return "\r\n".join([*lines, "\r\n"]).encode("latin-1") + body
