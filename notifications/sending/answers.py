@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from typing import Protocol
@@ -24,6 +25,13 @@ class Sends(Protocol):
         """Returns the provider's id of the message, or "". Raises SendError."""
 
 
+class SendsOnLoop(Protocol):
+    """A provider whose sends are coroutines."""
+
+    async def asend(self, row: Claimed, /) -> str:
+        """Returns the provider's id of the message, or "". Raises SendError."""
+
+
 class Answer(msgspec.Struct, frozen=True, gc=False):
     """How a hand-over ended. The last three have no value where the provider took the message."""
 
@@ -43,15 +51,43 @@ def hand_over(row: Claimed, provider: Sends, *, hold: bool) -> Answer:
     began = time.monotonic()
     try:
         id = provider.send(row)
-    except SendError as error:
-        failure = error
     except Exception as error:
-        logger.exception("a provider of %s raised what it does not declare", row.channel)
-        failure = SendError(Cause.BUG, f"{type(error).__name__} in our code.")
-    else:
-        ended = time.monotonic()
-        return Answer(verdicts.sent(id), ended, ended - began)
+        return _failed(row, error, began, hold=hold)
+    return _sent(id, began)
+
+
+async def ahand_over(row: Claimed, provider: SendsOnLoop, *, hold: bool) -> Answer:
+    """Does the same on an event loop. Raises CancelledError where the loop ends, and nothing else."""
+    began = time.monotonic()
+    try:
+        id = await provider.asend(row)
+    except asyncio.CancelledError as error:
+        if _is_ending():
+            raise  # nobody knows how this send ends, so it has no answer
+        return _failed(row, error, began, hold=hold)
+    except Exception as error:
+        return _failed(row, error, began, hold=hold)
+    return _sent(id, began)
+
+
+def _is_ending() -> bool:
+    """Returns whether this task was cancelled, and not something that it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _sent(id: str, began: float) -> Answer:
     ended = time.monotonic()
+    return Answer(verdicts.sent(id), ended, ended - began)
+
+
+def _failed(row: Claimed, error: BaseException, began: float, *, hold: bool) -> Answer:
+    ended = time.monotonic()
+    if isinstance(error, SendError):
+        failure = error
+    else:
+        logger.error("a provider of %s raised what it does not declare", row.channel, exc_info=error)
+        failure = SendError(Cause.BUG, f"{type(error).__name__} in our code.")
     schedule = settings.RETRY_SCHEDULE
     verdict = verdicts.failed(failure, attempts=row.attempts, hold=hold, schedule=schedule, throttled=row.throttled)
     rest = _rest_of_receiver(failure, verdict)

@@ -1,4 +1,4 @@
-"""Decides how many records a channel's consumers claim next, so that its threads have work and few rows wait long."""
+"""Decides how many records a channel's consumers claim next: there is always something to send, and few rows wait."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from notifications.sending.custody import Custody
 from notifications.sending.pool import Pool
 
 BATCH = 500
-CLAIM_AHEAD = 512  # rows of one priority claimed and not yet taken by a thread, at most
+CLAIM_AHEAD = 512  # rows of one priority claimed and not yet being sent, at most
 MOST_BYTES = 16 * 1024**2  # of texts claimed and not settled; a sender may have 512 MiB
 SLOW = 1500  # sends a second; below it the provider is the limit, and a consumer has time to look for everybody's share
 LONGEST_WAIT = 0.5  # seconds without a poll, while nothing is wanted
@@ -26,7 +26,7 @@ class Admits(Protocol):
 
 
 class Appetite:
-    """Of one channel. Its two consumers ask, and its sending threads tell when they have sent."""
+    """Of one channel. Its two consumers ask, and what sends tells when it has sent."""
 
     def __init__(self, channel: str, route: Admits, pool: Pool, custody: Custody, stopping: Event) -> None:
         self._channel = channel
@@ -54,12 +54,12 @@ class Appetite:
             self._pool.wait_until_few(priority, self._claim_ahead() // 2, LONGEST_WAIT)
 
     def is_slow(self, priority: str) -> bool:
-        """Returns whether rows wait for threads, and these for the provider: then each client is to have its share."""
+        """Returns whether rows wait for sends, and these for the provider: then each client is to have its share."""
         return self._pool.waiting(priority) > 0 and self.pace.rate() < SLOW
 
     def _claim_ahead(self) -> int:
-        """Enough rows to keep the threads busy while the next are claimed, and no more: they may wait long."""
-        return min(max(2 * self._pool.threads, int(self.pace.rate() / 2)), CLAIM_AHEAD)
+        """Enough rows to have something to send while the next are claimed, and no more: they may wait long."""
+        return min(max(2 * self._pool.at_once, int(self.pace.rate() / 2)), CLAIM_AHEAD)
 
     def _has_enough_bytes(self) -> bool:
         return self._custody.bytes_of(self._channel) >= MOST_BYTES

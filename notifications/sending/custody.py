@@ -29,7 +29,7 @@ class _Kept:
 
 
 class Custody:
-    """Keeps claimed rows until they are settled. Thread-safe: consumers, sending threads and the settler use it.
+    """Keeps claimed rows until they are settled. Thread-safe: consumers, what sends and the settler use it.
 
     `lease` and `send_timeout` are in seconds.
     """

@@ -1,4 +1,4 @@
-"""One channel in a sender: its consumers, its threads, its route. No channel waits for another's provider."""
+"""One channel in a sender: its consumers, its pool, its route. No channel waits for another's provider."""
 
 from __future__ import annotations
 
@@ -17,26 +17,30 @@ from notifications.ledger.settle import Settlement
 from notifications.messages.topics import topic_of
 from notifications.messages.words import PRIORITIES, Reason
 from notifications.sending import gates
-from notifications.sending.answers import hand_over
+from notifications.sending.answers import Answer, ahand_over, hand_over
 from notifications.sending.appetite import Appetite
 from notifications.sending.claiming import Claiming, Stopped
 from notifications.sending.gates import Gate, Gates, Later
+from notifications.sending.loop import Loop
 from notifications.sending.parking import Parking
 from notifications.sending.policies import Policies
 from notifications.sending.pool import Pool
-from notifications.sending.route import Route
+from notifications.sending.route import Choice, Route
 from notifications.sending.settler import Settler
+from notifications.sending.threads import Threads
 from project import metrics
 
 logger = logging.getLogger(__name__)
 
 POLL = 0.5  # seconds
-STUCK = 60.0  # seconds without a poll after which a restart may help
+STUCK = 60.0  # seconds without a poll, or a turn of the loop, after which a restart may help
+THREADS, ON_LOOP = 64, 256  # sends at once, by default: a thread costs memory and turns, a place on the loop neither
 
 
 class Delivery:
     """Polls, claims, lets the gates look, commits the offset, sends, and has the result settled: in this order.
 
+    At most `at_once` rows are being sent: None is what suits the providers, 64 threads or 256 sends on a loop.
     `on_fatal` is called with a sentence when it cannot go on. `gates_of` gives the gates in their order.
     """
 
@@ -48,7 +52,7 @@ class Delivery:
         hooks: Hooks,
         policies: Policies,
         settler: Settler,
-        threads: int,
+        at_once: int | None,
         on_fatal: Callable[[str], None],
         gates_of: Callable[[Parking], Sequence[Gate]] = gates.in_order,
     ) -> None:
@@ -60,7 +64,7 @@ class Delivery:
         self._custody = settler.custody
         self._on_fatal = on_fatal
         self._stopping = threading.Event()
-        self._pool = Pool(threads, self._send, name=self.name, on_exit=route.close)
+        self._pool = self._open_pool(at_once)
         self._parking = Parking(self._pool.lane_length)
         self._order = threading.Lock()  # nothing is added of a receiver while its rows are taken out
         self._appetite = Appetite(self.name, route, self._pool, self._custody, self._stopping)
@@ -74,6 +78,14 @@ class Delivery:
             for priority in PRIORITIES
         ]
 
+    def _open_pool(self, at_once: int | None) -> Pool:
+        """Returns threads where a provider needs them, and a loop where none does."""
+        route = self.route
+        if route.needs_threads:
+            return Threads(at_once or THREADS, self._send, name=self.name, on_exit=route.close)
+        on_loop = self._send_on_loop
+        return Loop(at_once or ON_LOOP, on_loop, name=self.name, on_exit=route.aclose, on_death=self._on_fatal)
+
     def start(self) -> None:
         self._polled_at = dict.fromkeys(PRIORITIES, time.monotonic())
         metrics.in_flight.labels(self.name).set_function(self._pool.in_flight)
@@ -85,7 +97,7 @@ class Delivery:
             thread.start()
 
     def stop(self, deadline: float) -> None:
-        """Reads and takes nothing more, puts back what no thread has taken, waits for the sends under way.
+        """Reads and takes nothing more, puts back what is not being sent, waits for the sends under way.
 
         `deadline` is monotonic.
         """
@@ -101,7 +113,9 @@ class Delivery:
         return self._claiming.failing_since
 
     def is_stuck(self) -> bool:
-        """Returns whether a consumer's loop has stood still for a minute, and not because the database is away."""
+        """Returns whether a loop has stood still for a minute, and not because the database is away."""
+        if self._pool.is_stuck(STUCK):
+            return True
         return self.failing_since is None and any(self._since_poll(priority) > STUCK for priority in PRIORITIES)
 
     def _since_poll(self, priority: str) -> float:
@@ -134,7 +148,7 @@ class Delivery:
             self._appetite.wait(priority)
 
     def _queue(self, rows: list[Claimed], gated_since: float) -> None:
-        """Gives the threads what the gates have let go since the monotonic time `gated_since`."""
+        """Gives the pool what the gates have let go since the monotonic time `gated_since`."""
         with self._order:
             split = self._parking.split_again(rows, gated_since)
             left = self._pool.add(split.go)
@@ -142,18 +156,50 @@ class Delivery:
         self._hand_back(left)  # the pool stopped while these were claimed
 
     def _send(self, row: Claimed) -> None:
-        """Looks at the row for the last time, hands it over, and tells everybody how that ended."""
+        """Looks at the row for the last time, hands it over, and tells everybody how that ended. Takes a thread."""
+        hold = self._policies.holds(row.category)
+        if (choice := self._choose(row)) is None:
+            return
+        noted = not hold or self._settler.note_hand_over(row)
+        if self._may_go(row, choice, noted=noted):
+            self._conclude(row, choice, hand_over(row, choice.provider, hold=hold))
+
+    async def _send_on_loop(self, row: Claimed) -> None:
+        """Does the same without a thread of its own."""
+        hold = self._policies.holds(row.category)
+        if (choice := self._choose(row)) is None:
+            return
+        noted = not hold or await self._settler.anote_hand_over(row)
+        if self._may_go(row, choice, noted=noted):
+            self._conclude(row, choice, await ahand_over(row, choice.on_loop, hold=hold))
+
+    def _choose(self, row: Claimed) -> Choice | None:
+        """Returns the way to a provider, or None where none takes it now or the row has expired meanwhile.
+
+        The gates have a database connection but cannot know how long a row will wait for its send, which may be
+        minutes behind a slow provider, and an old code is worse than none. So the expiry is looked at twice.
+        """
         choice = self.route.choose()
         if choice is None:
             self._meet_outage(row)
-            return
-        hold = self._policies.holds(row.category)
-        if not self._may_go(row, hold=hold):
+        elif self._custody.has_expired(row):
             choice.withdraw()
-            return
+            self._settler.settle(Settlement(row, verdicts.expired(), self.name))
+            return None
+        return choice
+
+    def _may_go(self, row: Claimed, choice: Choice, *, noted: bool) -> bool:
+        """Looks at the lease, and at whether the note that `hold` needs was made. Puts the row back otherwise."""
+        if not noted or not self._custody.may_hand_over(row):
+            choice.withdraw()
+            self._hand_back([row])
+            return False
         if row.claims == 1:
             self._accept_to_provider.observe(max(0.0, time.time() - row.accepted_at))
-        answer = hand_over(row, choice.provider, hold=hold)
+        return True
+
+    def _conclude(self, row: Claimed, choice: Choice, answer: Answer) -> None:
+        """Tells the breaker, the ledger, the receiver's other rows and the metrics how a send ended."""
         choice.note(row.receiver_hash, answer.blames, answer.provider_rests)
         milliseconds = int(answer.seconds * 1000)
         waits_from = answer.ended if answer.receiver_rests else None
@@ -164,20 +210,6 @@ class Delivery:
             self._parking.observe(row.receiver_hash, answer.seconds)
         self._appetite.pace.add()
         self._send_seconds.observe(answer.seconds)
-
-    def _may_go(self, row: Claimed, *, hold: bool) -> bool:
-        """Looks at what may have changed since the gates: the expiry, the lease, and the note that `hold` needs.
-
-        The gates have a database connection but cannot know how long a row will wait for its thread, which may be
-        minutes behind a slow provider, and an old code is worse than none. So the expiry is looked at twice.
-        """
-        if self._custody.has_expired(row):
-            self._settler.settle(Settlement(row, verdicts.expired(), self.name))
-            return False
-        if (hold and not self._settler.note_hand_over(row)) or not self._custody.may_hand_over(row):
-            self._hand_back([row])
-            return False
-        return True
 
     def _meet_outage(self, row: Claimed) -> None:
         """No provider takes it now, so this row waits, unsent, and what is new of its receiver behind it."""

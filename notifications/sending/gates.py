@@ -1,4 +1,4 @@
-"""What stands between the claim and the threads: gates, each of which lets rows go, puts them off or ends them.
+"""What stands between the claim and the pool: gates, each of which lets rows go, puts them off or ends them.
 
 They run in the consumer, inside the claim's transaction and with its database connection. What a gate keeps back is
 settled in that same transaction, so a crash leaves either a claim whose rows were put where the gates wanted them
@@ -66,7 +66,7 @@ class Gate(Protocol):
 
 
 class Expiry:
-    """Ends what expired before it was claimed. What expires while it waits for a thread is ended before its send."""
+    """Ends what expired before it was claimed. What expires while it waits in the pool is ended before its send."""
 
     def split(self, rows: list[Claimed]) -> Split:
         if all(row.expires_in is None or row.expires_in > 0 for row in rows):

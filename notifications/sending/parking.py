@@ -1,6 +1,6 @@
 """Receivers whose rows must wait in the ledger for each other: hot ones, and those that asked us to slow down.
 
-Hot: without a cap a single slow receiver fills the claim-ahead and idles the threads. Rows over the cap, and
+Hot: without a cap a single slow receiver fills the claim-ahead and nothing else is sent. Rows over the cap, and
 those behind them, are parked, due one after the other at the pace at which their receiver is served.
 Throttled: one row was asked to wait, and so do all others of its receiver, unsent. They come back behind it,
 spread at a rate that halves with every such answer. Either way they go out in the order accepted.
@@ -62,7 +62,7 @@ class _Tries:
 
 
 class Parking:
-    """The gate of one channel's receivers. Thread-safe: consumers call `split`, sending threads all but that.
+    """The gate of one channel's receivers. Thread-safe: consumers call `split`, what sends calls all but that.
 
     `in_memory` gives how many rows of a priority and receiver hash the process has, the one being sent included.
     `clock` gives seconds.

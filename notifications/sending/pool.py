@@ -1,22 +1,19 @@
-"""Sending threads, ordered per receiver and never idle while anything is ready.
+"""Rows that wait to be sent, in order for each receiver, and which of them goes next.
 
 A receiver's rows form a lane, sent one after the other; lanes that may go stand in a ready queue, one for each
-priority. Transactional lanes go first; bulk never has more than three quarters of the threads, for the day
-its sends hang.
+priority. Transactional lanes go first; bulk never has more than three quarters of the sends, for the day
+its sends hang. Who sends is another matter: threads (`threads.py`) or an event loop (`loop.py`).
 """
 
 from __future__ import annotations
 
-import logging
 import threading
-import time
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from notifications.ledger.rows import Claimed
-
-logger = logging.getLogger(__name__)
 
 TRANSACTIONAL: Final = "transactional"
 BULK: Final = "bulk"
@@ -26,38 +23,41 @@ BULK_SHARE = 0.75
 LaneKey = tuple[str, str]  # (priority, receiver hash)
 
 
-class Pool:
-    """`send` is called with each row, by `threads` threads; it must not raise."""
+class Pool(ABC):
+    """At most `at_once` rows are being sent. Thread-safe."""
 
-    def __init__(
-        self, threads: int, send: Callable[[Claimed], None], *, name: str, on_exit: Callable[[], None]
-    ) -> None:
-        self.threads = threads
-        self._send = send
-        self._on_exit = on_exit
+    def __init__(self, at_once: int) -> None:
+        self.at_once = at_once
         self._lanes: dict[LaneKey, deque[Claimed]] = {}
         self._ready: dict[str, deque[LaneKey]] = {priority: deque() for priority in PRIORITIES}
         self._sending: set[LaneKey] = set()
         self._waiting = dict.fromkeys(PRIORITIES, 0)  # rows in ready lanes
-        self._busy = dict.fromkeys(PRIORITIES, 0)  # threads sending
-        self._bulk_threads = max(1, int(threads * BULK_SHARE))
+        self._busy = dict.fromkeys(PRIORITIES, 0)  # rows being sent
+        self._bulk_at_once = max(1, int(at_once * BULK_SHARE))
         self._few = dict.fromkeys(PRIORITIES, -1)  # a consumer sleeps until no more rows wait; -1: none sleeps
-        self._idle = 0
         self._stopped = False
-        lock = threading.Lock()
-        self._work = threading.Condition(lock)
-        self._taken = threading.Condition(lock)
-        self._threads = [
-            threading.Thread(target=self._run, name=f"{name}-{number}", daemon=True) for number in range(threads)
-        ]
+        self._lock = threading.Lock()
+        self._taken = threading.Condition(self._lock)
 
+    @abstractmethod
     def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
+        """Begins to send."""
+
+    @abstractmethod
+    def join(self, deadline: float) -> bool:
+        """Waits until the monotonic `deadline` for the sends under way. Returns whether all ended."""
+
+    @abstractmethod
+    def is_stuck(self, seconds: float) -> bool:
+        """Returns whether all sends of the channel have stood still for so long because of one of them."""
+
+    @abstractmethod
+    def _wake(self, ready: int) -> None:
+        """Wakes who sleeps, for so many ready lanes. Called under the lock."""
 
     def add(self, rows: Iterable[Claimed]) -> list[Claimed]:
-        """Queue rows, each behind what is there of its receiver; those not taken, which after `stop` is all."""
-        with self._work:
+        """Queues rows, each behind what is there of its receiver. Returns those not taken: after `stop`, all."""
+        with self._lock:
             if self._stopped:
                 return list(rows)
             for row in rows:
@@ -69,13 +69,13 @@ class Pool:
                 else:
                     lane.append(row)
                 self._waiting[row.priority] += key not in self._sending
-            self._work.notify(min(self._idle, sum(map(len, self._ready.values()))))
+            self._wake(self._ready_lanes())
             return []
 
     def withdraw(self, receiver_hash: str) -> list[Claimed]:
-        """Take out the rows of that receiver which no thread has taken, in order for each priority."""
+        """Takes out the rows of that receiver which are not being sent. Returns them, in order for each priority."""
         rows: list[Claimed] = []
-        with self._work:
+        with self._lock:
             for priority in PRIORITIES:
                 key = (priority, receiver_hash)
                 if key in self._sending:
@@ -91,12 +91,15 @@ class Pool:
         return rows
 
     def lane_length(self, priority: str, receiver_hash: str) -> int:
-        """Rows of that receiver in memory, the one being sent included."""
+        """Returns the number of rows of that receiver in memory, the one being sent included."""
         lane = self._lanes.get((priority, receiver_hash))
         return len(lane) if lane is not None else 0
 
     def waiting(self, priority: str) -> int:
-        """Rows that wait for a thread. One behind a send to its receiver does not: no free thread could take it."""
+        """Returns the number of rows that could be sent now if more were sent at once.
+
+        A row behind a send to its receiver could not.
+        """
         return self._waiting[priority]
 
     def in_flight(self) -> int:
@@ -110,45 +113,21 @@ class Pool:
             self._few[priority] = -1
 
     def stop(self) -> list[Claimed]:
-        """Stops taking rows. Returns those that no thread had taken."""
-        with self._work:
+        """Stops taking rows. Returns those that are not being sent."""
+        with self._lock:
             self._stopped = True
             unsent = [row for key, lane in self._lanes.items() for row in list(lane)[key in self._sending :]]
             for priority in PRIORITIES:
                 self._waiting[priority] = 0
-            self._work.notify_all()
+            self._wake(self.at_once)
             self._taken.notify_all()
         return unsent
 
-    def join(self, deadline: float) -> bool:
-        """Wait until the monotonic `deadline` for the sends under way; whether all ended."""
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads)
-
-    def _run(self) -> None:
-        key: LaneKey | None = None
-        while (key := self._next(key)) is not None:
-            try:
-                self._send(self._lanes[key][0])
-            except Exception:
-                logger.exception("a send raised; its row stays leased until this process ends")
-        self._on_exit()
-
-    def _next(self, done: LaneKey | None) -> LaneKey | None:
-        """Put the lane just sent back, if more waits in it, and take the next; None when stopped."""
-        with self._work:
-            if done is not None:
-                self._finish(done)
-            while not self._stopped:
-                if (key := self._take()) is not None:
-                    return key
-                self._idle += 1
-                self._work.wait()
-                self._idle -= 1
-            return None
+    def _ready_lanes(self) -> int:
+        return sum(map(len, self._ready.values()))
 
     def _finish(self, key: LaneKey) -> None:
+        """Puts the lane just sent back, if more waits in it. Called under the lock."""
         lane = self._lanes[key]
         lane.popleft()
         self._sending.discard(key)
@@ -160,9 +139,12 @@ class Pool:
             self._waiting[key[0]] += len(lane)
 
     def _take(self) -> LaneKey | None:
+        """Returns the lane whose first row goes next, or None where none may go. Called under the lock."""
+        if self._stopped:
+            return None
         if self._ready[TRANSACTIONAL]:
             priority = TRANSACTIONAL
-        elif self._ready[BULK] and self._busy[BULK] < self._bulk_threads:
+        elif self._ready[BULK] and self._busy[BULK] < self._bulk_at_once:
             priority = BULK
         else:
             return None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from notifications.channels.base import Provider
+from notifications.channels.base import AsyncProvider, Provider
 from notifications.channels.outcomes import Cause
 from notifications.sending.breaker import Breaker
 
@@ -24,6 +24,11 @@ class Choice(NamedTuple):
     @property
     def name(self) -> str:
         return self.provider.name
+
+    @property
+    def on_loop(self) -> AsyncProvider:
+        """The provider, where no provider of the route needs threads."""
+        return cast("AsyncProvider", self.provider)
 
     def note(self, receiver: str, cause: Cause | None, rest: float | None) -> None:
         """Tells the breaker how the send ended; the meaning of `cause` and `rest` is `Breaker.note`'s."""
@@ -69,7 +74,18 @@ class Route:
         """
         return min(breaker.rest_of() for _, breaker in self._ways)
 
+    @property
+    def needs_threads(self) -> bool:
+        """Returns whether a provider of the route blocks while it sends."""
+        return not all(isinstance(provider, AsyncProvider) for provider, _ in self._ways)
+
     def close(self) -> None:
         """Closes the calling thread's connections to all providers."""
         for provider, _ in self._ways:
             provider.close()
+
+    async def aclose(self) -> None:
+        """Closes the running loop's connections to all providers, none of which needs threads."""
+        for provider, _ in self._ways:
+            if isinstance(provider, AsyncProvider):
+                await provider.aclose()

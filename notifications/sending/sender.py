@@ -47,12 +47,15 @@ class Sender:
         *,
         broker: Broker,
         hooks: Hooks,
-        threads: int,
+        at_once: int | None,
         with_scheduler: bool = True,
         drain: float | None = None,
         kinds: Mapping[str, Kind] | None = None,
     ) -> None:
-        """`providers` are those of each channel that is to be sent, in the order in which they are asked."""
+        """`providers` are those of each channel that is to be sent, in the order in which they are asked.
+
+        `at_once` is the number of sends of a channel that may be under way, or None for what suits its providers.
+        """
         self._drain = drain if drain is not None else settings.SEND_TIMEOUT_SECONDS + 5
         self._names = ",".join(providers)
         self._started_at = timezone.now()
@@ -70,7 +73,7 @@ class Sender:
                 hooks=hooks,
                 policies=self._policies,
                 settler=self._settler,
-                threads=threads,
+                at_once=at_once,
                 on_fatal=self._end,
             )
             for channel, route in providers.items()

@@ -5,10 +5,12 @@ While the database is away it keeps the results and repeats; sending never waits
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
 from collections import deque
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 
 from django.db import DatabaseError, InterfaceError, close_old_connections
@@ -27,14 +29,14 @@ logger = logging.getLogger(__name__)
 BATCH = 500
 LINGER = 0.01  # seconds to let a batch grow, once there is something to settle
 RENEWALS = 4  # in a lease
+LOOK_AT_LEASE = 0.5  # seconds between two looks, while a hand-over is to be noted
 LONGEST_PAUSE = 2.0  # seconds between two tries while the database is away
 
 
 @dataclass(slots=True)
 class _HandOver:
     claimed: Claimed
-    noted: bool = False
-    done: threading.Event = field(default_factory=threading.Event)
+    noted: Future[bool] = field(default_factory=Future)
 
 
 class Settler:
@@ -68,14 +70,26 @@ class Settler:
 
     def note_hand_over(self, row: Claimed) -> bool:
         """Waits until `handed_at` is committed. Returns False where that was not possible while the lease lasts."""
-        noted = _HandOver(row)
-        self._handovers.append(noted)
-        self._wake.set()
-        self._hurry.set()
-        while not noted.done.wait(0.5):
+        noted = self._ask_for_note(row)
+        while not wait([noted], LOOK_AT_LEASE).done:
             if not self.custody.may_hand_over(row):
                 return False
-        return noted.noted
+        return noted.result()
+
+    async def anote_hand_over(self, row: Claimed) -> bool:
+        """Does the same on an event loop."""
+        noted = asyncio.wrap_future(self._ask_for_note(row))
+        while not (await asyncio.wait([noted], timeout=LOOK_AT_LEASE))[0]:
+            if not self.custody.may_hand_over(row):
+                return False
+        return noted.result()
+
+    def _ask_for_note(self, row: Claimed) -> Future[bool]:
+        asked = _HandOver(row)
+        self._handovers.append(asked)
+        self._wake.set()
+        self._hurry.set()
+        return asked.noted
 
     def unsettled(self) -> int:
         """Returns how many claimed rows the ledger has no settlement of."""
@@ -148,9 +162,8 @@ class Settler:
         for handover in batch:
             self._handovers.popleft()
             if handover.claimed.id in noted:
-                handover.noted = True
-                handover.done.set()
+                handover.noted.set_result(True)
             elif self.custody.may_hand_over(handover.claimed):
                 self._handovers.append(handover)  # its row was locked: the next round
             else:
-                handover.done.set()
+                handover.noted.set_result(False)

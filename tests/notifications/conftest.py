@@ -20,14 +20,14 @@ hypothesis_settings.load_profile("here")
 logging.getLogger("notifications.brokers.kafka.client").propagate = False
 
 
-@pytest.fixture
-def run(settings: Settings) -> Iterator[Run]:
-    """Starts deliveries; they are stopped at the end of the test."""
+@pytest.fixture(params=["threads", "loop"])
+def run(settings: Settings, request: pytest.FixtureRequest) -> Iterator[Run]:
+    """Starts deliveries, by threads and on a loop; they are stopped at the end of the test."""
     settings.RETRY_SCHEDULE = SCHEDULE
     started: list[Running] = []
 
     def begin(channel: Scripted | None = None, broker: Any = None, **options: Any) -> Running:
-        running = Running(channel or Scripted(), broker, **options)
+        running = Running(channel or Scripted(), broker, on_loop=request.param == "loop", **options)
         started.append(running)
         running.start()
         return running

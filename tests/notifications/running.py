@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.db import connections
@@ -12,6 +14,7 @@ from django.db import connections
 from harness.services.waiting import wait_until
 from notifications.brokers.base import Broker, Record
 from notifications.brokers.ledger_queue import EmbeddedBroker, EmbeddedConsumer
+from notifications.channels.base import AsyncProvider, Outgoing
 from notifications.channels.outcomes import Cause
 from notifications.messages.words import Status
 from notifications.models import Notification
@@ -66,6 +69,27 @@ class _Closing(EmbeddedConsumer):
         connections.close_all()
 
 
+class OnLoop(AsyncProvider):
+    """A scripted provider whose sends are coroutines: each waits for one of these threads, and the loop for none."""
+
+    def __init__(self, scripted: Scripted) -> None:
+        self.name = scripted.name
+        self._scripted = scripted
+        self._threads = ThreadPoolExecutor(32)
+
+    async def asend(self, notification: Outgoing) -> str:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._send, notification)
+
+    async def aclose(self) -> None:
+        self._threads.shutdown(wait=False)
+
+    def _send(self, notification: Outgoing) -> str:
+        try:
+            return self._scripted.send(notification)
+        finally:
+            self._scripted.close()
+
+
 class Running:
     """A delivery and its settler, as a sender holds them."""
 
@@ -76,11 +100,12 @@ class Running:
         *,
         others: Sequence[Scripted] = (),
         gates_of: Callable[[Parking], Sequence[Gate]] = in_order,
-        threads: int = 4,
+        at_once: int = 4,
+        on_loop: bool = False,
         lease: float = 60,
         send_timeout: float = 20,
     ) -> None:
-        """`others` are the providers that are asked after the first, `channel`."""
+        """`others` are the providers that are asked after the first, `channel`; with `on_loop` as coroutines."""
         self.channel = channel
         self.fatal: list[str] = []
         self.breaker: list[tuple[bool, Cause | None]] = []
@@ -89,14 +114,15 @@ class Running:
         policies = Policies()
         policies.refresh()
         queue: Broker = broker or Embedded()
+        route = [OnLoop(provider) if on_loop else provider for provider in (channel, *others)]
         self.delivery = Delivery(
-            Route("EMAIL", [channel, *others], lambda _channel, _provider, *change: self.breaker.append(change)),
+            Route("EMAIL", route, lambda _channel, _provider, *change: self.breaker.append(change)),
             broker=queue,
             hooks=LETTERS,
             policies=policies,
             gates_of=gates_of,
             settler=self.settler,
-            threads=threads,
+            at_once=at_once,
             on_fatal=self.fatal.append,
         )
 

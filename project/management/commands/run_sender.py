@@ -25,7 +25,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--channels", default=",".join(channel_names()), help="such as EMAIL,SMS; default: all")
-        parser.add_argument("--threads", type=int, default=settings.SENDER_THREADS, help="for each channel")
+        parser.add_argument("--threads", type=int, default=settings.SENDER_THREADS, help="sends of a channel at once")
         parser.add_argument("--no-scheduler", action="store_true", help="leave scheduling to run_scheduler")
         parser.add_argument("--metrics-port", type=int, default=settings.METRICS_PORT)
         parser.add_argument("--drain", type=float, help="seconds a SIGTERM may take; default: send timeout + 5")
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         names = [name.strip().upper() for name in options["channels"].split(",") if name.strip()]
         if unknown := set(names) - set(channel_names()):
             raise CommandError(f"Unknown channels: {', '.join(sorted(unknown))}. Known: {', '.join(channel_names())}.")
-        if options["threads"] < 1:
+        if options["threads"] is not None and options["threads"] < 1:
             raise CommandError("--threads must be at least 1.")
         try:
             store = SandboxTable()
@@ -48,7 +48,7 @@ class Command(BaseCommand):
             providers,
             broker=broker,
             hooks=Letters(broker),
-            threads=options["threads"],
+            at_once=options["threads"],
             with_scheduler=not options["no_scheduler"],
             drain=options["drain"],
             kinds=kinds(),

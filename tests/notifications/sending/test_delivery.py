@@ -260,7 +260,7 @@ def test_stopping_puts_back_what_is_unsent_and_settles_what_is_under_way(run: Ru
 
     for number in range(8):
         row(receiver=f"r{number}@example.com")
-    running = run(Scripted(answer), threads=2)
+    running = run(Scripted(answer), at_once=2)
     wait_until(lambda: len(running.channel.handed) == 2 and running.settler.unsettled() > 3)
     under_way = list(running.channel.handed)
     stopping = threading.Thread(target=running.stop)

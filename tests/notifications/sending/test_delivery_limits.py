@@ -28,7 +28,7 @@ def test_an_open_breaker_puts_the_rest_off_unspent(run: Run) -> None:
         raise SendError(Cause.CREDENTIALS, "535")
 
     rows = [row(receiver=f"r{number}@example.com") for number in range(30)]
-    running = run(Scripted(answer), threads=1)
+    running = run(Scripted(answer), at_once=1)
     wait_until(lambda: running.channel.handed and running.settler.unsettled() > 1, what="one is sent, one waits")
     gate.set()
     wait_until(lambda: running.breaker)
@@ -51,7 +51,7 @@ def test_a_slow_providers_sends_are_shared_among_clients(run: Run) -> None:
 
     many = [row(receiver=f"r{number}@example.com", client="shop") for number in range(200)]
     one = row(receiver="ann@example.com", client="desk")
-    running = run(Scripted(answer), threads=2)
+    running = run(Scripted(answer), at_once=2)
 
     def one_is_sent() -> bool:
         if next(released, None) is not None:
@@ -89,7 +89,7 @@ def test_a_hot_receiver_is_parked_and_the_others_are_sent(run: Run) -> None:
 
     hot = [row(receiver="hot@example.com") for _ in range(30)]
     others = [row(receiver=f"r{number}@example.com") for number in range(30)]
-    running = run(Scripted(answer), threads=2)
+    running = run(Scripted(answer), at_once=2)
     try:
         settled(Status.SENT, *others)
         parked = hot[CAP:]
@@ -113,7 +113,7 @@ def test_large_rows_are_claimed_as_the_others_are_settled(run: Run, monkeypatch:
     monkeypatch.setattr(appetite, "MOST_BYTES", 100_000)
     monkeypatch.setattr(ledger_queue, "POLL_BYTES", 20_000)
     rows = [row(receiver=f"r{number}@example.com", message="x" * 10_000) for number in range(40)]
-    running = run(Scripted(answer), threads=16)
+    running = run(Scripted(answer), at_once=16)
     try:
         wait_until(lambda: running.settler.custody.bytes_of("EMAIL") >= 100_000, what="it has enough")
         assert running.delivery._appetite.wanted("transactional") == 0, "it has threads for more"

@@ -181,7 +181,7 @@ def test_a_lost_answer_leaves_the_rows_of_a_receiver_in_their_order(run: Run, mo
     monkeypatch.setattr(claiming, "claim", losing_the_first_answer())
     rows = [row(receiver="hot@example.com") for _ in range(14)]
     feed = Feed(*(record_of(one, offset) for offset, one in enumerate(rows)))
-    running = run(broker=feed, threads=16)
+    running = run(broker=feed, at_once=16)
     settled(Status.SENT, *rows[:CAP])
     assert running.channel.handed == ids(rows[:CAP])
     assert_parked_in_order(rows[CAP:])
@@ -196,7 +196,7 @@ def test_a_try_that_was_rolled_back_parks_nobody_who_might_go(run: Run) -> None:
 
     rows = [row(receiver="hot@example.com") for _ in range(14)]
     feed = Feed(*(record_of(one, offset) for offset, one in enumerate(rows)))
-    running = run(broker=feed, gates_of=Person(fail_thrice).behind_the_others, threads=16)
+    running = run(broker=feed, gates_of=Person(fail_thrice).behind_the_others, at_once=16)
     settled(Status.SENT, *rows[:CAP])
     assert running.channel.handed == ids(rows[:CAP])
     assert_parked_in_order(rows[CAP:])

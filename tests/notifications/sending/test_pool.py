@@ -1,30 +1,52 @@
-"""Threads that keep a receiver's order and are never idle while anything is ready."""
+"""What keeps a receiver's order and is never idle while anything is ready: threads, and an event loop."""
 
 from __future__ import annotations
 
+import asyncio
 import random
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from harness.services.waiting import wait_until
 from notifications.ledger.rows import Claimed
+from notifications.sending.loop import Loop
 from notifications.sending.pool import BULK, TRANSACTIONAL, Pool
+from notifications.sending.threads import Threads
 from tests.notifications.rows import claimed
 
 Opened = Callable[..., Pool]
 
 
-@pytest.fixture
-def open_pool() -> Iterator[Opened]:
+def open_threads(at_once: int, send: Callable[[Claimed], None], on_exit: Callable[[], None]) -> Pool:
+    return Threads(at_once, send, name="test", on_exit=on_exit)
+
+
+def open_loop(at_once: int, send: Callable[[Claimed], None], on_exit: Callable[[], None]) -> Pool:
+    """A loop whose sends wait in other threads, so that what is tested may block."""
+    threads = ThreadPoolExecutor(at_once)
+
+    async def send_in_thread(row: Claimed) -> None:
+        await asyncio.get_running_loop().run_in_executor(threads, send, row)
+
+    async def exit_and_close() -> None:
+        on_exit()
+        threads.shutdown(wait=False)
+
+    return Loop(at_once, send_in_thread, name="test", on_exit=exit_and_close, on_death=pytest.fail)
+
+
+@pytest.fixture(params=[open_threads, open_loop], ids=["threads", "loop"])
+def open_pool(request: pytest.FixtureRequest) -> Iterator[Opened]:
     """Pools that are stopped at the end of the test."""
     pools: list[Pool] = []
 
-    def opened(threads: int, send: Callable[[Claimed], None], on_exit: Callable[[], None] = lambda: None) -> Pool:
-        pool = Pool(threads, send, name="test", on_exit=on_exit)
+    def opened(at_once: int, send: Callable[[Claimed], None], on_exit: Callable[[], None] = lambda: None) -> Pool:
+        pool: Pool = request.param(at_once, send, on_exit)
         pools.append(pool)
         pool.start()
         return pool
@@ -150,7 +172,7 @@ def test_stop_gives_back_exactly_what_no_thread_had_taken(open_pool: Opened) -> 
     assert {row.id for row in unsent}.isdisjoint(row.id for row in gate.done)
     assert {row.id for row in unsent} | {row.id for row in gate.done} == {row.id for row in rows}
     assert len(unsent) == 37
-    assert len(left) == 3, "each thread closes its connections"
+    assert len(left) == (3 if isinstance(pool, Threads) else 1), "each thread, or the loop, closes its connections"
 
 
 def test_what_comes_after_stop_is_given_back(open_pool: Opened) -> None:

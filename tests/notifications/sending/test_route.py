@@ -84,7 +84,7 @@ def test_the_ledger_names_the_provider_that_was_asked(run: Run) -> None:
         raise SendError(Cause.CREDENTIALS, "535")
 
     rows = [row(receiver=f"r{number}@example.com") for number in range(5)]
-    running = run(Scripted(refuse, name="first"), others=[Scripted(name="second")], threads=1)
+    running = run(Scripted(refuse, name="first"), others=[Scripted(name="second")], at_once=1)
     settled(Status.SENT, *rows[1:])
     refused = Notification.objects.exclude(status=Status.SENT).get()
     assert refused.provider == "first"

@@ -25,7 +25,7 @@ def idle() -> Delivery:
         hooks=NO_HOOKS,
         policies=Policies(),
         settler=settler,
-        threads=1,
+        at_once=1,
         on_fatal=lambda _: None,
     )
 
