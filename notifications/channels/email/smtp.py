@@ -6,7 +6,7 @@ from typing import Self
 
 from django.conf import settings
 
-from notifications.channels.base import NotConfigured, Outgoing, Provider
+from notifications.channels.base import AsyncProvider, NotConfigured, Outgoing
 from notifications.channels.email.mime import address_of, mime
 from notifications.channels.email.writer import Writer
 from notifications.channels.redaction import queue_id
@@ -17,7 +17,7 @@ DJANGO_SMTP = "django.core.mail.backends.smtp.EmailBackend"
 NOTHING_SET = "EMAIL_URL, or EMAIL_BACKEND and ANYMAIL_…, must be set for the EMAIL channel."
 
 
-class OverSmtp(Provider):
+class OverSmtp(AsyncProvider):
     """A mail server."""
 
     name = "smtp"
@@ -42,10 +42,10 @@ class OverSmtp(Provider):
         )
         return cls(Writer.from_settings(), smtp)
 
-    def send(self, notification: Outgoing) -> str:
+    async def asend(self, notification: Outgoing) -> str:
         mail = self._writer.mail(notification)
-        words = self._smtp.send(address_of(mail.sender), mail.receiver, mime(mail))
+        words = await self._smtp.send(address_of(mail.sender), mail.receiver, mime(mail))
         return queue_id(words, mail.receiver)
 
-    def close(self) -> None:
-        self._smtp.close()
+    async def aclose(self) -> None:
+        await self._smtp.close()

@@ -64,8 +64,6 @@ class Connection(asyncio.BufferedProtocol):
         """Hands all of the bytes over. Raises OSError where a part of them did not leave this process."""
         if self.broken:
             raise self.broken
-        if self._timer is None:
-            self._set_timer()
         self._transport.write(data)
         while self._is_full and not self.broken:
             await self.wait()
@@ -75,6 +73,7 @@ class Connection(asyncio.BufferedProtocol):
     async def wait(self) -> None:
         """Waits until `go_on` or `break_off`. What is given up meanwhile takes the connection with it."""
         self._waiter = asyncio.get_running_loop().create_future()
+        self._see_to_timer()
         try:
             await self._waiter
         except asyncio.CancelledError:
@@ -123,8 +122,12 @@ class Connection(asyncio.BufferedProtocol):
         if self._timer:
             self._timer.cancel()
 
-    def _set_timer(self) -> None:
+    def _see_to_timer(self) -> None:
         """Sets the one timer of the connection. It outlives many requests, which costs less than one for each."""
+        if self._timer:
+            if self._timer.when() <= self.deadline:
+                return  # it looks again when it is time
+            self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_at(self.deadline, self._look_at_time)
 
     def _look_at_time(self) -> None:
@@ -132,6 +135,6 @@ class Connection(asyncio.BufferedProtocol):
         if not self._waiter:
             return  # nothing is under way
         if monotonic() < self.deadline:
-            self._set_timer()
+            self._see_to_timer()
         else:
             self.break_off(TimeoutError("out of time"))

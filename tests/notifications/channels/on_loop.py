@@ -1,4 +1,4 @@
-"""HTTP on a loop that runs in a thread of its own, as a sender's does."""
+"""Clients that are coroutines, for tests that wait: HTTP on a loop in a thread of its own, and SMTP."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from notifications.channels.own_loop import OwnLoop
 from notifications.channels.transport.answer import Answer
 from notifications.channels.transport.blocking import BlockingHttp
 from notifications.channels.transport.http import Http
+from notifications.channels.transport.smtp.client import Smtp
 
 T = TypeVar("T")
 
 
 class OnLoop:
-    """Called from any thread; `http` is for coroutines that run on the loop."""
+    """HTTP as a sender has it. Called from any thread; `http` is for coroutines that run on the loop."""
 
     def __init__(self, timeout: float) -> None:
         self.http = Http(timeout)
@@ -37,6 +39,17 @@ class OnLoop:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
+
+
+class WaitingSmtp:
+    """An SMTP client whose caller waits."""
+
+    def __init__(self, client: Smtp) -> None:
+        self._client = client
+        self._own_loop = OwnLoop()
+
+    def send(self, sender: str, receiver: str, mail: bytes) -> str:
+        return self._own_loop.run(self._client.send(sender, receiver, mail))
 
 
 Posts = BlockingHttp | OnLoop

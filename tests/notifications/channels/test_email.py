@@ -20,6 +20,7 @@ from notifications.channels.outcomes import Cause, Outcome, SendError
 from notifications.channels.transport.smtp.client import Smtp
 from notifications.channels.transport.smtp.session import Tls
 from project import environment
+from tests.notifications.channels.on_loop import WaitingSmtp
 from tests.notifications.channels.parts import Note, tls_pair
 from tests.notifications.channels.raw import Dialogue, dialogue
 
@@ -29,8 +30,8 @@ def over_smtp(fake: SmtpFake, *, tls: Tls = "") -> OverSmtp:
     return OverSmtp(Writer(sender="Äpp <app@example.com>", default_subject="Notification"), smtp)
 
 
-def plain_smtp(port: int) -> Smtp:
-    return Smtp("127.0.0.1", port, user="", password="", tls="", timeout=5)
+def plain_smtp(port: int) -> WaitingSmtp:
+    return WaitingSmtp(Smtp("127.0.0.1", port, user="", password="", tls="", timeout=5))
 
 
 def part(mail: EmailMessage, kind: str) -> str:

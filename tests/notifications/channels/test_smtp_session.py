@@ -16,6 +16,7 @@ from notifications.channels.outcomes import About, Cause, Outcome, SendError
 from notifications.channels.transport.smtp.client import Smtp
 from notifications.channels.transport.smtp.session import Tls
 from notifications.channels.transport.smtp.wire import MAX_REPLY
+from tests.notifications.channels.on_loop import WaitingSmtp
 from tests.notifications.channels.raw import Dialogue, dialogue, unanswered
 
 MAIL = ("a@example.com", "b@example.com", b"Message-ID: <1@example.com>\r\n\r\nHi\r\n")
@@ -30,11 +31,11 @@ def smtp(
     login: tuple[str, str] = ("", ""),
     helo: str = "",
     host: str = "127.0.0.1",
-) -> Smtp:
-    return Smtp(host, port, user=login[0], password=login[1], tls=tls, timeout=timeout, helo=helo)
+) -> WaitingSmtp:
+    return WaitingSmtp(Smtp(host, port, user=login[0], password=login[1], tls=tls, timeout=timeout, helo=helo))
 
 
-def failure(client: Smtp) -> SendError:
+def failure(client: WaitingSmtp) -> SendError:
     with pytest.raises(SendError) as caught:
         client.send(*MAIL)
     return caught.value
@@ -123,7 +124,7 @@ def test_slow_bytes_do_not_outlast_the_deadline(
 
 @pytest.mark.parametrize("phase", ["greeting", "ehlo"])
 def test_a_server_may_take_longer_than_connecting(phase: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notifications.channels.transport.smtp.wire.CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr("notifications.channels.transport.connection.CONNECT_SECONDS", 0.1)
 
     def serve(server: Dialogue) -> None:
         server.drip(b"220 raw\r\n", 0.05 if phase == "greeting" else 0)
@@ -159,7 +160,7 @@ def test_an_address_that_refuses_is_passed_over(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_connecting_has_its_time_over_all_addresses_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notifications.channels.transport.smtp.wire.CONNECT_SECONDS", 0.4)
+    monkeypatch.setattr("notifications.channels.transport.connection.CONNECT_SECONDS", 0.4)
     with unanswered() as dead:
         resolve_to(monkeypatch, *[dead] * 1_000)  # one after the other they would take minutes
         error = failure(smtp(25, host="many.example", timeout=60))
@@ -167,7 +168,7 @@ def test_connecting_has_its_time_over_all_addresses_together(monkeypatch: pytest
 
 
 def test_a_name_that_is_never_found_has_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("notifications.channels.transport.smtp.wire.CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("notifications.channels.transport.connection.CONNECT_SECONDS", 0.2)
     over = threading.Event()
 
     def never(*_args: object, **_named: object) -> list[object]:

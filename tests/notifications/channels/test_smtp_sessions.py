@@ -1,10 +1,9 @@
-"""The shared sessions: against a server that allows so many, and no more."""
+"""The sessions that sends share: against a server that allows so many, and no more."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import asyncio
+from collections.abc import Iterator
 
 import pytest
 
@@ -30,32 +29,24 @@ def channel(fake: SmtpFake, *, timeout: float = 20) -> OverSmtp:
     return OverSmtp(Writer(sender="app@example.com", default_subject="Hi"), smtp)
 
 
-def send_all(count: int, threads: int, email: OverSmtp) -> list[SendError]:
-    """Send so many mails from so many threads, each of which closes at its end; what failed."""
+def send_all(count: int, at_once: int, email: OverSmtp) -> list[SendError]:
+    """Send so many mails, so many of them at once, and close; what failed."""
     failed: list[SendError] = []
     left = iter(range(count))
-    lock = threading.Lock()
 
-    def work() -> None:
-        while True:
-            with lock:
-                number = next(left, None)
-            if number is None:
-                email.close()
-                return
+    async def work() -> None:
+        for number in left:
             try:
-                email.send(Note(f"bob{number}@example.com"))
+                await email.asend(Note(f"bob{number}@example.com"))
             except SendError as error:
                 failed.append(error)
 
-    in_threads(threads, work)
+    async def work_all() -> None:
+        await asyncio.gather(*(work() for _ in range(at_once)))
+        await email.aclose()
+
+    asyncio.run(work_all())
     return failed
-
-
-def in_threads(count: int, work: Callable[[], object]) -> None:
-    with ThreadPoolExecutor(count) as pool:
-        for done in [pool.submit(work) for _ in range(count)]:
-            done.result(60)
 
 
 @pytest.fixture
@@ -65,7 +56,7 @@ def fake() -> Iterator[SmtpFake]:
 
 
 @pytest.mark.parametrize("crowded", CROWDED)
-def test_more_threads_than_the_server_allows_lose_no_attempt(fake: SmtpFake, crowded: str) -> None:
+def test_more_sends_than_the_server_allows_lose_no_attempt(fake: SmtpFake, crowded: str) -> None:
     fake.crowded = crowded
     assert send_all(400, 64, channel(fake)) == []
     assert len(fake.accepted) == 400
@@ -80,7 +71,7 @@ def test_the_number_grows_again(fake: SmtpFake) -> None:
     assert send_all(20, 8, email) == []
     assert fake.most_open == 2
     fake.most = 8
-    fake.answer(delay=0.005)  # so that threads really wait for each other
+    fake.answer(delay=0.005)  # so that sends really wait for each other
     assert send_all(300, 8, email) == []
     assert fake.most_open > 4
 
@@ -96,22 +87,19 @@ def test_a_wait_in_vain_is_unspent_and_in_time() -> None:
     with SmtpFake(most=1) as fake:
         email = channel(fake, timeout=0.6)
         fake.answer("slow@example.com", hang=True)
-        failed: list[SendError] = []
 
-        def hang() -> None:
-            with pytest.raises(SendError):
-                email.send(Note("slow@example.com"))
-
-        def wait() -> None:
-            wait_until(lambda: fake.open_connections, what="the only session is taken")
+        async def hang_and_wait() -> SendError:
+            hanging = asyncio.create_task(email.asend(Note("slow@example.com")))
+            while not fake.open_connections:
+                await asyncio.sleep(0)
             with pytest.raises(SendError) as caught:
-                email.send(Note("bob@example.com"))
-            failed.append(caught.value)
+                await email.asend(Note("bob@example.com"))
+            with pytest.raises(SendError):
+                await hanging
+            return caught.value
 
-        with ThreadPoolExecutor(2) as pool:
-            for done in [pool.submit(hang), pool.submit(wait)]:
-                done.result(30)
-        assert [(error.outcome, error.about) for error in failed] == [(Outcome.THROTTLED, About.ACCOUNT)]
+        error = asyncio.run(hang_and_wait())
+        assert (error.outcome, error.about) == (Outcome.THROTTLED, About.ACCOUNT)
         assert fake.asked == 1, "nothing of the other mail was handed over"
         fake.mend()
         fake.hang_up()
@@ -120,17 +108,17 @@ def test_a_wait_in_vain_is_unspent_and_in_time() -> None:
 
 def test_all_sessions_lost_at_once_are_replaced(fake: SmtpFake) -> None:
     email = channel(fake)
-    barrier = threading.Barrier(10)
 
-    def work() -> None:
-        email.send(Note("bob@example.com"))
-        if barrier.wait(30) == 0:
-            fake.hang_up()
-        barrier.wait(30)
-        email.send(Note("bob@example.com"))
-        email.close()
+    async def send_ten() -> None:
+        await asyncio.gather(*(email.asend(Note("bob@example.com")) for _ in range(10)))
 
-    in_threads(10, work)
+    async def send_twice() -> None:
+        await send_ten()
+        fake.hang_up()
+        await send_ten()
+        await email.aclose()
+
+    asyncio.run(send_twice())
     assert len(fake.accepted) == 20
     wait_until(lambda: not fake.open_connections, what="every session is closed at the end")
 
@@ -141,3 +129,27 @@ def test_a_session_that_was_idle_for_long_is_closed(fake: SmtpFake, monkeypatch:
     monkeypatch.setattr("notifications.channels.transport.smtp.session.IDLE_SECONDS", 0.0)
     email.send(Note("bob@example.com"))
     assert fake.connections == 2
+
+
+def test_a_send_that_is_given_up_leaves_its_session_to_the_next(fake: SmtpFake) -> None:
+    """Both the one that waits for a session and the one that waits for its mail's answer."""
+    fake.most = 1
+    fake.answer("slow@example.com", hang=True)
+    email = channel(fake)
+
+    async def give_up() -> None:
+        slow = asyncio.create_task(email.asend(Note("slow@example.com")))
+        while not fake.asked:
+            await asyncio.sleep(0)
+        waiting = asyncio.create_task(email.asend(Note("bob@example.com")))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        last = asyncio.create_task(email.asend(Note("ann@example.com")))
+        await asyncio.sleep(0)
+        slow.cancel()
+        assert await last
+        await email.aclose()
+
+    asyncio.run(give_up())
+    assert [mail.receiver for mail in fake.accepted][-1] == "ann@example.com"
+    assert "bob@example.com" not in {mail.receiver for mail in fake.accepted}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import threading
 from collections import OrderedDict
+from functools import partial
 from time import monotonic
 
 from notifications.channels.outcomes import About, Cause, SendError
@@ -27,48 +29,68 @@ class Smtp:
         context = ssl.create_default_context() if tls else None
         server = Server(host, port, user, password, tls, context, helo or _own_name())
         self._timeout = timeout
-        self._sessions = Sessions(lambda deadline: Session.open(server, deadline))
+        self._opened = partial(Session.open, server)
+        self._sessions: dict[asyncio.AbstractEventLoop, Sessions] = {}
         self._at_receiver, self._at_mail = _Policy(), _Policy()
-        self.close = self._sessions.close
 
-    def send(self, sender: str, receiver: str, mail: bytes) -> str:
+    async def send(self, sender: str, receiver: str, mail: bytes) -> str:
         """Hands over a mail, in ASCII with lines that end in CRLF. Returns the server's words. Raises SendError."""
         deadline = monotonic() + self._timeout
         sent = False
-        session = self._with_envelope(sender, receiver, len(mail), deadline)
+        sessions = self._of_loop()
+        session = await self._with_envelope(sessions, sender, receiver, len(mail), deadline)
         try:
-            words = session.hand_over(mail, receiver)
+            words = await session.hand_over(mail, receiver)
             sent = True
             self._at_mail.taken()
         except SendError as error:
             raise self._at_mail.blamed(error, receiver) from None
         finally:
-            self._give_back(session, sent=sent)
+            await _give_back(session, sessions, sent=sent)
         return words
 
-    def _with_envelope(self, sender: str, receiver: str, size: int, deadline: float) -> Session:
+    async def close(self) -> None:
+        """Closes the idle sessions of the running loop."""
+        if sessions := self._sessions.pop(asyncio.get_running_loop(), None):
+            await sessions.close()
+
+    def _of_loop(self) -> Sessions:
+        """Returns the sessions of the running loop."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._sessions:
+            self._sessions[loop] = Sessions(self._opened)
+        return self._sessions[loop]
+
+    async def _with_envelope(
+        self, sessions: Sessions, sender: str, receiver: str, size: int, deadline: float
+    ) -> Session:
         """Returns a session that took the envelope. One that the server gave up while idle is replaced by another.
 
         Raises SendError.
         """
         while True:
-            session, new = self._sessions.take(deadline)
+            session, new = await sessions.take(deadline)
             try:
-                session.envelope(sender, receiver, size, deadline)
+                await session.envelope(sender, receiver, size, deadline)
             except SendError as error:
                 replaced = session.stale and not new and monotonic() < deadline
-                self._give_back(session)
+                await _give_back(session, sessions)
                 if not replaced:
                     raise self._at_receiver.blamed(error, receiver) from None
             except BaseException:
-                self._give_back(session)
+                await _give_back(session, sessions)
                 raise
             else:
                 self._at_receiver.taken()
                 return session
 
-    def _give_back(self, session: Session, *, sent: bool = False) -> None:
-        self._sessions.give_back(session, usable=session.reset(), sent=sent)
+
+async def _give_back(session: Session, sessions: Sessions, *, sent: bool = False) -> None:
+    usable = False
+    try:
+        usable = await session.reset()
+    finally:
+        sessions.give_back(session, usable=usable, sent=sent)
 
 
 class _Policy:

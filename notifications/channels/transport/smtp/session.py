@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, Self
 from notifications.channels.outcomes import Cause, SendError
 from notifications.channels.redaction import shown
 from notifications.channels.transport.smtp.replies import MAX_WORDS, Phase, refusal
-from notifications.channels.transport.smtp.wire import Wire, connect
+from notifications.channels.transport.smtp.wire import Wire
 
 IDLE_SECONDS = 60.0
 MAX_INITIAL_RESPONSE = 512  # a command line (RFC 5321 4.5.3.1.4), which AUTH's first answer must fit into
@@ -50,15 +50,15 @@ class Session:
         self.gone = False
 
     @classmethod
-    def open(cls, server: Server, deadline: float) -> Self:
+    async def open(cls, server: Server, deadline: float) -> Self:
         """Returns a session that is ready for a mail. Raises SendError, and NoSession for a refusal."""
         try:
-            wire = connect(server.host, server.port, deadline)
+            wire = await Wire.open(server.host, server.port, deadline)
             try:
                 session = cls(server, wire)
-                session._begin()
+                await session._begin()
             except BaseException:
-                wire.close()
+                wire.drop()
                 raise
         except OSError as error:
             raise SendError(Cause.CONNECTION, f"No connection: {error.strerror or str(error)[:200]}.") from None
@@ -66,14 +66,14 @@ class Session:
 
     @property
     def usable(self) -> bool:
-        return not self.gone and monotonic() - self._used < IDLE_SECONDS
+        return not (self.gone or self._wire.broken) and monotonic() - self._used < IDLE_SECONDS
 
     @property
     def stale(self) -> bool:
         """True where it was lost before it took anything of the mail, which may then go over another."""
         return self.gone and not self._in_mail
 
-    def envelope(self, sender: str, receiver: str, size: int, deadline: float) -> None:
+    async def envelope(self, sender: str, receiver: str, size: int, deadline: float) -> None:
         """Sends MAIL, RCPT and DATA. Raises SendError for the first refusal. Nothing is handed over yet."""
         self._wire.deadline = deadline
         extension = f" SIZE={size}" if "SIZE" in self._extensions else ""
@@ -83,21 +83,21 @@ class Session:
             "data": "DATA",
         }
         send = self._send_at_once if "PIPELINING" in self._extensions else self._send_in_turn
-        send(commands, (sender, receiver, *self._secrets))
+        await send(commands, (sender, receiver, *self._secrets))
 
-    def _send_in_turn(self, commands: dict[Phase, str], secrets: tuple[str, ...]) -> None:
+    async def _send_in_turn(self, commands: dict[Phase, str], secrets: tuple[str, ...]) -> None:
         for phase, command in commands.items():
-            self._write(phase, command)
-            if refused := self._refusal_of(phase, secrets):
+            await self._write(phase, command)
+            if refused := await self._refusal_of(phase, secrets):
                 raise refused
 
-    def _send_at_once(self, commands: dict[Phase, str], secrets: tuple[str, ...]) -> None:
+    async def _send_at_once(self, commands: dict[Phase, str], secrets: tuple[str, ...]) -> None:
         """Sends all in one write (RFC 2920), and reads every reply: none may be left for the next mail."""
-        self._write("mail", *commands.values())
+        await self._write("mail", *commands.values())
         first: SendError | None = None
         for phase in commands:
             try:
-                refused = self._refusal_of(phase, secrets)
+                refused = await self._refusal_of(phase, secrets)
             except SendError as broken:
                 raise first or broken from None
             first = first or refused
@@ -107,26 +107,26 @@ class Session:
             self.gone = self.gone or refused is None  # it took DATA: it waits for a mail now, and takes nothing else
             raise first
 
-    def _refusal_of(self, phase: Phase, secrets: tuple[str, ...]) -> SendError | None:
+    async def _refusal_of(self, phase: Phase, secrets: tuple[str, ...]) -> SendError | None:
         """Reads the reply to one command. Returns the refusal, or None. Raises SendError where no reply comes."""
-        code, text = self._reply(phase)
+        code, text = await self._reply(phase)
         if code // 100 != (3 if phase == "data" else 2):
             return refusal(phase, code, text, *secrets)
         self._in_mail = self._in_mail or phase == "mail"
         return None
 
-    def hand_over(self, mail: bytes, receiver: str) -> str:
+    async def hand_over(self, mail: bytes, receiver: str) -> str:
         """Hands over the mail itself. Returns the server's words. Raises SendError.
 
         Once the final dot is out, a missing reply is an unknown outcome.
         """
         try:
-            self._wire.write(mail.replace(b"\r\n.", b"\r\n..") + b".\r\n")
+            await self._wire.write(mail.replace(b"\r\n.", b"\r\n..") + b".\r\n")
         except OSError:
             self.gone = True
             raise SendError(Cause.CONNECTION, "The connection broke before the mail was handed over.") from None
         try:
-            code, text = self._wire.reply()
+            code, text = await self._wire.reply()
         except TimeoutError:
             self.gone = True
             raise SendError(Cause.TIMEOUT, "No reply to the mail in time.", uncertain=True) from None
@@ -140,67 +140,67 @@ class Session:
         self._in_mail = False
         return text[:MAX_WORDS].decode(errors="replace")
 
-    def reset(self) -> bool:
+    async def reset(self) -> bool:
         """Makes the session ready for the next mail. Returns False where it cannot be used any more."""
         self._used = monotonic()
         if self._in_mail and not self.gone:
             self._in_mail = False
             try:
-                self._write("mail", "RSET")
-                self.gone = self._reply("mail")[0] // 100 != 2
+                await self._write("mail", "RSET")
+                self.gone = (await self._reply("mail"))[0] // 100 != 2
             except SendError:
                 self.gone = True
         if self.gone:
             self.drop()
         return not self.gone
 
-    def quit(self) -> None:
+    async def quit(self) -> None:
         """Says goodbye, without waiting long for the answer."""
         self._wire.deadline = monotonic() + 1
         try:
-            self._wire.write(b"QUIT\r\n")
-            self._wire.reply()
+            await self._wire.write(b"QUIT\r\n")
+            await self._wire.reply()
         except OSError:
             pass
         finally:
             self.drop()
 
     def drop(self) -> None:
-        self._wire.close()
+        self._wire.drop()
 
-    def _begin(self) -> None:
+    async def _begin(self) -> None:
         """Waits for the greeting, then sends EHLO, encrypts and logs in. Raises OSError and SendError.
 
         All of it has what is left of the deadline: RFC 5321 4.5.3.2 would allow minutes.
         """
         if self._server.tls == "ssl":
-            self._encrypt()
-        code, text = self._wire.reply()
+            await self._encrypt()
+        code, text = await self._wire.reply()
         if code != 220:
             raise _no_session("connect", code, text)
-        self._greet()
+        await self._greet()
         if self._server.tls == "starttls":
             if "STARTTLS" not in self._extensions:
                 raise SendError(Cause.CREDENTIALS, "The server does not offer STARTTLS.")
-            code, text = self._ask("STARTTLS")
+            code, text = await self._ask("STARTTLS")
             if code != 220:
                 raise refusal("starttls", code, text)
-            self._encrypt()
-            self._greet()
+            await self._encrypt()
+            await self._greet()
         if self._server.user and self._server.password:
-            self._log_in()
+            await self._log_in()
 
-    def _encrypt(self) -> None:
+    async def _encrypt(self) -> None:
         if self._server.context:
-            self._wire.encrypt(self._server.context, self._server.host)
+            await self._wire.encrypt(self._server.context, self._server.host)
 
-    def _greet(self) -> None:
+    async def _greet(self) -> None:
         """Sends EHLO, or HELO where the server is too old for it, and keeps what it offers."""
         name = self._server.helo or _literal(*self._wire.local_address)
-        code, text = self._ask(f"EHLO {name}")
+        code, text = await self._ask(f"EHLO {name}")
         extensions = text
         if 500 <= code <= 504:
-            code, text = self._ask(f"HELO {name}")
+            code, text = await self._ask(f"HELO {name}")
             extensions = b""
         if code != 250:
             raise _no_session("ehlo", code, text)
@@ -208,7 +208,7 @@ class Session:
         words = (line.replace("=", " ", 1).partition(" ") for line in lines)  # old servers: AUTH=PLAIN
         self._extensions = {keyword.upper(): parameters for keyword, _, parameters in words}
 
-    def _log_in(self) -> None:
+    async def _log_in(self) -> None:
         """Logs in by the first mechanism that the server accepts. Names and passwords are UTF-8 (RFC 4616)."""
         offered = self._extensions.get("AUTH", "").upper().split()
         mechanisms = {"CRAM-MD5": self._cram_md5, "PLAIN": self._plain, "LOGIN": self._login}
@@ -217,26 +217,26 @@ class Session:
             offer = f"AUTH by {', '.join(offered)} alone, none of which we speak" if offered else "no AUTH"
             raise SendError(Cause.CREDENTIALS, shown(f"The server offers {offer[:200]}."))
         for say in spoken:
-            code, text = say()
+            code, text = await say()
             if code in (235, 503):  # 503: it knows us already
                 return
             if code < 500:
                 raise _no_session("auth", code, text, *self._secrets)
         raise refusal("auth", code, text, *self._secrets)
 
-    def _plain(self) -> tuple[int, bytes]:
+    async def _plain(self) -> tuple[int, bytes]:
         login = _base64(f"\0{self._server.user}\0{self._server.password}".encode())
         if len(login) + len("AUTH PLAIN \r\n") <= MAX_INITIAL_RESPONSE:
-            return self._ask(f"AUTH PLAIN {login}")
-        return self._answer("AUTH PLAIN", [login])
+            return await self._ask(f"AUTH PLAIN {login}")
+        return await self._answer("AUTH PLAIN", [login])
 
-    def _login(self) -> tuple[int, bytes]:
-        return self._answer(
+    async def _login(self) -> tuple[int, bytes]:
+        return await self._answer(
             "AUTH LOGIN", [_base64(self._server.user.encode()), _base64(self._server.password.encode())]
         )
 
-    def _cram_md5(self) -> tuple[int, bytes]:
-        code, challenge = self._ask("AUTH CRAM-MD5")
+    async def _cram_md5(self) -> tuple[int, bytes]:
+        code, challenge = await self._ask("AUTH CRAM-MD5")
         if code != 334:
             return code, challenge
         try:
@@ -244,32 +244,32 @@ class Session:
         except ValueError:
             raise ConnectionError("The server's challenge cannot be read") from None
         digest = hmac.new(self._server.password.encode(), asked, "md5").hexdigest()
-        return self._ask(_base64(f"{self._server.user} {digest}".encode()))
+        return await self._ask(_base64(f"{self._server.user} {digest}".encode()))
 
-    def _answer(self, command: str, answers: Sequence[str]) -> tuple[int, bytes]:
+    async def _answer(self, command: str, answers: Sequence[str]) -> tuple[int, bytes]:
         """Sends a command, and one of these answers to each challenge. Returns the last reply."""
-        code, text = self._ask(command)
+        code, text = await self._ask(command)
         for answer in answers:
             if code != 334:
                 break
-            code, text = self._ask(answer)
+            code, text = await self._ask(answer)
         return code, text
 
-    def _ask(self, command: str) -> tuple[int, bytes]:
-        self._wire.write(f"{command}\r\n".encode("ascii"))
-        return self._wire.reply()
+    async def _ask(self, command: str) -> tuple[int, bytes]:
+        await self._wire.write(f"{command}\r\n".encode("ascii"))
+        return await self._wire.reply()
 
-    def _write(self, phase: Phase, *lines: str) -> None:
+    async def _write(self, phase: Phase, *lines: str) -> None:
         if any("\r" in line or "\n" in line for line in lines):
             raise ValueError("A command must not contain a line break.")
         try:
-            self._wire.write("".join(f"{line}\r\n" for line in lines).encode("ascii"))
+            await self._wire.write("".join(f"{line}\r\n" for line in lines).encode("ascii"))
         except OSError as error:
             raise self._broken(phase, error) from None
 
-    def _reply(self, phase: Phase) -> tuple[int, bytes]:
+    async def _reply(self, phase: Phase) -> tuple[int, bytes]:
         try:
-            code, text = self._wire.reply()
+            code, text = await self._wire.reply()
         except OSError as error:
             raise self._broken(phase, error) from None
         self.gone = self.gone or code == 421
