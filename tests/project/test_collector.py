@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import pytest
 
 from harness.platform import Platform
 from harness.platform.web import request
 from harness.services.process import ROOT, free_ports
 from harness.services.waiting import wait_until
+from notifications.api.submit import LeanPost
+from notifications.channels.outcomes import Cause, SendError
+from notifications.channels.transport.dial import dial
+from notifications.ledger.rows import Claimed
+from notifications.sending.answers import hand_over
+from tests.caller import EMAIL, Api
+from tests.notifications.rows import claimed
 
 BATCHES, SIZE = 8, 500
 
@@ -53,3 +67,57 @@ def test_what_the_start_made_is_never_looked_at_again(embedded: Platform) -> Non
     command = [sys.executable, "-c", f"{start}; print({frozen})"]
     done = subprocess.run(command, env=embedded.environment, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"
+
+
+@contextmanager
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def alive(kind: type[object]) -> int:
+    return sum(issubclass(type(each), kind) for each in gc.get_objects())
+
+
+@pytest.mark.django_db
+def test_a_post_leaves_nothing_for_the_collector(api: Api) -> None:
+    """Neither where it is accepted nor where it is refused: a body may have 6 MiB."""
+    with no_collector():
+        for mail, status in ((EMAIL, 202), (EMAIL | {"receiver": "nobody"}, 400)):
+            assert api.post("/notification", mail).status_code == status
+            assert api.post("/notifications", {"notifications": [mail]}).status_code == status
+        assert alive(LeanPost) == 0
+
+
+@pytest.mark.parametrize(
+    ("host", "kind"), [("127.0.0.1", ConnectionRefusedError), (f"{'x' * 64}.invalid", socket.gaierror)]
+)
+def test_a_connection_that_fails_leaves_nothing_for_the_collector(host: str, kind: type[OSError]) -> None:
+    """Its frames know the text that was to be sent."""
+    (nobody,) = free_ports(1)
+
+    async def fail() -> None:
+        with suppress(kind):
+            await dial(host, nobody)
+            pytest.fail("somebody answered")
+
+    with no_collector():
+        before = alive(kind)
+        asyncio.run(fail())
+        assert alive(kind) == before
+
+
+class Down:
+    def send(self, _row: Claimed) -> str:
+        raise SendError(Cause.CONNECTION, "No connection.")
+
+
+def test_a_send_that_fails_leaves_nothing_for_the_collector() -> None:
+    with no_collector():
+        before = alive(SendError)
+        hand_over(claimed(), Down(), hold=False)
+        assert alive(SendError) == before

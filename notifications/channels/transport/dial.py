@@ -63,7 +63,10 @@ async def _addresses(host: str, port: int) -> list[Address]:
             found.set_result(addresses)
 
     threading.Thread(target=look_up, name=f"look-up of {host}", daemon=True).start()
-    return await found
+    try:
+        return await found
+    finally:
+        del found  # a failure knows this frame, which must not know the failure: see below
 
 
 async def _first_connected(addresses: deque[Address]) -> socket.socket:
@@ -86,7 +89,11 @@ async def _first_connected(addresses: deque[Address]) -> socket.socket:
         for attempt in race:
             attempt.cancel()
             attempt.add_done_callback(_close)
-    raise failure
+    try:
+        raise failure
+    finally:
+        # Else it and this frame know each other, and the text to be sent stays until the collector looks.
+        del failure, attempt, ended
 
 
 async def _connect(address: Address) -> socket.socket:
