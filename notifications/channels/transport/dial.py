@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 from collections import deque
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -41,32 +42,33 @@ async def _addresses(host: str, port: int) -> list[Address]:
     """
     loop = asyncio.get_running_loop()
     found: asyncio.Future[list[Address]] = loop.create_future()
-
-    def look_up() -> None:
-        addresses: list[Address] = []
-        failure: OSError | None = None
-        try:
-            addresses = list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except OSError as error:
-            failure = error
-        except UnicodeError:  # a label that is too long for a name
-            failure = socket.gaierror(socket.EAI_NONAME, "Not a host name")
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(tell, addresses, failure)
-
-    def tell(addresses: list[Address], failure: OSError | None) -> None:
-        if found.done():  # nobody waits any more
-            return
-        if failure:
-            found.set_exception(failure)
-        else:
-            found.set_result(addresses)
-
-    threading.Thread(target=look_up, name=f"look-up of {host}", daemon=True).start()
+    threading.Thread(target=_look_up, args=(host, port, loop, found), name=f"look-up of {host}", daemon=True).start()
     try:
         return await found
     finally:
         del found  # a failure knows this frame, which must not know the failure: see below
+
+
+def _look_up(host: str, port: int, loop: asyncio.AbstractEventLoop, found: asyncio.Future[list[Address]]) -> None:
+    addresses: list[Address] = []
+    failure: OSError | None = None
+    try:
+        addresses = list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    except OSError as error:
+        failure = error
+    except UnicodeError:  # a label that is too long for a name
+        failure = socket.gaierror(socket.EAI_NONAME, "Not a host name")
+    with suppress(RuntimeError):  # the loop has ended
+        loop.call_soon_threadsafe(_tell, found, addresses, failure)
+
+
+def _tell(found: asyncio.Future[list[Address]], addresses: list[Address], failure: OSError | None) -> None:
+    if found.done():  # nobody waits any more
+        return
+    if failure:
+        found.set_exception(failure)
+    else:
+        found.set_result(addresses)
 
 
 async def _first_connected(addresses: deque[Address]) -> socket.socket:
