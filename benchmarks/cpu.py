@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-
-import psutil
+from pathlib import Path
 
 PARTS = ("web", "Kafka", "PostgreSQL", "sender")  # in the order in which a notification passes them
+TICKS = os.sysconf("SC_CLK_TCK")  # in a second
+Pids = Mapping[str, int]  # by part: a process that stands for all that it started
 Seconds = dict[str, float]  # by part
-Meter = Callable[[], Seconds]
 
 
-def used_by(pid: int) -> float:
-    """Returns the seconds of CPU of a process and of all that it started, those included that have ended."""
-    top = psutil.Process(pid)
-    seconds = 0.0
-    for process in (*top.children(recursive=True), top):
-        with suppress(psutil.NoSuchProcess):  # it ended just now, and its parent has its time
-            seconds += sum(process.cpu_times()[:4])
-    return seconds
+def used(pids: Pids) -> Seconds:
+    """Returns the seconds of CPU of each process and of all that it started, those included that have ended.
+
+    All of them are read in one pass over /proc, some 15 µs for each process of the machine: this is called while
+    something is measured.
+    """
+    seconds: dict[int, float] = {}
+    children: defaultdict[int, list[int]] = defaultdict(list)
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended just now, and its parent has its time
+            fields = file.read_text().rpartition(")")[2].split()
+            pid = int(file.parent.name)
+            children[int(fields[1])].append(pid)
+            seconds[pid] = sum(map(int, fields[11:15])) / TICKS  # its own, and that of its children that have ended
+
+    def of_tree(pid: int) -> float:
+        return seconds.get(pid, 0.0) + sum(of_tree(child) for child in children[pid])
+
+    return {part: of_tree(pid) for part, pid in pids.items()}
 
 
 def micros(before: Seconds, after: Seconds, notifications: float) -> dict[str, float]:

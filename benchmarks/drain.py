@@ -43,7 +43,7 @@ def noop(bench: Bench) -> list[Line]:
 def drain_noop(bench: Bench, count: int) -> Drained:
     site = bench.services.fresh(**NOOP)
     publish(site, "EMAIL", count)
-    drained = Sender(site, "EMAIL", THREADS).drained(count, meter=bench.services.meter())
+    drained = Sender(site, "EMAIL", THREADS).drained(count, beside=bench.services.pids)
     check_ledger(site, count)
     bench.services.drop(site)
     return drained

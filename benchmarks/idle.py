@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from uuid import UUID
 
 from benchmarks.bench import Bench
-from benchmarks.cpu import Seconds, used_by
+from benchmarks.cpu import Pids, Seconds, used
 from benchmarks.latency import accepted_at
 from benchmarks.lines import Line
 from benchmarks.measure import Metrics, Sink, median, percentile
@@ -29,7 +28,7 @@ def embedded(bench: Bench) -> list[Line]:
     sink = Sink(site, "SMS", 0.0)
     run = _make_run(site, sink)
     time.sleep(bench.seconds(SETTLED))
-    percent = _percent_of_a_core(lambda: {"run": used_by(run.pid)}, bench.seconds(30))["run"]
+    percent = _percent_of_a_core({"run": run.pid}, bench.seconds(30))["run"]
     took = [_seconds_to_provider(site, sink, number) for number in range(bench.size(60, 5))]
     site.kill_all()
     p50, p99 = median(took) * 1000, percentile(took, 0.99) * 1000
@@ -68,8 +67,7 @@ def sender(bench: Bench) -> list[Line]:
     process = site.start_sender("--metrics-port", str(port))
     wait_until(lambda: Metrics(port).sum("process_cpu_seconds_total") > 0, deadline=60, what="it is up")
     time.sleep(bench.seconds(SETTLED))
-    services = bench.services.meter()
-    percent = _percent_of_a_core(lambda: services() | {"sender": used_by(process.pid)}, bench.seconds(40))
+    percent = _percent_of_a_core({**bench.services.pids, "sender": process.pid}, bench.seconds(40))
     bench.services.drop(site)
     return [
         Line(
@@ -82,9 +80,9 @@ def sender(bench: Bench) -> list[Line]:
     ]
 
 
-def _percent_of_a_core(meter: Callable[[], Seconds], seconds: float) -> Seconds:
+def _percent_of_a_core(pids: Pids, seconds: float) -> Seconds:
     """Returns the share of a core that each used."""
-    before, began = meter(), time.monotonic()
+    before, began = used(pids), time.monotonic()
     time.sleep(seconds)
-    after, took = meter(), time.monotonic() - began
+    after, took = used(pids), time.monotonic() - began
     return {part: (after[part] - before[part]) / took * 100 for part in after}

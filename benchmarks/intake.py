@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from benchmarks.bench import Bench
-from benchmarks.cpu import Meter, in_words, medians, micros
+from benchmarks.cpu import Pids, in_words, medians, micros, used
 from benchmarks.lines import Cost, Line, beside, ratio_of, shown
 from benchmarks.measure import load, median, pairs, percentile, run
 from benchmarks.traffic import receiver_of
@@ -28,15 +28,15 @@ PRODUCE = "a bare loop that encodes and produces the same records and waits for 
 class Posts:
     """Loads of one kind: their costs and their slowest answers."""
 
-    meter: Meter
+    pids: Pids
     costs: list[dict[str, float]] = field(default_factory=list)
     p99: list[float] = field(default_factory=list)  # seconds
 
     def post(self, site: Platform, port: int, *options: str, each: int = 1) -> float:
         """Puts load on a web process. Returns the notifications a second, of which each call has `each`."""
-        before = self.meter()
+        before = used(self.pids)
         found = load(site, port, *options)
-        self.costs.append(micros(before, self.meter(), each * found["calls"]))
+        self.costs.append(micros(before, used(self.pids), each * found["calls"]))
         self.p99.append(percentile(found["took"], 0.99))
         return each * float(found["rate"])
 
@@ -47,10 +47,10 @@ class Posts:
 def single(bench: Bench) -> list[Line]:
     """POST /notification with an API key, without and with an Idempotency-Key, beside the least a view can do."""
     site = bench.services.fresh()
-    meter = bench.services.meter(start_web(site))
+    pids = {**bench.services.pids, "web": start_web(site).pid}
     options = ["--key", site.create_api_key("send"), "--seconds", str(bench.seconds(4))]
     bare_port = start_bare(site)
-    plain, keyed = Posts(meter), Posts(meter)
+    plain, keyed = Posts(pids), Posts(pids)
     mine, with_key, bare = pairs(
         bench.times(5),
         lambda: plain.post(site, site.ports[0], *options),
@@ -93,7 +93,7 @@ def batch(bench: Bench) -> list[Line]:
     first = start_web(site)
     start_web(site)
     options = ["--key", site.create_api_key("send"), "--seconds", str(bench.seconds(4)), "--batch", str(BATCH)]
-    posts = Posts(bench.services.meter(first))
+    posts = Posts({**bench.services.pids, "web": first.pid})
 
     def post_to(port: int) -> float:
         return BATCH * float(load(site, port, *options, "--connections", "4")["rate"])

@@ -12,11 +12,12 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
 
-from benchmarks.cpu import Meter, Seconds, micros, used_by
+from benchmarks.cpu import Pids, Seconds, micros, used
 from harness.platform import Platform, wait_until
 from harness.platform.web import request
 from harness.services.process import free_ports
@@ -132,15 +133,17 @@ class Sender:
     def settled(self) -> float:
         return self.metrics.sum("notifications_attempts_total", outcome="sent")
 
-    def drained(self, count: int, *, deadline: float = 600, every: float = 0.2, meter: Meter = dict) -> Drained:
-        """Once `count` sends are settled as sent; the sender is stopped. `meter` is the CPU of the other parts."""
+    def drained(
+        self, count: int, *, deadline: float = 600, every: float = 0.3, beside: Pids = MappingProxyType({})
+    ) -> Drained:
+        """Once `count` sends are settled as sent; the sender is stopped. `beside`: the other parts whose CPU counts."""
         result = Drained()
         until = time.monotonic() + deadline
         while not result.samples or result.samples[-1].done < count:
             assert self.process.running, f"the sender ended:\n{self.process.output[-4000:]}"
             assert time.monotonic() < until, f"only {result.samples[-1]} of {count}:\n{self.process.output[-4000:]}"
             time.sleep(every)
-            result.samples.append(self.sample(meter))
+            result.samples.append(self.sample(beside))
         result.rate = rate_between(result.samples, count)
         result.megabytes = max(sample.megabytes for sample in result.samples)
         result.parked = self.metrics.sum("notifications_put_back_total", reason="parked")
@@ -149,10 +152,10 @@ class Sender:
         self.process.kill()
         return result
 
-    def sample(self, meter: Meter) -> Sample:
-        """How far it is now. The CPU of the others is read beside its own, at the same moment."""
+    def sample(self, beside: Pids) -> Sample:
+        """How far it is now, and its CPU and that of the other parts, read at one moment."""
         megabytes = psutil.Process(self.process.pid).memory_info().rss / 1e6
-        cpu = meter() | {"sender": used_by(self.process.pid)}
+        cpu = used({**beside, "sender": self.process.pid})
         return Sample(time.monotonic(), self.settled(), megabytes, cpu)
 
 

@@ -71,13 +71,12 @@ class Noop:
 
     def _samples(self, senders: list[Sender], until: float) -> list[Sample]:
         """Returns samples of all senders together, from when each of them has sent some."""
-        meter = self._bench.services.meter()
         found: list[Sample] = []
         all_send: list[Sample] = []
         while not found or found[-1].done < until:
             assert all(sender.process.running for sender in senders), senders[0].process.output[-4000:]
             time.sleep(0.2)
-            each = [sender.sample(meter) for sender in senders]
+            each = [sender.sample(self._bench.services.pids) for sender in senders]
             found.append(_together(each))
             if all(sample.done for sample in each):
                 all_send.append(found[-1])

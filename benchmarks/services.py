@@ -11,7 +11,7 @@ from typing import Self
 import redis
 from confluent_kafka.admin import AdminClient
 
-from benchmarks.cpu import Meter, used_by
+from benchmarks.cpu import Pids
 from harness.ledger_rows import insert
 from harness.platform import Platform, Process, wait_until
 from harness.services import postgres
@@ -58,11 +58,10 @@ class Services:
         self._sites[name] = site
         return site
 
-    def meter(self, web: Process | None = None) -> Meter:
-        """Returns what reads the CPU that Kafka, PostgreSQL and, where it is given, a web process have used so far."""
-        pids = {"web": web.pid} if web else {}
-        pids |= {"Kafka": self.kafka.pid, "PostgreSQL": self.postgres.pid}
-        return lambda: {part: used_by(pid) for part, pid in pids.items()}
+    @property
+    def pids(self) -> Pids:
+        """The processes whose CPU is measured, by part."""
+        return {"Kafka": self.kafka.pid, "PostgreSQL": self.postgres.pid}
 
     def drop(self, site: Platform) -> None:
         """Kill what runs of it and remove its database and topics: the next measurement is not to carry them."""

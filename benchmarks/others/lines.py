@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from benchmarks.bench import Bench
-from benchmarks.cpu import medians, used_by
+from benchmarks.cpu import medians, used
 from benchmarks.drain import drain_noop
 from benchmarks.lines import Line, not_measured, ratio_of, shown
 from benchmarks.measure import Drained, Sample, Sink, cost_between, median, pairs, rate_between, rate_of_times
@@ -115,5 +115,8 @@ def _watched(rival: Rival, count: int) -> list[Sample]:
 
 
 def _sample(rival: Rival, workers: list[Process], count: int) -> Sample:
-    cpu = {"worker": sum(used_by(worker.pid) for worker in workers), "store": used_by(rival.store_pid)}
+    """How far it is, and its CPU; its workers together are one part."""
+    names = {f"worker {number}": worker.pid for number, worker in enumerate(workers)}
+    found = used({**names, "store": rival.store_pid})
+    cpu = {"worker": sum(found[name] for name in names), "store": found["store"]}
     return Sample(time.monotonic(), count - rival.remaining(), cpu=cpu)
