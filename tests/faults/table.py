@@ -41,6 +41,9 @@ FAULTS = {
     30: "the database stops in the middle of inserting idempotency keys",
     31: "the answer to the insert of a group of idempotency keys is lost",
     32: "kill -9 a web process between committing idempotency keys and publishing",
+    33: "kill -9 a sender with 256 sends of a channel under way",
+    34: "SIGTERM a sender with 256 sends of a channel under way",
+    35: "the event loop of a channel dies",
 }
 
 

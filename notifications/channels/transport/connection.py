@@ -137,4 +137,10 @@ class Connection(asyncio.BufferedProtocol):
         if monotonic() < self.deadline:
             self._see_to_timer()
         else:
+            self._timer = asyncio.get_running_loop().call_later(0, self._end_of_time)
+
+    def _end_of_time(self) -> None:
+        """Comes after the loop has read once more: a process that was stopped finds its answers late, but there."""
+        self._timer = None
+        if self._waiter and not self._waiter.done():
             self.break_off(TimeoutError("out of time"))

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from harness.fakes.slack import SlackFake
+from harness.services.process import ROOT
 from notifications.channels.outcomes import Cause, SendError
 from notifications.channels.transport.answer import Answer
 from notifications.channels.transport.blocking import BlockingHttp
@@ -133,3 +138,30 @@ def test_half_a_request_is_nothing_that_anybody_can_have_acted_on(on_loop: OnLoo
     with dialogue(serve) as port:
         error = on_loop.run(send_much(port))
     assert (error.cause, error.uncertain) == (Cause.CONNECTION, False)
+
+
+ONE_POST = """
+import asyncio, sys
+from notifications.channels.transport.http import Http
+
+print(asyncio.run(Http(1).post(sys.argv[1], b"{}", {})).status)
+"""
+
+
+def test_an_answer_that_came_while_the_process_stood_still_counts() -> None:
+    """As after SIGSTOP: the deadline has passed, and epoll may say nothing when it is interrupted."""
+    children: list[subprocess.Popen[bytes]] = []
+
+    def serve(server: Dialogue) -> None:
+        server.read_until(b"{}")
+        children[0].send_signal(signal.SIGSTOP)
+        server.write(b"HTTP/1.1 202 -\r\nContent-Length: 0\r\n\r\n")
+        time.sleep(1.2)  # the child's clock goes on
+        children[0].send_signal(signal.SIGCONT)
+        server.read_until(b"never")
+
+    with dialogue(serve) as port:
+        command = [sys.executable, "-c", ONE_POST, f"http://127.0.0.1:{port}/"]
+        children.append(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
+        words, _ = children[0].communicate(timeout=30)
+    assert words == b"202\n", words.decode()
