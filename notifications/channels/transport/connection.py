@@ -56,19 +56,27 @@ class Connection(asyncio.BufferedProtocol):
             self.drop()
             raise
         if encrypted is None:
-            raise self.broken or ConnectionResetError()
+            raise self.failure()
         self._transport = encrypted
         self._transport.set_write_buffer_limits(high=1, low=0)  # with TLS a limit that is reached counts
 
     async def write(self, data: bytes) -> None:
         """Hands all of the bytes over. Raises OSError where a part of them did not leave this process."""
         if self.broken:
-            raise self.broken
+            raise self.failure()
         self._transport.write(data)
         while self._is_full and not self.broken:
             await self.wait()
         if self._is_full or self._transport.is_closing():
-            raise self.broken or ConnectionResetError()
+            raise self.failure()
+
+    def failure(self) -> OSError:
+        """Returns why the connection broke, as a new error each time.
+
+        One that was raised knows the frames that it came through, and they know the text to be sent: as long as the
+        connection kept it, all of that would wait for the collector.
+        """
+        return type(self.broken)(*self.broken.args) if self.broken else ConnectionResetError()
 
     async def wait(self) -> None:
         """Waits until `go_on` or `break_off`. What is given up meanwhile takes the connection with it."""

@@ -7,7 +7,6 @@ import socket
 import threading
 from collections import deque
 from contextlib import suppress
-from time import monotonic
 from typing import Any
 
 CONNECT_SECONDS = 5.0
@@ -22,16 +21,13 @@ async def dial(host: str, port: int) -> socket.socket:
     Raises OSError. It has no deadline of its own: the caller gives it one, and CONNECT_SECONDS at most.
     """
     connected = await _first_connected(deque(await _addresses(host, port)))
+    if isinstance(connected, OSError):
+        try:
+            raise connected
+        finally:
+            del connected  # else it and this frame know each other, and the text to be sent waits for the collector
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connected
-
-
-def left(deadline: float) -> float:
-    """Returns the seconds until the monotonic deadline. Raises TimeoutError once it has passed."""
-    seconds = deadline - monotonic()
-    if seconds <= 0:
-        raise TimeoutError("out of time")
-    return seconds
 
 
 async def _addresses(host: str, port: int) -> list[Address]:
@@ -71,8 +67,11 @@ def _tell(found: asyncio.Future[list[Address]], addresses: list[Address], failur
         found.set_result(addresses)
 
 
-async def _first_connected(addresses: deque[Address]) -> socket.socket:
-    """Tries the next address whenever one fails or takes long; the slow ones stay in the race."""
+async def _first_connected(addresses: deque[Address]) -> socket.socket | OSError:
+    """Tries the next address whenever one fails or takes long; the slow ones stay in the race.
+
+    Returns the last failure where none connects: raised here, it would keep what this frame knows in memory.
+    """
     failure: OSError = ConnectionError("The name has no address")
     race: set[asyncio.Task[socket.socket]] = set()
     try:
@@ -83,19 +82,15 @@ async def _first_connected(addresses: deque[Address]) -> socket.socket:
             ended, _ = await asyncio.wait(race, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
             for attempt in ended:
                 race.discard(attempt)
-                try:
+                error = attempt.exception()
+                if not isinstance(error, OSError):
                     return attempt.result()
-                except OSError as error:
-                    failure = error
+                failure = error
     finally:
         for attempt in race:
             attempt.cancel()
             attempt.add_done_callback(_close)
-    try:
-        raise failure
-    finally:
-        # Else it and this frame know each other, and the text to be sent stays until the collector looks.
-        del failure, attempt, ended
+    return failure
 
 
 async def _connect(address: Address) -> socket.socket:

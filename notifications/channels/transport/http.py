@@ -123,7 +123,7 @@ class _Exchange(Connection):
             await self.wait()
         self._used = monotonic()
         if self.broken and not self._incoming.status:
-            raise self.broken
+            raise self.failure()
         return self._incoming.answer()
 
     def received(self, data: memoryview) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from harness.services.process import ROOT
 from notifications.channels.outcomes import Cause, SendError
 from notifications.channels.transport.answer import Answer
 from notifications.channels.transport.blocking import BlockingHttp
+from notifications.channels.transport.http import Http
 from tests.notifications.channels.on_loop import OnLoop
 from tests.notifications.channels.raw import Dialogue, dialogue
 from tests.notifications.channels.test_http import post
@@ -111,6 +114,36 @@ def test_names_whose_look_up_hangs_keep_no_other_name_waiting(on_loop: OnLoop, m
             assert on_loop.run(beside(slack)).status == 200
         finally:
             end.set()
+
+
+def test_a_name_without_an_address_is_no_connection(on_loop: OnLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [])
+    with pytest.raises(SendError) as caught:
+        on_loop.post("http://none.example/", HI, {})
+    assert (caught.value.cause, caught.value.uncertain) == (Cause.CONNECTION, False)
+
+
+@pytest.mark.parametrize("answer", [b"", b"SSH-2.0-nonsense\r\n\r\n"], ids=["closed", "not HTTP"])
+def test_a_request_that_fails_leaves_nothing_for_the_collector(answer: bytes) -> None:
+    """Its frames know the text that was to be sent."""
+
+    def serve(server: Dialogue) -> None:
+        server.read_until(b"{}")
+        server.write(answer)
+
+    async def fail(port: int) -> None:
+        with suppress(SendError):
+            await Http(5).post(f"http://127.0.0.1:{port}/", b"{}", {})
+            pytest.fail("it was answered")
+
+    gc.collect()
+    gc.disable()
+    try:
+        with dialogue(serve) as port:
+            asyncio.run(fail(port))
+        assert not [each for each in gc.get_objects() if isinstance(each, SendError | ConnectionError)]
+    finally:
+        gc.enable()
 
 
 def test_closing_ends_the_idle_connections_of_the_loop(on_loop: OnLoop) -> None:

@@ -132,24 +132,34 @@ def test_a_session_that_was_idle_for_long_is_closed(fake: SmtpFake, monkeypatch:
 
 
 def test_a_send_that_is_given_up_leaves_its_session_to_the_next(fake: SmtpFake) -> None:
-    """Both the one that waits for a session and the one that waits for its mail's answer."""
+    """Both one that waits for a session and one that waits for its mail's answer."""
     fake.most = 1
-    fake.answer("slow@example.com", hang=True)
+    fake.answer("slow@example.com", delay=0.2)
+    fake.answer("hanging@example.com", hang=True)
     email = channel(fake)
 
+    def begin(receiver: str) -> asyncio.Task[str]:
+        return asyncio.create_task(email.asend(Note(receiver)))
+
     async def give_up() -> None:
-        slow = asyncio.create_task(email.asend(Note("slow@example.com")))
-        while not fake.asked:
+        await asyncio.gather(*(begin(f"bob{number}@example.com") for number in range(4)))  # it learns the limit
+        slow = begin("slow@example.com")
+        await asyncio.sleep(0)
+        given_up, next_one = begin("given.up@example.com"), begin("next@example.com")
+        await asyncio.sleep(0)
+        given_up.cancel()
+        assert await slow
+        assert await next_one
+        hanging, asked = begin("hanging@example.com"), fake.asked
+        while fake.asked == asked:
             await asyncio.sleep(0)
-        waiting = asyncio.create_task(email.asend(Note("bob@example.com")))
-        await asyncio.sleep(0)
-        waiting.cancel()
-        last = asyncio.create_task(email.asend(Note("ann@example.com")))
-        await asyncio.sleep(0)
-        slow.cancel()
-        assert await last
+        hanging.cancel()
+        while fake.open_connections:
+            await asyncio.sleep(0)
+        assert await begin("last@example.com")
         await email.aclose()
 
     asyncio.run(give_up())
-    assert [mail.receiver for mail in fake.accepted][-1] == "ann@example.com"
-    assert "bob@example.com" not in {mail.receiver for mail in fake.accepted}
+    receivers = [mail.receiver for mail in fake.accepted]
+    assert "given.up@example.com" not in receivers
+    assert receivers[-1] == "last@example.com"

@@ -54,7 +54,7 @@ class Wire(Connection):
             if len(self._unread) > MAX_LINE:
                 raise ConnectionError("The server's line does not end")
             if self.broken:
-                raise self.broken
+                raise self.failure()
             await self.wait()
         line, self._unread = self._unread[:end], self._unread[end + 1 :]
         return line.rstrip(b"\r")
