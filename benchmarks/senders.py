@@ -13,7 +13,7 @@ from benchmarks.providers import with_sink
 from benchmarks.wait_events import WaitEvents
 from harness.platform import wait_until
 
-FEW = 8  # threads: with a provider that answers in 20 ms, 400 sends a second and no more
+FEW = 8  # in flight: with a provider that answers in 20 ms, 400 sends a second and no more
 EACH = 90_000  # notifications for each sender
 MOST_EVENTS = 5
 
@@ -21,7 +21,7 @@ MOST_EVENTS = 5
 def at_provider(bench: Bench) -> list[Line]:
     """Where the provider is the limit."""
     one, two = pairs(bench.times(2), lambda: _at_provider(bench, 1), lambda: _at_provider(bench, 2))
-    figure = f"2 senders of {FEW} threads, provider answering in 20 ms"
+    figure = f"2 senders of {FEW} in flight, provider answering in 20 ms"
     return [beside(figure, "≥ 1.8 × 1 sender", two, one, least=1.8)]
 
 

@@ -11,7 +11,7 @@ from harness.platform import wait_until
 
 
 def slow_sends(bench: Bench) -> list[Line]:
-    """1 % of the sends take five seconds, 256 threads; several notifications go to each receiver."""
+    """1 % of the sends take five seconds, 256 in flight; several notifications go to each receiver."""
     count = bench.size(16_000)
     parked: list[float] = []
 
@@ -29,7 +29,7 @@ def slow_sends(bench: Bench) -> list[Line]:
     with_slow, without = pairs(bench.times(3), lambda: rate(0.01), lambda: rate(0.0))
     return [
         beside(
-            "1 % of sends take 5 s, 256 threads, provider answering in 20 ms",
+            "1 % of sends take 5 s, 256 in flight, provider answering in 20 ms",
             "rate up to the 95 % mark falls < 10 %",
             with_slow,
             without,
