@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.bench import Bench
-from benchmarks.drain import NOOP, check_ledger
+from benchmarks.drain import IN_FLIGHT, NOOP, check_ledger
 from benchmarks.lines import Line
 from benchmarks.measure import Drained, Sender, publish, rate_between
 
@@ -13,7 +13,7 @@ def backlog(bench: Bench) -> list[Line]:
     count = bench.size(1_000_000 if bench.full else 200_000)
     site = bench.services.fresh(**NOOP)
     publish(site, "EMAIL", count)
-    drained = Sender(site, "EMAIL", 64).drained(count, every=0.5)
+    drained = Sender(site, "EMAIL", IN_FLIGHT).drained(count, every=0.5)
     check_ledger(site, count)
     bench.services.drop(site)
     start = drained.samples[0].at

@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import UUID
 
 from benchmarks.bench import Bench
-from benchmarks.drain import NOOP
+from benchmarks.drain import IN_FLIGHT, NOOP
 from benchmarks.intake import start_web
 from benchmarks.lines import Line
 from benchmarks.measure import Sender, load, percentile, publish
@@ -49,7 +49,7 @@ def under_bulk(bench: Bench) -> list[Line]:
     publish(site, "EMAIL", backlog, "--priority", "bulk")
     start_web(site)
     options = ["--key", site.create_api_key("send"), "--rate", str(RATE)]
-    sender = Sender(site, "EMAIL", 64)
+    sender = Sender(site, "EMAIL", IN_FLIGHT)
     wait_until(lambda: sender.settled() > 0, what="the backlog drains")
     log = site.directory / "load.log"
     # While it drains, whatever that takes: the calls end before the backlog does.

@@ -6,7 +6,7 @@ import time
 
 from benchmarks import weeks
 from benchmarks.bench import Bench
-from benchmarks.drain import NOOP, THREADS, check_ledger
+from benchmarks.drain import IN_FLIGHT, NOOP, check_ledger
 from benchmarks.lines import Line
 from benchmarks.measure import Sender, publish
 from harness.platform import Platform
@@ -50,7 +50,7 @@ def three_million(bench: Bench) -> list[Line]:
 def _drained(site: Platform, count: int) -> list[tuple[float, float]]:
     """Returns (settled, bytes of log since the beginning) while a sender drains."""
     began = _bytes(site, LOG)
-    sender = Sender(site, "EMAIL", THREADS)
+    sender = Sender(site, "EMAIL", IN_FLIGHT)
     points = [(0.0, 0.0)]
     while points[-1][0] < count:
         assert sender.process.running, sender.process.output[-4000:]

@@ -6,13 +6,29 @@ import os
 import time
 from typing import Self
 
-from notifications.channels.base import Outgoing, Provider
+from notifications.channels.base import AsyncProvider, Outgoing, Provider
 
 LOG = os.environ.get("BENCH_LOG", "")
 
 
-class Noop(Provider):
-    """Sending does nothing."""
+class Noop(AsyncProvider):
+    """Sending does nothing, on the event loop as with every provider that we come with."""
+
+    name = "noop"
+
+    @classmethod
+    def from_settings(cls) -> Self:
+        return cls()
+
+    async def asend(self, notification: Outgoing) -> str:
+        return "noop"
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+class Blocking(Provider):
+    """The same in threads, as with a provider that brings a blocking client."""
 
     name = "noop"
 
@@ -33,7 +49,7 @@ class Timed(Noop):
     def __init__(self) -> None:
         self._log = os.open(LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
-    def send(self, notification: Outgoing) -> str:
+    async def asend(self, notification: Outgoing) -> str:
         if "timed" in notification.message:
             os.write(self._log, f"{time.time():.6f} {notification.id}\n".encode())
         return "noop"

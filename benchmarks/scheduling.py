@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from benchmarks.bench import Bench
-from benchmarks.drain import NOOP
+from benchmarks.drain import IN_FLIGHT, NOOP
 from benchmarks.lines import Line
 from benchmarks.measure import Metrics, Sample, Sender, rate_between
 from harness.ledger_rows import insert
@@ -25,7 +25,7 @@ def due_at_once(bench: Bench) -> list[Line]:
         time.sleep(0.1)
         samples.append(Sample(time.monotonic(), metrics.sum("notifications_published_total", origin="retry")))
     rate = rate_between(samples, count)
-    drained = Sender(site, "EMAIL", 64).drained(count)
+    drained = Sender(site, "EMAIL", IN_FLIGHT).drained(count)
     (row,) = site.sql("SELECT count(*) AS rows FROM notifications_notification WHERE status = 'sent' AND claims = 2")
     bench.services.drop(site)
     once = drained.sends == count == row["rows"]

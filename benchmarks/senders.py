@@ -6,7 +6,7 @@ import time
 
 from benchmarks.bench import Bench
 from benchmarks.cpu import Seconds, in_words, medians
-from benchmarks.drain import NOOP, THREADS, check_ledger
+from benchmarks.drain import IN_FLIGHT, NOOP, check_ledger
 from benchmarks.lines import Line, beside
 from benchmarks.measure import Sample, Sender, cost_between, median, pairs, publish, rate_of_times
 from benchmarks.providers import with_sink
@@ -56,7 +56,7 @@ class Noop:
         count = self._bench.size(EACH * self._number)
         site = self._bench.services.fresh(**NOOP)
         publish(site, "EMAIL", count)
-        senders = [Sender(site, "EMAIL", THREADS) for _ in range(self._number)]
+        senders = [Sender(site, "EMAIL", IN_FLIGHT) for _ in range(self._number)]
         with WaitEvents(self._bench.services.postgres.port, site.database_url.rpartition("/")[2]) as events:
             samples = self._samples(senders, 0.9 * count)
         wait_until(lambda: sum(sender.settled() for sender in senders) >= count, what="the rest is sent")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from benchmarks.noop import LOG
 from project.settings import *
 
-CHANNELS = {
-    "EMAIL": {
-        "rules": "notifications.channels.email.rules.Email",
-        "route": ["benchmarks.noop.Timed" if LOG else "benchmarks.noop.Noop"],
-    }
-}
+PROVIDER = "Timed" if LOG else os.environ["BENCH_NOOP"]
+CHANNELS = {"EMAIL": {"rules": "notifications.channels.email.rules.Email", "route": [f"benchmarks.noop.{PROVIDER}"]}}
