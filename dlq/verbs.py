@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from dlq.models import DeadLetter
-from notifications.messages.words import Is, LetterEvent, Reason, StaffVerb, Status, statuses
+from notifications.messages.words import Is, LetterEvent, Reason, StaffVerb, Status, standing, statuses
 from notifications.models import Notification, StaffAction
 from project.database.dialects import Dialect, Statement, as_json
 from project.desk.audit import MOST_AT_ONCE, expect, last_actions, one_at_a_time, printed, write_actions
@@ -92,7 +92,7 @@ def discard(letter_ids: Iterable[int], actor: str, reason: str) -> Result:
         letters = _take_stopped(ids, REPLAYABLE) + _take_unreadable(ids)
         if letters:
             held = [letter for letter in letters if letter.notification and letter.notification.status == Status.HELD]
-            dead = {"status": Status.DEAD, "reason": "", "due_at": None, "settled_at": Now()}
+            dead = standing(Status.DEAD) | {"reason": "", "due_at": None, "settled_at": Now()}
             expect(len(held), _stopped_notifications(held, (Status.HELD,)).update(**dead))
             _move(letters, State.DISCARDED, discard_reason=reason)
             write_events(LetterEvent.DISCARDED, letters)
@@ -106,7 +106,7 @@ def mark_sent(letter_ids: Iterable[int], actor: str) -> Result:
     with one_at_a_time():
         letters = _take_stopped(ids, (Status.HELD,))
         if letters:
-            sent = {"status": Status.SENT, "reason": "", "due_at": None, "deferred_since": None, "settled_at": Now()}
+            sent = standing(Status.SENT) | {"reason": "", "due_at": None, "deferred_since": None, "settled_at": Now()}
             expect(len(letters), _stopped_notifications(letters, (Status.HELD,)).update(**sent))
             _move(letters, State.RESOLVED)
             write_actions(actor, StaffVerb.MARK_SENT, targets_of(letters))
@@ -173,7 +173,7 @@ def _as_new() -> dict[str, object]:
     return {
         "generation": F("generation") + 1,
         "attempts": 0,
-        "status": Status.WAITING,
+        **standing(Status.WAITING),
         "reason": Reason.REPLAY,
         "due_at": Now(),
         "deferred_since": None,

@@ -16,7 +16,7 @@ from notifications.channels import channel_choices, channel_names, masked
 from notifications.channels.outcomes import Cause, Outcome
 from notifications.messages.fields import LENGTHS, LONGEST_KEY
 from notifications.messages.ids import first_id_at
-from notifications.messages.words import PRIORITIES, BreakerState, Is, Reason, StaffVerb, Status, WorkerKind, statuses
+from notifications.messages.words import PRIORITIES, TAKEN, BreakerState, Is, Reason, StaffVerb, Status, WorkerKind
 from project.database.word_field import WordField, choices_of
 
 REMOVED = "(removed)"  # shown for a receiver or text that retention has emptied
@@ -31,24 +31,28 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         """Accepted before `moment`."""
         return self.filter(id__lt=first_id_at(moment))
 
+    def with_status(self, status: Status) -> Self:
+        """With this status, by the index where it is a status that has one."""
+        return self.filter(**{"listed" if Is.RARE in status.traits else "status": status})
+
     def outbox(self) -> Self:
         """Accepted while Kafka did not answer, and not yet published."""
-        return self.filter(status=Status.ACCEPTED)
+        return self.with_status(Status.ACCEPTED)
 
     def count_unpublished(self) -> int:
         """The outbox, and what a scheduler has taken to publish it and Kafka has not acknowledged."""
-        return self.outbox().count() + self.filter(status=Status.QUEUED, lease_until__isnull=False).count()
+        return self.filter(listed__in=(Status.ACCEPTED, TAKEN)).count()
 
     def queued_by_channel(self) -> dict[tuple[str, str], int]:
         """Returns how many rows nobody has claimed, for every channel and priority."""
-        free = self.filter(status=Status.QUEUED, owner__isnull=True).order_by()
+        free = self.filter(listed=Status.QUEUED).order_by()
         found = free.values_list("channel", "priority").annotate(rows=Count("id"))
         every = dict.fromkeys(product(channel_names(), PRIORITIES), 0)
         return every | {(channel, priority): rows for channel, priority, rows in found}
 
     def waiting_by_reason(self) -> dict[str, int]:
         """Returns how many rows wait, for every reason there is."""
-        found = self.filter(status=Status.WAITING).values_list("reason").annotate(rows=Count("id")).order_by()
+        found = self.with_status(Status.WAITING).values_list("reason").annotate(rows=Count("id")).order_by()
         return {reason.value: 0 for reason in Reason} | dict(found)
 
     def overdue_seconds(self) -> float:
@@ -83,6 +87,7 @@ class Notification(models.Model):
     category = models.CharField(max_length=LENGTHS["category"], default="default")
     priority = models.CharField(max_length=16, default="transactional")
     status = WordField(max_length=16, choices=choices_of(Status))
+    listed = models.CharField(max_length=16, null=True, blank=True, editable=False)  # see words.listed
     reason = WordField(max_length=16, choices=choices_of(Reason), default="", blank=True)
     generation = models.IntegerField(default=0)
     claims = models.IntegerField(default=0)
@@ -109,24 +114,18 @@ class Notification(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-id"]
-        # Each index costs a write 2 to 3.5 µs, so all but one are partial. None has a predicate that claim or
-        # settle repeat: the planner would walk it instead of using the primary key (docs/performance.md).
+        # Each index costs a write 2 to 3.5 µs, so all but one are partial. A claim and its success change no column of
+        # any, so that settling makes no entries (docs/adr/0028): not `status`, whose word for them is `listed`, nor the
+        # lease, for which there is Lease.
         indexes: ClassVar = [
             models.Index(fields=["receiver_hash", "id"], name="ledger_receiver"),
             models.Index(fields=["user", "id"], name="ledger_user", condition=~Q(user="")),
             models.Index(fields=["reference", "id"], name="ledger_reference", condition=~Q(reference="")),
             models.Index(fields=["due_at"], name="ledger_due", condition=Q(due_at__isnull=False)),
-            models.Index(fields=["lease_until"], name="ledger_lease", condition=Q(lease_until__isnull=False)),
             models.Index(fields=["deferred_since"], name="ledger_deferred", condition=Q(deferred_since__isnull=False)),
+            models.Index(fields=["listed", "id"], name="ledger_listed", condition=Q(listed__isnull=False)),
             models.Index(
-                fields=["channel", "priority", "id"],
-                name="ledger_queue",
-                condition=Q(status=Status.QUEUED.value, owner__isnull=True),
-            ),
-            models.Index(
-                fields=["status", "id"],
-                name="ledger_rare_status",
-                condition=Q(status__in=[status.value for status in statuses(Is.RARE)]),
+                fields=["channel", "priority", "id"], name="ledger_free", condition=Q(listed=Status.QUEUED.value)
             ),
         ]
 
@@ -141,6 +140,19 @@ class Notification(models.Model):
     @property
     def masked_receiver(self) -> str:
         return REMOVED if self.texts_removed else masked(self.channel, self.receiver)
+
+
+class Lease(models.Model):
+    """The rows that one claim leased, until the sweep finds none of them being sent (ledger/leases.py)."""
+
+    owner = models.CharField(max_length=32)
+    look_at = models.DateTimeField(db_index=True)
+    first = models.UUIDField()
+    last = models.UUIDField()
+    ids = models.TextField()  # all of them in hex, with commas between
+
+    def __str__(self) -> str:
+        return f"lease of {self.owner}"
 
 
 class Attempt(models.Model):

@@ -16,7 +16,7 @@ from django.utils import timezone
 from dlq.models import DeadLetter
 from notifications.channels.outcomes import Cause, Outcome
 from notifications.messages.ids import receiver_hash
-from notifications.messages.words import Status
+from notifications.messages.words import Status, listed
 from notifications.models import Attempt, Notification
 
 PASSWORD = "a-long-enough-password-7"
@@ -40,6 +40,7 @@ def notification(**fields: Any) -> Notification:
         "settled_at": timezone.now(),
     } | fields
     given.setdefault("receiver_hash", receiver_hash(given["channel"], given["receiver"]))
+    given.setdefault("listed", listed(Status(given["status"]), leased=given.get("owner") is not None))
     return Notification.objects.create(id=id, **given)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from uuid import UUID
 
 from django.contrib import admin, messages
@@ -18,7 +18,7 @@ from django.utils.html import format_html
 from notifications.channels import channel_choices
 from notifications.channels.outcomes import Cause
 from notifications.messages.words import Is, Reason, Status, statuses
-from notifications.models import REMOVED, Attempt, Notification
+from notifications.models import REMOVED, Attempt, Notification, NotificationQuerySet
 from project.database.word_field import choices_of
 from project.desk.audit import MOST_AT_ONCE, try_now
 from project.desk.base import (
@@ -40,6 +40,15 @@ from project.desk.unfold import TabularInline
 STATUS_LABELS = {status.value: status.tone for status in Status}
 
 
+class StatusFilter(WordFilter):
+    title = "status"
+    parameter_name = "status"
+    words = staticmethod(partial(choices_of, Status))
+
+    def chosen(self, queryset: QuerySet[Any], word: str) -> QuerySet[Any]:
+        return cast("NotificationQuerySet", queryset).with_status(Status(word))
+
+
 class CauseFilter(WordFilter):
     """Filters by the last cause, among notifications that are not delivered. The causes of others are in attempts."""
 
@@ -48,7 +57,7 @@ class CauseFilter(WordFilter):
     words = staticmethod(partial(choices_of, Cause))
 
     def chosen(self, queryset: QuerySet[Any], word: str) -> QuerySet[Any]:
-        return queryset.filter(last_cause=word, status__in=statuses(Is.RARE))
+        return queryset.filter(last_cause=word, listed__in=statuses(Is.RARE))
 
 
 class ReasonFilter(WordFilter):
@@ -59,7 +68,7 @@ class ReasonFilter(WordFilter):
     words = staticmethod(partial(choices_of, Reason))
 
     def chosen(self, queryset: QuerySet[Any], word: str) -> QuerySet[Any]:
-        return queryset.filter(reason=word, status=Status.WAITING)
+        return queryset.filter(reason=word, listed=Status.WAITING)
 
 
 def _letter_link(row: Notification) -> str:
@@ -114,7 +123,7 @@ class NotificationAdmin(ExactSearch[Notification], ReadOnlyAdmin[Notification]):
     list_display = (*(accepted, "channel", masked_receiver, "user", status, why, "attempts", due),)
     list_display_links = (accepted,)
     list_filter = (
-        word_filter("status", partial(choices_of, Status)),
+        StatusFilter,
         word_filter("channel", channel_choices),
         ReasonFilter,
         CauseFilter,

@@ -59,7 +59,7 @@ class NotificationQuery(PageQuery, frozen=True, kw_only=True):
 FILTERS: dict[str, Callable[[NotificationQuerySet, Any], NotificationQuerySet]] = {
     "user": lambda rows, user: rows.filter(user=user),
     "reference": lambda rows, reference: rows.filter(reference=reference),
-    "status": lambda rows, status: rows.filter(status=status),
+    "status": lambda rows, status: rows.with_status(Status(status)),
     "type": lambda rows, channel: rows.filter(channel=channel),
     "since": NotificationQuerySet.since,
     "until": NotificationQuerySet.until,

@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db import transaction
 
 from notifications.channels.outcomes import Cause
-from notifications.ledger import sql_claiming
+from notifications.ledger import leases, sql_claiming
 from notifications.ledger.columns import new_row
 from notifications.ledger.culprits import around_culprits
 from notifications.ledger.hooks import Hooks, Unclaimable, tell_final, tell_unclaimable
@@ -90,6 +90,7 @@ def _claim_batch(
 def _claim(batch: list[Incoming], owner: str, lease: float) -> list[Claimed]:
     records = [new_row(one.message, one.topic, one.partition, one.offset, one.trace_id) for one in batch]
     ends = span(one.message.id for one in batch)
+    leases.note((one.message.id for one in batch), owner=owner, seconds=lease)
     found = sql_claiming.claim(owner=owner, lease=lease, **ends, **dialect().as_lines(records))
     return [Claimed(*(as_uuid(row[0]), *row[1:], owner)) for row in found]
 

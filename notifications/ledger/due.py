@@ -1,4 +1,4 @@
-"""What the scheduler takes from the ledger: rows due, outbox rows, expired leases, notifications given up.
+"""What the scheduler takes from the ledger: rows due, outbox rows, expired rows, notifications given up.
 
 Rows are chosen by SKIP LOCKED, so that any number of schedulers share the work and none waits for a lock.
 """
@@ -15,14 +15,10 @@ from django.db import transaction
 from notifications.ledger import sql_taking
 from notifications.ledger.columns import MESSAGE_COLUMNS, message_of
 from notifications.ledger.hooks import Hooks, tell_final
-from notifications.ledger.rows import LONGEST_ERROR, Fence, clean, final_row, span
-from notifications.ledger.settle import Settlement, settle
-from notifications.ledger.sql_settling import expired_leases, leases_expired_by
-from notifications.ledger.verdicts import lease_expired
+from notifications.ledger.rows import LONGEST_ERROR, clean, final_row, span
 from notifications.messages.message import Message
 from notifications.messages.words import Origin, Reason
-from notifications.models import Category
-from project.database.dialects import as_json, as_uuid, repeated
+from project.database.dialects import as_json, repeated
 
 ROUND_BYTES = 4 * 1024**2  # of texts taken at once for one reason; a scheduler may have 256 MiB
 FIRST = UUID(int=0)  # before every id
@@ -101,33 +97,8 @@ def _end(statement: Callable[[], list[tuple[Any, ...]]], hooks: Hooks) -> int:
 
 
 def clock() -> Any:
-    """The database's time, in the form in which `sweep` takes it back."""
+    """The database's time, in the form in which `leases.sweep` takes it back."""
     return sql_taking.clock()[0][0]
-
-
-def sweep(schedule: Sequence[float], limit: int, *, hooks: Hooks, passed_by: Any = None) -> int:
-    """Settles rows whose lease passed (before `passed_by`) while they were sent: their outcome is unknown.
-
-    Returns how many. Each gets an Attempt `lease-expired`. In a `hold` category, rows that were not
-    handed over go back unspent.
-    """
-
-    def settle_expired() -> int:
-        with transaction.atomic():  # the locks last until the settle commits
-            now = passed_by is None
-            rows = expired_leases(limit=limit) if now else leases_expired_by(limit=limit, moment=passed_by)
-            if not rows:
-                return 0
-            held = Category.held()
-            return len(settle([_expired_lease(row, schedule, held) for row in rows], hooks=hooks))
-
-    return repeated(settle_expired)
-
-
-def _expired_lease(row: tuple[Any, ...], schedule: Sequence[float], held: frozenset[str]) -> Settlement:
-    id, generation, claims, attempts, category, handed = row
-    verdict = lease_expired(attempts=attempts, hold=category in held, handed=bool(handed), schedule=schedule)
-    return Settlement(Fence(as_uuid(id), generation, claims), verdict)
 
 
 def queued(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from notifications.ledger.columns import FINAL_COLUMNS, MESSAGE_COLUMNS, NEW_COLUMNS
-from notifications.messages.words import Is, statuses
+from notifications.messages.words import Is, Status, listed, statuses
 
 ID = {"id": "uuid"}
 FENCE = {"id": "uuid", "generation": "integer", "claims": "integer"}
@@ -32,6 +32,17 @@ def names(columns: Iterable[str], table: str = "") -> str:
 def words(trait: Is) -> str:
     """Returns the statuses of which `trait` is true, as the inside of an IN ()."""
     return ", ".join(f"'{status}'" for status in statuses(trait))
+
+
+def stands(status: Status, *, leased: bool = False) -> str:
+    """Returns the assignments by which a row comes to this status."""
+    return f"status = '{status}', listed = {listing(status, leased=leased)}"
+
+
+def listing(status: Status, *, leased: bool = False) -> str:
+    """Returns the word by which indexes find a row of this status, as SQL."""
+    word = listed(status, leased=leased)
+    return "NULL" if word is None else f"'{word}'"
 
 
 NEW = names(NEW_COLUMNS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from notifications.channels.outcomes import Outcome
 from notifications.ledger.columns import FINAL_COLUMNS, NEW_COLUMNS
 from notifications.ledger.rows import CLAIMED_COLUMNS
-from notifications.ledger.sql import EMPTY, EMPTY_VALUES, NEW, R_NEW, WITHIN
+from notifications.ledger.sql import EMPTY, EMPTY_VALUES, NEW, R_NEW, WITHIN, listing, stands
 from notifications.messages.words import Status
 from project.database.dialects import Dialect, Statement
 
@@ -14,8 +14,8 @@ from project.database.dialects import Dialect, Statement
 def insert_accepted(d: Dialect) -> str:
     """Into the outbox: due now. A row that is there already stands."""
     return f"""
-        INSERT INTO notifications_notification ({NEW}, status, claims, due_at, {EMPTY})
-        SELECT {R_NEW}, '{Status.ACCEPTED}', 0, {d.now}, {EMPTY_VALUES}
+        INSERT INTO notifications_notification ({NEW}, status, listed, claims, due_at, {EMPTY})
+        SELECT {R_NEW}, '{Status.ACCEPTED}', {listing(Status.ACCEPTED)}, 0, {d.now}, {EMPTY_VALUES}
         FROM {d.lines(NEW_COLUMNS)} WHERE true
         ON CONFLICT (id) DO NOTHING"""
 
@@ -24,8 +24,8 @@ def insert_accepted(d: Dialect) -> str:
 def insert_queued(d: Dialect) -> str:
     """Into the embedded queue. A row that is there already stands."""
     return f"""
-        INSERT INTO notifications_notification ({NEW}, status, claims, {EMPTY})
-        SELECT {R_NEW}, '{Status.QUEUED}', 0, {EMPTY_VALUES}
+        INSERT INTO notifications_notification ({NEW}, status, listed, claims, {EMPTY})
+        SELECT {R_NEW}, '{Status.QUEUED}', {listing(Status.QUEUED)}, 0, {EMPTY_VALUES}
         FROM {d.lines(NEW_COLUMNS)} WHERE true
         ON CONFLICT (id) DO NOTHING"""
 
@@ -42,7 +42,7 @@ def claim(d: Dialect) -> str:
         SELECT {R_NEW}, '{Status.SENDING}', 1, %(owner)s, {d.later("%(lease)s")}, {EMPTY_VALUES}
         FROM {d.lines(NEW_COLUMNS)} WHERE true
         ON CONFLICT (id) DO UPDATE SET
-            status = '{Status.SENDING}', owner = excluded.owner, lease_until = excluded.lease_until,
+            {stands(Status.SENDING)}, owner = excluded.owner, lease_until = excluded.lease_until,
             due_at = NULL, handed_at = NULL,
             topic = excluded.topic, "partition" = excluded."partition", "offset" = excluded."offset",
             claims = n.claims + CASE WHEN n.status = '{Status.QUEUED}' THEN 1 ELSE 0 END
@@ -59,11 +59,19 @@ def claim(d: Dialect) -> str:
 
 
 @Statement
+def note_lease(d: Dialect) -> str:
+    """Which rows this claim leases, for the sweep. One row for a batch: settling leaves it alone."""
+    return f"""
+        INSERT INTO notifications_lease (owner, look_at, first, last, ids)
+        VALUES (%(owner)s, {d.later("%(lease)s")}, %(lowest)s, %(highest)s, %(ids)s)"""
+
+
+@Statement
 def bury(d: Dialect) -> str:
     """Ends the queued rows of records that cannot be claimed."""
     return f"""
         UPDATE notifications_notification AS n
-        SET status = '{Status.DEAD}', last_cause = r.cause, last_error = r.error,
+        SET {stands(Status.DEAD)}, last_cause = r.cause, last_error = r.error,
             owner = NULL, lease_until = NULL, due_at = NULL, reason = '', settled_at = {d.now}
         FROM {d.rows({"id": "uuid", "cause": "text", "error": "text"})}
         WHERE n.id = r.id AND {WITHIN} AND n.status = '{Status.QUEUED}'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from notifications.ledger.columns import FINAL_COLUMNS
-from notifications.ledger.sql import FENCE, FINAL, RESULT, SAME_CLAIM, SENT, WITHIN, words
+from notifications.ledger.sql import FENCE, FINAL, ID, RESULT, SAME_CLAIM, SENT, WITHIN, stands, words
 from notifications.messages.words import Is, Status
 from project.database.dialects import Dialect, Statement
 
@@ -13,7 +13,7 @@ def settle_sent(d: Dialect) -> str:
     """The many. No row comes back but its last cause, for only what failed once can have a dead letter."""
     return f"""
         UPDATE notifications_notification AS n
-        SET status = '{Status.SENT}', reason = '', due_at = NULL, deferred_since = NULL,
+        SET {stands(Status.SENT)}, reason = '', due_at = NULL, deferred_since = NULL,
             owner = NULL, lease_until = NULL, settled_at = {d.now},
             provider = r.provider, provider_message_id = r.provider_message_id
         FROM {d.rows(SENT)}
@@ -39,7 +39,8 @@ def settle_others(d: Dialect) -> str:
     due_at = d.later("r.due_in")
     return f"""
         UPDATE notifications_notification AS n
-        SET status = r.status, reason = r.reason, owner = NULL, lease_until = NULL,
+        SET status = r.status, listed = CASE WHEN r.status IN ({words(Is.RARE)}) THEN r.status END,
+            reason = r.reason, owner = NULL, lease_until = NULL,
             due_at = CASE WHEN n.expires_at < {due_at} THEN n.expires_at ELSE {due_at} END,
             attempts = n.attempts + r.spent, uncertain_count = n.uncertain_count + r.uncertain,
             deferred_since = CASE r.deferral
@@ -94,20 +95,43 @@ def mark_handed(d: Dialect) -> str:
 
 
 @Statement
-def expired_leases(d: Dialect) -> str:
-    """Sending rows whose lease has passed, the one that waits longest first, so that none is starved."""
-    return _expired_leases(d, d.now)
+def passed_leases(d: Dialect) -> str:
+    """Leases as they were noted at their claims, whose time to be looked at has come."""
+    return f"""
+        SELECT n.id, n.owner, n.first, n.last, n.ids FROM notifications_lease AS n
+        WHERE n.look_at < coalesce(%(moment)s, {d.now})
+        ORDER BY n.look_at LIMIT %(limit)s {d.skip_locked}"""
 
 
 @Statement
-def leases_expired_by(d: Dialect) -> str:
-    """The same, by an earlier moment of the database's clock."""
-    return _expired_leases(d, "%(moment)s")
-
-
-def _expired_leases(d: Dialect, moment: str) -> str:
+def expired_leases(d: Dialect) -> str:
+    """Those of these rows that are sending still and whose lease has passed, the one that waits longest first."""
     return f"""
         SELECT n.id, n.generation, n.claims, n.attempts, n.category, n.handed_at IS NOT NULL
-        FROM notifications_notification AS n
-        WHERE n.lease_until < {moment} AND n.status = '{Status.SENDING}'
+        FROM notifications_notification AS n JOIN {d.rows(ID)} ON n.id = r.id AND {WITHIN}
+        WHERE n.status = '{Status.SENDING}' AND n.lease_until < coalesce(%(moment)s, {d.now})
         ORDER BY n.lease_until LIMIT %(limit)s {d.skip_locked}"""
+
+
+@Statement
+def still_leased(d: Dialect) -> str:
+    """The owners of these rows that have one sending still, each with the first moment at which a lease of it ends."""
+    return f"""
+        SELECT n.owner, min(n.lease_until)
+        FROM notifications_notification AS n JOIN {d.rows(ID)} ON n.id = r.id AND {WITHIN}
+        WHERE n.status = '{Status.SENDING}' GROUP BY n.owner"""
+
+
+@Statement
+def look_later(d: Dialect) -> str:
+    """Has the sweep come back to these leases when the first of their rows may have expired."""
+    return f"""
+        UPDATE notifications_lease AS n SET look_at = r.look_at
+        FROM {d.rows({"id": "bigint", "look_at": "timestamptz"})} WHERE n.id = r.id"""
+
+
+@Statement
+def forget_leases(d: Dialect) -> str:
+    """Removes leases of which no row is sending any more."""
+    return f"""
+        DELETE FROM notifications_lease WHERE id IN (SELECT r.id FROM {d.rows({"id": "bigint"})})"""

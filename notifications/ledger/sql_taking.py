@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from notifications.channels.outcomes import Cause
 from notifications.ledger.columns import FINAL_COLUMNS
-from notifications.ledger.sql import ENDED, FITTING, ID, TAKEN_COLUMNS, WITHIN, names, words
+from notifications.ledger.sql import ENDED, FITTING, ID, TAKEN_COLUMNS, WITHIN, listing, names, stands, words
 from notifications.messages.words import Is, Reason, Status
 from project.database.dialects import Dialect, Statement
 
 REPUBLISH_AFTER = 5.0  # seconds, where the broker did not acknowledge
+FREE, TAKEN = listing(Status.QUEUED), listing(Status.QUEUED, leased=True)
+OFFERED = f"{stands(Status.QUEUED)}, owner = NULL, lease_until = NULL"
 
 
 @Statement
@@ -22,7 +24,7 @@ def anything_due(d: Dialect) -> str:
     return f"""
         SELECT coalesce(
             ({first} {_is_due(d)} ORDER BY n.due_at LIMIT 1),
-            ({first} {_is_unpublished(d)} ORDER BY n.lease_until LIMIT 1),
+            ({first} {_is_unpublished(d)} ORDER BY n.id LIMIT 1),
             false)"""
 
 
@@ -55,7 +57,7 @@ def _is_due(d: Dialect) -> str:
 
 
 def _is_unpublished(d: Dialect) -> str:
-    return f"n.lease_until < {d.now} AND n.status = '{Status.QUEUED}'"
+    return f"n.listed = {TAKEN} AND n.lease_until < {d.now}"
 
 
 def _bytes(d: Dialect) -> str:
@@ -66,7 +68,7 @@ def _bytes(d: Dialect) -> str:
 def _lease_picked(d: Dialect) -> str:
     return f"""
         UPDATE notifications_notification AS n
-        SET status = '{Status.QUEUED}', due_at = NULL, owner = %(owner)s, lease_until = {d.later("%(lease)s")}
+        SET {stands(Status.QUEUED, leased=True)}, due_at = NULL, owner = %(owner)s, lease_until = {d.later("%(lease)s")}
         FROM picked WHERE n.id = picked.id AND n.id >= %(since)s
         {d.returning(*TAKEN_COLUMNS)}"""
 
@@ -74,7 +76,7 @@ def _lease_picked(d: Dialect) -> str:
 @Statement
 def mark_published(d: Dialect) -> str:
     """Ends the lease of rows that were acknowledged; one that was claimed meanwhile is left alone."""
-    return _change_mine(d, "owner = NULL, lease_until = NULL")
+    return _change_mine(d, OFFERED)
 
 
 @Statement
@@ -100,7 +102,7 @@ def end_refused(d: Dialect) -> str:
     """Ends rows that the broker will never take."""
     return f"""
         UPDATE notifications_notification AS n
-        SET status = '{Status.DEAD}', last_cause = '{Cause.REFUSED_BY_KAFKA}', last_error = r.error,
+        SET {stands(Status.DEAD)}, last_cause = '{Cause.REFUSED_BY_KAFKA}', last_error = r.error,
             {ENDED}, settled_at = {d.now}
         FROM {d.rows({"id": "uuid", "error": "text"})}
         WHERE n.id = r.id AND {WITHIN} AND n.status = '{Status.QUEUED}' AND n.owner = %(owner)s
@@ -117,7 +119,7 @@ def expire(d: Dialect) -> str:
             LIMIT %(limit)s {d.skip_locked}
         )
         UPDATE notifications_notification AS n
-        SET status = '{Status.EXPIRED}', {ENDED}, settled_at = {d.now}
+        SET {stands(Status.EXPIRED)}, {ENDED}, settled_at = {d.now}
         FROM picked WHERE n.id = picked.id AND n.id >= %(since)s
         {d.returning(*FINAL_COLUMNS)}"""
 
@@ -132,7 +134,7 @@ def give_up(d: Dialect) -> str:
             LIMIT %(limit)s {d.skip_locked}
         )
         UPDATE notifications_notification AS n
-        SET status = '{Status.DEAD}',
+        SET {stands(Status.DEAD)},
             last_error = CASE WHEN n.last_error = '' THEN 'The provider did not recover in time.'
                 ELSE n.last_error END,
             last_cause = CASE WHEN n.last_cause = '{Cause.MAILBOX_FULL}' THEN n.last_cause
@@ -141,6 +143,19 @@ def give_up(d: Dialect) -> str:
             {ENDED}, settled_at = {d.now}
         FROM picked WHERE n.id = picked.id
         {d.returning(*FINAL_COLUMNS)}"""
+
+
+@Statement
+def relist(d: Dialect) -> str:
+    """Lists rows as their status says, where a version that knew no lists has written them."""
+    right = (
+        f"CASE WHEN n.status = '{Status.QUEUED}' AND n.owner IS NOT NULL THEN {TAKEN}"
+        f" WHEN n.status IN ('{Status.QUEUED}', {words(Is.RARE)}) THEN n.status END"
+    )
+    return f"""
+        UPDATE notifications_notification AS n SET listed = {right}
+        WHERE coalesce(n.listed, '') <> coalesce({right}, '')
+        {d.returning("id")}"""
 
 
 @Statement
@@ -155,7 +170,7 @@ def queued(d: Dialect) -> str:
         WITH first AS MATERIALIZED (
             SELECT n.id, n.id AS place, {_bytes(d)} AS bytes FROM notifications_notification AS n
             WHERE n.channel = %(channel)s AND n.priority = %(priority)s
-            AND n.status = '{Status.QUEUED}' AND n.owner IS NULL
+            AND n.listed = {FREE}
             ORDER BY n.id LIMIT %(limit)s
         ), {FITTING}
         SELECT {names(TAKEN_COLUMNS, "n")}
@@ -173,7 +188,7 @@ def queued_in_turns(d: Dialect) -> str:
         WITH seen AS MATERIALIZED (
             SELECT n.id, n.client, n.receiver_hash FROM notifications_notification AS n
             WHERE n.channel = %(channel)s AND n.priority = %(priority)s
-            AND n.status = '{Status.QUEUED}' AND n.owner IS NULL
+            AND n.listed = {FREE}
             ORDER BY n.id LIMIT %(look_ahead)s
         ), placed AS (
             SELECT id, receiver_hash, row_number() OVER (PARTITION BY client ORDER BY id) AS place FROM seen
@@ -193,7 +208,7 @@ def queued_in_turns(d: Dialect) -> str:
 def offer(d: Dialect) -> str:
     """Puts leased rows into the embedded queue."""
     return f"""
-        UPDATE notifications_notification AS n SET owner = NULL, lease_until = NULL
+        UPDATE notifications_notification AS n SET {OFFERED}
         FROM {d.rows(ID)}
         WHERE n.id = r.id AND {WITHIN} AND n.status = '{Status.QUEUED}'"""
 
@@ -202,6 +217,7 @@ def offer(d: Dialect) -> str:
 def requeue(d: Dialect) -> str:
     """Gives queued rows that nobody has a lease that has passed, so that the scheduler publishes them."""
     return f"""
-        UPDATE notifications_notification AS n SET owner = 'requeue', lease_until = {d.later("-1.0")}
-        WHERE status = '{Status.QUEUED}' AND owner IS NULL
+        UPDATE notifications_notification AS n
+        SET {stands(Status.QUEUED, leased=True)}, owner = 'requeue', lease_until = {d.later("-1.0")}
+        WHERE n.listed = {FREE}
         {d.returning("id")}"""

@@ -24,7 +24,7 @@ class Is(Flag):
     MAY_BE_SENT = auto()  # a success is true whenever it arrives, and settles it still
     STOPPED = auto()  # it has a dead letter, and a person decides
     REPLAYABLE = auto()  # a person may send it again
-    RARE = auto()  # neither delivered nor on its way: few rows at any time, for which people look; indexed
+    RARE = auto()  # neither delivered nor on its way: few rows at any time, for which people look; listed
 
 
 class Status(StrEnum):
@@ -123,6 +123,25 @@ class StaffVerb(StrEnum):
 
 # The scheduler publishes what the ledger has. Whatever else is published may be new to it.
 FROM_LEDGER = frozenset({Origin.OUTBOX, Origin.RETRY, Origin.REPLAY})
+
+
+TAKEN = "taken"  # how a queued row is listed while a scheduler leases it, to publish it
+
+
+def listed(status: Status, *, leased: bool = False) -> str | None:
+    """Returns the word by which the ledger's indexes find a row of this status; None where no index has it.
+
+    It is the same for a row that is being sent and one that is sent: so the one update that each row gets touches no
+    index (docs/adr/0028).
+    """
+    if status is Status.QUEUED:
+        return TAKEN if leased else status.value
+    return status.value if Is.RARE in status.traits else None
+
+
+def standing(status: Status, *, leased: bool = False) -> dict[str, str | None]:
+    """Returns the two columns that say where a row stands. Whoever writes one of them writes both."""
+    return {"status": status.value, "listed": listed(status, leased=leased)}
 
 
 @cache

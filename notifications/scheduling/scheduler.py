@@ -23,7 +23,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from notifications.brokers.base import Broker, outbound
-from notifications.ledger import due, partitions
+from notifications.ledger import due, leases, partitions
 from notifications.ledger.hooks import Hooks
 from notifications.messages.tracing import trace
 from notifications.messages.words import WorkerKind
@@ -147,7 +147,7 @@ class Scheduler:
         moment = due.clock()
         if not self._leases_could_be_renewed():
             return
-        if swept := due.sweep(settings.RETRY_SCHEDULE, BATCH, hooks=self._hooks, passed_by=moment):
+        if swept := leases.sweep(settings.RETRY_SCHEDULE, BATCH, hooks=self._hooks, passed_by=moment):
             logger.warning("%d leases passed unsettled: their senders died or were stopped", swept)
 
     def _leases_could_be_renewed(self) -> bool:

@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 from django.db.models.functions import Now
 
 from dlq.models import DeadLetter
 from notifications.brokers.base import LogRecord, open_broker
+from notifications.ledger.leases import without_lease
 from notifications.messages.ids import time_of
 from notifications.messages.message import id_in
-from notifications.messages.words import Is, Status, statuses
+from notifications.messages.words import TAKEN, Is, Status, statuses
 from notifications.models import Notification, PrunedDay
 
 UNREADABLE = "unreadable"  # how retention counts records that never became notifications, among the statuses
@@ -143,6 +144,7 @@ def _rows_off(rows: QuerySet[Notification]) -> Iterator[tuple[UUID, str]]:
         (rows.filter(status=Status.WAITING, due_at=None), "is waiting without a due time"),
         (rows.filter(status=Status.ACCEPTED, due_at=None), "is in the outbox without a due time"),
         (rows.filter(status=Status.SENDING, lease_until=None), "is sending without a lease"),
+        (_wrongly_listed(rows), "is not listed as its status says"),
         (_unpublished(rows), "is taken to be published, and Kafka has not acknowledged it"),
         (final.filter(settled_at=None), "has ended without a time"),
         (final.filter(Q(due_at__isnull=False) | Q(lease_until__isnull=False)), "has ended, yet is due or leased"),
@@ -158,6 +160,17 @@ def _rows_off(rows: QuerySet[Notification]) -> Iterator[tuple[UUID, str]]:
     for found, why in checks:
         for id in found.order_by().values_list("id", flat=True).iterator():
             yield id, why
+    for id, _ in without_lease(rows):
+        yield id, "is sending, and no lease leads the sweep to it"
+
+
+def _wrongly_listed(rows: QuerySet[Notification]) -> QuerySet[Notification]:
+    """Returns rows that the lists and counts of their status leave out."""
+    free = Q(status=Status.QUEUED, owner=None)
+    taken = Q(status=Status.QUEUED, owner__isnull=False)
+    rare = Q(status__in=statuses(Is.RARE))
+    right = free & Q(listed=Status.QUEUED) | taken & Q(listed=TAKEN) | rare & Q(listed=F("status"))
+    return rows.exclude(right | ~(free | taken | rare) & Q(listed=None))
 
 
 def _unpublished(rows: QuerySet[Notification]) -> QuerySet[Notification]:

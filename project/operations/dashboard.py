@@ -77,7 +77,7 @@ def _open_letters() -> Card:
 
 def _waiting() -> Card:
     page = reverse("admin:notifications_notification_changelist")
-    by_reason = Notification.objects.filter(status=Status.WAITING).order_by().values_list("reason")
+    by_reason = Notification.objects.with_status(Status.WAITING).order_by().values_list("reason")
     counts = _largest_first(by_reason.annotate(count=Count("pk")))
     lines = [(reason, f"{count:,}", f"{page}?{urlencode({'reason': reason})}") for reason, count in counts]
     due = Notification.objects.filter(status=Status.WAITING, due_at__isnull=False).order_by("due_at")
@@ -87,7 +87,7 @@ def _waiting() -> Card:
 
 
 def _outbox() -> Card:
-    count = Notification.objects.filter(status=Status.ACCEPTED).count()
+    count = Notification.objects.outbox().count()
     page = reverse("admin:notifications_notification_changelist")
     words = "Accepted while Kafka did not answer; a scheduler publishes them." if count else "Nothing waits for Kafka."
     return Card("Outbox", f"{count:,}", words, [], f"{page}?status=accepted")

@@ -19,9 +19,10 @@ from django.db import OperationalError, transaction
 from django.db.models import QuerySet
 
 from dlq.models import DeadLetter
+from notifications.ledger.leases import any_sending
 from notifications.ledger.partitions import LOCK_NOT_AVAILABLE, Partition, drop, partitions
 from notifications.messages.ids import first_id_at, time_of
-from notifications.messages.words import Status
+from notifications.messages.words import TAKEN, Status
 from notifications.models import Attempt, IdempotencyKey, Job, Notification, PrunedDay
 from notifications.scheduling.job_rows import Step
 from project.database.dialects import Dialect, Statement, as_json, fetch
@@ -151,16 +152,12 @@ def _counted(partition: Partition) -> Counter[tuple[date, str]]:
 def _is_needed(begin: UUID, end: UUID) -> bool:
     """Says whether a row from `begin` to before `end` is unfinished or has a letter that is open; by indexes alone.
 
-    What is unfinished waits, is due, is leased or is queued, each of which has an index (see Notification).
+    What is unfinished is listed (see Notification), or is being sent under a lease.
     """
     rows = Notification.objects.filter(id__gte=begin, id__lt=end)
-    unfinished = (
-        rows.filter(status__in=(Status.ACCEPTED, Status.WAITING)),
-        rows.filter(lease_until__isnull=False),
-        rows.filter(status=Status.QUEUED, owner=None),
-    )
+    unfinished = rows.filter(listed__in=(Status.ACCEPTED, Status.WAITING, Status.QUEUED, TAKEN))
     letters = DeadLetter.objects.filter(notification_id__gte=begin, notification_id__lt=end, state__in=STILL_OPEN)
-    return letters.exists() or any(found.exists() for found in unfinished)
+    return letters.exists() or unfinished.exists() or any_sending(begin, end)
 
 
 def delete_rows(bounds: Bounds, after: str | None) -> Part:

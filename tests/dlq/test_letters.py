@@ -16,15 +16,15 @@ from dlq.models import DeadLetter, DeadLetterEvent
 from notifications.brokers.base import AWAY, DURABLE, Broker, Fate, Outbound
 from notifications.brokers.ledger_queue import EmbeddedBroker
 from notifications.channels.outcomes import Cause, SendError
-from notifications.ledger import due, verdicts
+from notifications.ledger import due, leases, verdicts
 from notifications.ledger.claim import claim as claim_rows
 from notifications.ledger.hooks import FinalRow, Hooks, Unclaimable
 from notifications.ledger.rows import Claimed
 from notifications.ledger.settle import Settlement, settle
 from notifications.messages.topics import dlq_topic
-from notifications.messages.words import Reason, Status
+from notifications.messages.words import Reason, Status, standing
 from notifications.models import Notification
-from tests.notifications.rows import LETTERS, ago, claim, claim_one, message, message_of, read, row
+from tests.notifications.rows import LETTERS, ago, claim, claim_one, message, message_of, pass_leases, read, row
 
 pytestmark = pytest.mark.django_db
 State = DeadLetter.State
@@ -41,7 +41,7 @@ def replayed(letter: DeadLetter) -> Claimed:
     DeadLetter.objects.filter(pk=letter.pk).update(state=State.REPLAYING)
     rows = Notification.objects.filter(dead_letter=letter)
     Notification.objects.filter(id=rows.get().id).update(
-        status=Status.QUEUED, generation=rows.get().generation + 1, attempts=0
+        **standing(Status.QUEUED), generation=rows.get().generation + 1, attempts=0
     )
     return claim_one(message_of(rows.get()), owner=f"replay-{letter.deaths}")
 
@@ -123,8 +123,9 @@ def test_every_way_to_die_opens_a_letter() -> None:
     row(Status.WAITING, due_at=ago(-9), reason=Reason.OUTAGE, deferred_since=ago(99))
     assert due.give_up(50, 10, hooks=LETTERS) == 1
     swept = claim_one()
-    Notification.objects.filter(id=swept.id).update(lease_until=ago(1), attempts=9)
-    assert due.sweep((1.0,), 10, hooks=LETTERS) == 1
+    Notification.objects.filter(id=swept.id).update(attempts=9)
+    pass_leases(swept)
+    assert leases.sweep((1.0,), 10, hooks=LETTERS) == 1
     buried = row()
     claim_rows([], owner="o", lease=60, unreadable=[_unreadable(7, id=buried.id)], hooks=LETTERS)
     assert set(DeadLetter.objects.values_list("cause", flat=True)) == {

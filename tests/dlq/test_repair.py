@@ -14,7 +14,7 @@ from notifications.intake.refused import Conflict
 from notifications.messages.draft import Draft, read_request
 from notifications.messages.explain import Invalid
 from notifications.messages.ids import receiver_hash
-from notifications.messages.words import Status
+from notifications.messages.words import Status, standing
 from notifications.models import Notification, StaffAction
 from tests.desk import letter, row_of, unreadable
 
@@ -74,7 +74,7 @@ def test_a_form_from_before_a_replay_is_refused() -> None:
     replay([dead.pk], "bert")
     with pytest.raises(NotRepaired, match="already replayed by bert"):
         repair(dead.pk, "anna", {"message": "late"}, generation=0)
-    Notification.objects.filter(dead_letter=dead).update(status=Status.DEAD)
+    Notification.objects.filter(dead_letter=dead).update(**standing(Status.DEAD))
     DeadLetter.objects.filter(pk=dead.pk).update(state="open")
     with pytest.raises(NotRepaired, match="replayed meanwhile"):
         repair(dead.pk, "anna", {"message": "late"}, generation=0)

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from dlq.models import DeadLetter, DeadLetterEvent
 from dlq.verbs import Result, discard, mark_sent, replay
-from notifications.messages.words import Reason, Status
+from notifications.messages.words import Reason, Status, standing
 from notifications.models import Notification, StaffAction
 from project.desk.audit import MOST_AT_ONCE, try_now
 from project.operations.balance import take
@@ -188,7 +188,7 @@ def notification_unsaved(now: datetime) -> Notification:
         receiver_hash="0" * 32,
         message="Hi",
         client="shop",
-        status=Status.DEAD,
+        **standing(Status.DEAD),
         accepted_at=now,
     )
 

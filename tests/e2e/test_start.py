@@ -68,7 +68,9 @@ def test_the_web_before_the_tables_answers_503_with_the_reason(fresh: Platform) 
 
 
 @pytest.mark.parametrize(
-    "arguments", [["balance"], ["requeue"], ["create_api_key", "a", "--client", "a", "--scope", "send"]], ids=" ".join
+    "arguments",
+    [["balance"], ["requeue"], ["mend_ledger"], ["create_api_key", "a", "--client", "a", "--scope", "send"]],
+    ids=" ".join,
 )
 def test_commands_before_the_tables_say_what_to_run(fresh: Platform, arguments: list[str]) -> None:
     code, lines = run(fresh, *arguments)

@@ -21,8 +21,8 @@ from notifications.ledger.hooks import FinalRow, Hooks, Unclaimable
 from notifications.ledger.rows import TABLE, Claimed, Incoming
 from notifications.messages.ids import time_of
 from notifications.messages.message import Message
-from notifications.messages.words import Status
-from notifications.models import Notification
+from notifications.messages.words import Status, standing
+from notifications.models import Lease, Notification
 from project.database.dialects import dialect, fetch
 
 OFFSETS = itertools.count()
@@ -86,8 +86,18 @@ def row(status: Status = Status.QUEUED, **fields: Any) -> Notification:
     """A row of the ledger, as whatever came before might have left it."""
     submitted = message(**{name: fields.pop(name) for name in Message.__struct_fields__ if name in fields})
     columns = {name: getattr(submitted, name) for name in Message.__struct_fields__ if name != "v"}
-    created = Notification.objects.create(**columns, receiver_hash=submitted.receiver_hash, status=status, **fields)
+    stands = standing(status, leased=fields.get("owner") is not None)
+    created = Notification.objects.create(**columns, receiver_hash=submitted.receiver_hash, **(stands | fields))
+    if status is Status.SENDING and fields.get("lease_until"):
+        lease = {"owner": fields.get("owner", ""), "look_at": fields["lease_until"]}
+        Lease.objects.create(**lease, first=created.id, last=created.id, ids=created.id.hex)
     return read(created.id)
+
+
+def pass_leases(*claims: Any, seconds: float = 1) -> None:
+    """Their leases have passed, so many seconds ago."""
+    assert Notification.objects.filter(id__in=ids(claims)).update(lease_until=ago(seconds)) == len(claims)
+    Lease.objects.update(look_at=ago(seconds))
 
 
 def read(id: UUID) -> Notification:

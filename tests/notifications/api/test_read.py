@@ -16,6 +16,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from notifications.messages.ids import first_id_at, receiver_hash, receiver_hashes
+from notifications.messages.words import Status, listed
 from notifications.models import Attempt, IdempotencyKey, Notification
 from project.web.paging import NewestFirst
 from tests.caller import EMAIL, Api, issue, json_of
@@ -37,7 +38,8 @@ def row(second: int = 0, **fields: Any) -> Notification:
         "status": "sent",
         "accepted_at": moment,
     }
-    return Notification.objects.create(**(standard | fields))
+    given = standard | fields
+    return Notification.objects.create(listed=listed(Status(given["status"])), **given)
 
 
 def ids(answer: Any) -> list[str]:

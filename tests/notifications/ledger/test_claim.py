@@ -17,7 +17,7 @@ from notifications.ledger.claim import claim as claim_rows
 from notifications.ledger.hooks import NO_HOOKS, Hooks, Unclaimable
 from notifications.ledger.insert import insert
 from notifications.ledger.rows import Claimed
-from notifications.messages.words import Reason, Status
+from notifications.messages.words import Reason, Status, standing
 from notifications.models import Notification
 from tests.notifications.rows import (
     LETTERS,
@@ -262,6 +262,6 @@ def test_claims_never_shrink_over_a_whole_life() -> None:
         seen.append(claimed.claims)
         settle([Settlement(claimed, verdict)], hooks=NO_HOOKS)
         seen.append(read(submitted.id).claims)
-        Notification.objects.filter(id=submitted.id, status=Status.WAITING).update(status=Status.QUEUED)
+        Notification.objects.filter(id=submitted.id, status=Status.WAITING).update(**standing(Status.QUEUED))
     assert seen == [1, 1, 2, 2, 3, 3]
     assert msgspec.structs.replace(message_of(read(submitted.id)), v=1) == submitted

@@ -15,23 +15,23 @@ from pytest_django import Settings
 from dlq.models import DeadLetter
 from notifications.brokers.base import LOOK_AHEAD, POLL_BYTES
 from notifications.channels.outcomes import Cause, SendError
-from notifications.ledger import due, verdicts
+from notifications.ledger import due, leases, verdicts
 from notifications.ledger.hooks import NO_HOOKS
 from notifications.ledger.partitions import ATTEMPTS, make_ahead, partitions
 from notifications.ledger.rows import TABLE, Claimed
 from notifications.ledger.settle import Settlement, mark_handed, renew, settle
 from notifications.messages.ids import first_id_at, receiver_hash, receiver_hashes
-from notifications.messages.words import Status
+from notifications.messages.words import Status, standing
 from notifications.models import Notification
 from project.database.dialects import fetch
 from project.desk.search import first_matches, notification_matches
 from project.web.paging import NewestFirst
 from tests.caller import Api, issue, json_of, keys_required
-from tests.notifications.rows import ago, claim, message, row
+from tests.notifications.rows import ago, claim, message, pass_leases, row
 
 __all__ = ["keys_required"]
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db]
-WALKED = {"ledger_lease", "ledger_queue", "ledger_rare_status", "ledger_due", "ledger_deferred"}
+WALKED = {"ledger_listed", "ledger_free", "ledger_due", "ledger_deferred"}
 ROWS = 20_000
 RECEIVER = "+4915112345678"
 # The id of row number n, so many milliseconds after the one before.
@@ -191,14 +191,33 @@ def test_marking_what_was_published_finds_its_rows_by_the_primary_key(explain: E
     assert_only_of_today(nodes)
 
 
+def test_settling_what_was_sent_touches_no_index(full_ledger: None) -> None:
+    """PostgreSQL calls such an update HOT. It is none where a column changes that an index or its condition names."""
+    claims = a_batch()
+    assert len(settle([Settlement(one, verdicts.sent("x")) for one in claims], hooks=NO_HOOKS)) == 500
+    ((updated, hot),) = fetch(
+        "SELECT sum(n_tup_upd), sum(n_tup_hot_upd) FROM pg_stat_xact_user_tables WHERE relname LIKE %s", [f"{TABLE}_%"]
+    )
+    assert (updated, hot) == (500, 500)
+
+
+def test_the_sweep_finds_its_rows_by_the_primary_key(explain: Explain) -> None:
+    claims = a_batch()
+    settle([Settlement(one, verdicts.sent("x")) for one in claims[100:]], hooks=NO_HOOKS)
+    pass_leases(*claims[:100])
+    nodes = explain(lambda: leases.sweep((1.0,), 500, hooks=NO_HOOKS))
+    assert indexes(nodes) == {PRIMARY}
+    assert_no_scan(nodes)
+    assert_only_of_today(nodes)
+
+
 SCHEDULERS: list[tuple[Callable[[], Any], set[str]]] = [
-    (due.anything, {"ledger_due", "ledger_lease"}),
-    (lambda: due.take_due("me", 500), {"ledger_due", "ledger_lease"}),
+    (due.anything, {"ledger_due", "ledger_listed"}),
+    (lambda: due.take_due("me", 500), {"ledger_due", "ledger_listed"}),
     (lambda: due.expire(500, hooks=NO_HOOKS), {"ledger_due"}),
     (lambda: due.give_up(60, 500, hooks=NO_HOOKS), {"ledger_deferred"}),
-    (lambda: due.sweep((1.0,), 500, hooks=NO_HOOKS), {"ledger_lease"}),
-    (lambda: due.queued("EMAIL", "transactional", 500, most_bytes=POLL_BYTES), {"ledger_queue"}),
-    (lambda: due.queued("EMAIL", "transactional", 500, most_bytes=POLL_BYTES, look_ahead=LOOK_AHEAD), {"ledger_queue"}),
+    (lambda: due.queued("EMAIL", "transactional", 500, most_bytes=POLL_BYTES), {"ledger_free"}),
+    (lambda: due.queued("EMAIL", "transactional", 500, most_bytes=POLL_BYTES, look_ahead=LOOK_AHEAD), {"ledger_free"}),
     (Notification.objects.overdue_seconds, {"ledger_due"}),
 ]
 
@@ -229,7 +248,7 @@ def test_the_lists_of_the_api_and_the_admin_use_an_index(explain: Explain) -> No
         (everything().filter(receiver_hash="a" * 32), "ledger_receiver"),
         (everything().filter(user="7"), "ledger_user"),
         (everything().filter(reference="r"), "ledger_reference"),
-        (everything().filter(status=Status.DEAD), "ledger_rare_status"),
+        (everything().with_status(Status.DEAD), "ledger_listed"),
         (everything().filter(id=message().id), PRIMARY),
     ]
     for rows, index in lists:
@@ -257,7 +276,7 @@ def test_a_client_without_rows_reads_no_more_than_a_page_may(monkeypatch: pytest
     monkeypatch.setattr(NewestFirst, "most_read", 500)
     address = receiver_hash("SMS", RECEIVER)
     Notification.objects.filter(status=Status.SENT).update(reference="r", user="7", receiver_hash=address)
-    Notification.objects.filter(status=Status.WAITING).update(reference="r", status=Status.DEAD)
+    Notification.objects.filter(status=Status.WAITING).update(reference="r", **standing(Status.DEAD))
     with connection.cursor() as cursor:
         cursor.execute(f"ANALYZE {TABLE}")
     api = Api(issue("read", "users", client="without rows"))

@@ -14,7 +14,7 @@ from notifications.ledger.hooks import NO_HOOKS, Hooks
 from notifications.ledger.rows import Claimed
 from notifications.ledger.settle import Settlement, settle
 from notifications.ledger.verdicts import Verdict
-from notifications.messages.words import Reason, Status
+from notifications.messages.words import Reason, Status, standing
 from notifications.models import Attempt, Notification
 from tests.notifications.rows import HookCalls, ago, claim, claim_one, message, message_of, read, seconds_until
 
@@ -166,7 +166,7 @@ def test_uncertain_is_counted_for_ever() -> None:
         1,
         1,
     )
-    Notification.objects.filter(id=found.id).update(status=Status.QUEUED)
+    Notification.objects.filter(id=found.id).update(**standing(Status.QUEUED))
     found = settle_one(claim_one(message_of(found)), verdicts.sent("x"))
     assert (found.status, found.uncertain_count) == (Status.SENT, 1)
 
@@ -201,7 +201,7 @@ SETTLES_SENT = {Status.SENDING, Status.QUEUED, Status.WAITING, Status.HELD, Stat
 @pytest.mark.parametrize("status", list(Status))
 def test_a_late_success_counts_while_nobody_claimed_the_row_again(status: Status) -> None:
     claimed = claim_one()
-    Notification.objects.filter(id=claimed.id).update(status=status, due_at=ago(0))
+    Notification.objects.filter(id=claimed.id).update(**standing(status, leased=True), due_at=ago(0))
     settled = settle([Settlement(claimed, verdicts.sent("late"))], hooks=NO_HOOKS)
     if status in SETTLES_SENT:
         assert settled == {claimed.id}
@@ -213,7 +213,7 @@ def test_a_late_success_counts_while_nobody_claimed_the_row_again(status: Status
 @pytest.mark.parametrize("status", sorted(set(Status) - {Status.SENDING}))
 def test_any_other_outcome_needs_the_row_to_be_sending(status: Status) -> None:
     claimed = claim_one()
-    Notification.objects.filter(id=claimed.id).update(status=status)
+    Notification.objects.filter(id=claimed.id).update(**standing(status, leased=True))
     for verdict in (failed(SendError(Cause.TIMEOUT)), verdicts.expired(), verdicts.put_back(Reason.PARKED)):
         assert settle([Settlement(claimed, verdict)], hooks=NO_HOOKS) == set()
     assert (read(claimed.id).status, read(claimed.id).attempts) == (status, 0)

@@ -12,14 +12,14 @@ import pytest
 from django.db import OperationalError, connection, connections, transaction
 
 from harness.services.waiting import wait_until
-from notifications.ledger import due, verdicts
+from notifications.ledger import due, leases, verdicts
 from notifications.ledger.hooks import NO_HOOKS
 from notifications.ledger.rows import TABLE
 from notifications.ledger.settle import Settlement, mark_handed, renew, settle
 from notifications.messages.words import Reason, Status
 from notifications.models import Notification
 from project.database.dialects import fetch, repeated
-from tests.notifications.rows import ago, claim, claim_one, ids, in_threads, message, message_of, read, row
+from tests.notifications.rows import ago, claim, claim_one, ids, in_threads, message, message_of, pass_leases, read, row
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
@@ -72,12 +72,12 @@ def test_ends_and_the_sweep_skip_locked_rows() -> None:
     expired = [row(Status.WAITING, due_at=ago(1), expires_at=ago(1)) for _ in range(2)]
     patient = [row(Status.WAITING, due_at=ago(-9), deferred_since=ago(99)) for _ in range(2)]
     left = claim(message(), message())
-    Notification.objects.filter(status=Status.SENDING).update(lease_until=ago(1))
+    pass_leases(*left)
     with locked(expired[0].id, patient[0].id, left[0].id):
         assert (
             due.expire(10, hooks=NO_HOOKS),
             due.give_up(50, 10, hooks=NO_HOOKS),
-            due.sweep((1.0,), 10, hooks=NO_HOOKS),
+            leases.sweep((1.0,), 10, hooks=NO_HOOKS),
         ) == (1, 1, 1)
     assert [read(one.id).status for one in (expired[0], patient[0], left[0])] == [
         Status.WAITING,
@@ -190,7 +190,7 @@ def test_settle_renew_sweep_and_claim_at_once_lose_nothing() -> None:
         while not stop.is_set():
             found = due.take_due(name, 30)
             due.mark_published(name, [one.message.id for one in found])
-            due.sweep((0.0,), 10, hooks=NO_HOOKS)
+            leases.sweep((0.0,), 10, hooks=NO_HOOKS)
 
     def stop_if_all_sent() -> None:
         if Notification.objects.filter(status=Status.SENT).count() == len(rows):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from notifications.messages.words import Is, Status, statuses
+from notifications.messages.words import TAKEN, Is, Status, listed, statuses
 
 
 def test_every_word_fits_its_column() -> None:
@@ -23,3 +23,9 @@ def test_what_is_true_of_a_status_does_not_contradict_itself(status: Status) -> 
 def test_what_was_delivered_is_not_rare() -> None:
     assert Status.SENT not in statuses(Is.RARE)
     assert {Status.QUEUED, Status.SENDING}.isdisjoint(statuses(Is.RARE))
+
+
+def test_a_claim_and_its_success_change_nothing_that_is_indexed() -> None:
+    assert listed(Status.SENDING) is listed(Status.SENT) is None
+    assert (listed(Status.QUEUED), listed(Status.QUEUED, leased=True)) == ("queued", TAKEN)
+    assert all(listed(status) == status for status in statuses(Is.RARE))

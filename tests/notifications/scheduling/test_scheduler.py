@@ -27,7 +27,7 @@ from notifications.scheduling import scheduler
 from notifications.scheduling.scheduler import Scheduler, worker_name
 from project import metrics
 from project.database.dialects import fetch
-from tests.notifications.rows import LETTERS, ago, claim_one, read, row, seconds_until
+from tests.notifications.rows import LETTERS, ago, claim_one, pass_leases, read, row, seconds_until
 
 pytestmark = pytest.mark.django_db
 
@@ -135,7 +135,7 @@ def test_expired_rows_are_not_published() -> None:
 def test_nothing_is_swept_until_the_database_was_up_for_a_lease(settings: Settings) -> None:
     """After an outage every lease has passed, and every sender is alive."""
     claimed = claim_one()
-    Notification.objects.update(lease_until=ago(1))
+    pass_leases(claimed)
     settings.LEASE_SECONDS = 3600
     open_scheduler(Topic()).round()
     assert read(claimed.id).status == Status.SENDING

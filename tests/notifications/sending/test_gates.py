@@ -17,7 +17,7 @@ from harness.services.waiting import wait_until
 from notifications.brokers.base import Record
 from notifications.channels.base import Outgoing
 from notifications.channels.outcomes import About, Cause, SendError
-from notifications.ledger import due, verdicts
+from notifications.ledger import leases, verdicts
 from notifications.ledger.claim import claim
 from notifications.ledger.rows import Claimed
 from notifications.ledger.verdicts import Verdict
@@ -26,7 +26,18 @@ from notifications.models import Attempt, Notification
 from notifications.sending import claiming
 from notifications.sending.gates import End, Expiry, Gate, Gates, Later, Split, in_order
 from notifications.sending.parking import CAP, Parking
-from tests.notifications.rows import LETTERS, Scripted, ago, claimed, ids, message_of, read, row, seconds_until
+from tests.notifications.rows import (
+    LETTERS,
+    Scripted,
+    ago,
+    claimed,
+    ids,
+    message_of,
+    pass_leases,
+    read,
+    row,
+    seconds_until,
+)
 from tests.notifications.running import Feed, Run, settled
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -229,8 +240,8 @@ def test_a_death_between_the_two_commits_loses_nothing(run: Run, monkeypatch: py
     assert [read(one.id).status for one in three_of_them] == [Status.SENDING, Status.WAITING, Status.SUPPRESSED]
     assert {read(one.id).claims for one in three_of_them} == {1}
     assert figure("put_back", reason="parked") == put_back
-    Notification.objects.filter(id=awake.id).update(lease_until=ago(1))
-    assert due.sweep((1.0,), 10, hooks=LETTERS) == 1, "what the first had let go comes back with its lease"
+    pass_leases(awake)
+    assert leases.sweep((1.0,), 10, hooks=LETTERS) == 1, "what the first had let go comes back with its lease"
     assert (read(awake.id).status, read(awake.id).reason) == (Status.WAITING, Reason.UNCERTAIN)
     assert (read(asleep.id).reason, read(gone.id).status) == (Reason.PARKED, Status.SUPPRESSED)
 

@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from dlq.models import DeadLetter, DeadLetterEvent
 from notifications.channels.outcomes import Cause
-from notifications.messages.words import Status
+from notifications.messages.words import Status, standing
 from notifications.models import BreakerEvent, IdempotencyKey, Job, Notification, PrunedDay, SandboxMessage
 from notifications.scheduling import job_rows
 from notifications.scheduling.jobs import Runner
@@ -134,7 +134,7 @@ class TestTexts:
         other, waiting = past(40), past(40, Status.WAITING)
         run()
         assert (has_texts(other), has_texts(waiting)) == (False, True)
-        Notification.objects.filter(id=waiting.id).update(status=Status.SENT, due_at=None)
+        Notification.objects.filter(id=waiting.id).update(**standing(Status.SENT), due_at=None)
         run()
         assert not has_texts(waiting)
 

@@ -1,0 +1,115 @@
+"""The leases of senders: one row for each claimed batch says which rows to look at when its lease has passed.
+
+Whether a row is leased, and until when, the row itself says. A lease here only says where to look: settling and
+renewing leave it alone, and the sweep removes it once none of its rows is being sent by its owner any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.db import transaction
+from django.db.models import QuerySet
+
+from notifications.ledger import sql_claiming, sql_settling
+from notifications.ledger.hooks import Hooks
+from notifications.ledger.rows import Fence, span
+from notifications.ledger.settle import Settlement, settle
+from notifications.ledger.verdicts import lease_expired
+from notifications.messages.words import Status
+from notifications.models import Category, Lease, Notification
+from project.database.dialects import as_json, as_uuid, from_time, repeated
+
+LEASES_AT_ONCE = 40
+
+
+class _Lease(msgspec.Struct, frozen=True):
+    """`ids` are those of its rows in hex, with commas between."""
+
+    id: int
+    owner: str
+    first: UUID
+    last: UUID
+    ids: str
+
+
+def note(ids: Iterable[UUID], *, owner: str, seconds: float) -> None:
+    """Notes that these rows are being claimed, in the transaction of the claim."""
+    words = sorted(id.hex for id in ids)
+    sql_claiming.note_lease(owner=owner, lease=seconds, lowest=words[0], highest=words[-1], ids=",".join(words))
+
+
+def any_sending(begin: UUID, end: UUID) -> bool:
+    """Says whether a row from `begin` to before `end` is being sent."""
+    leases = Lease.objects.filter(first__lt=end, last__gte=begin).values_list("ids", flat=True)
+    ids = [UUID(id) for each in leases for id in each.split(",") if begin.hex <= id < end.hex]
+    return Notification.objects.filter(id__in=ids, status=Status.SENDING).exists()
+
+
+def without_lease(rows: QuerySet[Notification]) -> list[tuple[UUID, str]]:
+    """Returns (id, owner) of those of these rows that are being sent while no lease leads the sweep to them."""
+    sending = rows.filter(status=Status.SENDING).values_list("id", "claims")
+    before = set(sending)
+    noted = {id for ids in Lease.objects.values_list("ids", flat=True) for id in ids.split(",")}
+    unknown = [id for id, _ in before if id.hex not in noted]
+    still = sending.filter(id__in=unknown).values_list("id", "claims", "owner")  # others have ended meanwhile
+    return [(id, owner or "") for id, claims, owner in still if (id, claims) in before]
+
+
+def sweep(schedule: Sequence[float], limit: int, *, hooks: Hooks, passed_by: Any = None) -> int:
+    """Settles up to `limit` rows whose lease passed (before `passed_by`) while they were sent: nobody knows their end.
+
+    Returns how many. Each gets an Attempt `lease-expired`. In a `hold` category, rows that were not handed over go
+    back unspent. `passed_by` is a time that `due.clock` gave; without it now counts.
+    """
+    swept, full = 0, True
+    while full and swept < limit:
+        full, count = repeated(partial(_sweep_some, schedule, limit - swept, hooks, passed_by))
+        swept += count
+    return swept
+
+
+def _sweep_some(schedule: Sequence[float], limit: int, hooks: Hooks, passed_by: Any) -> tuple[bool, int]:
+    """Returns whether there may be more leases to look at, and how many rows were settled."""
+    with transaction.atomic():  # the locks last until the settle commits
+        leases = [_lease(row) for row in sql_settling.passed_leases(limit=LEASES_AT_ONCE, moment=passed_by)]
+        if not leases:
+            return False, 0
+        rows = _rows(leases)
+        expired = sql_settling.expired_leases(**rows, limit=limit, moment=passed_by)
+        held = Category.held() if expired else frozenset()
+        settled = settle([_expired_lease(row, schedule, held) for row in expired], hooks=hooks) if expired else ()
+        _look_after(leases, rows)
+        return len(leases) == LEASES_AT_ONCE, len(settled)
+
+
+def _look_after(leases: list[_Lease], rows: dict[str, str]) -> None:
+    """Forgets the leases that are over, and puts the others off until a row of theirs may have expired."""
+    until = dict(sql_settling.still_leased(**rows))
+    over = [{"id": lease.id} for lease in leases if until.get(lease.owner) is None]
+    later = [{"id": lease.id, "look_at": from_time(until[lease.owner])} for lease in leases if until.get(lease.owner)]
+    if over:
+        sql_settling.forget_leases(rows=as_json(over))
+    if later:
+        sql_settling.look_later(rows=as_json(later))
+
+
+def _lease(row: tuple[Any, ...]) -> _Lease:
+    id, owner, first, last, ids = row
+    return _Lease(id, owner, as_uuid(first), as_uuid(last), ids)
+
+
+def _rows(leases: list[_Lease]) -> dict[str, str]:
+    """Returns the parameters for the rows of all these leases, without reading the ids one by one."""
+    ids = ",".join(lease.ids for lease in leases).replace(",", '"},{"id":"')
+    return {"rows": f'[{{"id":"{ids}"}}]', **span(end for lease in leases for end in (lease.first, lease.last))}
+
+
+def _expired_lease(row: tuple[Any, ...], schedule: Sequence[float], held: frozenset[str]) -> Settlement:
+    id, generation, claims, attempts, category, handed = row
+    verdict = lease_expired(attempts=attempts, hold=category in held, handed=bool(handed), schedule=schedule)
+    return Settlement(Fence(as_uuid(id), generation, claims), verdict)
