@@ -149,7 +149,7 @@ class Lease(models.Model):
     look_at = models.DateTimeField(db_index=True)
     first = models.UUIDField()
     last = models.UUIDField()
-    ids = models.TextField()  # all of them in hex, with commas between
+    ids = models.BinaryField()  # all of them, sixteen bytes each
 
     def __str__(self) -> str:
         return f"lease of {self.owner}"

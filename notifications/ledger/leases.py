@@ -28,25 +28,24 @@ LEASES_AT_ONCE = 40
 
 
 class _Lease(msgspec.Struct, frozen=True):
-    """`ids` are those of its rows in hex, with commas between."""
-
     id: int
     owner: str
     first: UUID
     last: UUID
-    ids: str
+    ids: list[str]  # in hex
 
 
 def note(ids: Iterable[UUID], *, owner: str, seconds: float) -> None:
     """Notes that these rows are being claimed, in the transaction of the claim."""
-    words = sorted(id.hex for id in ids)
-    sql_claiming.note_lease(owner=owner, lease=seconds, lowest=words[0], highest=words[-1], ids=",".join(words))
+    each = sorted(id.bytes for id in ids)
+    ends = {"lowest": each[0].hex(), "highest": each[-1].hex()}
+    sql_claiming.note_lease(owner=owner, lease=seconds, **ends, ids=b"".join(each))
 
 
 def any_sending(begin: UUID, end: UUID) -> bool:
     """Says whether a row from `begin` to before `end` is being sent."""
     leases = Lease.objects.filter(first__lt=end, last__gte=begin).values_list("ids", flat=True)
-    ids = [UUID(id) for each in leases for id in each.split(",") if begin.hex <= id < end.hex]
+    ids = [id for each in leases for id in _each(each) if begin.hex <= id < end.hex]
     return Notification.objects.filter(id__in=ids, status=Status.SENDING).exists()
 
 
@@ -54,7 +53,7 @@ def without_lease(rows: QuerySet[Notification]) -> list[tuple[UUID, str]]:
     """Returns (id, owner) of those of these rows that are being sent while no lease leads the sweep to them."""
     sending = rows.filter(status=Status.SENDING).values_list("id", "claims")
     before = set(sending)
-    noted = {id for ids in Lease.objects.values_list("ids", flat=True) for id in ids.split(",")}
+    noted = {id for ids in Lease.objects.values_list("ids", flat=True) for id in _each(ids)}
     unknown = [id for id, _ in before if id.hex not in noted]
     still = sending.filter(id__in=unknown).values_list("id", "claims", "owner")  # others have ended meanwhile
     return [(id, owner or "") for id, claims, owner in still if (id, claims) in before]
@@ -79,34 +78,43 @@ def _sweep_some(schedule: Sequence[float], limit: int, hooks: Hooks, passed_by: 
         leases = [_lease(row) for row in sql_settling.passed_leases(limit=LEASES_AT_ONCE, moment=passed_by)]
         if not leases:
             return False, 0
-        rows = _rows(leases)
-        expired = sql_settling.expired_leases(**rows, limit=limit, moment=passed_by)
-        held = Category.held() if expired else frozenset()
-        settled = settle([_expired_lease(row, schedule, held) for row in expired], hooks=hooks) if expired else ()
-        _look_after(leases, rows)
+        ends = span(end for lease in leases for end in (lease.first, lease.last))
+        sending = sql_settling.still_sending(rows=_ids((id,) for lease in leases for id in lease.ids), **ends)
+        settled: set[UUID] = set()
+        if sending:
+            expired = sql_settling.expired_leases(rows=_ids(sending), **ends, limit=limit, moment=passed_by)
+            held = Category.held()
+            settled = settle([_expired_lease(row, schedule, held) for row in expired], hooks=hooks)
+        _look_after(leases, [(owner, until) for id, owner, until in sending if as_uuid(id) not in settled])
         return len(leases) == LEASES_AT_ONCE, len(settled)
 
 
-def _look_after(leases: list[_Lease], rows: dict[str, str]) -> None:
+def _look_after(leases: list[_Lease], left: list[tuple[str, Any]]) -> None:
     """Forgets the leases that are over, and puts the others off until a row of theirs may have expired."""
-    until = dict(sql_settling.still_leased(**rows))
-    over = [{"id": lease.id} for lease in leases if until.get(lease.owner) is None]
-    later = [{"id": lease.id, "look_at": from_time(until[lease.owner])} for lease in leases if until.get(lease.owner)]
+    until: dict[str, Any] = {}
+    for owner, moment in left:
+        until[owner] = min(moment, until.get(owner, moment))
+    over = [{"id": lease.id} for lease in leases if lease.owner not in until]
+    later = [{"id": one.id, "look_at": from_time(until[one.owner])} for one in leases if one.owner in until]
     if over:
         sql_settling.forget_leases(rows=as_json(over))
     if later:
         sql_settling.look_later(rows=as_json(later))
 
 
+def _ids(rows: Iterable[tuple[Any, ...]]) -> str:
+    return as_json([{"id": row[0]} for row in rows])
+
+
 def _lease(row: tuple[Any, ...]) -> _Lease:
     id, owner, first, last, ids = row
-    return _Lease(id, owner, as_uuid(first), as_uuid(last), ids)
+    return _Lease(id, owner, as_uuid(first), as_uuid(last), _each(ids))
 
 
-def _rows(leases: list[_Lease]) -> dict[str, str]:
-    """Returns the parameters for the rows of all these leases, without reading the ids one by one."""
-    ids = ",".join(lease.ids for lease in leases).replace(",", '"},{"id":"')
-    return {"rows": f'[{{"id":"{ids}"}}]', **span(end for lease in leases for end in (lease.first, lease.last))}
+def _each(ids: bytes | memoryview) -> list[str]:
+    """Returns the ids in hex."""
+    together = bytes(ids).hex()
+    return [together[begin : begin + 32] for begin in range(0, len(together), 32)]
 
 
 def _expired_lease(row: tuple[Any, ...], schedule: Sequence[float], held: frozenset[str]) -> Settlement:

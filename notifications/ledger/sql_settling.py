@@ -104,6 +104,15 @@ def passed_leases(d: Dialect) -> str:
 
 
 @Statement
+def still_sending(d: Dialect) -> str:
+    """Those of these rows that are being sent, which is hardly any: most have ended long before their lease."""
+    return f"""
+        SELECT n.id, n.owner, n.lease_until
+        FROM notifications_notification AS n JOIN {d.rows(ID)} ON n.id = r.id AND {WITHIN}
+        WHERE n.status = '{Status.SENDING}'"""
+
+
+@Statement
 def expired_leases(d: Dialect) -> str:
     """Those of these rows that are sending still and whose lease has passed, the one that waits longest first."""
     return f"""
@@ -111,15 +120,6 @@ def expired_leases(d: Dialect) -> str:
         FROM notifications_notification AS n JOIN {d.rows(ID)} ON n.id = r.id AND {WITHIN}
         WHERE n.status = '{Status.SENDING}' AND n.lease_until < coalesce(%(moment)s, {d.now})
         ORDER BY n.lease_until LIMIT %(limit)s {d.skip_locked}"""
-
-
-@Statement
-def still_leased(d: Dialect) -> str:
-    """The owners of these rows that have one sending still, each with the first moment at which a lease of it ends."""
-    return f"""
-        SELECT n.owner, min(n.lease_until)
-        FROM notifications_notification AS n JOIN {d.rows(ID)} ON n.id = r.id AND {WITHIN}
-        WHERE n.status = '{Status.SENDING}' GROUP BY n.owner"""
 
 
 @Statement

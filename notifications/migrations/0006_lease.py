@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
                 ('look_at', models.DateTimeField(db_index=True)),
                 ('first', models.UUIDField()),
                 ('last', models.UUIDField()),
-                ('ids', models.TextField()),
+                ('ids', models.BinaryField()),
             ],
         ),
         migrations.AddField(

@@ -90,7 +90,7 @@ def row(status: Status = Status.QUEUED, **fields: Any) -> Notification:
     created = Notification.objects.create(**columns, receiver_hash=submitted.receiver_hash, **(stands | fields))
     if status is Status.SENDING and fields.get("lease_until"):
         lease = {"owner": fields.get("owner", ""), "look_at": fields["lease_until"]}
-        Lease.objects.create(**lease, first=created.id, last=created.id, ids=created.id.hex)
+        Lease.objects.create(**lease, first=created.id, last=created.id, ids=created.id.bytes)
     return read(created.id)
 
 

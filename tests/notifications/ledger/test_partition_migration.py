@@ -181,3 +181,40 @@ def index_count(platform: Platform) -> int:
         " WHERE c.relkind = 'r' AND c.relname ~ '^notifications_(notification|attempt)(_before_[0-9]+)?$'"
     )
     return int(row["indexes"])
+
+
+def test_rows_under_way_are_listed_and_leased(old: Platform) -> None:
+    """What the old indexes had: the lists, the counts and the sweep find it by the new ones."""
+    under_way = {
+        "waiting": ("waiting", "NULL", "waiting"),
+        "dead": ("dead", "NULL", "dead"),
+        "queued, free": ("queued", "NULL", "queued"),
+        "queued, leased": ("queued", "'s'", "taken"),
+        "sending": ("sending", "'batch-1'", None),
+    }
+    ids = [row["id"] for row in old.sql("SELECT id FROM notifications_notification ORDER BY id LIMIT 6")]
+    for id, (status, owner, _) in zip([*ids[:5]], under_way.values(), strict=True):
+        old.sql(
+            f"UPDATE notifications_notification SET status = '{status}', owner = {owner},"
+            f" lease_until = CASE WHEN {owner} IS NOT NULL THEN now() END WHERE id = '{id}'"
+        )
+    old.manage("migrate", "--verbosity", "0")
+    found = {row["id"]: row["listed"] for row in old.sql("SELECT id, listed FROM notifications_notification")}
+    assert [found.pop(id) for id in ids[:5]] == [word for _, _, word in under_way.values()]
+    assert set(found.values()) == {None}
+    (lease,) = old.sql("SELECT owner, ids, look_at <= now() AS passed FROM notifications_lease")
+    assert (lease["owner"], bytes(lease["ids"]), lease["passed"]) == ("batch-1", UUID(str(ids[4])).bytes, True)
+
+
+def test_the_new_indexes_are_made_again_where_the_migration_was_interrupted(old: Platform) -> None:
+    old.manage("migrate", "--verbosity", "0", "notifications", "0006")
+    (table,) = (name for name in partition_names(old) if name.startswith("notifications_notification_before"))
+    with closing(psycopg2.connect(old.database_url)) as connection:
+        connection.autocommit = True
+        with pytest.raises(psycopg2.errors.UniqueViolation):
+            connection.cursor().execute(f"CREATE UNIQUE INDEX CONCURRENTLY {table}_listed ON {table} (generation)")
+    old.manage("migrate", "--verbosity", "0")
+    assert old.manage("check", "--database", "default", "--fail-level", "WARNING")
+    names = {row["relname"] for row in old.sql("SELECT relname FROM pg_class WHERE relname LIKE 'ledger_%'")}
+    assert {"ledger_listed", "ledger_free"} <= names
+    assert not names & {"ledger_lease", "ledger_queue", "ledger_rare_status"}
