@@ -40,10 +40,10 @@ def add_due_mails(platform: Platform, count: int, text: int, html: int) -> None:
     more = "status, reason, generation, claims, attempts, uncertain_count, provider, provider_message_id, last_cause"
     platform.sql(
         f"INSERT INTO notifications_notification (id, {columns}, {more}, last_error, topic, trace_id,"
-        " due_at, accepted_at)"
+        " listed, due_at, accepted_at)"
         " SELECT gen_random_uuid(), 'main', '', 'EMAIL', 'r' || n || '@example.com', md5(n::text), '',"
         f" repeat('x', {text}), repeat('y', {html}), '', 'default', 'transactional',"
-        " 'waiting', 'retry', 0, 1, 0, 0, '', '', '', '', '', '', now(), now()"
+        " 'waiting', 'retry', 0, 1, 0, 0, '', '', '', '', '', '', 'waiting', now(), now()"
         f" FROM generate_series(1, {count}) AS n"
     )
 

@@ -22,13 +22,14 @@ def _fill(site: Site) -> None:
     """Notifications of 95 days ago: all were sent, and each hundredth has a letter that is open."""
     columns = (
         'id, client, reference, channel, receiver, receiver_hash, subject, message, html, "user", category, priority,'
-        " status, reason, generation, claims, attempts, uncertain_count, provider, provider_message_id, last_cause,"
-        " last_error, topic, trace_id, accepted_at, settled_at"
+        " status, listed, reason, generation, claims, attempts, uncertain_count, provider, provider_message_id,"
+        " last_cause, last_error, topic, trace_id, accepted_at, settled_at"
     )
     site.platform.sql(
         f"INSERT INTO notifications_notification ({columns})"
         f" SELECT {_ID}, 'main', '', 'SMS', '+4915100000000', 'hash', '', 'old ' || n, '', '', 'default',"
-        " 'transactional', CASE WHEN n % 100 = 0 THEN 'dead' ELSE 'sent' END, '', 0, 1, 0, 0, 'twilio', '', '', '', '',"
+        " 'transactional', CASE WHEN n % 100 = 0 THEN 'dead' ELSE 'sent' END,"
+        " CASE WHEN n % 100 = 0 THEN 'dead' END, '', 0, 1, 0, 0, 'twilio', '', '', '', '',"
         f" '', now() - interval '95 days', now() FROM generate_series(1, {OLD}) AS n"
     )
     site.platform.sql(
