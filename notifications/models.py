@@ -115,7 +115,7 @@ class Notification(models.Model):
     class Meta:
         ordering: ClassVar = ["-id"]
         # Each index costs a write 2 to 3.5 µs, so all but one are partial. A claim and its success change no column of
-        # any, so that settling makes no entries (docs/adr/0028): not `status`, whose word for them is `listed`, nor the
+        # any, so that settling makes no entries (docs/adr/0032): not `status`, whose word for them is `listed`, nor the
         # lease, for which there is Lease.
         indexes: ClassVar = [
             models.Index(fields=["receiver_hash", "id"], name="ledger_receiver"),

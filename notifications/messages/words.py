@@ -132,7 +132,7 @@ def listed(status: Status, *, leased: bool = False) -> str | None:
     """Returns the word by which the ledger's indexes find a row of this status; None where no index has it.
 
     It is the same for a row that is being sent and one that is sent: so the one update that each row gets touches no
-    index (docs/adr/0028).
+    index (docs/adr/0032).
     """
     if status is Status.QUEUED:
         return TAKEN if leased else status.value
