@@ -7,7 +7,7 @@ import socket
 import threading
 from collections import deque
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 CONNECT_SECONDS = 5.0
 NEXT_ADDRESS = 0.25  # seconds until the next address is tried beside those under way (RFC 8305)
@@ -37,34 +37,38 @@ async def _addresses(host: str, port: int) -> list[Address]:
     a few names whose resolver hangs would keep all others from being looked up.
     """
     loop = asyncio.get_running_loop()
-    found: asyncio.Future[list[Address]] = loop.create_future()
+    found: asyncio.Future[list[Address] | _Failure] = loop.create_future()
     threading.Thread(target=_look_up, args=(host, port, loop, found), name=f"look-up of {host}", daemon=True).start()
-    try:
-        return await found
-    finally:
-        del found  # a failure knows this frame, which must not know the failure: see below
+    outcome = await found
+    if isinstance(outcome, _Failure):
+        raise outcome.kind(*outcome.given)
+    return outcome
 
 
-def _look_up(host: str, port: int, loop: asyncio.AbstractEventLoop, found: asyncio.Future[list[Address]]) -> None:
-    addresses: list[Address] = []
-    failure: OSError | None = None
+class _Failure(NamedTuple):
+    """An error to be raised. The look-up's own would keep the text to be sent for the collector, see `dial`."""
+
+    kind: type[OSError]
+    given: tuple[Any, ...]
+
+
+def _look_up(
+    host: str, port: int, loop: asyncio.AbstractEventLoop, found: asyncio.Future[list[Address] | _Failure]
+) -> None:
+    outcome: list[Address] | _Failure
     try:
-        addresses = list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        outcome = list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     except OSError as error:
-        failure = error
+        outcome = _Failure(type(error), error.args)
     except UnicodeError:  # a label that is too long for a name
-        failure = socket.gaierror(socket.EAI_NONAME, "Not a host name")
+        outcome = _Failure(socket.gaierror, (socket.EAI_NONAME, "Not a host name"))
     with suppress(RuntimeError):  # the loop has ended
-        loop.call_soon_threadsafe(_tell, found, addresses, failure)
+        loop.call_soon_threadsafe(_tell, found, outcome)
 
 
-def _tell(found: asyncio.Future[list[Address]], addresses: list[Address], failure: OSError | None) -> None:
-    if found.done():  # nobody waits any more
-        return
-    if failure:
-        found.set_exception(failure)
-    else:
-        found.set_result(addresses)
+def _tell(found: asyncio.Future[list[Address] | _Failure], outcome: list[Address] | _Failure) -> None:
+    if not found.done():  # somebody waits still
+        found.set_result(outcome)
 
 
 async def _first_connected(addresses: deque[Address]) -> socket.socket | OSError:
