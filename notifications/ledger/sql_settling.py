@@ -124,9 +124,13 @@ def expired_leases(d: Dialect) -> str:
 
 @Statement
 def look_later(d: Dialect) -> str:
-    """Has the sweep come back to these leases when the first of their rows may have expired."""
+    """Has the sweep come back to these leases when the first of their rows may have expired.
+
+    Never at once: rows that it could not settle, because they are locked, would keep it from the others for ever.
+    """
+    soon = d.later("1.0")
     return f"""
-        UPDATE notifications_lease AS n SET look_at = r.look_at
+        UPDATE notifications_lease AS n SET look_at = CASE WHEN r.look_at > {soon} THEN r.look_at ELSE {soon} END
         FROM {d.rows({"id": "bigint", "look_at": "timestamptz"})} WHERE n.id = r.id"""
 
 

@@ -17,7 +17,7 @@ from notifications.ledger.hooks import NO_HOOKS
 from notifications.ledger.rows import TABLE
 from notifications.ledger.settle import Settlement, mark_handed, renew, settle
 from notifications.messages.words import Reason, Status
-from notifications.models import Notification
+from notifications.models import Lease, Notification
 from project.database.dialects import fetch, repeated
 from tests.notifications.rows import ago, claim, claim_one, ids, in_threads, message, message_of, pass_leases, read, row
 
@@ -84,6 +84,16 @@ def test_ends_and_the_sweep_skip_locked_rows() -> None:
         Status.WAITING,
         Status.SENDING,
     ]
+
+
+def test_a_sweep_is_not_kept_from_others_by_rows_that_are_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "LEASES_AT_ONCE", 1)
+    stuck, free = claim_one(owner="batch-1"), claim_one(owner="batch-2")
+    pass_leases(stuck, free)
+    Lease.objects.filter(owner="batch-1").update(look_at=ago(9))
+    with locked(stuck.id):
+        assert leases.sweep((1.0,), 10, hooks=NO_HOOKS) == 1
+    assert (read(stuck.id).status, read(free.id).status) == (Status.SENDING, Status.WAITING)
 
 
 def test_schedulers_at_once_take_each_row_once() -> None:
