@@ -43,7 +43,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     other = "sqlite" if on_postgresql else "postgresql"
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
-        if item.get_closest_marker("django_db") or fixtures & OPENS_DATABASE:
+        marked = item.get_closest_marker("django_db") or item.get_closest_marker("postgresql")
+        if marked or fixtures & OPENS_DATABASE:
             item.add_marker(pytest.mark.database)
     left_out = [item for item in items if item.get_closest_marker(other)]
     if left_out:
