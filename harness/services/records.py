@@ -10,17 +10,34 @@ import struct
 import time
 from collections.abc import Sequence
 
+from harness.services.waiting import wait_until
+
 Header = tuple[bytes, bytes | None]
 
 PRODUCE, VERSION = 0, 3
 ALL_REPLICAS = -1
+UNKNOWN_TOPIC = 3
 
 
 def write_record(
     servers: str, topic: str, value: bytes | None, *, key: bytes | None = None, headers: Sequence[Header] = ()
 ) -> None:
-    """Appends the record to partition 0. Raises AssertionError where the broker refuses it."""
-    batch = _batch(_record(key, value, headers))
+    """Appends the record to partition 0. Raises AssertionError where the broker refuses it.
+
+    A topic is there for whoever made it a moment before the broker lets anybody write to it.
+    """
+    answers: list[int] = []
+
+    def is_known() -> bool:
+        answers.append(_write(servers, topic, _batch(_record(key, value, headers))))
+        return answers[-1] != UNKNOWN_TOPIC
+
+    wait_until(is_known, what=f"{topic} is there")
+    assert answers[-1] == 0, f"the broker refused the record with error {answers[-1]}"
+
+
+def _write(servers: str, topic: str, batch: bytes) -> int:
+    """Returns the error's number, or 0."""
     body = struct.pack(">hhi", -1, ALL_REPLICAS, 10_000)  # no transaction
     body += struct.pack(">ih", 1, len(topic)) + topic.encode() + struct.pack(">iii", 1, 0, len(batch)) + batch
     request = struct.pack(">hhih", PRODUCE, VERSION, 1, -1) + body  # a null client id
@@ -29,7 +46,7 @@ def write_record(
         connection.sendall(struct.pack(">i", len(request)) + request)
         answer = connection.makefile("rb").read(struct.calcsize(">iii") + 2 + len(topic) + struct.calcsize(">iih"))
     (error,) = struct.unpack(">h", answer[-2:])
-    assert error == 0, f"the broker refused the record with error {error}"
+    return int(error)
 
 
 def _record(key: bytes | None, value: bytes | None, headers: Sequence[Header]) -> bytes:

@@ -87,10 +87,11 @@ def alive(kind: type[object]) -> int:
 def test_a_post_leaves_nothing_for_the_collector(api: Api) -> None:
     """Neither where it is accepted nor where it is refused: a body may have 6 MiB."""
     with no_collector():
+        before = alive(LeanPost)
         for mail, status in ((EMAIL, 202), (EMAIL | {"receiver": "nobody"}, 400)):
             assert api.post("/notification", mail).status_code == status
             assert api.post("/notifications", {"notifications": [mail]}).status_code == status
-        assert alive(LeanPost) == 0
+        assert alive(LeanPost) == before
 
 
 @pytest.mark.parametrize(

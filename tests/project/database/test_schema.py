@@ -20,7 +20,7 @@ def test_a_migrated_database_has_what_the_models_describe(db: None) -> None:
 @pytest.mark.parametrize(
     ("statements", "named"),
     [
-        (["DROP INDEX ledger_lease"], "ledger_lease"),
+        (["DROP INDEX ledger_due"], "ledger_due"),
         (["DROP INDEX ledger_user", "CREATE INDEX ledger_user ON notifications_notification (id)"], "ledger_user"),
         (["ALTER TABLE notifications_sandboxmessage RENAME COLUMN html TO xml"], "notifications_sandboxmessage.html"),
         (["ALTER TABLE users_device RENAME TO users_devices"], "users_device is missing"),

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from dlq.models import DeadLetter
 from notifications.messages.ids import receiver_hash
-from notifications.messages.words import Status
+from notifications.messages.words import Status, standing
 from notifications.models import Notification
 from project.desk.search import MOST_MATCHES, notification_matches
 from tests.desk import letter
@@ -116,7 +116,7 @@ def many(count: int, *, state: str, status: Status) -> None:
             receiver_hash=receiver_hash("EMAIL", "hot@example.com"),
             message="Hi",
             client="shop",
-            status=status,
+            **standing(status),
             accepted_at=timezone.now(),
         )
         for _ in range(count)
