@@ -54,7 +54,10 @@ AWAY = Fate(durable=False, why="No acknowledgement came in time.")
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """A record as it was read. `problem`: why it cannot be a notification, whatever its value says, or ""."""
+    """A record as it was read. `problem`: why it cannot be a notification, whatever its value says, or "".
+
+    `key` is that of the topic, which records of one receiver share.
+    """
 
     topic: str
     partition: int
@@ -62,6 +65,7 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     value: bytes | None
     traceparent: str
     problem: str = ""
+    key: bytes = b""
 
 
 class LogRecord(msgspec.Struct, frozen=True, gc=False):

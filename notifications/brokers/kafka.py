@@ -168,6 +168,7 @@ class KafkaConsumer:
                     message.value(),
                     (headers or {}).get("traceparent", b"").decode(errors="replace"),
                     "The name of a header is not UTF-8." if headers is None else "",
+                    _bytes(message.key()),
                 )
             )
 
@@ -215,6 +216,10 @@ class KafkaConsumer:
     def _revoked(self, _consumer: Consumer, _partitions: list[TopicPartition]) -> None:
         # Unclaimed and uncommitted: the next owner reads them. Claimed ones need no partition any more.
         self._stash.clear()
+
+
+def _bytes(key: str | bytes | None) -> bytes:
+    return key.encode() if isinstance(key, str) else key or b""
 
 
 def _count_commit(error: KafkaError | None, _partitions: list[TopicPartition]) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import heapq
 
+import msgspec
+
 from notifications.brokers.base import Record
-from notifications.messages.message import Unreadable, from_record
 
 
 class Turns:
@@ -16,37 +17,46 @@ class Turns:
     """
 
     def __init__(self) -> None:
-        self._queue: list[tuple[int, int, str, str, Record]] = []  # turn, number, client, receiver hash
+        self._queue: list[tuple[int, int, str, Record]] = []  # turn, number, client
         self._number = 0
         self._turn = 0  # of what was taken last
         self._last_of_client: dict[str, int] = {}  # turns; those that are over are removed
-        self._last_of_receiver: dict[str, int] = {}
+        self._last_of_receiver: dict[bytes, int] = {}  # by the record's key
 
     def __len__(self) -> int:
         return len(self._queue)
 
     def add(self, record: Record) -> None:
-        client, receiver = _names(record)
+        client = _client_of(record)
         turn = max(self._turn, self._last_of_client.get(client, 0)) + 1
         self._last_of_client[client] = turn
-        turn = max(turn, self._last_of_receiver.get(receiver, 0))
-        self._last_of_receiver[receiver] = turn
+        turn = max(turn, self._last_of_receiver.get(record.key, 0))
+        self._last_of_receiver[record.key] = turn
         self._number += 1
-        heapq.heappush(self._queue, (turn, self._number, client, receiver, record))
+        heapq.heappush(self._queue, (turn, self._number, client, record))
 
     def take(self) -> Record:
-        self._turn, _, client, receiver, record = heapq.heappop(self._queue)
+        self._turn, _, client, record = heapq.heappop(self._queue)
         if self._last_of_client.get(client, 0) <= self._turn:
             self._last_of_client.pop(client, None)
-        if self._last_of_receiver.get(receiver, 0) <= self._turn:
-            self._last_of_receiver.pop(receiver, None)
+        if self._last_of_receiver.get(record.key, 0) <= self._turn:
+            self._last_of_receiver.pop(record.key, None)
         return record
 
 
-def _names(record: Record) -> tuple[str, str]:
-    """Its client and receiver hash. What cannot be read has a turn like a client's: it must be buried some time."""
+class _Written(msgspec.Struct):
+    client: str = ""
+
+
+_decode = msgspec.json.Decoder(_Written).decode
+
+
+def _client_of(record: Record) -> str:
+    """Returns the client that a record names. Nothing else of it is looked at, for it may wait here for long.
+
+    What cannot be read has a turn like a client's: it must be buried some time.
+    """
     try:
-        message = from_record(record.value)
-    except Unreadable:
-        return "", ""
-    return message.client, message.receiver_hash
+        return _decode(record.value or b"").client
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""

@@ -19,7 +19,7 @@ MOST = 5
 
 def record(offset: int, client: str = "a", receiver: str = "", partition: int = 0) -> Record:
     submitted = message(client=client, receiver=f"{receiver or offset}@example.com")
-    return Record("email", partition, offset, submitted.to_record(), "")
+    return Record("email", partition, offset, submitted.to_record(), "", key=submitted.receiver_hash.encode())
 
 
 def filled(*records: Record) -> Stash:
