@@ -7,13 +7,14 @@ allowed prefixes after parsing, at intake and again before sending, and never sh
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import lru_cache
 from typing import ClassVar, NamedTuple
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
 from notifications.channels.base import Channel
+from project.caching import cache_of_settings
 
 ID = re.compile(r"[CGDUW][A-Z0-9]{8,20}")  # a conversation or a user
 # No percent sign, so no encoded dots; no user, query, fragment, backslash or white space either.
@@ -82,6 +83,7 @@ def allowed_webhook(receiver: str) -> Webhook | None:
     return None
 
 
+@lru_cache(maxsize=4096)  # a webhook is looked at when it is read, hashed and sent to
 def _parse(text: str) -> Webhook | None:
     if not URL.fullmatch(text):
         return None
@@ -99,13 +101,9 @@ def _within(webhook: Webhook, prefix: Webhook) -> bool:
     return webhook[:3] == prefix[:3] and webhook.path.startswith(prefix.path) and webhook.path[-1] != "/"
 
 
+@cache_of_settings
 def _allowed() -> tuple[Webhook, ...]:
-    return _parse_prefixes(tuple(settings.SLACK_WEBHOOK_PREFIXES))
-
-
-@cache
-def _parse_prefixes(prefixes: tuple[str, ...]) -> tuple[Webhook, ...]:
-    parsed = (urlsplit(prefix) for prefix in prefixes)
+    parsed = (urlsplit(prefix) for prefix in settings.SLACK_WEBHOOK_PREFIXES)
     return tuple(
         Webhook(url.scheme, url.hostname or "", url.port or PORTS.get(url.scheme, 0), url.path) for url in parsed
     )
