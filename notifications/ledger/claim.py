@@ -54,9 +54,11 @@ def claim(
         if seen is None or seen.message.generation < incoming.message.generation:
             newest[incoming.message.id] = incoming
     rows = list(newest.values())
-    order = {incoming.message.id: position for position, incoming in enumerate(rows)}
 
     def in_order(claimed: list[Claimed]) -> list[Claimed]:
+        if [row.id for row in claimed] == list(newest):  # as nearly always: the statement gives them as it got them
+            return gate(claimed)
+        order = {id: position for position, id in enumerate(newest)}
         return gate(sorted(claimed, key=lambda row: order[row.id]))
 
     work = partial(_claim, owner=owner, lease=lease)
