@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from typing import NamedTuple
-from urllib.parse import SplitResult
 
 import msgspec
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -84,10 +83,9 @@ def basic(user: str, password: str) -> str:
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
-def post_bytes(target: SplitResult, body: bytes, headers: dict[str, str]) -> bytes:
+def post_bytes(host: str, path: str, body: bytes, headers: dict[str, str]) -> bytes:
     """Returns the request. Raises ValueError where a header contains a line break."""
-    place = f"{target.path or '/'}{'?' if target.query else ''}{target.query}"
-    lines = [f"POST {place} HTTP/1.1", f"Host: {target.netloc}", f"Content-Length: {len(body)}"]
+    lines = [f"POST {path} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items() if name.lower() != "accept-encoding"]
     lines.append("Accept-Encoding: identity")  # nothing here unpacks a body
     if any("\r" in line or "\n" in line for line in lines):

@@ -6,6 +6,7 @@ import asyncio
 import select
 import ssl
 from collections import defaultdict
+from functools import lru_cache
 from time import monotonic
 from urllib.parse import SplitResult, urlsplit
 
@@ -33,9 +34,10 @@ class Http:
         Raises SendError, which is uncertain once the whole request was handed over.
         """
         deadline = monotonic() + self._timeout
-        target = urlsplit(url)
-        request = post_bytes(target, body, headers)
-        idle = self._idle[asyncio.get_running_loop(), target.scheme + target.netloc]
+        origin, path = _split(url)
+        target = _origin(origin)
+        request = post_bytes(target.netloc, path, body, headers)
+        idle = self._idle[asyncio.get_running_loop(), origin]
         connection = await self._hand_over(target, request, idle, deadline)
         try:
             answer = await connection.answer()
@@ -83,6 +85,17 @@ class Http:
         except OSError as error:
             raise SendError(Cause.CONNECTION, f"No connection: {error.strerror or type(error).__name__}.") from None
         return connection
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Returns where a URL leads to, and what is asked for there: its path and query."""
+    begin = url.find("/", url.find("//") + 2)
+    return (url, "/") if begin < 0 else (url[:begin], url[begin:].partition("#")[0])
+
+
+@lru_cache(maxsize=1024)  # of webhooks each has a path of its own, and few have another host
+def _origin(origin: str) -> SplitResult:
+    return urlsplit(origin)
 
 
 class NotHttp(ConnectionError):
