@@ -31,6 +31,7 @@ CREDENTIAL = (
 )
 WITHOUT_SECRETS = re.compile(f"{ADDRESS}|{CREDENTIAL}", re.IGNORECASE)
 GAP = r"[\W_]{0,3}"  # between the digits of a telephone number
+NO_WORD = re.compile(r"[^0-9a-z]+")
 ALONE = r"(?<![^\W_]){}(?![^\W_])"
 
 # Where mail servers put the id: Postfix, Exim and Exchange, qmail and Gmail, Sendmail and OpenSMTPD.
@@ -133,10 +134,15 @@ def _contains(id: str, secrets: tuple[str, ...]) -> bool:
 
     Every success asks this, so it makes no expression.
     """
-    words = _words(id)
-    parts = (part for secret in filter(None, secrets) for part in _parts(secret))
-    return any(_words(part) in words or (len(part) >= WHOLE_WORD and part.lower() in id.lower()) for part in parts)
+    lower = id.lower()
+    words = _words(lower)
+    for part in {part.lower() for secret in filter(None, secrets) for part in _parts(secret)}:
+        if len(part) >= WHOLE_WORD and part in lower:
+            return True
+        if (len(part) < WHOLE_WORD or not part.isalnum()) and _words(part) in words:
+            return True
+    return False
 
 
-def _words(text: str) -> str:
-    return f" {' '.join(re.split(r'[^0-9a-z]+', text.lower()))} "
+def _words(lower: str) -> str:
+    return f" {NO_WORD.sub(' ', lower)} "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Self
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, quote_plus, urlencode
 
 from django.conf import settings
 
@@ -29,7 +29,7 @@ class Twilio(AsyncProvider):
         """`sender` is a number, a short code or name, or a messaging service (MG…)."""
         self._http = http
         self._url = f"{base_url.rstrip('/')}/2010-04-01/Accounts/{quote(account, safe='')}/Messages.json"
-        self._sender = ("MessagingServiceSid" if sender.startswith("MG") else "From", sender)
+        self._sender = urlencode({"MessagingServiceSid" if sender.startswith("MG") else "From": sender})
         authorization = basic(account, token)
         self._secrets = (account, token, authorization)
         self._headers = {
@@ -56,7 +56,7 @@ class Twilio(AsyncProvider):
         receiver = notification.receiver
         if Sms.receiver_problem(receiver):
             raise SendError(Cause.INVALID_RECEIVER, "Not a number in E.164.", permanent=True)
-        form = urlencode((("To", receiver), self._sender, ("Body", notification.message)))
+        form = f"To=%2B{receiver[1:]}&{self._sender}&Body={quote_plus(notification.message)}"  # digits behind the +
         answer = await self._http.post(self._url, form.encode(), self._headers)
         if not 200 <= answer.status < 300:
             raise _refused(answer, (receiver, *self._secrets))
