@@ -9,7 +9,7 @@ from typing import Self
 
 import psycopg2
 
-EVERY = 0.02  # seconds
+EVERY = 0.01  # seconds
 # Between two statements a backend waits for its client: inside a transaction, or else idle.
 LOOK = """
 SELECT CASE WHEN state = 'idle' THEN 'idle' WHEN state LIKE 'idle in transaction%%' THEN 'its client, in a transaction'

@@ -15,7 +15,8 @@ R = TypeVar("R")
 def cache_of_settings(function: Callable[P, R]) -> Callable[P, R]:
     """Returns the function, whose results are cached until a setting changes, as only tests do in a running process.
 
-    What it raises is not cached, so a caller's words that name nothing take no memory.
+    What it raises is not cached. So it must raise for words of a caller's that name nothing, or never be given any:
+    they would take memory without end.
     """
     cached: Any = cache(function)
 

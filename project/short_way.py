@@ -8,7 +8,8 @@ out, and why that is safe:
   so none needs Django's check for line breaks.
 - **The signals of a request's start and end.** One receiver closes connections that are stale or broken: `Places`
   looks at a place's connection whenever it is taken and left, and the short way runs inside a place alone. Another
-  undoes the URLs that a request chose, and none does here. Two more are taken off in wsgi.py.
+  undoes the URLs that a request chose, and none does here. Two more are taken off in wsgi.py, which does not take this
+  way where DEBUG is set.
 - **Middleware.** `KnownHosts` and `AnswerHeaders` are asked here, by the functions that they use themselves. The
   others are passed by on Django's way too: no session, cookie or CSRF token concerns these calls.
 - **`django.request`'s log line of a refused request.** settings.LOGGING drops it; an error that nobody expected is
@@ -21,6 +22,7 @@ encoding, no length. A test sends each kind of request both ways and compares st
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
@@ -32,6 +34,7 @@ from notifications.api.submit import LeanPost, SubmitBatch, SubmitOne
 from project.web.errors import JSON, as_json, unexpected
 from project.web.middleware import answer_headers, host_of, is_allowed
 
+LENGTH = re.compile(r"[0-9]{1,19}")
 VIEWS: dict[str, LeanPost] = {"/notification": SubmitOne(), "/notifications": SubmitBatch()}
 HEADERS = {path: {"Content-Type": JSON} | answer_headers(path) for path in VIEWS}
 STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
@@ -65,10 +68,10 @@ class ShortWay:
 
 
 def _is_plain(environ: WSGIEnvironment) -> bool:
-    return (
+    return bool(
         environ["REQUEST_METHOD"] == "POST"
         and environ.get("CONTENT_TYPE") == JSON
-        and environ.get("CONTENT_LENGTH", "").isdecimal()
+        and LENGTH.fullmatch(environ.get("CONTENT_LENGTH", ""))
         and "HTTP_TRANSFER_ENCODING" not in environ
         and not environ.get("SCRIPT_NAME")
         and is_allowed(host_of(environ))

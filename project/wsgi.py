@@ -24,8 +24,11 @@ LIVE = "/health/live"
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 _django = get_wsgi_application()
-_short_way = import_string("project.short_way.ShortWay")  # its views need the apps, which are there from here on
-_places = Places(_short_way(_django))
+if settings.DEBUG:  # Django then keeps every statement of a request, and its way alone forgets them again
+    _places = Places(_django)
+else:
+    _short_way = import_string("project.short_way.ShortWay")  # its views need the apps, which are there from here on
+    _places = Places(_short_way(_django))
 # Nothing is cached and no queries are logged, yet clearing both would cost each request some 30 µs.
 request_finished.disconnect(close_caches)
 if not settings.DEBUG:

@@ -68,7 +68,7 @@ class Rival(ABC):
 
 
 class OnRedis(Rival):
-    """Redis writes each task to disk before it answers, as PostgreSQL and our Kafka's callers have it."""
+    """Redis writes each task to disk before it answers, as PostgreSQL does."""
 
     def open_store(self, stack: ExitStack) -> str:
         self.redis = stack.enter_context(Redis(self.site.directory))

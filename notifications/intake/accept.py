@@ -61,7 +61,8 @@ def accept(
     Refused, Conflict, TooLarge, Unavailable, and what `rights.spend_texts` raises. After Unavailable nothing was
     promised, yet some may be sent.
     """
-    ids = fresh = new_ids(len(drafts))
+    fresh = new_ids(len(drafts))
+    ids = fresh  # but for keys that are known
     keys = keys if keys and any(keys) else None  # without one, the database is not needed
     call = _Call(drafts, fresh, keys, client if keys_of is None else keys_of, client, traceparent, rights)
     try:

@@ -89,7 +89,7 @@ class Groups:
         self._since: float | None = None  # when the request that inserts now began to; None where nobody does
 
     def insert(self, key: NewKey) -> bool:
-        """Returns True where the key is new and committed. False says nothing: it may be known, new or inserted."""
+        """Returns True where the key is new and committed; False where `claim_keys` must decide what it is."""
         if (mine := self._join(key)) is None:
             return False
         if not mine.leads and not mine.woken.acquire(timeout=PATIENCE):

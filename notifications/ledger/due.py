@@ -37,7 +37,7 @@ class Taken:
 def anything(*, since: UUID = FIRST) -> bool:
     """Returns whether `expire` or `take_due` would find a row now, locked ones included.
 
-    One look by itself costs a quarter of what the two cost that find nothing, which write, and on SQLite wait for
+    One look by itself costs a third of what the two cost that find nothing, which write, and on SQLite wait for
     their turn to. But a server that has become read-only answers it, so it does not prove that rows can be taken.
     """
     return bool(sql_taking.anything_due(since=since.hex)[0][0])

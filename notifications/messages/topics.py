@@ -11,6 +11,7 @@ from project.caching import cache_of_settings
 
 @cache_of_settings
 def topic_of(channel: str, priority: str) -> str:
+    """Returns the topic of a channel that is registered, and of a priority."""
     return f"{settings.TOPIC_PREFIX}{channel.lower()}{'.bulk' if priority == 'bulk' else ''}"
 
 

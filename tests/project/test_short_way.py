@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from unittest.mock import Mock
@@ -21,6 +23,8 @@ from django.test import RequestFactory
 from django.urls import resolve
 from pytest_django import Settings
 
+from harness.platform import Platform
+from harness.services.process import ROOT
 from notifications.api import submit
 from notifications.messages.explain import Unavailable
 from notifications.models import Notification
@@ -298,3 +302,15 @@ def test_a_connection_that_became_stale_is_closed_behind_the_request(
     finally:
         connections[DEFAULT_DB_ALIAS] = ours
     assert closed
+
+
+def test_with_debug_all_goes_to_django(embedded: Platform) -> None:
+    """It keeps the statements of a request, and its own way alone forgets them again."""
+    found = "import project.wsgi; print(type(project.wsgi._places._application).__name__)"
+    names = []
+    for debug in ("false", "true"):
+        environment = embedded.environment | {"DEBUG": debug}
+        command = [sys.executable, "-c", found]
+        done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
+        names.append(done.stdout.strip())
+    assert names == ["ShortWay", "WSGIHandler"]

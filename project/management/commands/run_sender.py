@@ -19,8 +19,8 @@ from project.management.serving import serve_metrics
 from project.management.stopping import on_stop
 from project.operations.kinds import kinds
 
-# Seconds that a thread keeps Python's lock while another one wants it; Python's own 0.005 has the loop, the consumers
-# and the settler take it from each other in the middle of their batches, at a tenth of the CPU of a notification.
+# Seconds that a thread keeps Python's lock while another one wants it. With Python's own 0.005 the loop, the consumers
+# and the settler take it from each other in the middle of their batches, which costs a tenth of a sender's CPU.
 SWITCH = 0.02
 
 
