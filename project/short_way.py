@@ -34,7 +34,7 @@ from notifications.api.submit import LeanPost, SubmitBatch, SubmitOne
 from project.web.errors import JSON, as_json, unexpected
 from project.web.middleware import answer_headers, host_of, is_allowed
 
-LENGTH = re.compile(r"[0-9]{1,19}")
+LENGTH = re.compile(r"[0-9]{1,99}")  # more digits than 4,300 are no number to Python
 VIEWS: dict[str, LeanPost] = {"/notification": SubmitOne(), "/notifications": SubmitBatch()}
 HEADERS = {path: {"Content-Type": JSON} | answer_headers(path) for path in VIEWS}
 STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
