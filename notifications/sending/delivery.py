@@ -72,6 +72,7 @@ class Delivery:
         self._claiming = Claiming(self.name, passage, hooks=hooks, custody=self._custody, stopping=self._stopping)
         self._send_seconds = metrics.send_seconds.labels(self.name)
         self._accept_to_provider = metrics.accept_to_provider.labels(self.name)
+        self._stood_still = False  # the loop of the sends, at the last look
         self._polled_at: dict[str, float] = {}  # monotonic, by priority
         self._consumers = [
             threading.Thread(target=self._consume, args=(priority,), name=f"{self.name}-{priority}", daemon=True)
@@ -112,10 +113,18 @@ class Delivery:
         """The monotonic time since which the database has not taken a claim, or None."""
         return self._claiming.failing_since
 
+    def look_after(self) -> None:
+        """Ends the sender where the loop of the sends has stood still at two looks: it would keep its rows for ever.
+
+        One look is not enough. In a process that was stopped, the loop has stood still until it has turned once.
+        """
+        stands_still = self._pool.is_stuck(STUCK)
+        if stands_still and self._stood_still:
+            self._on_fatal(f"A send of {self.name} keeps all others from going on.")
+        self._stood_still = stands_still
+
     def is_stuck(self) -> bool:
-        """Returns whether a loop has stood still for a minute, and not because the database is away."""
-        if self._pool.is_stuck(STUCK):
-            return True
+        """Returns whether a consumer's loop has stood still for a minute, and not because the database is away."""
         return self.failing_since is None and any(self._since_poll(priority) > STUCK for priority in PRIORITIES)
 
     def _since_poll(self, priority: str) -> float:

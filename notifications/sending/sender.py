@@ -121,12 +121,14 @@ class Sender:
         self._running = True
 
     def _look_after(self) -> None:
-        """Ends where a thread has died, or the database has been away for so long that the supervisor may try."""
+        """Ends where a thread has died or a send keeps others from going on, or the database is away for minutes."""
         if self._is_hopeless():
             self._end("The database has taken nothing for minutes.")
         for thread in (self._settler.thread, self._housekeeping.thread):
             if not thread.is_alive():
                 self._end(f"The {thread.name} failed.")
+        for delivery in self._deliveries:
+            delivery.look_after()
 
     def _stop_all(self) -> None:
         """Drain: what is unsent goes back, what is under way may end, what does not end in time is uncertain."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 import pytest
@@ -20,7 +20,7 @@ from notifications.models import Category, Notification
 from notifications.sending import settler as settler_module
 from notifications.sending.loop import Loop
 from tests.notifications.rows import Scripted, claimed, read, row
-from tests.notifications.running import Run, settled
+from tests.notifications.running import OnLoop, Run, settled
 
 database = pytest.mark.django_db(transaction=True)
 
@@ -127,6 +127,33 @@ def test_a_send_that_blocks_the_loop_is_noticed(go: threading.Event, monkeypatch
     loop.stop()
     assert loop.join(time.monotonic() + 30)
     assert not loop.is_stuck(0.0), "one that was stopped is not stuck"
+
+
+@pytest.mark.parametrize("run", ["loop"], indirect=True)
+@database
+def test_a_send_that_blocks_the_loop_ends_the_sender(
+    run: Run, go: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the second look, for a process that was stopped finds its loop standing still, too."""
+    monkeypatch.setattr("notifications.sending.delivery.STUCK", 0.2)
+    monkeypatch.setattr("notifications.sending.loop.TICK", 0.01)
+    monkeypatch.setattr(OnLoop, "asend", blocking(go))
+    row()
+    running = run()
+    wait_until(lambda: running.delivery._pool.is_stuck(0.2), what="the block is seen")
+    running.delivery.look_after()
+    assert running.fatal == []
+    running.delivery.look_after()
+    assert running.fatal == ["A send of EMAIL keeps all others from going on."]
+    go.set()
+
+
+def blocking(go: threading.Event) -> Callable[..., Awaitable[str]]:
+    async def asend(*_: object) -> str:
+        go.wait(30)
+        return ""
+
+    return asend
 
 
 def test_rows_that_come_before_the_loop_runs_are_sent() -> None:
