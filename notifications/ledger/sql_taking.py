@@ -9,7 +9,10 @@ from notifications.messages.words import Is, Reason, Status
 from project.database.dialects import Dialect, Statement
 
 REPUBLISH_AFTER = 5.0  # seconds, where the broker did not acknowledge
-FREE, TAKEN = listing(Status.QUEUED), listing(Status.QUEUED, leased=True)
+TAKEN = listing(Status.QUEUED, leased=True)
+# The list finds a row, its status decides: a process of an older version changes the status, and not the list.
+IS_TAKEN = f"n.listed = {TAKEN} AND n.status = '{Status.QUEUED}'"
+IS_FREE = f"n.listed = {listing(Status.QUEUED)} AND n.status = '{Status.QUEUED}' AND n.owner IS NULL"
 OFFERED = f"{stands(Status.QUEUED)}, owner = NULL, lease_until = NULL"
 
 
@@ -57,7 +60,7 @@ def _is_due(d: Dialect) -> str:
 
 
 def _is_unpublished(d: Dialect) -> str:
-    return f"n.listed = {TAKEN} AND n.lease_until < {d.now}"
+    return f"{IS_TAKEN} AND n.lease_until < {d.now}"
 
 
 def _bytes(d: Dialect) -> str:
@@ -170,7 +173,7 @@ def queued(d: Dialect) -> str:
         WITH first AS MATERIALIZED (
             SELECT n.id, n.id AS place, {_bytes(d)} AS bytes FROM notifications_notification AS n
             WHERE n.channel = %(channel)s AND n.priority = %(priority)s
-            AND n.listed = {FREE}
+            AND {IS_FREE}
             ORDER BY n.id LIMIT %(limit)s
         ), {FITTING}
         SELECT {names(TAKEN_COLUMNS, "n")}
@@ -188,7 +191,7 @@ def queued_in_turns(d: Dialect) -> str:
         WITH seen AS MATERIALIZED (
             SELECT n.id, n.client, n.receiver_hash FROM notifications_notification AS n
             WHERE n.channel = %(channel)s AND n.priority = %(priority)s
-            AND n.listed = {FREE}
+            AND {IS_FREE}
             ORDER BY n.id LIMIT %(look_ahead)s
         ), placed AS (
             SELECT id, receiver_hash, row_number() OVER (PARTITION BY client ORDER BY id) AS place FROM seen
@@ -219,5 +222,5 @@ def requeue(d: Dialect) -> str:
     return f"""
         UPDATE notifications_notification AS n
         SET {stands(Status.QUEUED, leased=True)}, owner = 'requeue', lease_until = {d.later("-1.0")}
-        WHERE n.listed = {FREE}
+        WHERE {IS_FREE}
         {d.returning("id")}"""

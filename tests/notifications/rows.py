@@ -100,6 +100,12 @@ def pass_leases(*claims: Any, seconds: float = 1) -> None:
     Lease.objects.update(look_at=ago(seconds))
 
 
+def as_an_older_version() -> None:
+    """Lets rows be listed otherwise than their status says, until the test's transaction ends: see tests/conftest.py."""
+    if connection.vendor == "postgresql":
+        fetch("ALTER TABLE notifications_notification DROP CONSTRAINT listed_as_its_status_says")
+
+
 def read(id: UUID) -> Notification:
     return Notification.objects.get(id=id)
 

@@ -12,9 +12,9 @@ from notifications.channels.outcomes import Cause
 from notifications.ledger import due
 from notifications.ledger.due import PUBLISH_LEASE, mark_published, take_due
 from notifications.ledger.hooks import NO_HOOKS
-from notifications.messages.words import Reason, Status
+from notifications.messages.words import TAKEN, Reason, Status
 from notifications.models import Notification
-from tests.notifications.rows import HookCalls, ago, claim_one, ids, message_of, read, row, seconds_until
+from tests.notifications.rows import HookCalls, ago, as_an_older_version, claim_one, ids, message_of, read, row, seconds_until
 
 pytestmark = pytest.mark.django_db
 LATER = ago(-3600)
@@ -170,6 +170,26 @@ def test_requeue_has_unleased_queued_rows_published_again() -> None:
     assert taken() == [lost.id]
     mark_published("me", [lost.id])
     assert claim_one(message_of(read(lost.id))).id == lost.id
+
+
+@pytest.mark.parametrize(
+    ("status", "owner"), [(Status.SENDING, "sender"), (Status.SENT, None), (Status.DEAD, None), (Status.QUEUED, "s")]
+)
+def test_a_row_whose_list_is_stale_is_not_queued_again(status: Status, owner: str | None) -> None:
+    """A sender or a scheduler of 1.0, which knows no lists, has changed it."""
+    as_an_older_version()
+    row(status, owner=owner, lease_until=LATER if owner else None, listed="queued")
+    assert due.queued("EMAIL", "transactional", 10, most_bytes=POLL_BYTES) == []
+    assert due.queued("EMAIL", "transactional", 10, most_bytes=POLL_BYTES, look_ahead=10) == []
+    assert due.requeue() == 0
+
+
+@pytest.mark.parametrize("status", [Status.SENDING, Status.SENT, Status.DEAD])
+def test_a_row_whose_list_is_stale_is_not_published_again(status: Status) -> None:
+    as_an_older_version()
+    row(status, owner="sender", lease_until=ago(1), listed=TAKEN)
+    assert not due.anything()
+    assert taken() == []
 
 
 def test_large_rows_are_taken_a_few_at_a_time_and_none_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
