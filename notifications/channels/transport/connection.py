@@ -140,15 +140,22 @@ class Connection(asyncio.BufferedProtocol):
 
     def _look_at_time(self) -> None:
         self._timer = None
-        if not self._waiter:
-            return  # nothing is under way
-        if monotonic() < self.deadline:
-            self._see_to_timer()
-        else:
+        if self._is_waiting() and monotonic() >= self.deadline:
             self._timer = asyncio.get_running_loop().call_later(0, self._end_of_time)
+        elif self._is_waiting():
+            self._see_to_timer()
 
     def _end_of_time(self) -> None:
-        """Comes after the loop has read once more: a process that was stopped finds its answers late, but there."""
+        """Comes after the loop has read once more: a process that was stopped finds its answers late, but there.
+
+        What waits by then may be the next request, which has time left.
+        """
         self._timer = None
-        if self._waiter and not self._waiter.done():
+        if self._is_waiting() and monotonic() >= self.deadline:
             self.break_off(TimeoutError("out of time"))
+        elif self._is_waiting():
+            self._see_to_timer()
+
+    def _is_waiting(self) -> bool:
+        """Returns whether something is under way. What came has ended it, though its task has not run since."""
+        return self._waiter is not None and not self._waiter.done()

@@ -1,0 +1,47 @@
+"""One connection: its deadline, and how it breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from time import monotonic, sleep
+
+from notifications.channels.transport.smtp.wire import Wire
+from tests.notifications.channels.raw import Dialogue, dialogue
+
+
+async def set_in_some_turns(event: threading.Event) -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+    event.set()
+
+
+def test_an_answer_that_came_with_its_deadline_costs_the_next_request_nothing() -> None:
+    """The loop stands still past the deadline while the answer comes, so it sees both in the same turn."""
+    answered, passed = threading.Event(), threading.Event()
+
+    def serve(server: Dialogue) -> None:
+        server.read_until(b"NOOP\r\n")
+        server.write(b"250 first\r\n")
+        answered.set()
+        server.read_until(b"NOOP\r\n")
+        assert passed.wait(30)
+        server.write(b"250 second\r\n")
+
+    async def ask_twice(port: int) -> list[bytes]:
+        wire = await Wire.open("127.0.0.1", port, monotonic() + 30)
+        await wire.write(b"NOOP\r\n")
+        wire.deadline = monotonic()
+        assert answered.wait(30)
+        while monotonic() <= wire.deadline:
+            sleep(0.001)
+        _, first = await wire.reply()
+        wire.deadline = monotonic() + 30
+        await wire.write(b"NOOP\r\n")
+        setting = asyncio.create_task(set_in_some_turns(passed))
+        _, second = await wire.reply()
+        await setting
+        return [first, second]
+
+    with dialogue(serve) as port:
+        assert asyncio.run(ask_twice(port)) == [b"first", b"second"]
