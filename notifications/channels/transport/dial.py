@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 import threading
 from collections import deque
@@ -31,15 +32,11 @@ async def dial(host: str, port: int) -> socket.socket:
 
 
 async def _addresses(host: str, port: int) -> list[Address]:
-    """Returns the addresses of a name. Raises OSError.
-
-    The system's look-up takes no timeout, so another thread waits for it: one of its own, for in a pool of threads
-    a few names whose resolver hangs would keep all others from being looked up.
-    """
-    loop = asyncio.get_running_loop()
-    found: asyncio.Future[list[Address] | _Failure] = loop.create_future()
-    threading.Thread(target=_look_up, args=(host, port, loop, found), name=f"look-up of {host}", daemon=True).start()
-    outcome = await found
+    """Returns the addresses of a name. Raises OSError."""
+    if _is_address(host):
+        outcome = _look_up(host, port)
+    else:
+        outcome = await asyncio.shield(_look_up_under_way(host, port))  # others wait for it too
     if isinstance(outcome, _Failure):
         raise outcome.kind(*outcome.given)
     return outcome
@@ -52,23 +49,56 @@ class _Failure(NamedTuple):
     given: tuple[Any, ...]
 
 
-def _look_up(
-    host: str, port: int, loop: asyncio.AbstractEventLoop, found: asyncio.Future[list[Address] | _Failure]
-) -> None:
-    outcome: list[Address] | _Failure
+Outcome = list[Address] | _Failure
+_under_way: dict[tuple[asyncio.AbstractEventLoop, str, int], asyncio.Future[Outcome]] = {}
+
+
+def _is_address(host: str) -> bool:
+    """Returns whether it is no name, so that looking it up asks nobody."""
     try:
-        outcome = list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _look_up_under_way(host: str, port: int) -> asyncio.Future[Outcome]:
+    """Returns the running loop's one look-up of that name, which it begins where there is none.
+
+    The system's look-up takes no timeout, so another thread waits for it: one of its own, for in a pool of threads
+    a few names whose resolver hangs would keep all others from being looked up. All dials of a name share it, for
+    the loop stands still while a thread starts: for `sys.getswitchinterval` beside each busy thread.
+    """
+    loop = asyncio.get_running_loop()
+    key = (loop, host, port)
+    if key in _under_way:
+        return _under_way[key]
+    found: asyncio.Future[Outcome] = loop.create_future()
+
+    def work() -> None:
+        try:
+            outcome = _look_up(host, port)
+        finally:
+            _under_way.pop(key, None)
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(found.set_result, outcome)
+
+    _under_way[key] = found
+    try:
+        threading.Thread(target=work, name=f"look-up of {host}", daemon=True).start()
+    except RuntimeError:  # no thread can be started
+        del _under_way[key]
+        raise
+    return found
+
+
+def _look_up(host: str, port: int) -> Outcome:
+    try:
+        return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     except OSError as error:
-        outcome = _Failure(type(error), error.args)
+        return _Failure(type(error), error.args)
     except UnicodeError:  # a label that is too long for a name
-        outcome = _Failure(socket.gaierror, (socket.EAI_NONAME, "Not a host name"))
-    with suppress(RuntimeError):  # the loop has ended
-        loop.call_soon_threadsafe(_tell, found, outcome)
-
-
-def _tell(found: asyncio.Future[list[Address] | _Failure], outcome: list[Address] | _Failure) -> None:
-    if not found.done():  # somebody waits still
-        found.set_result(outcome)
+        return _Failure(socket.gaierror, (socket.EAI_NONAME, "Not a host name"))
 
 
 async def _first_connected(addresses: deque[Address]) -> socket.socket | OSError:
