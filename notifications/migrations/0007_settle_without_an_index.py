@@ -25,23 +25,28 @@ STORAGE = "fillfactor = 50"
 # Each row of this small table lives for a minute: it is to be vacuumed by its dead rows, not by its size.
 OFTEN = "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0"
 TRIES = 300  # for a lock, a second each: whoever comes later queues behind it
-LOCK_NOT_AVAILABLE = "55P03"
+GIVES_WAY = ("55P03", "40P01")  # the lock is not available; a deadlock with somebody's work
 
 
 def fill(apps, schema_editor):
     with schema_editor.connection.cursor() as cursor:
         for status, word in ((RARE, "status"), ("'queued'", "CASE WHEN owner IS NULL THEN 'queued' ELSE 'taken' END")):
-            while list_some(cursor, status, word) == BATCH:
+            while patiently(cursor, partial(list_some, cursor, status, word)) or is_left(cursor, status):
                 pass
         note_leases(cursor)
 
 
 def list_some(cursor, status, word):
+    """How many it has listed. Those that somebody else changes meanwhile are not, so it may be fewer than there are."""
     cursor.execute(
         f"UPDATE {LEDGER} SET listed = {word} WHERE status IN ({status}) AND id IN"
         f" (SELECT id FROM {LEDGER} WHERE status IN ({status}) AND listed IS NULL ORDER BY id LIMIT {BATCH})"
     )
     return cursor.rowcount
+
+
+def is_left(cursor, status):
+    return ask(cursor, f"SELECT 1 FROM {LEDGER} WHERE status IN ({status}) AND listed IS NULL LIMIT 1")
 
 
 def note_leases(cursor):
@@ -61,9 +66,9 @@ def note_leases(cursor):
 
 def change_indexes(schema_editor):
     with schema_editor.connection.cursor() as cursor:
-        cursor.execute(f"ALTER TABLE notifications_lease SET ({OFTEN})")
+        patiently(cursor, partial(cursor.execute, f"ALTER TABLE notifications_lease SET ({OFTEN})"))
         # Ids hardly compress, and trying it took as long as the rest of the claim's note.
-        cursor.execute("ALTER TABLE notifications_lease ALTER COLUMN ids SET STORAGE EXTERNAL")
+        patiently(cursor, partial(cursor.execute, "ALTER TABLE notifications_lease ALTER COLUMN ids SET STORAGE EXTERNAL"))
         tables = leaves(cursor)
         for table in tables:
             for name, what in INDEXES.items():
@@ -85,7 +90,7 @@ def leaves(cursor):
 def make_index(cursor, name, table, what):
     valid = ask(cursor, "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", f'"{name}"')
     if valid is False:
-        cursor.execute(f'DROP INDEX "{name}"')
+        patiently(cursor, partial(cursor.execute, f'DROP INDEX "{name}"'))
     if not valid:
         cursor.execute(f'CREATE INDEX CONCURRENTLY "{name}" ON "{table}" {what}')
 
@@ -99,13 +104,15 @@ def ask(cursor, statement, *parameters):
 
 def patiently(cursor, step):
     """Take the step in a transaction of its own; where it cannot have a lock it gives way and comes again."""
+    if cursor.db.vendor != "postgresql":
+        return step()
     for tries_left in reversed(range(TRIES)):
         try:
             with transaction.atomic(using=cursor.db.alias):
                 cursor.execute("SET LOCAL lock_timeout = '1s'")
                 return step()
         except OperationalError as error:
-            if not tries_left or getattr(error.__cause__, "pgcode", None) != LOCK_NOT_AVAILABLE:
+            if not tries_left or getattr(error.__cause__, "pgcode", None) not in GIVES_WAY:
                 raise
             time.sleep(1)
 

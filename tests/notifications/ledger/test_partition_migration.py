@@ -10,18 +10,22 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import psycopg2
 import psycopg2.extras
 import pytest
+from django.db import connection
 
 from harness.ledger_rows import INSERT
 from harness.platform import Platform
 from harness.services.shared import SharedPostgres
+from harness.services.waiting import wait_until
 from notifications.messages.ids import first_id_at
 
 logger = logging.getLogger(__name__)
@@ -220,3 +224,55 @@ def test_the_new_indexes_are_made_again_where_the_migration_was_interrupted(old:
     names = {row["relname"] for row in old.sql("SELECT relname FROM pg_class WHERE relname LIKE 'ledger_%'")}
     assert {"ledger_listed", "ledger_free"} <= names
     assert not names & {"ledger_lease", "ledger_queue", "ledger_rare_status"}
+
+
+def test_a_new_column_gives_way_to_a_dump_and_whoever_comes_later(old: Platform) -> None:
+    old.manage("migrate", "--verbosity", "0", "notifications", "0005")
+    with closing(psycopg2.connect(old.database_url)) as other, other.cursor() as dump:
+        dump.execute("SELECT count(*) FROM notifications_notification")
+        with migrating(old, "0006"):
+            reader = "SET lock_timeout = '20s'; SELECT count(*) AS rows FROM notifications_notification"
+            assert old.sql(reader) == [{"rows": ROWS}]
+            other.rollback()
+    assert old.sql("SELECT listed FROM notifications_notification LIMIT 1") == [{"listed": None}]
+
+
+def test_rows_that_others_change_meanwhile_end_no_listing(old: Platform) -> None:
+    """The batch has one row fewer then than were picked, and more are left."""
+    old.manage("migrate", "--verbosity", "0", "notifications", "0006")
+    old.sql("UPDATE notifications_notification SET status = 'waiting'")
+    with closing(psycopg2.connect(old.database_url)) as other, other.cursor() as sender:
+        for _ in range(5001 - ROWS):
+            one_notification(sender)
+        other.commit()
+        sender.execute(
+            "UPDATE notifications_notification SET status = 'sent'"
+            " WHERE id = (SELECT min(id::text)::uuid FROM notifications_notification)"
+        )
+        with migrating(old, "0007"):
+            other.commit()
+    assert old.sql("SELECT id FROM notifications_notification WHERE status = 'waiting' AND listed IS NULL") == []
+
+
+@contextmanager
+def migrating(platform: Platform, number: str) -> Iterator[None]:
+    """Migrates beside the block, which begins once a lock is waited for. The migration then ends without an error."""
+    with ThreadPoolExecutor(1) as pool:
+        migration = pool.submit(platform.manage, "migrate", "--verbosity", "0", "notifications", number)
+        waiting = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        wait_until(lambda: platform.sql(waiting) or migration.done(), what="the migration waits")
+        yield
+        migration.result()
+
+
+@pytest.mark.parametrize("name", ["0006_lease", "0007_settle_without_an_index"])
+@pytest.mark.parametrize("code", ["55P03", "40P01"])
+@pytest.mark.django_db
+def test_a_step_that_loses_a_lock_is_tried_again(monkeypatch: pytest.MonkeyPatch, name: str, code: str) -> None:
+    migration = import_module(f"notifications.migrations.{name}")
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    lose = f"DO $$ BEGIN RAISE 'lost' USING ERRCODE = '{code}'; END $$"
+    answers = iter([lose, lose, "SELECT 7"])
+    with connection.cursor() as cursor:
+        migration.patiently(cursor, lambda: cursor.execute(next(answers)))
+        assert cursor.fetchone() == (7,)
