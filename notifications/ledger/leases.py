@@ -51,12 +51,13 @@ def any_sending(begin: UUID, end: UUID) -> bool:
 
 def without_lease(rows: QuerySet[Notification]) -> list[tuple[UUID, str]]:
     """Returns (id, owner) of those of these rows that are being sent while no lease leads the sweep to them."""
-    sending = rows.filter(status=Status.SENDING).values_list("id", "claims")
+    sending = rows.filter(status=Status.SENDING).values_list("id", "owner", "claims")
     before = set(sending)
-    noted = {id for ids in Lease.objects.values_list("ids", flat=True) for id in _each(ids)}
-    unknown = [id for id, _ in before if id.hex not in noted]
-    still = sending.filter(id__in=unknown).values_list("id", "claims", "owner")  # others have ended meanwhile
-    return [(id, owner or "") for id, claims, owner in still if (id, claims) in before]
+    # The sweep forgets a lease of which no row is being sent by its owner, so one of an older claim does not count.
+    noted = {(id, owner) for owner, ids in Lease.objects.values_list("owner", "ids") for id in _each(ids)}
+    unknown = [id for id, owner, _ in before if (id.hex, owner or "") not in noted]
+    still = sending.filter(id__in=unknown)  # others have ended meanwhile
+    return [(row[0], row[1] or "") for row in still if row in before]
 
 
 def sweep(schedule: Sequence[float], limit: int, *, hooks: Hooks, passed_by: Any = None) -> int:

@@ -150,14 +150,14 @@ def give_up(d: Dialect) -> str:
 
 @Statement
 def relist(d: Dialect) -> str:
-    """Lists rows as their status says, where a version that knew no lists has written them."""
+    """Lists rows of a range as their status says, where a version that knew no lists has written them."""
     right = (
         f"CASE WHEN n.status = '{Status.QUEUED}' AND n.owner IS NOT NULL THEN {TAKEN}"
         f" WHEN n.status IN ('{Status.QUEUED}', {words(Is.RARE)}) THEN n.status END"
     )
     return f"""
         UPDATE notifications_notification AS n SET listed = {right}
-        WHERE coalesce(n.listed, '') <> coalesce({right}, '')
+        WHERE {WITHIN} AND coalesce(n.listed, '') <> coalesce({right}, '')
         {d.returning("id")}"""
 
 

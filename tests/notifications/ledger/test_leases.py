@@ -8,6 +8,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from notifications.channels.outcomes import Cause, Outcome, SendError
@@ -19,6 +21,7 @@ from notifications.messages.words import TAKEN, Reason, Status, standing
 from notifications.models import Attempt, Category, Lease, Notification
 from tests.notifications.rows import (
     ago,
+    as_an_older_version,
     claim,
     claim_one,
     id_of,
@@ -231,12 +234,26 @@ def test_a_row_that_no_lease_leads_to_is_found_and_mended() -> None:
     assert leases.sweep(SCHEDULE, 10, hooks=NO_HOOKS) == 1
 
 
-@pytest.mark.sqlite  # where a row can be listed wrongly: see tests/conftest.py
-def test_rows_that_an_older_version_wrote_are_listed() -> None:
+def test_a_lease_of_an_older_claim_leads_to_no_row_of_a_newer_one() -> None:
+    """As a sender of 1.0 claims what was retried: the sweep would forget that lease, and never come to the row."""
+    claimed = claim_one()
+    Notification.objects.filter(id=claimed.id).update(owner="batch-2", claims=2)
+    assert leases.without_lease(Notification.objects.all()) == [(claimed.id, "batch-2")]
+    assert mend() == (0, 1)
+    assert mend() == (0, 0)
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 2, 5, 100])
+def test_rows_that_an_older_version_wrote_are_listed(monkeypatch: pytest.MonkeyPatch, rows_at_once: int) -> None:
+    as_an_older_version()
+    monkeypatch.setattr("notifications.ledger.mend.ROWS_AT_ONCE", rows_at_once)
     rows = [row(Status.WAITING), row(Status.DEAD), row(), row(owner="o", lease_until=ago(1)), row(Status.SENT)]
     Notification.objects.filter(status=Status.SENT).update(listed="waiting")
     Notification.objects.exclude(status=Status.SENT).update(listed=None)
-    assert mend() == (5, 0)
+    with CaptureQueriesContext(connection) as queries:
+        assert mend() == (5, 0)
+    statements = [query["sql"] for query in queries if "/* relist */" in query["sql"]]
+    assert len(statements) == 5 // rows_at_once + 1, "each locks no more rows than that"
     assert [read(one.id).listed for one in rows] == ["waiting", "dead", "queued", TAKEN, None]
     assert mend() == (0, 0)
 
