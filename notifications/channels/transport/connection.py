@@ -11,6 +11,7 @@ from typing import Self, cast
 from notifications.channels.transport.dial import CONNECT_SECONDS, dial
 
 READ = 8_192
+PIECE = 65_536  # bytes that are written at once
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -20,6 +21,7 @@ class Connection(asyncio.BufferedProtocol):
         self.deadline = 0.0  # monotonic, of what is waited for
         self.broken: OSError | None = None  # why nothing more will come
         self._transport: asyncio.Transport
+        self._beneath: asyncio.Transport  # the encryption; it alone knows at once that a write failed
         self._read = memoryview(bytearray(READ))
         self._is_full = False  # a part of what was written is still in this process
         self._waiter: asyncio.Future[None] | None = None
@@ -61,14 +63,19 @@ class Connection(asyncio.BufferedProtocol):
         self._transport.set_write_buffer_limits(high=1, low=0)  # with TLS a limit that is reached counts
 
     async def write(self, data: bytes) -> None:
-        """Hands all of the bytes over. Raises OSError where a part of them did not leave this process."""
-        if self.broken:
-            raise self.failure()
-        self._transport.write(data)
-        while self._is_full and not self.broken:
-            await self.wait()
-        if self._is_full or self._transport.is_closing():
-            raise self.failure()
+        """Hands all of the bytes over. Raises OSError where a part of them did not leave this process.
+
+        Over TLS the last PIECE may still be on its way: asyncio passes on all that it is given, and tells of what
+        waits in front of the encryption alone.
+        """
+        for begin in range(0, len(data), PIECE):
+            if self.broken:
+                raise self.failure()
+            self._transport.write(data[begin : begin + PIECE])
+            while self._is_full and not self.broken:
+                await self.wait()
+            if self._is_full or self._beneath.is_closing():
+                raise self.failure()
 
     def failure(self) -> OSError:
         """Returns why the connection broke, as a new error each time.
@@ -106,7 +113,7 @@ class Connection(asyncio.BufferedProtocol):
         self.break_off(ConnectionAbortedError())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
+        self._transport = self._beneath = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=0)  # each byte that does not go out at once is to be reported
 
     def pause_writing(self) -> None:

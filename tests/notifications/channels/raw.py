@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,9 @@ class Dialogue:
         connected.settimeout(10)
         self._socket = connected
         self._read = b""
+
+    def encrypt(self, context: ssl.SSLContext) -> None:
+        self._socket = context.wrap_socket(self._socket, server_side=True)
 
     def greet(self, *extensions: bytes) -> None:
         """The first words of an SMTP server, up to the answer to EHLO."""

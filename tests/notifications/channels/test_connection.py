@@ -6,7 +6,13 @@ import asyncio
 import threading
 from time import monotonic, sleep
 
+import pytest
+import trustme
+
+from notifications.channels.outcomes import Cause, SendError
+from notifications.channels.transport.http import Http
 from notifications.channels.transport.smtp.wire import Wire
+from tests.notifications.channels.parts import tls_pair
 from tests.notifications.channels.raw import Dialogue, dialogue
 
 
@@ -45,3 +51,22 @@ def test_an_answer_that_came_with_its_deadline_costs_the_next_request_nothing() 
 
     with dialogue(serve) as port:
         assert asyncio.run(ask_twice(port)) == [b"first", b"second"]
+
+
+def test_over_tls_half_a_request_is_nothing_that_anybody_can_have_acted_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits in this process behind the encryption is certain not to have arrived."""
+    encrypts, trusted = tls_pair(trustme.CA())
+    monkeypatch.setenv("SSL_CERT_FILE", trusted)
+
+    def serve(server: Dialogue) -> None:
+        server.encrypt(encrypts)
+        server.read_until(b"\r\n\r\n")
+
+    async def send_much(port: int) -> SendError:
+        with pytest.raises(SendError) as caught:
+            await Http(30).post(f"https://127.0.0.1:{port}/", b"x" * 50_000_000, {})
+        return caught.value
+
+    with dialogue(serve) as port:
+        error = asyncio.run(send_much(port))
+    assert (error.cause, error.uncertain) == (Cause.CONNECTION, False)
