@@ -46,8 +46,9 @@ def anything(*, since: UUID = FIRST) -> bool:
 def take_due(owner: str, limit: int, *, since: UUID = FIRST) -> list[Taken]:
     """Leases due rows, outbox rows and queued rows whose lease has passed to `owner`. Returns them in order of ids.
 
-    With `since` only rows of that id and later ones, so that PostgreSQL does not look into every partition. The
-    earliest due come first: for each of the two up to `limit`, and no more once their texts have ROUND_BYTES.
+    With `since` only rows of that id and later ones, so that PostgreSQL does not look into every partition. Of
+    the due the earliest come first, of those whose lease has passed the first accepted: of each up to `limit`, and no
+    more once their texts have ROUND_BYTES.
 
     Committed before anything is published: a crash leaves a queued row whose lease passes, and it is taken
     again. (Publish first and mark later, or mark first without a lease, each strand rows.)

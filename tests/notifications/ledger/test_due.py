@@ -86,6 +86,11 @@ def test_the_earliest_due_are_taken_first() -> None:
     assert taken(2) == []
 
 
+def test_of_those_that_were_not_published_the_first_accepted_are_taken_first() -> None:
+    rows = [row(Status.QUEUED, owner="gone", lease_until=ago(age)) for age in (1, 300, 20)]
+    assert [taken(1) for _ in rows] == [[one.id] for one in rows]
+
+
 def test_what_was_accepted_first_is_published_first() -> None:
     rows = [row(Status.WAITING, due_at=ago(age)) for age in (1, 2, 3)]
     assert taken() == ids(rows)
