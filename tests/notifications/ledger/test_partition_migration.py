@@ -232,8 +232,10 @@ def test_a_new_column_gives_way_to_a_dump_and_whoever_comes_later(old: Platform)
         dump.execute("SELECT count(*) FROM notifications_notification")
         with migrating(old, "0006"):
             reader = "SET lock_timeout = '20s'; SELECT count(*) AS rows FROM notifications_notification"
-            assert old.sql(reader) == [{"rows": ROWS}]
-            other.rollback()
+            try:
+                assert old.sql(reader) == [{"rows": ROWS}]
+            finally:
+                other.rollback()
     assert old.sql("SELECT listed FROM notifications_notification LIMIT 1") == [{"listed": None}]
 
 
