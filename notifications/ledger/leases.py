@@ -6,7 +6,9 @@ renewing leave it alone, and the sweep removes it once none of its rows is being
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -25,6 +27,8 @@ from notifications.models import Category, Lease, Notification
 from project.database.dialects import as_json, as_uuid, from_time, repeated
 
 LEASES_AT_ONCE = 40
+LONGEST_SWEEP = 1.0  # seconds, after which the scheduler's other work has its turn
+LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 class _Lease(msgspec.Struct, frozen=True):
@@ -65,11 +69,17 @@ def sweep(schedule: Sequence[float], limit: int, *, hooks: Hooks, passed_by: Any
 
     Returns how many. Each gets an Attempt `lease-expired`. In a `hold` category, rows that were not handed over go
     back unspent. `passed_by` is a time that `due.clock` gave; without it now counts.
+
+    After hours without a scheduler hardly any row is to be settled, but many leases are to be looked at. What
+    LONGEST_SWEEP leaves of them is there for the next call: each step commits what it has looked at.
     """
     swept, full = 0, True
+    until = time.monotonic() + LONGEST_SWEEP
     while full and swept < limit:
         full, count = repeated(partial(_sweep_some, schedule, limit - swept, hooks, passed_by))
         swept += count
+        if time.monotonic() >= until:
+            break
     return swept
 
 
@@ -86,17 +96,18 @@ def _sweep_some(schedule: Sequence[float], limit: int, hooks: Hooks, passed_by: 
             expired = sql_settling.expired_leases(rows=_ids(sending), **ends, limit=limit, moment=passed_by)
             held = Category.held()
             settled = settle([_expired_lease(row, schedule, held) for row in expired], hooks=hooks)
-        _look_after(leases, [(owner, until) for id, owner, until in sending if as_uuid(id) not in settled])
+        _look_after(leases, [(owner or "", until) for id, owner, until in sending if as_uuid(id) not in settled])
         return len(leases) == LEASES_AT_ONCE, len(settled)
 
 
-def _look_after(leases: list[_Lease], left: list[tuple[str, Any]]) -> None:
+def _look_after(leases: list[_Lease], left: Iterable[tuple[str, Any]]) -> None:
     """Forgets the leases that are over, and puts the others off until a row of theirs may have expired."""
-    until: dict[str, Any] = {}
-    for owner, moment in left:
+    until: dict[str, datetime] = {}
+    for owner, lease_until in left:
+        moment = from_time(lease_until) or LONG_AGO  # somebody has written to the row by hand
         until[owner] = min(moment, until.get(owner, moment))
     over = [{"id": lease.id} for lease in leases if lease.owner not in until]
-    later = [{"id": one.id, "look_at": from_time(until[one.owner])} for one in leases if one.owner in until]
+    later = [{"id": one.id, "look_at": until[one.owner]} for one in leases if one.owner in until]
     if over:
         sql_settling.forget_leases(rows=as_json(over))
     if later:

@@ -114,11 +114,15 @@ def still_sending(d: Dialect) -> str:
 
 @Statement
 def expired_leases(d: Dialect) -> str:
-    """Those of these rows that are sending still and whose lease has passed, the one that waits longest first."""
+    """Those of these rows that are sending still and whose lease has passed, the one that waits longest first.
+
+    One without an end, which only somebody's hand can write, has passed.
+    """
     return f"""
         SELECT n.id, n.generation, n.claims, n.attempts, n.category, n.handed_at IS NOT NULL
         FROM notifications_notification AS n JOIN {d.rows(ID)} ON n.id = r.id AND {WITHIN}
-        WHERE n.status = '{Status.SENDING}' AND n.lease_until < coalesce(%(moment)s, {d.now})
+        WHERE n.status = '{Status.SENDING}'
+        AND (n.lease_until < coalesce(%(moment)s, {d.now}) OR n.lease_until IS NULL)
         ORDER BY n.lease_until LIMIT %(limit)s {d.skip_locked}"""
 
 

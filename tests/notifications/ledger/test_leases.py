@@ -223,6 +223,26 @@ def test_a_sweep_looks_at_every_lease_that_has_passed(monkeypatch: pytest.Monkey
     assert not Lease.objects.exists()
 
 
+def test_a_sweep_ends_after_some_time_and_the_next_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "LEASES_AT_ONCE", 2)
+    monkeypatch.setattr(leases, "LONGEST_SWEEP", 0.0)
+    claims = [claim_one(owner=f"batch-{number}") for number in range(5)]
+    settle([Settlement(one, verdicts.sent("x")) for one in claims[:4]], hooks=NO_HOOKS)
+    pass_leases(*claims)
+    assert [leases.sweep(SCHEDULE, 10, hooks=NO_HOOKS) for _ in range(3)] == [0, 0, 1]
+    assert not Lease.objects.exists()
+
+
+def test_a_row_whose_lease_was_emptied_by_hand_is_swept_too() -> None:
+    first, second, third = claim(message(), message(), message())
+    pass_leases(first, third)
+    Notification.objects.filter(id=second.id).update(lease_until=None)
+    assert leases.sweep(SCHEDULE, 2, hooks=NO_HOOKS) == 2
+    Lease.objects.update(look_at=ago(1))
+    assert leases.sweep(SCHEDULE, 2, hooks=NO_HOOKS) == 1
+    assert {read(one.id).status for one in (first, second, third)} == {Status.WAITING}
+
+
 def test_a_row_that_no_lease_leads_to_is_found_and_mended() -> None:
     found, stale = claim(message(), message())
     Lease.objects.all().delete()
