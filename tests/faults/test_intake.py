@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -12,9 +13,10 @@ from harness.services.waiting import wait_until
 from tests.faults.balance import Result
 from tests.faults.site import Site
 
+NOW = f"{time.time_ns() // 1_000_000:012x}"  # as an id begins: an old one would count as removed by retention
 GOOD = {
     "v": 1,
-    "id": "0190a8f0-1111-7000-8000-000000000001",
+    "id": f"{NOW[:8]}-{NOW[8:]}-7000-8000-000000000001",
     "generation": 0,
     "channel": "SMS",
     "receiver": "+15550000001",
@@ -41,7 +43,7 @@ POISON = {
 
 def record(number: int, **fields: object) -> bytes:
     """A record as intake publishes it."""
-    id = f"0190a8f0-2222-7000-8000-{number:012d}"
+    id = f"{NOW[:8]}-{NOW[8:]}-7000-9000-{number:012d}"
     return json.dumps(
         GOOD | {"id": id, "receiver": f"+1666{number:07d}", "message": f"record {number}"} | fields
     ).encode()

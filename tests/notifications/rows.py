@@ -101,7 +101,7 @@ def pass_leases(*claims: Any, seconds: float = 1) -> None:
 
 
 def as_an_older_version() -> None:
-    """Lets rows be listed otherwise than their status says, until the test's transaction ends: see tests/conftest.py."""
+    """Lets rows be listed otherwise than their status says, to the end of the transaction: see tests/conftest.py."""
     if connection.vendor == "postgresql":
         fetch("ALTER TABLE notifications_notification DROP CONSTRAINT listed_as_its_status_says")
 

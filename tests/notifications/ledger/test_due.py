@@ -14,7 +14,17 @@ from notifications.ledger.due import PUBLISH_LEASE, mark_published, take_due
 from notifications.ledger.hooks import NO_HOOKS
 from notifications.messages.words import TAKEN, Reason, Status
 from notifications.models import Notification
-from tests.notifications.rows import HookCalls, ago, as_an_older_version, claim_one, ids, message_of, read, row, seconds_until
+from tests.notifications.rows import (
+    HookCalls,
+    ago,
+    as_an_older_version,
+    claim_one,
+    ids,
+    message_of,
+    read,
+    row,
+    seconds_until,
+)
 
 pytestmark = pytest.mark.django_db
 LATER = ago(-3600)
