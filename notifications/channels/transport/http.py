@@ -74,6 +74,8 @@ class Http:
                 try:
                     await connection.begin(request, deadline)
                 except OSError:  # not all of it went out, so nobody can have acted on it
+                    if monotonic() >= deadline:
+                        raise SendError(Cause.TIMEOUT, "The request did not go out in time.") from None
                     continue
                 return connection
             connection.drop()

@@ -16,6 +16,9 @@ from tests.notifications.channels.parts import tls_pair
 from tests.notifications.channels.raw import Dialogue, dialogue
 
 
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
 async def set_in_some_turns(event: threading.Event) -> None:
     for _ in range(5):
         await asyncio.sleep(0)
@@ -70,3 +73,25 @@ def test_over_tls_half_a_request_is_nothing_that_anybody_can_have_acted_on(monke
     with dialogue(serve) as port:
         error = asyncio.run(send_much(port))
     assert (error.cause, error.uncertain) == (Cause.CONNECTION, False)
+
+
+def test_a_request_that_does_not_go_out_in_time_is_not_tried_on_another_connection() -> None:
+    """However many there are: the time of all of them is over."""
+    over = threading.Event()
+
+    def serve(server: Dialogue) -> None:
+        server.read_until(b"{}")
+        server.write(OK)
+        assert over.wait(30)
+
+    async def send_much(port: int) -> SendError:
+        http, url = Http(1), f"http://127.0.0.1:{port}/"
+        await http.post(url, b"{}", {})
+        with pytest.raises(SendError) as caught:
+            await http.post(url, b"x" * 50_000_000, {})
+        over.set()
+        return caught.value
+
+    with dialogue(serve) as port:
+        error = asyncio.run(send_much(port))
+    assert (error.cause, error.uncertain) == (Cause.TIMEOUT, False)
