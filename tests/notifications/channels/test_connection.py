@@ -15,7 +15,6 @@ from notifications.channels.transport.smtp.wire import Wire
 from tests.notifications.channels.parts import tls_pair
 from tests.notifications.channels.raw import Dialogue, dialogue
 
-
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 

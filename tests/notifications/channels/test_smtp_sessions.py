@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
+from time import monotonic
 
 import pytest
 
@@ -13,7 +15,9 @@ from notifications.channels.email.smtp import OverSmtp
 from notifications.channels.email.writer import Writer
 from notifications.channels.outcomes import About, Cause, Outcome, SendError
 from notifications.channels.transport.smtp.client import Smtp
+from notifications.channels.transport.smtp.session import Server, Session
 from tests.notifications.channels.parts import Note
+from tests.notifications.channels.raw import Dialogue, dialogue
 
 CROWDED = [
     "421 4.7.0 mx.example.com Error: too many connections from 192.0.2.1",  # Postfix
@@ -163,3 +167,40 @@ def test_a_send_that_is_given_up_leaves_its_session_to_the_next(fake: SmtpFake) 
     receivers = [mail.receiver for mail in fake.accepted]
     assert "given.up@example.com" not in receivers
     assert receivers[-1] == "last@example.com"
+
+
+def take_one(server: Dialogue, *, more: bytes = b"") -> None:
+    """A session up to the reply to its first mail."""
+    server.greet(b"PIPELINING")
+    server.read_until(b"DATA\r\n")
+    server.write(b"250 Ok\r\n250 Ok\r\n354 Go on\r\n")
+    server.read_until(b"\r\n.\r\n")
+    server.write(b"250 Taken\r\n" + more)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["with the reply", "while it is idle"])
+def test_a_session_on_which_more_came_than_was_asked_for_takes_no_other_mail(late: bool) -> None:
+    """Each reply would be taken for that to the command before."""
+    idle = threading.Event()
+
+    def serve(server: Dialogue) -> None:
+        take_one(server, more=b"" if late else b"250 More\r\n")
+        if late:
+            assert idle.wait(30)
+            server.write(b"250 More\r\n")
+        assert server.read_until(b"MAIL") == b"", "the client leaves"
+
+    async def send_and_look() -> bool:
+        session = await Session.open(Server("127.0.0.1", port, "", "", "", None, "x"), monotonic() + 30)
+        await session.envelope("a@example.com", "b@example.com", 2, monotonic() + 30)
+        await session.hand_over(b"x\r\n", "b@example.com")
+        if not await session.reset():
+            return False
+        idle.set()
+        while session.usable:
+            await asyncio.sleep(0)
+        session.drop()
+        return True
+
+    with dialogue(serve) as port:
+        assert asyncio.run(send_and_look()) == late

@@ -66,7 +66,8 @@ class Session:
 
     @property
     def usable(self) -> bool:
-        return not (self.gone or self._wire.broken) and monotonic() - self._used < IDLE_SECONDS
+        lost = self.gone or self._wire.broken or self._wire.has_unread
+        return not lost and monotonic() - self._used < IDLE_SECONDS
 
     @property
     def stale(self) -> bool:
@@ -150,6 +151,7 @@ class Session:
                 self.gone = (await self._reply("mail"))[0] // 100 != 2
             except SendError:
                 self.gone = True
+        self.gone = self.gone or self._wire.has_unread  # it would be taken for the reply to the next command
         if self.gone:
             self.drop()
         return not self.gone

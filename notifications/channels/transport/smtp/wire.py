@@ -20,6 +20,11 @@ class Wire(Connection):
         self._unread = b""
 
     @property
+    def has_unread(self) -> bool:
+        """True where the server says more than it was asked, once all replies were read."""
+        return bool(self._unread)
+
+    @property
     def local_address(self) -> tuple[socket.AddressFamily, str]:
         connected = self._transport.get_extra_info("socket")
         return connected.family, str(connected.getsockname()[0])
