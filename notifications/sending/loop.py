@@ -65,14 +65,20 @@ class Loop(Pool):
         with self._lock:
             self._is_called = False
             ready = self.at_once if self._stopped else self._ready_lanes()
-        for _ in range(min(ready, len(self._asleep))):
-            self._asleep.pop().set_result(None)
+        while ready and self._asleep:
+            waiter = self._asleep.pop()
+            if not waiter.done():  # its worker was not cancelled
+                waiter.set_result(None)
+                ready -= 1
 
     def _run(self) -> None:
+        failed = False
         try:
             asyncio.run(self._serve())
         except BaseException:
             logger.exception("the loop of %s failed", self._thread.name)
+            failed = True
+        if failed or not self._stopped:  # workers that were all cancelled end without an error
             self._on_death(f"The {self._thread.name} failed.")
 
     async def _serve(self) -> None:

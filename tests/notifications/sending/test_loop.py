@@ -110,14 +110,15 @@ def test_what_is_noted_for_hold_is_noted_for_many_sends_at_once(run: Run, monkey
     assert max(notes) > 1
 
 
+async def nothing_to_close() -> None: ...
+
+
 def test_a_send_that_blocks_the_loop_is_noticed(go: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
     async def send(_: Claimed) -> None:
         go.wait(30)
 
-    async def close() -> None: ...
-
     monkeypatch.setattr("notifications.sending.loop.TICK", 0.01)
-    loop = Loop(2, send, name="test", on_exit=close, on_death=pytest.fail)
+    loop = Loop(2, send, name="test", on_exit=nothing_to_close, on_death=pytest.fail)
     loop.start()
     assert not loop.is_stuck(5.0)
     loop.add([claimed(1)])
@@ -162,11 +163,45 @@ def test_rows_that_come_before_the_loop_runs_are_sent() -> None:
     async def send(row: Claimed) -> None:
         sent.append(row)
 
-    async def close() -> None: ...
-
-    loop = Loop(2, send, name="test", on_exit=close, on_death=pytest.fail)
+    loop = Loop(2, send, name="test", on_exit=nothing_to_close, on_death=pytest.fail)
     loop.add([claimed(1), claimed(2)])
     loop.start()
     wait_until(lambda: len(sent) == 2)
     loop.stop()
     assert loop.join(time.monotonic() + 30)
+
+
+def test_a_loop_whose_workers_were_all_cancelled_ends_the_sender() -> None:
+    """Nothing would send any more, and nobody would know."""
+
+    async def send(_: Claimed) -> None:
+        raise asyncio.CancelledError
+
+    deaths: list[str] = []
+    loop = Loop(1, send, name="test", on_exit=nothing_to_close, on_death=deaths.append)
+    loop.start()
+    loop.add([claimed(1)])
+    assert loop.join(time.monotonic() + 30)
+    assert deaths == ["The test-loop failed."]
+
+
+def test_a_worker_that_was_cancelled_asleep_keeps_no_other_from_its_work() -> None:
+    sent: list[Claimed] = []
+
+    async def send(row: Claimed) -> None:
+        if row == first:
+            await asyncio.sleep(0)  # until all have looked for work
+            loop._asleep[-1].cancel()
+            loop.add([second])
+            while not sent:
+                await asyncio.sleep(0)
+        sent.append(row)
+
+    first, second = claimed(1), claimed(2, "another")
+    loop = Loop(3, send, name="test", on_exit=nothing_to_close, on_death=pytest.fail)
+    loop.add([first])
+    loop.start()
+    wait_until(lambda: len(sent) == 2, what="another worker sent the second")
+    loop.stop()
+    assert loop.join(time.monotonic() + 30)
+    assert sent == [second, first]
