@@ -62,20 +62,28 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = encrypted
         self._transport.set_write_buffer_limits(high=1, low=0)  # with TLS a limit that is reached counts
 
-    async def write(self, data: bytes) -> None:
-        """Hands all of the bytes over. Raises OSError where a part of them did not leave this process.
+    @property
+    def answered(self) -> bool:
+        """True where what is written does not matter any more, for its answer is there already."""
+        return False
 
-        Over TLS the last PIECE may still be on its way: asyncio passes on all that it is given, and tells of what
-        waits in front of the encryption alone.
+    async def write(self, data: bytes) -> bool:
+        """Hands the bytes over. Returns whether all of them went out, which they need not once it is answered.
+
+        Raises OSError where a part of them did not leave this process. Over TLS the last PIECE may still be on its
+        way: asyncio passes on all that it is given, and tells of what waits in front of the encryption alone.
         """
         for begin in range(0, len(data), PIECE):
             if self.broken:
                 raise self.failure()
             self._transport.write(data[begin : begin + PIECE])
-            while self._is_full and not self.broken:
+            while self._is_full and not (self.broken or self.answered):
                 await self.wait()
+            if self.answered:
+                return False
             if self._is_full or self._beneath.is_closing():
                 raise self.failure()
+        return True
 
     def failure(self) -> OSError:
         """Returns why the connection broke, as a new error each time.

@@ -110,12 +110,18 @@ class _Exchange(Connection):
     def __init__(self) -> None:
         super().__init__()
         self._incoming = Incoming()
+        self._all_out = True
         self._used = monotonic()
 
     @property
+    def answered(self) -> bool:
+        """True once there is nothing more to wait for. A server may answer before it has read all of a request."""
+        return self._incoming.complete or bool(self.broken and self._incoming.status)
+
+    @property
     def reusable(self) -> bool:
-        """True after a complete answer that allows another request."""
-        return self._incoming.reusable and not self.broken
+        """True after a complete answer that allows another request, to a request that went out completely."""
+        return self._incoming.reusable and self._all_out and not self.broken
 
     @property
     def usable(self) -> bool:
@@ -123,21 +129,21 @@ class _Exchange(Connection):
         return self.reusable and monotonic() - self._used < IDLE_SECONDS and not self._hung_up()
 
     async def begin(self, request: bytes, deadline: float) -> None:
-        """Hands a request over. Raises OSError where not all of it went out, and is of no use then."""
+        """Hands a request over. Raises OSError where not all of it went out before an answer, and is of no use then."""
         self._incoming = Incoming()
         self.deadline = deadline
         try:
-            await self.write(request)
+            self._all_out = await self.write(request)
         except OSError:
             self.drop()
             raise
 
     async def answer(self) -> Answer:
         """Waits for the answer to the request, and returns it. Raises OSError where there is no status."""
-        while not (self._incoming.complete or self.broken):
+        while not (self.answered or self.broken):
             await self.wait()
         self._used = monotonic()
-        if self.broken and not self._incoming.status:
+        if not self.answered:
             raise self.failure()
         return self._incoming.answer()
 

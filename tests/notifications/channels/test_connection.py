@@ -10,6 +10,7 @@ import pytest
 import trustme
 
 from notifications.channels.outcomes import Cause, SendError
+from notifications.channels.transport.answer import Answer
 from notifications.channels.transport.http import Http
 from notifications.channels.transport.smtp.wire import Wire
 from tests.notifications.channels.parts import tls_pair
@@ -94,3 +95,28 @@ def test_a_request_that_does_not_go_out_in_time_is_not_tried_on_another_connecti
     with dialogue(serve) as port:
         error = asyncio.run(send_much(port))
     assert (error.cause, error.uncertain) == (Cause.TIMEOUT, False)
+
+
+@pytest.mark.parametrize("connection", [b"keep-alive", b"close"])
+def test_an_answer_to_half_a_request_counts_and_takes_its_connection_with_it(connection: bytes) -> None:
+    """The server reads nothing more of it, and what is left is no other request."""
+    answered, left = threading.Event(), threading.Event()
+
+    def serve(server: Dialogue) -> None:
+        server.read_until(b"\r\n\r\n")
+        server.write(b"HTTP/1.1 413 -\r\nConnection: " + connection + b"\r\nContent-Length: 3\r\n\r\nBig")
+        assert answered.wait(30)
+        server.read_until(b"never")
+        left.set()
+
+    async def send_much(port: int) -> Answer:
+        http = Http(10)
+        answer = await http.post(f"http://127.0.0.1:{port}/", b"x" * 50_000_000, {})
+        answered.set()
+        assert await asyncio.to_thread(left.wait, 30)
+        await http.close()
+        return answer
+
+    with dialogue(serve) as port:
+        answer = asyncio.run(send_much(port))
+    assert (answer.status, answer.body) == (413, b"Big")
