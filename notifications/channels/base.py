@@ -86,7 +86,7 @@ class Provider(ABC):
         Raises NotConfigured where its settings are not there, with a sentence that names them, and
         ImproperlyConfigured where they are wrong.
         """
-        raise NotImplementedError  # not abstract: the sandbox is made with its store, not from settings
+        raise ImproperlyConfigured(f"{cls.__name__} cannot be made from settings, so CHANNELS must not name it.")
 
     @abstractmethod
     def send(self, notification: Outgoing) -> str:

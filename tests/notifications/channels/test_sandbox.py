@@ -6,6 +6,7 @@ import re
 import threading
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
 from notifications.channels import channel_class
@@ -87,3 +88,8 @@ def test_no_transaction_stays_open() -> None:
     Sandbox("SMS", SandboxTable()).send(Note("+14155550123"))
     assert not connection.in_atomic_block
     assert connection.get_autocommit()
+
+
+def test_a_provider_without_settings_says_that_it_must_not_be_named() -> None:
+    with pytest.raises(ImproperlyConfigured, match="Sandbox cannot be made from settings"):
+        Sandbox.from_settings()
