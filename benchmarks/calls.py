@@ -6,6 +6,7 @@ by our own hand, so that all sides send the same bytes.
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -44,6 +45,16 @@ class Exchange(NamedTuple):
 
 
 Conversation = Iterator[Exchange]  # all that one connection does
+
+
+def arguments(description: str | None) -> argparse.Namespace:
+    """Returns what a bare loop is called with: the channel, the count, `--url` and `--in-flight`."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("channel", choices=list(CONVERSATIONS))
+    parser.add_argument("count", type=int)
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--in-flight", type=int, default=64)
+    return parser.parse_args()
 
 
 def items(channel: str, count: int, url: str) -> deque[Item]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from urllib.parse import urlsplit
 
-from benchmarks.calls import CONVERSATIONS, Conversation, Exchange, items, taken_from
+from benchmarks.calls import CONVERSATIONS, Conversation, Exchange, arguments, items, taken_from
 
 
 class Talk(asyncio.Protocol):
@@ -65,9 +65,4 @@ async def run(given: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("channel", choices=list(CONVERSATIONS))
-    parser.add_argument("count", type=int)
-    parser.add_argument("--url", required=True)
-    parser.add_argument("--in-flight", type=int, default=64)
-    asyncio.run(run(parser.parse_args()))
+    asyncio.run(run(arguments(__doc__)))

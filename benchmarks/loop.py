@@ -5,21 +5,15 @@
 
 from __future__ import annotations
 
-import argparse
 import socket
 import threading
 from urllib.parse import urlsplit
 
-from benchmarks.calls import CONVERSATIONS, Conversation, items, taken_from
+from benchmarks.calls import CONVERSATIONS, Conversation, arguments, items, taken_from
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("channel", choices=list(CONVERSATIONS))
-    parser.add_argument("count", type=int)
-    parser.add_argument("--url", required=True)
-    parser.add_argument("--in-flight", type=int, default=64)
-    given = parser.parse_args()
+    given = arguments(__doc__)
     waiting, port = items(given.channel, given.count, given.url), urlsplit(given.url).port
     talks = [CONVERSATIONS[given.channel](taken_from(waiting)) for _ in range(given.in_flight)]
     threads = [threading.Thread(target=talk_to, args=(port, talk)) for talk in talks]
