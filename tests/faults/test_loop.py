@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.site import Site
-from tests.faults.test_killed_senders import slow
+from tests.faults.test_killed_senders import all_was_put_back_and_is_sent, slow
 
 AT_ONCE = 256
 
@@ -46,15 +46,7 @@ def test_sigterm_lets_a_full_loop_end_and_puts_the_rest_back(site: Site) -> None
     site.wait_until_took(100)
     assert sender.stop(30) == 0
     site.struck()
-    assert site.ids("status = 'sending' OR uncertain_count > 0") == set()
-    assert len(site.ids("status = 'sent'")) == site.took() < len(site.accepted)
-    assert site.ids("status = 'waiting' AND reason = 'handed-back' AND attempts = 0")
-
-    slow(site, 0.0)
-    site.platform.start_sender()
-    site.wait_until_settled()
-    assert site.ids("status <> 'sent'") == set()
-    site.balance()
+    all_was_put_back_and_is_sent(site)
 
 
 @pytest.mark.fault(35)
