@@ -31,7 +31,6 @@ EVERYTHING = {
     "reference": "order-4711",
     "expires_at": "2099-01-31T12:00:00Z",
 }
-BY_RECEIVER = list(TO_RECEIVERS.values())
 WITH_EVERYTHING = [
     example | EVERYTHING
     for name, example in TO_RECEIVERS.items()
