@@ -17,6 +17,8 @@ from dlq.models import DeadLetter, DeadLetterEvent
 from notifications.brokers.base import Broker, Outbound
 from notifications.channels.outcomes import Cause
 from notifications.ledger.hooks import FinalRow, Hooks, Unclaimable
+from notifications.ledger.rows import span
+from notifications.ledger.sql import WITHIN, names
 from notifications.messages.topics import dlq_topic
 from notifications.messages.words import Is, LetterEvent, Origin, Status, statuses
 from project import metrics
@@ -27,6 +29,9 @@ logger = logging.getLogger(__name__)
 State = DeadLetter.State
 STOPPED = statuses(Is.STOPPED)
 PUBLISH_AT_ONCE = 1000
+
+# Columns of the notification that a letter has, too.
+COPIED = ("provider", "client", "category", "user", "receiver_hash", "expires_at")
 
 Place = tuple[str, int | None, int | None]  # topic, partition, offset
 
@@ -117,7 +122,7 @@ def measure() -> None:
 
 
 def _open(rows: Sequence[FinalRow]) -> None:
-    open_letters(rows=as_json(rows))
+    open_letters(rows=as_json(rows), **span(row.id for row in rows))
     DeadLetterEvent.objects.bulk_create(
         DeadLetterEvent(
             event=LetterEvent.DEAD,
@@ -133,16 +138,22 @@ def _open(rows: Sequence[FinalRow]) -> None:
 
 @Statement
 def open_letters(d: Dialect) -> str:
-    """One for each row that stopped, or its old one again."""
+    """One for each row that stopped, or its old one again. The scheduler finds out their problems afterwards."""
+    copied = ", ".join(f'"{name}"' for name in COPIED)
     return f"""
         INSERT INTO dlq_deadletter AS letter (
             notification_id, state, channel, cause, error, attempts, topic, "partition", "offset",
-            deaths, discard_reason, died_at, changed_at)
+            deaths, repeats, discard_reason, receiver_domain, was_receiver_hash, {copied}, uncertain,
+            died_at, changed_at)
         SELECT r.id, '{State.OPEN}', r.channel, r.cause, r.error, r.attempts, r.topic, r."partition", r."offset",
-            1, '', {d.now}, {d.now}
-        FROM {d.rows(_LETTER_COLUMNS)} WHERE true
+            1, 1, '', '', '', {names(COPIED, "n")}, n.uncertain_count > 0, {d.now}, {d.now}
+        FROM {d.rows(_LETTER_COLUMNS)} JOIN notifications_notification AS n ON n.id = r.id AND {WITHIN}
+        WHERE true
         ON CONFLICT (notification_id) DO UPDATE SET
             state = '{State.OPEN}', cause = excluded.cause, error = excluded.error, attempts = excluded.attempts,
+            repeats = CASE WHEN letter.cause = excluded.cause THEN letter.repeats + 1 ELSE 1 END,
+            {", ".join(f'"{name}" = excluded."{name}"' for name in COPIED)}, uncertain = excluded.uncertain,
+            problem_id = NULL,
             deaths = letter.deaths + 1, died_at = excluded.died_at, changed_at = excluded.changed_at"""
 
 

@@ -10,15 +10,111 @@ from django.utils import timezone
 
 from notifications.channels import channel_choices
 from notifications.channels.outcomes import Cause
+from notifications.messages.fields import LENGTHS
 from notifications.messages.words import LetterEvent
 from notifications.models import Notification
 from project.database.word_field import WordField, choices_of
+from project.desk.rights import Right
+
+
+class Problem(models.Model):
+    """What really failed: the dead letters of one channel, provider and cause whose answers read alike.
+
+    The figures are counted every few seconds by a scheduler, so that no page counts letters.
+    """
+
+    class State(models.TextChoices):
+        NEW = "new"
+        KNOWN = "known"  # quiet until `quiet_until`, or until an hour has more than `quiet_below` deaths
+        FIXED = "fixed"
+        BACK = "back", "back again"
+        IGNORED = "ignored"
+
+    channel = WordField(max_length=32, choices=channel_choices, default="", blank=True)
+    provider = models.CharField(max_length=64, default="", blank=True)
+    cause = WordField(max_length=32, choices=choices_of(Cause))
+    fingerprint = models.CharField(max_length=160)
+    version = models.PositiveSmallIntegerField()  # of the rules that made the fingerprint
+    example = models.CharField(max_length=1000, default="", blank=True)  # one answer as it came
+    state = WordField(max_length=16, choices=State, default=State.NEW)
+    growing = models.BooleanField(default=False)
+    first_seen = models.DateTimeField()
+    last_seen = models.DateTimeField()
+    deaths = models.BigIntegerField(default=0)
+    open_letters = models.IntegerField(default=0)
+    receivers = models.IntegerField(default=0)  # of the open letters, as far as they are counted
+    owner = models.CharField(max_length=150, default="", blank=True)
+    note = models.CharField(max_length=1000, default="", blank=True)
+    link = models.CharField(max_length=500, default="", blank=True)
+    quiet_until = models.DateTimeField(null=True, blank=True)
+    quiet_below = models.IntegerField(null=True, blank=True)  # deaths an hour
+    changed_at = models.DateTimeField(default=timezone.now)  # by a person
+
+    class Meta:
+        ordering: ClassVar = ["-last_seen"]
+        indexes: ClassVar = [models.Index(fields=["-last_seen"], name="problem_last_seen")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["channel", "provider", "cause", "fingerprint", "version"], name="problem_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"problem {self.pk}"
+
+
+class ProblemHour(models.Model):
+    """How many letters a problem got in one hour."""
+
+    problem = models.ForeignKey(Problem, on_delete=models.CASCADE, related_name="hours")
+    hour = models.DateTimeField()
+    deaths = models.IntegerField(default=0)
+
+    class Meta:
+        ordering: ClassVar = ["hour"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["problem", "hour"], name="problem_hour_once")]
+
+    def __str__(self) -> str:
+        return f"{self.problem_id} at {self.hour}"
+
+
+class Run(models.Model):
+    """One replay of many letters: which were asked for, what it left out, how far it is. A job works on it."""
+
+    class State(models.TextChoices):
+        ASKED = "asked", "waits for a second person"
+        RUNNING = "running"
+        PAUSED = "paused"
+        STOPPED = "stopped"
+        DONE = "done"
+
+    actor = models.CharField(max_length=150)
+    reason = models.CharField(max_length=1000, default="", blank=True)
+    approved_by = models.CharField(max_length=150, default="", blank=True)
+    selection = models.JSONField()  # the filter, see dlq.selection
+    take = models.JSONField(default=dict, blank=True)  # which groups of the dry run go, and how
+    last_letter = models.BigIntegerField()  # letters that came after the question do not belong to it
+    job_id = models.BigIntegerField(null=True, blank=True)
+    state = WordField(max_length=16, choices=State, default=State.RUNNING)
+    why_paused = models.CharField(max_length=255, default="", blank=True)
+    asked = models.IntegerField(default=0)  # letters that matched
+    taken = models.IntegerField(default=0)
+    left_out = models.JSONField(default=dict, blank=True)  # why → number
+    created_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"run {self.pk}"
 
 
 class DeadLetter(models.Model):
     """A dead or held notification, or a record that could not be read and so has no notification.
 
-    Its state goes from open to replaying, and from there to resolved or back to open; or from open to discarded.
+    Its state goes from open to replaying, and from there to resolved or back to open; or from open to discarded. Some
+    of its notification's columns stand here once more, so that the desk counts and filters letters in one table.
     """
 
     class State(models.TextChoices):
@@ -40,7 +136,25 @@ class DeadLetter(models.Model):
     partition = models.IntegerField(null=True, blank=True)
     offset = models.BigIntegerField(null=True, blank=True)
     deaths = models.IntegerField(default=1)  # times it was opened
+    repeats = models.IntegerField(default=1)  # deaths in a row of the same cause
     discard_reason = models.CharField(max_length=1000, default="", blank=True)
+    # Of the notification, as it was at the last death or correction.
+    provider = models.CharField(max_length=64, default="", blank=True)
+    client = models.CharField(max_length=LENGTHS["client"], default="", blank=True)
+    category = models.CharField(max_length=LENGTHS["category"], default="", blank=True)
+    user = models.CharField(max_length=LENGTHS["user"], default="", blank=True)
+    receiver_hash = models.CharField(max_length=32, default="", blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    uncertain = models.BooleanField(default=False)  # it may have arrived
+    # The scheduler fills these two in within seconds: no sender waits for them.
+    problem = models.ForeignKey(
+        Problem, on_delete=models.SET_NULL, related_name="letters", null=True, blank=True, db_index=False
+    )
+    receiver_domain = models.CharField(max_length=255, default="", blank=True)
+    was_receiver_hash = models.CharField(max_length=32, default="", blank=True)  # before it was corrected
+    run = models.ForeignKey(
+        Run, on_delete=models.SET_NULL, related_name="letters", null=True, blank=True, db_index=False
+    )
     died_at = models.DateTimeField(default=timezone.now)
     changed_at = models.DateTimeField(default=timezone.now)
 
@@ -49,6 +163,15 @@ class DeadLetter(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["state", "channel", "cause"], name="letter_state_channel_cause"),
             models.Index(fields=["died_at"], name="letter_died_at"),
+            models.Index(fields=["problem", "state", "id"], name="letter_problem", condition=Q(problem__isnull=False)),
+            models.Index(fields=["id"], name="letter_without_problem", condition=Q(problem__isnull=True)),
+            models.Index(fields=["run", "state", "id"], name="letter_run", condition=Q(run__isnull=False)),
+            models.Index(fields=["receiver_hash", "id"], name="letter_receiver", condition=~Q(receiver_hash="")),
+            models.Index(
+                fields=["was_receiver_hash", "id"], name="letter_was_receiver", condition=~Q(was_receiver_hash="")
+            ),
+            models.Index(fields=["receiver_domain", "id"], name="letter_domain", condition=~Q(receiver_domain="")),
+            models.Index(fields=["user", "id"], name="letter_user", condition=~Q(user="")),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(
@@ -57,6 +180,7 @@ class DeadLetter(models.Model):
                 condition=Q(notification__isnull=True),
             )
         ]
+        permissions: ClassVar = [(right.codename, right.in_words) for right in Right]
 
     def __str__(self) -> str:
         return f"dead letter {self.pk}"

@@ -60,7 +60,7 @@ def message_of_row(row: Notification, **changed: Any) -> Message:
 
 def compare(**_: Any) -> list[checks.CheckMessage]:
     """Returns an error for each field of the list that the model lacks or has otherwise."""
-    hint = "Make notifications/models.py agree with notifications/messages/fields.py."
+    hint = "Make notifications/models/ledger.py agree with notifications/messages/fields.py."
     found = [what for field in CARRIED.values() for what in _differences(field)]
     return [checks.Error(what, hint=hint, id="notifications.E001") for what in found]
 

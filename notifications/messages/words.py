@@ -85,6 +85,17 @@ class BreakerState(StrEnum):
     CLOSED = "closed"
 
 
+class Happened(StrEnum):
+    """What the minutes count (models.Minute)."""
+
+    ACCEPTED = "accepted"
+    SENT = "sent"
+    FAILED = "failed"  # an attempt, to be tried again
+    DEAD = "dead"
+    HELD = "held"
+    EXPIRED = "expired"
+
+
 class LetterEvent(StrEnum):
     """What happened to a dead letter: the word that the dlq topic carries."""
 

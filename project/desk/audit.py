@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -15,8 +16,20 @@ from notifications.models import Notification, StaffAction
 from project.database.dialects import Dialect, Statement, as_json, fetch
 
 MOST_AT_ONCE = 5_000
+LONGEST_TEXT = 1_000  # characters of a note or a reason
 _STAFF_LOCK = 0x5AFF
 COMMAND_LINE = "manage.py"  # the actor of what was done there
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a verb changed from and to: masked to be read, and hashed to be found. `flagged`: somebody should look."""
+
+    before: str = ""
+    after: str = ""
+    before_hash: str = ""
+    after_hash: str = ""
+    flagged: bool = False
 
 
 class OutOfStep(RuntimeError):
@@ -36,17 +49,33 @@ def one_at_a_time() -> Iterator[None]:
         yield
 
 
-def write_actions(actor: str, action: StaffVerb, targets: Sequence[tuple[str, UUID | None]], note: str = "") -> None:
-    """Writes a staff action for each (target, notification id), in one statement, inside the verb's transaction."""
+def write_actions(
+    actor: str,
+    action: StaffVerb,
+    targets: Sequence[tuple[str, UUID | None]],
+    note: str = "",
+    *,
+    reason: str = "",
+    change: Change | None = None,
+    run_id: int | None = None,
+) -> None:
+    """Writes a staff action for each (target, notification id), in one statement, inside the verb's transaction.
+
+    `note` is what was done, `reason` why, in the person's own words.
+    """
     rows = [{"target": target, "id": notification_id} for target, notification_id in targets]
-    insert_staff_actions(rows=as_json(rows), actor=actor, action=action, note=note[:1000])
+    about = {"note": note[:LONGEST_TEXT], "reason": reason[:LONGEST_TEXT], "run_id": run_id}
+    insert_staff_actions(rows=as_json(rows), actor=actor, action=action, **about, **asdict(change or Change()))
 
 
 @Statement
 def insert_staff_actions(d: Dialect) -> str:
     return f"""
-        INSERT INTO notifications_staffaction (actor, action, target, notification_id, note, at)
-        SELECT %(actor)s, %(action)s, r.target, r.id, %(note)s, {d.now}
+        INSERT INTO notifications_staffaction (
+            actor, action, target, notification_id, note, reason, run_id,
+            before, after, before_hash, after_hash, flagged, at)
+        SELECT %(actor)s, %(action)s, r.target, r.id, %(note)s, %(reason)s, %(run_id)s,
+            %(before)s, %(after)s, %(before_hash)s, %(after_hash)s, %(flagged)s, {d.now}
         FROM {d.rows({"target": "text", "id": "uuid"})}"""
 
 

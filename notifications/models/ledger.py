@@ -1,22 +1,26 @@
-"""The ledger and its small neighbours. What changes many rows at once is in ledger/."""
+"""The ledger: notifications, their leases and attempts. What changes many rows at once is in ledger/."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from itertools import product
 from typing import ClassVar, Self
-from uuid import UUID
 
 from django.db import models
 from django.db.models import Count, Q
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from notifications.channels import channel_choices, channel_names, masked
 from notifications.channels.outcomes import Cause, Outcome
-from notifications.messages.fields import LENGTHS, LONGEST_KEY
+from notifications.messages.fields import LENGTHS
 from notifications.messages.ids import first_id_at
-from notifications.messages.words import PRIORITIES, TAKEN, BreakerState, Is, Reason, StaffVerb, Status, WorkerKind
+from notifications.messages.words import (
+    PRIORITIES,
+    TAKEN,
+    Is,
+    Reason,
+    Status,
+)
 from project.database.word_field import WordField, choices_of
 
 REMOVED = "(removed)"  # shown for a receiver or text that retention has emptied
@@ -178,157 +182,6 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"attempt {self.number} of {self.notification_id}"
-
-
-class Category(models.Model):
-    """What the caller says a notification is about, and what to do when a send's outcome is unknown."""
-
-    class OnUncertain(models.TextChoices):
-        RESEND = "resend", "resend: try again, a duplicate is possible"
-        HOLD = "hold", "hold: a person decides"
-
-    name = models.CharField(max_length=LENGTHS["category"], unique=True)
-    on_uncertain = WordField(max_length=16, choices=OnUncertain, default=OnUncertain.RESEND)
-
-    class Meta:
-        verbose_name_plural = "categories"
-        ordering: ClassVar = ["name"]
-
-    def __str__(self) -> str:
-        return self.name
-
-    @classmethod
-    def held(cls) -> frozenset[str]:
-        """Names of the categories in which a person decides about unknown outcomes."""
-        return frozenset(cls.objects.filter(on_uncertain=cls.OnUncertain.HOLD).values_list("name", flat=True))
-
-
-class IdempotencyKey(models.Model):
-    """A client's own key for one request, committed before the request is published.
-
-    `client` is empty for keys that we made ourselves (`accept.OURS`).
-    """
-
-    client = models.CharField(max_length=LENGTHS["client"])
-    key = models.CharField(max_length=LONGEST_KEY)
-    notification_id = models.UUIDField()
-    body_hash = models.CharField(max_length=64)
-    created_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["client", "key"], name="idempotency_key_once_for_each_client")
-        ]
-        indexes: ClassVar = [models.Index(fields=["notification_id"], name="idempotency_notification")]
-
-    def __str__(self) -> str:
-        return f"idempotency key of {self.notification_id}"
-
-
-class SandboxMessage(models.Model):
-    """What the sandbox would have sent."""
-
-    notification_id = models.UUIDField(db_index=True)
-    channel = WordField(max_length=32, choices=channel_choices)
-    receiver = models.CharField(max_length=LENGTHS["receiver"])
-    subject = models.CharField(max_length=LENGTHS["subject"], default="", blank=True)
-    message = models.TextField()
-    html = models.TextField(default="", blank=True)
-    sent_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        ordering: ClassVar = ["-id"]
-
-    def __str__(self) -> str:
-        return f"{self.channel} {self.notification_id}"
-
-
-class WorkerHeartbeat(models.Model):
-    """A sender or scheduler that is alive says so here every few seconds."""
-
-    worker = models.CharField(max_length=100, unique=True)  # host:pid:random:kind
-    kind = WordField(max_length=16, choices=choices_of(WorkerKind))
-    channels = models.CharField(max_length=255, default="", blank=True)
-    started_at = models.DateTimeField()
-    seen_at = models.DateTimeField()
-
-    class Meta:
-        ordering: ClassVar = ["-seen_at"]
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.worker}"
-
-
-class BreakerEvent(models.Model):
-    """A circuit breaker opened or closed in one worker."""
-
-    worker = models.CharField(max_length=100)
-    channel = models.CharField(max_length=32)
-    provider = models.CharField(max_length=64)
-    state = WordField(max_length=16, choices=choices_of(BreakerState))
-    cause = models.CharField(max_length=32, default="", blank=True)
-    at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        ordering: ClassVar = ["-id"]
-
-    def __str__(self) -> str:
-        return f"{self.channel}/{self.provider} {self.state}"
-
-
-class StaffAction(models.Model):
-    """Who did what in the admin, and when. Nobody can change or delete it there."""
-
-    actor = models.CharField(max_length=150)
-    action = WordField(max_length=32, choices=choices_of(StaffVerb))
-    target = models.CharField(max_length=100, db_index=True)  # such as "dead letter 17"
-    notification_id: models.UUIDField[UUID | None, UUID | None] = models.UUIDField(null=True, blank=True, db_index=True)
-    note = models.CharField(max_length=1000, default="", blank=True)
-    at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        ordering: ClassVar = ["-id"]
-
-    def __str__(self) -> str:
-        return f"{self.actor}: {self.action} {self.target}"
-
-
-class Job(models.Model):
-    """Long work: what is to be done and how far it is. A runner leases it for one step at a time."""
-
-    class State(models.TextChoices):
-        WAITING = "waiting"
-        RUNNING = "running"
-        PAUSED = "paused"
-        CANCELLED = "cancelled"
-        DONE = "done"
-        FAILED = "failed"
-
-    kind = models.CharField(max_length=32)
-    # Of a job that is begun by itself: its kind and period, so that of many runners one makes it.
-    key = models.CharField(max_length=100, null=True, blank=True, unique=True)
-    parameters = models.JSONField(default=dict, blank=True)
-    cursor = models.JSONField(null=True, blank=True)  # where the next step begins, in the words of the kind
-    total = models.BigIntegerField(null=True, blank=True)  # items at the beginning; null: not counted yet
-    done = models.BigIntegerField(default=0)  # items
-    counts = models.JSONField(default=dict, blank=True)  # what was done, by name
-    state = WordField(max_length=16, choices=State.choices, default=State.WAITING)
-    rate = models.FloatField(null=True, blank=True)  # items a second at most
-    actor = models.CharField(max_length=150)
-    failures = models.IntegerField(default=0)  # of the present step, in a row
-    error = models.CharField(max_length=1000, default="", blank=True)
-    due_at = models.DateTimeField(default=timezone.now)  # of the next step
-    owner = models.CharField(max_length=32, null=True, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
-    started_at = models.DateTimeField(null=True, blank=True)
-    ended_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        ordering: ClassVar = ["-id"]
-
-    def __str__(self) -> str:
-        return f"job {self.pk} ({self.kind})"
 
 
 class PrunedDay(models.Model):

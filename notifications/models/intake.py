@@ -1,0 +1,59 @@
+"""What the intake looks up: categories and idempotency keys."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from notifications.messages.fields import LENGTHS, LONGEST_KEY
+from project.database.word_field import WordField
+
+
+class Category(models.Model):
+    """What the caller says a notification is about, and what to do when a send's outcome is unknown."""
+
+    class OnUncertain(models.TextChoices):
+        RESEND = "resend", "resend: try again, a duplicate is possible"
+        HOLD = "hold", "hold: a person decides"
+
+    name = models.CharField(max_length=LENGTHS["category"], unique=True)
+    on_uncertain = WordField(max_length=16, choices=OnUncertain, default=OnUncertain.RESEND)
+    sensitive = models.BooleanField(
+        default=False, help_text="Hides what its notifications contain from staff, and lets nobody change a receiver."
+    )
+
+    class Meta:
+        verbose_name_plural = "categories"
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @classmethod
+    def held(cls) -> frozenset[str]:
+        """Names of the categories in which a person decides about unknown outcomes."""
+        return frozenset(cls.objects.filter(on_uncertain=cls.OnUncertain.HOLD).values_list("name", flat=True))
+
+
+class IdempotencyKey(models.Model):
+    """A client's own key for one request, committed before the request is published.
+
+    `client` is empty for keys that we made ourselves (`accept.OURS`).
+    """
+
+    client = models.CharField(max_length=LENGTHS["client"])
+    key = models.CharField(max_length=LONGEST_KEY)
+    notification_id = models.UUIDField()
+    body_hash = models.CharField(max_length=64)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["client", "key"], name="idempotency_key_once_for_each_client")
+        ]
+        indexes: ClassVar = [models.Index(fields=["notification_id"], name="idempotency_notification")]
+
+    def __str__(self) -> str:
+        return f"idempotency key of {self.notification_id}"
