@@ -194,11 +194,17 @@ def test_marking_what_was_published_finds_its_rows_by_the_primary_key(explain: E
 def test_settling_what_was_sent_touches_no_index(full_ledger: None) -> None:
     """PostgreSQL calls such an update HOT. It is none where a column changes that an index or its condition names."""
     claims = a_batch()
+    updated, hot = updates()
     assert len(settle([Settlement(one, verdicts.sent("x")) for one in claims], hooks=NO_HOOKS)) == 500
+    assert updates() == (updated + 500, hot + 500)
+
+
+def updates() -> tuple[int, int]:
+    """Returns the updates of this session, and how many of them were HOT, as far as they are not handed in yet."""
     ((updated, hot),) = fetch(
         "SELECT sum(n_tup_upd), sum(n_tup_hot_upd) FROM pg_stat_xact_user_tables WHERE relname LIKE %s", [f"{TABLE}_%"]
     )
-    assert (updated, hot) == (500, 500)
+    return int(updated), int(hot)
 
 
 def test_the_sweep_finds_its_rows_by_the_primary_key(explain: Explain) -> None:
