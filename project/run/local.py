@@ -19,7 +19,7 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError, InterfaceError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
@@ -48,7 +48,10 @@ def main() -> None:
     django.setup()
     say("Preparing …")
     call_command("collectstatic", verbosity=0, interactive=False)
-    announcement = _prepare_embedded(port, settings.VAR_DIR) if settings.EMBEDDED else _say_what_is_missing(port)
+    demo = env.boolean("DEMO", default=False)
+    if demo and not settings.EMBEDDED:
+        sys.exit("DEMO is for the embedded default. For an empty database of yours: manage.py seed_demo")
+    announcement = _prepare_embedded(port, settings.VAR_DIR, demo) if settings.EMBEDDED else _say_what_is_missing(port)
     connections.close_all()
     children = [Child("web", _web_command(port)), Child("sender", _sender_command())]
     with mark:
@@ -110,9 +113,11 @@ def _answers(port: int) -> bool:
     return True
 
 
-def _prepare_embedded(port: int, directory: Path) -> str:
-    """Migrates, and makes the demo login. Returns the announcement."""
+def _prepare_embedded(port: int, directory: Path, demo: bool) -> str:
+    """Migrates, fills an empty database where a demo is wanted, and makes the demo login. Returns the announcement."""
     call_command("migrate", verbosity=0, interactive=False)
+    if demo:
+        _fill_with_demo()
     login = _demo_login(directory / "demo_password")
     return f"""
 {_urls(port)}
@@ -124,6 +129,14 @@ def _prepare_embedded(port: int, directory: Path) -> str:
 
   Ctrl-C ends everything.
 """
+
+
+def _fill_with_demo() -> None:
+    """Fills an empty database. Says so where it is not empty, such as at a second start."""
+    try:
+        call_command("seed_demo")
+    except CommandError as error:
+        say(str(error))
 
 
 def what_is_sent() -> str:
