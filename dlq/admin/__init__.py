@@ -1,12 +1,12 @@
-"""The support desk: dead letters, their case files, and what can be done about them."""
+"""The support desk: dead letters and notifications, their pages, and what can be done about them."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 
-from dlq.admin import letter_list
+from dlq.admin import letter_list, notification_list
 
 admin.site.index_title = "Overview"
 admin.site.index_template = "desk/dashboard.html"
 
-__all__ = ["letter_list"]
+__all__ = ["letter_list", "notification_list"]

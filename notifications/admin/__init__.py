@@ -1,7 +1,7 @@
-"""The admin pages of notifications and of the small tables. Importing this package registers them."""
+"""The admin pages of the small tables. Importing this package registers them."""
 
 from __future__ import annotations
 
-from notifications.admin import jobs, notifications, small_tables
+from notifications.admin import jobs, small_tables
 
-__all__ = ["jobs", "notifications", "small_tables"]
+__all__ = ["jobs", "small_tables"]

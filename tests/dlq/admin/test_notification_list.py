@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from notifications.channels.outcomes import Cause
 from notifications.messages.words import Reason, Status
-from notifications.models import Category, Notification, SandboxMessage, StaffAction
+from notifications.models import Notification, StaffAction
 from tests.desk import letter, notification
 
 pytestmark = pytest.mark.django_db
@@ -113,32 +113,3 @@ def test_try_now_for_a_selection_leaves_the_others_alone(support: Client) -> Non
     answer = support.post(TRY_NOW, {**asked.context["hidden"], "confirm": "yes"}, follow=True).content.decode()
     assert "2 due now" in answer
     assert "1 left alone" in answer
-
-
-def test_the_sandbox_shows_its_message(support: Client, anna: Client) -> None:
-    row = SandboxMessage.objects.create(
-        notification_id=notification().pk, channel="EMAIL", receiver="test@gmail.com", message="Hello World"
-    )
-    shown = anna.get(reverse("admin:notifications_sandboxmessage_changelist")).content.decode()
-    assert "Hello World" in shown
-    assert "t…@gmail.com" in shown
-    found = anna.get(f"{reverse('admin:notifications_sandboxmessage_changelist')}?q={row.notification_id}")
-    assert [each.pk for each in found.context["cl"].result_list] == [row.pk]
-
-
-def test_a_category_can_be_edited_and_the_default_stays(anna: Client) -> None:
-    default = Category.objects.get(name="default")
-    page = reverse("admin:notifications_category_change", args=[default.pk])
-    assert anna.post(page, {"on_uncertain": "hold"}).status_code == 302
-    default.refresh_from_db()
-    assert (default.name, default.on_uncertain) == ("default", "hold")
-    assert (
-        anna.post(reverse("admin:notifications_category_delete", args=[default.pk]), {"post": "yes"}).status_code == 403
-    )
-    assert (
-        anna.post(reverse("admin:notifications_category_add"), {"name": "billing", "on_uncertain": "hold"}).status_code
-        == 302
-    )
-    billing = Category.objects.get(name="billing")
-    anna.post(reverse("admin:notifications_category_delete", args=[billing.pk]), {"post": "yes"})
-    assert not Category.objects.filter(name="billing").exists()
