@@ -36,6 +36,11 @@ class Category(models.Model):
         """Names of the categories in which a person decides about unknown outcomes."""
         return frozenset(cls.objects.filter(on_uncertain=cls.OnUncertain.HOLD).values_list("name", flat=True))
 
+    @classmethod
+    def sensitive_names(cls) -> frozenset[str]:
+        """Names of the categories whose contents nobody at the desk sees."""
+        return frozenset(cls.objects.filter(sensitive=True).values_list("name", flat=True))
+
 
 class IdempotencyKey(models.Model):
     """A client's own key for one request, committed before the request is published.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Self
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
@@ -22,25 +24,46 @@ class Right(StrEnum):
 
     SEE_RECEIVER = "see_receiver", "Can see whole receivers"
     SEE_CONTENT = "see_content", "Can see what notifications contain"
+    REVEAL = "reveal", "Can see subjects, and one content or receiver at a time for a reason"
+    TRY_NOW = "try_now", "Can make what waits due at once"
     REPLAY = "replay", "Can replay a few letters"
     REPLAY_MANY = "replay_many", "Can replay any number of letters"
     DISCARD = "discard", "Can discard letters"
+    EDIT_CONTENT = "edit_content", "Can change what a notification says"
     REDIRECT = "redirect", "Can change a receiver"
     MEND_MANY = "mend_many", "Can correct many letters at once"
     APPROVE = "approve", "Can approve the run of another person"
     EXPORT = "export", "Can download lists"
+    MANAGE_STAFF = "manage_staff", "Can make accounts of staff and put them into groups"
 
     @property
     def codename(self) -> str:
         return self.value.removeprefix("dlq.")
 
 
-def may(request: HttpRequest, right: Right) -> bool:
-    """Returns True where this person has the right."""
-    return request.user.has_perm(right.value)
+# The verbs of letters: whoever has one of these may act on some of them.
+OF_LETTERS = (Right.REPLAY, Right.REPLAY_MANY, Right.DISCARD, Right.EDIT_CONTENT, Right.REDIRECT)
 
 
-def need(request: HttpRequest, right: Right) -> None:
-    """Raises PermissionDenied, which becomes a 403, where this person does not have the right."""
-    if not may(request, right):
-        raise PermissionDenied(right.in_words)
+def may(request: HttpRequest, *rights: Right) -> bool:
+    """Returns True where this person has all of these rights."""
+    return all(request.user.has_perm(right.value) for right in rights)
+
+
+def may_any(request: HttpRequest, rights: Iterable[Right]) -> bool:
+    """Returns True where this person has at least one of these rights."""
+    return any(request.user.has_perm(right.value) for right in rights)
+
+
+def need(request: HttpRequest, *rights: Right) -> None:
+    """Raises PermissionDenied, which becomes a 403, where this person lacks one of these rights."""
+    for right in rights:
+        if not may(request, right):
+            raise PermissionDenied(right.in_words)
+
+
+def most_replayed(request: HttpRequest, at_most: int) -> int:
+    """Returns how many letters this person may replay, or mark as sent, at once: 0, a few, or `at_most`."""
+    if may(request, Right.REPLAY_MANY):
+        return at_most
+    return min(settings.REPLAY_FEW, at_most) if may(request, Right.REPLAY) else 0
