@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 from django.conf import settings
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
+from dlq import problem_counts, problems
 from dlq.models import DeadLetter, DeadLetterEvent
 from notifications.brokers.base import Broker, Outbound
 from notifications.channels.outcomes import Cause
@@ -57,7 +58,9 @@ class Letters(Hooks):
         keep_unreadable(records)
 
     def do_chores(self) -> None:
-        """Counts the open letters, and publishes events where there is a dlq topic."""
+        """Gives letters their problem, counts, and publishes events where there is a dlq topic."""
+        problems.assign_all()
+        problem_counts.count()
         measure()
         if settings.KAFKA_BOOTSTRAP_SERVERS:
             publish_events(self._broker)
@@ -115,9 +118,8 @@ def publish_events(broker: Broker) -> None:
 
 
 def measure() -> None:
-    """Sets the gauge of open letters, for every cause there is."""
-    found = DeadLetter.objects.filter(state=State.OPEN).order_by().values_list("cause").annotate(Count("pk"))
-    for cause, count in ({cause.value: 0 for cause in Cause} | dict(found)).items():
+    """Sets the gauge of open letters, for every cause there is, as a scheduler counted them last."""
+    for cause, count in ({cause.value: 0 for cause in Cause} | problem_counts.open_by_cause()).items():
         metrics.open_letters.labels(cause).set(count)
 
 

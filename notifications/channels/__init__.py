@@ -34,6 +34,14 @@ def masked(channel: str, receiver: str) -> str:
         return "…"
 
 
+def domain_of(channel: str, receiver: str) -> str:
+    """Returns the domain of a receiver, or "" where its channel has none or is no longer registered."""
+    try:
+        return channel_class(channel).domain(receiver)
+    except KeyError:
+        return ""
+
+
 def configured_providers(channel: str) -> list[Provider]:
     """Returns the providers of a channel that have their settings, in the order in which they are asked.
 

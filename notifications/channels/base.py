@@ -69,6 +69,11 @@ class Channel(ABC):
     def mask(cls, receiver: str) -> str:
         """Returns the receiver as lists may show it."""
 
+    @classmethod
+    def domain(cls, _receiver: str) -> str:
+        """Returns the domain of the receiver, in lower case; "" on a channel whose receivers have none."""
+        return ""
+
 
 class NotConfigured(ImproperlyConfigured):
     """A provider has no credentials here, so it is left out of its channel's route."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from prometheus_client import REGISTRY
 
+from dlq import letters, problem_counts
 from dlq.models import DeadLetter
 from tests.notifications.rows import LETTERS
 
@@ -15,10 +16,11 @@ def shown(cause: str) -> float | None:
 
 @pytest.mark.django_db
 def test_the_chores_count_open_letters_by_cause() -> None:
-    letters = [DeadLetter(cause="undecodable", topic="t", partition=0, offset=offset) for offset in range(3)]
-    DeadLetter.objects.bulk_create([*letters, DeadLetter(cause="bug", state=DeadLetter.State.RESOLVED)])
+    unreadable = [DeadLetter(cause="undecodable", topic="t", partition=0, offset=offset) for offset in range(3)]
+    DeadLetter.objects.bulk_create([*unreadable, DeadLetter(cause="bug", state=DeadLetter.State.RESOLVED)])
     LETTERS.do_chores()
     assert (shown("undecodable"), shown("bug")) == (3, 0)
     DeadLetter.objects.update(state=DeadLetter.State.DISCARDED)
-    LETTERS.do_chores()
+    assert problem_counts.count(every=0)
+    letters.measure()
     assert shown("undecodable") == 0

@@ -35,3 +35,8 @@ class Email(Channel):
     def mask(cls, receiver: str) -> str:
         local, at, domain = receiver.rpartition("@")
         return f"{local[:1]}…@{domain}" if at else "…"
+
+    @classmethod
+    def domain(cls, receiver: str) -> str:
+        _, at, domain = receiver.rpartition("@")
+        return domain.lower() if at else ""
