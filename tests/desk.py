@@ -15,6 +15,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.utils import timezone
 
+from dlq.letters import COPIED
 from dlq.models import DeadLetter
 from notifications.channels.outcomes import Cause, Outcome
 from notifications.messages.ids import receiver_hash
@@ -70,6 +71,7 @@ def letter(*, state: str = "open", **fields: Any) -> DeadLetter:
         topic="notifications.email",
         partition=1,
         offset=next(_number),
+        **{name: getattr(row, name) for name in COPIED},
     )
 
 
