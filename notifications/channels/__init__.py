@@ -26,6 +26,11 @@ def channel_class(name: str) -> type[Channel]:
     return found
 
 
+def channel_in_words(name: str) -> str:
+    """Returns how pages name a channel, such as "E-mail"; its name where it is no longer registered."""
+    return (channel_class(name).in_words if name in settings.CHANNELS else "") or name
+
+
 def masked(channel: str, receiver: str) -> str:
     """Returns a receiver as lists may show it, and nothing of it where its channel is no longer registered."""
     try:

@@ -36,6 +36,7 @@ class Channel(ABC):
     """Rules for receivers and texts. They are class methods without input, output or credentials."""
 
     name: ClassVar[str]
+    in_words: ClassVar[str] = ""  # on pages, at the beginning of a sentence; the name where it is empty
     max_message: ClassVar[str]  # as the 400 names it, such as "1,600 characters"
     example: ClassVar[str] = ""  # a receiver for the examples of the API's description
     takes_subject: ClassVar[bool] = False

@@ -14,6 +14,7 @@ class Email(Channel):
     """A mail has a subject, a text and, if there is one, an HTML alternative."""
 
     name: ClassVar[str] = "EMAIL"
+    in_words: ClassVar[str] = "E-mail"
     max_message: ClassVar[str] = "256 KiB in UTF-8"
     example: ClassVar[str] = "test@gmail.com"
     takes_subject: ClassVar[bool] = True

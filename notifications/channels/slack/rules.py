@@ -41,6 +41,7 @@ class Slack(Channel):
     """A text in a conversation."""
 
     name: ClassVar[str] = "SLACK"
+    in_words: ClassVar[str] = "Slack"
     max_message: ClassVar[str] = "4,000 characters"
     example: ClassVar[str] = "C0123456789"
 
