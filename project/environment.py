@@ -194,6 +194,11 @@ def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
     return read(name, default, lambda raw: allowed[allowed.index(raw)], f"one of {', '.join(allowed)}")
 
 
+def file_in(name: str, default: str, folder: Path, suffix: str) -> str:
+    """A file of the folder, by its name without the suffix."""
+    return choice(name, default, tuple(sorted(path.stem for path in folder.glob(f"*{suffix}"))))
+
+
 def prefixes(name: str, default: str) -> list[str]:
     """URL prefixes: https, or http on loopback (for tests), each with a path that ends in a slash."""
     expected = "https URLs with a host that end in a slash (http only on loopback)"

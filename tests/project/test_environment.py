@@ -27,6 +27,7 @@ def test_a_dollar_means_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         assert env.text("KAFKA_PASSWORD") == secret
 
 
+TEXTS = Path(__file__).parents[2] / "dlq" / "answers"
 READERS: dict[str, Callable[[str], object]] = {
     "text": lambda name: env.text(name, "a"),
     "boolean": lambda name: env.boolean(name, default=True),
@@ -34,6 +35,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "seconds": lambda name: env.seconds(name, 1.5),
     "words": lambda name: env.words(name, ["a"]),
     "choice": lambda name: env.choice(name, "a", ("a", "b")),
+    "file_in": lambda name: env.file_in(name, "de", TEXTS, ".toml"),
     "retry_schedule": lambda name: env.retry_schedule(name, "1,2"),
     "provider_url": env.provider_url,
     "countries": env.countries,
@@ -91,6 +93,7 @@ def test_the_port_of_a_kubernetes_service_is_said_to_be_one(monkeypatch: pytest.
         (READERS["retry_schedule"], "1,,2", "be numbers of seconds that are not negative, separated by commas"),
         (READERS["retry_schedule"], "1,-2", "be numbers of seconds that are not negative, separated by commas"),
         (READERS["choice"], "c", "be one of a, b"),
+        (READERS["file_in"], "fr", "be one of de, en"),
         (READERS["random_key"], "a" * 40, A_KEY),
         (READERS["random_key"], "0123456789abcdef,0123456789abcdef", A_KEY),
         (READERS["random_key"], "0123456789abcdef0123456789abcdef\n", A_KEY),
