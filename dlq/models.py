@@ -201,7 +201,10 @@ class DeadLetterEvent(models.Model):
     class Meta:
         ordering: ClassVar = ["id"]
         indexes: ClassVar = [
-            models.Index(fields=["id"], name="event_unpublished", condition=Q(published_at__isnull=True))
+            models.Index(fields=["id"], name="event_unpublished", condition=Q(published_at__isnull=True)),
+            models.Index(
+                fields=["notification_id", "id"], name="event_notification", condition=Q(notification_id__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:

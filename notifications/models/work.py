@@ -62,6 +62,7 @@ class BreakerEvent(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-id"]
+        indexes: ClassVar = [models.Index(fields=["channel", "at"], name="breaker_event_channel")]
 
     def __str__(self) -> str:
         return f"{self.channel}/{self.provider} {self.state}"
