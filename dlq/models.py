@@ -79,28 +79,45 @@ class ProblemHour(models.Model):
 
 
 class Run(models.Model):
-    """One replay of many letters: which were asked for, what it left out, how far it is. A job works on it."""
+    """One replay of many letters: which were asked for, what it left out, how far it is. A job works on it.
+
+    It is over once `ended_at` is set: then its figures stay, and others may take its letters.
+    """
 
     class State(models.TextChoices):
         ASKED = "asked", "waits for a second person"
         RUNNING = "running"
         PAUSED = "paused"
         STOPPED = "stopped"
+        REFUSED = "refused"
         DONE = "done"
 
     actor = models.CharField(max_length=150)
     reason = models.CharField(max_length=1000, default="", blank=True)
     approved_by = models.CharField(max_length=150, default="", blank=True)
     selection = models.JSONField()  # the filter, see dlq.selection
-    take = models.JSONField(default=dict, blank=True)  # which groups of the dry run go, and how
+    take = models.JSONField(default=list, blank=True)  # the groups of the dry run that go, beside the fresh ones
+    expires_at = models.DateTimeField(null=True, blank=True)  # the new expiry of what has expired
+    per_second = models.IntegerField(null=True, blank=True)  # letters for each provider; null: as fast as it goes
+    canary = models.IntegerField(default=0)  # letters that must arrive before the others go; 0: they may go
+    question = models.CharField(max_length=32, null=True, blank=True, unique=True)  # so that its answer counts once
     last_letter = models.BigIntegerField()  # letters that came after the question do not belong to it
     job_id = models.BigIntegerField(null=True, blank=True)
     state = WordField(max_length=16, choices=State, default=State.RUNNING)
-    why_paused = models.CharField(max_length=255, default="", blank=True)
+    why_paused = models.CharField(max_length=255, default="", blank=True)  # or why it was refused
+    since = models.JSONField(default=dict, blank=True)  # what was there when it began or was resumed
     asked = models.IntegerField(default=0)  # letters that matched
+    going = models.IntegerField(default=0)  # of them, those that were to be sent
+    looked_at = models.IntegerField(default=0)
     taken = models.IntegerField(default=0)
+    taken_back = models.IntegerField(default=0)  # after a stop: they are open again, and not among `taken` any more
     left_out = models.JSONField(default=dict, blank=True)  # why → number
+    sent = models.IntegerField(default=0)  # as last counted
+    died_again = models.IntegerField(default=0)  # as last counted
+    on_their_way = models.IntegerField(default=0)  # sent again, and neither arrived nor dead, as last counted
+    summary = models.JSONField(default=list, blank=True)  # what died again, by problem and cause, once it is over
     created_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -108,6 +125,11 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"run {self.pk}"
+
+    @property
+    def to_come(self) -> int:
+        """How many letters it has not looked at yet."""
+        return max(self.asked - self.looked_at, 0)
 
 
 class DeadLetter(models.Model):
@@ -155,6 +177,7 @@ class DeadLetter(models.Model):
     run = models.ForeignKey(
         Run, on_delete=models.SET_NULL, related_name="letters", null=True, blank=True, db_index=False
     )
+    was_status = models.CharField(max_length=16, null=True, blank=True)  # the notification's, before a run took it
     died_at = models.DateTimeField(default=timezone.now)
     changed_at = models.DateTimeField(default=timezone.now)
 

@@ -17,9 +17,9 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from dlq.models import DeadLetter
+from dlq.models import DeadLetter, Run
 from notifications.messages.words import Is, LetterEvent, Reason, StaffVerb, Status, standing, statuses
-from notifications.models import Notification, StaffAction
+from notifications.models import Category, Notification, StaffAction
 from project.database.dialects import Dialect, Statement, as_json
 from project.desk.audit import MOST_AT_ONCE, expect, last_actions, one_at_a_time, printed, write_actions
 
@@ -52,10 +52,10 @@ class Result:
 
 
 def replay(letter_ids: Iterable[int], actor: str) -> Result:
-    """Sends these letters' notifications again: the next generation, no attempts spent, due now.
+    """Sends the notifications of a few letters again: the next generation, no attempts spent, due now.
 
     Skips notifications that have expired, because their client does not want them sent any more. Keeps an expiry that
-    is still to come. Returns what was done. Raises ValueError for more than MOST_AT_ONCE letters.
+    is still to come. Returns what was done. Raises ValueError for more than MOST_AT_ONCE letters: many are for a run.
     """
     ids = _bounded(letter_ids)
     with one_at_a_time():
@@ -63,21 +63,25 @@ def replay(letter_ids: Iterable[int], actor: str) -> Result:
             ids, REPLAYABLE, Q(notification__expires_at=None) | Q(notification__expires_at__gt=Now())
         )
         if letters:
-            _send_again(letters, actor)
+            send_again(letters)
+            write_actions(actor, StaffVerb.REPLAY, targets_of(letters))
     return _result(ids, letters, why=_why_not_replayed)
 
 
 def replay_with_expiry(letter_id: int, actor: str, expires_at: datetime | None) -> Result:
     """Sends one letter's notification again, with the expiry that a person chose; None means that it never expires.
 
-    Returns what was done. The staff action keeps both expiries, because the row loses the old one.
+    Skips what has expired of a sensitive category: such a notification is never sent again. Returns what was done. The
+    staff action keeps both expiries, because the row loses the old one.
     """
     with one_at_a_time():
-        letters = _take_stopped([letter_id], REPLAYABLE)
+        letters = _take_stopped([letter_id], REPLAYABLE, ~Q(notification__category__in=Category.sensitive_names()))
         if letters:
             old, new = (printed(moment, none="never") for moment in (expiry_of(letters[0]), expires_at))
-            _send_again(letters, actor, f"new expiry: {new}; before: {old}", expires_at=expires_at)
-    return _result([letter_id], letters)
+            send_again(letters, expires_at=expires_at)
+            note = f"new expiry: {new}; before: {old}"
+            write_actions(actor, StaffVerb.REPLAY, targets_of(letters), note=note)
+    return _result([letter_id], letters, why=_why_never_replayed)
 
 
 def discard(letter_ids: Iterable[int], actor: str, reason: str) -> Result:
@@ -143,7 +147,8 @@ def insert_events(d: Dialect) -> str:
 def why_skipped(letter_ids: Sequence[int], *, why: Why | None = None) -> list[Skipped]:
     """Returns why a verb skipped each of these letters, with the person who was first."""
     letters = DeadLetter.objects.select_related("notification")
-    known = letters.only("state", "notification__status", "notification__expires_at").in_bulk(letter_ids)
+    read = ("state", "notification__status", "notification__expires_at", "notification__category")
+    known = letters.only(*read).in_bulk(letter_ids)
     actions = last_actions([target(pk) for pk in letter_ids])
     return [Skipped(pk, (why or _why)(known.get(pk), actions.get(target(pk)))) for pk in letter_ids]
 
@@ -158,11 +163,30 @@ def has_expired(letter: DeadLetter) -> bool:
     return expires_at is not None and expires_at <= timezone.now()
 
 
-def _send_again(letters: Sequence[DeadLetter], actor: str, note: str = "", **also: datetime | None) -> None:
+def is_over(letter: DeadLetter) -> bool:
+    """Returns True where the notification has expired and is of a sensitive category, so that nobody sends it again."""
+    return (
+        has_expired(letter)
+        and letter.notification is not None
+        and letter.notification.category in Category.sensitive_names()
+    )
+
+
+def send_again(letters: Sequence[DeadLetter], *, run: Run | None = None, **also: datetime | None) -> None:
+    """Makes the notifications of open, locked letters wait to be sent again. Writes the events, but no staff action.
+
+    `also` are further columns of the notification. With `run` the letters become its own, and keep what a stop needs to
+    take them back. Raises OutOfStep where a row is not in the state it was locked in.
+    """
     expect(len(letters), _stopped_notifications(letters, REPLAYABLE).update(**_as_new(), **also))
-    _move(letters, State.REPLAYING)
+    stood: dict[str, list[DeadLetter]] = {}
+    for letter in letters if run else ():
+        stood.setdefault(letter.notification.status if letter.notification else "", []).append(letter)
+    for status, those in stood.items():
+        _move(those, State.REPLAYING, run=run, was_status=status)
+    if not run:
+        _move(letters, State.REPLAYING)
     write_events(LetterEvent.REPLAYED, letters)
-    write_actions(actor, StaffVerb.REPLAY, targets_of(letters), note=note)
 
 
 def _as_new() -> dict[str, object]:
@@ -208,7 +232,7 @@ def _stopped_notifications(letters: Sequence[DeadLetter], statuses: Sequence[Sta
     return Notification.objects.filter(pk__in=[letter.notification_id for letter in letters], status__in=statuses)
 
 
-def _move(letters: Sequence[DeadLetter], state: DeadLetter.State, **also: str) -> None:
+def _move(letters: Sequence[DeadLetter], state: DeadLetter.State, **also: str | Run | None) -> None:
     still_open = DeadLetter.objects.filter(pk__in=[letter.pk for letter in letters], state=State.OPEN)
     expect(len(letters), still_open.update(state=state, changed_at=Now(), **also))
 
@@ -217,6 +241,12 @@ def _result(ids: Sequence[int], letters: Sequence[DeadLetter], *, why: Why | Non
     done = sorted(letter.pk for letter in letters)
     left = sorted(set(ids).difference(done))
     return Result(done, why_skipped(left[:MOST_SKIPPED], why=why) if left else [], len(left))
+
+
+def _why_never_replayed(letter: DeadLetter | None, action: StaffAction | None) -> str:
+    if letter and letter.state == State.OPEN and is_over(letter):
+        return f"expired at {printed(expiry_of(letter))}, and its category is sensitive: it is never sent again"
+    return _why(letter, action)
 
 
 def _why_not_replayed(letter: DeadLetter | None, action: StaffAction | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dlq import runs
+from dlq.replaying import Replay
 from notifications.scheduling.jobs import Kind
 from project.operations.prune import Prune
 
@@ -10,4 +12,4 @@ PRUNE = "prune"
 
 def kinds() -> dict[str, Kind]:
     """Returns every kind by its name."""
-    return {PRUNE: Prune()}
+    return {PRUNE: Prune(), runs.KIND: Replay()}
