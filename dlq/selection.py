@@ -17,6 +17,7 @@ from notifications.channels import channel_class, channel_names
 from notifications.messages.ids import receiver_hashes
 from project.desk.spelling import as_id, spellings
 
+MOST_OF_A_REFERENCE = 10_000  # letters
 # Fields of a selection that name a column of the letter by its own name.
 _COLUMNS = ("state", "channel", "cause", "provider", "client", "category", "user", "problem", "run")
 
@@ -24,7 +25,8 @@ _COLUMNS = ("state", "channel", "cause", "provider", "client", "category", "user
 class Selection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A filter of dead letters. What is empty or None filters nothing. Times are inclusive at first, exclusive at last.
 
-    `term` is what somebody searched for: a receiver, also one before its correction, a user, an id, a letter's number.
+    `term` is what somebody searched for: a receiver, also one before its correction, a user, a reference, an id, a
+    letter's number.
     """
 
     state: str = "open"
@@ -42,6 +44,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expired: bool | None = None
     uncertain: bool | None = None
     repeats: int = 1  # deaths in a row of the same cause, at least
+    deaths: int = 1  # of whatever cause, at least
     up_to: int | None = None  # the last letter's number
     term: str = ""
     ids: tuple[int, ...] = ()
@@ -63,6 +66,8 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             chosen = chosen.filter(uncertain=self.uncertain)
         if self.repeats > 1:
             chosen = chosen.filter(repeats__gte=self.repeats)
+        if self.deaths > 1:
+            chosen = chosen.filter(deaths__gte=self.deaths)
         if self.up_to is not None:
             chosen = chosen.filter(pk__lte=self.up_to)
         if self.ids:
@@ -90,6 +95,8 @@ def meaning(term: str) -> Q:
         for each in receiver_hashes(name, spelling)
     ]
     found = Q(user=term) | Q(receiver_hash__in=hashes) | Q(was_receiver_hash__in=hashes)
+    referred = DeadLetter.objects.filter(~Q(notification__reference=""), notification__reference=term)
+    found |= Q(pk__in=list(referred.values_list("pk", flat=True)[:MOST_OF_A_REFERENCE]))  # read first, by its index
     if id := as_id(term):
         found |= Q(notification_id=id)
     digits = term.strip().removeprefix("#")

@@ -72,6 +72,8 @@ def letter(*, state: str = "open", **fields: Any) -> DeadLetter:
         partition=1,
         offset=next(_number),
         **{name: getattr(row, name) for name in COPIED},
+        uncertain=row.uncertain_count > 0,
+        receiver_domain=row.receiver.rpartition("@")[2] if row.channel == "EMAIL" else "",
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
@@ -11,45 +10,27 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import PAGE_VAR
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from dlq.admin import case_file, verb_pages
+from dlq.admin.letter_filters import FILTERS, number, selection_of
 from dlq.admin.repair_page import repair_page
 from dlq.models import DeadLetter
-from notifications.channels import channel_choices
-from notifications.channels.outcomes import Cause
-from project.database.word_field import choices_of
+from notifications.models import Notification
+from project.desk import cells
 from project.desk.audit import MOST_AT_ONCE
-from project.desk.base import Context, ReadOnlyAdmin, column, ids_of, is_list, time_column
-from project.desk.filters import TimeRange, WordFilter, word_filter
+from project.desk.base import Context, ReadOnlyAdmin, column, ids_of, is_list
+from project.desk.cells import with_about
+from project.desk.in_words import in_words
 from project.desk.marks import mark_when_rendered
-from project.desk.search import HELP, ExactSearch, first_matches, notification_matches
-
-STATE_LABELS = {"open": "danger", "replaying": "info", "resolved": "success"}
-LONGEST_NUMBER = 18  # digits of a bigint that surely fits
-
-
-class StateFilter(WordFilter):
-    """Shows open letters, unless another state is chosen or something is searched."""
-
-    title = "state"
-    parameter_name = "state"
-    field = "state"
-    all_option = None
-
-    @staticmethod
-    def words() -> list[tuple[str, str]]:
-        closed = [(value, label) for value, label in DeadLetter.State.choices if value != "open"]
-        return [("", "Open"), *closed, ("all", "All")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        state = self.value() or ("all" if request.GET.get("q", "").strip() else "open")
-        if state == "all":
-            return queryset
-        return queryset.filter(state=state) if state in DeadLetter.State.values else queryset.none()
+from project.desk.rights import Right, may
+from project.desk.search import HELP
 
 
 def _filters(request: HttpRequest) -> str:
@@ -65,35 +46,49 @@ def _matching(request: HttpRequest) -> bool:
     return match is not None and match.url_name == "dlq_deadletter_matching"
 
 
-def _number(term: str) -> int | None:
-    digits = term.strip().removeprefix("#")
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= LONGEST_NUMBER else None
+def _about(letter: DeadLetter) -> SafeString:
+    return cells.about(letter.notification) if letter.notification else cells.isolated("a record nobody could read")
 
 
-def _error(letter: DeadLetter) -> str:
-    return letter.error if len(letter.error) <= 80 else f"{letter.error[:80]}…"
+def _receiver(letter: DeadLetter) -> SafeString:
+    return cells.isolated(letter.notification.masked_receiver if letter.notification else "not readable")
 
 
-number = column("letter", lambda letter: f"#{letter.pk}")
-state = column("state", lambda letter: letter.state, labels=STATE_LABELS)
-receiver = column("receiver", lambda row: row.notification.masked_receiver if row.notification else "not readable")
-error = column("error", _error)
+def _why(letter: DeadLetter) -> SafeString:
+    row = letter.notification
+    shown = cells.answer(letter.error, row.receiver, row.masked_receiver) if row else cells.cut(letter.error, 80)
+    return format_html(
+        '{}<br><bdi class="desk-answer" dir="auto">{}</bdi>', in_words("cause", letter.cause).capitalize(), shown
+    )
+
+
+def _standing(letter: DeadLetter) -> SafeString:
+    """Returns what is not normal about the letter: an open one that died once and may be sent needs no word."""
+    expired = letter.expires_at is not None and letter.expires_at <= timezone.now()
+    return cells.marks(
+        [
+            ("", in_words("state", letter.state) if letter.state != DeadLetter.State.OPEN else ""),
+            ("bad", "expired" if expired else ""),
+            ("odd", "may have arrived" if letter.uncertain else ""),
+            ("odd", f"died {letter.deaths} times" if letter.deaths > 1 else ""),
+        ]
+    ) or format_html("{}", in_words("state", letter.state))
+
+
+numbered = column("letter", lambda letter: f"#{letter.pk}")
+died = column("died", lambda letter: cells.age(letter.died_at))
+about = column("about", _about)
+receiver = column("receiver", _receiver)
+category = column("category", lambda letter: cells.isolated(letter.category))
+why = column("why", _why)
+standing = column("state", _standing)
 
 
 @admin.register(DeadLetter)
-class DeadLetterAdmin(ExactSearch[DeadLetter], ReadOnlyAdmin[DeadLetter]):
-    list_display = (
-        *(number, time_column("died_at", "died"), "channel", receiver),
-        *("cause", error, "attempts", state),
-    )
-    list_display_links = (number,)
-    list_select_related = ("notification",)
-    list_filter = (
-        StateFilter,
-        word_filter("channel", channel_choices),
-        word_filter("cause", partial(choices_of, Cause)),
-        ("died_at", TimeRange),
-    )
+class DeadLetterAdmin(ReadOnlyAdmin[DeadLetter]):
+    list_display = (numbered, died, "channel", receiver, about, category, why, standing)
+    list_display_links = (numbered,)
+    list_filter = FILTERS
     list_before_template = "dlq/list_before.html"
     search_fields = ("id",)
     search_help_text = f"{HELP}, #letter"
@@ -101,21 +96,35 @@ class DeadLetterAdmin(ExactSearch[DeadLetter], ReadOnlyAdmin[DeadLetter]):
     sortable_by = ()
     actions = ("replay_selected", "discard_selected")
 
+    def get_list_display(self, request: HttpRequest) -> Any:
+        shown = super().get_list_display(request)
+        return shown if may(request, Right.SEE_CONTENT) else [each for each in shown if each is not about]
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
-        """Returns the rows without the columns that can be large, where a list is shown: raw bytes and texts."""
+        """Returns the rows of the selection that a list's address means, without the bytes that can be many."""
         queryset = super().get_queryset(request)
-        if _matching(request):  # before the search is bounded, so that the bound never hides an open letter
-            queryset = queryset.filter(state=DeadLetter.State.OPEN)
-        return queryset.defer("raw", "notification__message", "notification__html") if is_list(request) else queryset
+        if not (is_list(request) or _matching(request)):
+            return queryset
+        return selection_of(request).rows().defer("raw")
 
     def get_ordering(self, request: HttpRequest) -> tuple[str]:
         return ("id",) if _matching(request) else ("-id",)
 
-    def find(self, queryset: QuerySet[DeadLetter], term: str, most: int) -> QuerySet[DeadLetter]:
-        matches = [*notification_matches(term, "notification__")]
-        if letter_id := _number(term):
-            matches.append(Q(pk=letter_id))
-        return first_matches(queryset, matches, most)
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[DeadLetter], search_term: str
+    ) -> tuple[QuerySet[DeadLetter], bool]:
+        """Returns the rows as they are: what was searched is part of the selection."""
+        return queryset, False
+
+    def rows_of_page(self, request: HttpRequest, rows: QuerySet[DeadLetter]) -> list[DeadLetter]:
+        """Reads the letters of one page, and then their notifications: joined before, each skipped row costs one."""
+        letters = list(rows)
+        ids = [letter.notification_id for letter in letters if letter.notification_id]
+        known = Notification.objects.filter(pk__in=ids).only("channel", "receiver", "settled_at")
+        found = with_about(known, contents=may(request, Right.SEE_CONTENT)).in_bulk()
+        for letter in letters:
+            letter.notification = found.get(letter.notification_id) if letter.notification_id else None
+        return letters
 
     def get_urls(self) -> list[URLPattern]:
         guard = self.admin_site.admin_view
@@ -134,7 +143,7 @@ class DeadLetterAdmin(ExactSearch[DeadLetter], ReadOnlyAdmin[DeadLetter]):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Context | None = None
     ) -> HttpResponse:
         """Shows the case file. Every change of a letter has a page of its own."""
-        letter_id = _number(object_id)
+        letter_id = number(object_id)
         if request.method == "POST" or not self.has_view_permission(request):
             raise PermissionDenied
         letter = DeadLetter.objects.select_related("notification").filter(pk=letter_id).first() if letter_id else None
@@ -152,7 +161,7 @@ class DeadLetterAdmin(ExactSearch[DeadLetter], ReadOnlyAdmin[DeadLetter]):
 
     def verb_view(self, request: HttpRequest, name: str) -> HttpResponse:
         self._guard(request, name)
-        ids = ids_of(request, _number)
+        ids = ids_of(request, number)
         if request.method == "POST":
             return verb_pages.perform(self, request, name, ids)
         return verb_pages.ask(self, request, name, ids)
@@ -167,7 +176,8 @@ class DeadLetterAdmin(ExactSearch[DeadLetter], ReadOnlyAdmin[DeadLetter]):
         except (DisallowedModelAdminLookup, IncorrectLookupParameters):  # such as the filters of an older version
             messages.warning(request, "These filters cannot be used: choose them anew.")
             return HttpResponseRedirect(reverse(verb_pages.LIST))
-        matching = changelist.get_queryset(request).filter(verb_pages.VERBS[name].takes)
+        open_ones = changelist.get_queryset(request).filter(state=DeadLetter.State.OPEN)
+        matching = open_ones.filter(verb_pages.VERBS[name].takes)
         ids = list(matching.values_list("pk", flat=True)[: MOST_AT_ONCE + 1])
         if not ids:
             messages.warning(request, "No open letter matches these filters.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, cast
 
 from django.contrib import messages
@@ -15,6 +16,7 @@ from django.utils.functional import cached_property
 from project.desk.unfold import ChangeList, Paginator
 
 SHOWN_OF_WRONG_INPUT = 20  # characters
+LONGEST_CHIP = 80
 
 
 class BoundedPaginator(Paginator[Any]):
@@ -45,8 +47,23 @@ class BoundedPaginator(Paginator[Any]):
         return f"The {'newest' if order[:1] == ('-id',) else 'first'} {self.count:,} of more"
 
 
+@dataclass(frozen=True, slots=True)
+class ShownChip:
+    """An active filter, and the address of the list without it."""
+
+    name: str
+    words: str
+    address: str
+
+
 class DeskList(ChangeList):
-    """Django's list, but with the last page where the page asked for does not exist."""
+    """Django's list, but with the last page where the page asked for does not exist.
+
+    `chips` are its active filters. The rows of the page are read here, so that a statement that takes too long ends
+    before anything is shown.
+    """
+
+    chips: list[ShownChip]
 
     def get_results(self, request: HttpRequest) -> None:
         asked = request.GET.get(PAGE_VAR) or "1"
@@ -61,10 +78,27 @@ class DeskList(ChangeList):
         if asked != str(self.page_num):
             last = self.paginator.num_pages
             messages.warning(request, f"There is no page {asked[:SHOWN_OF_WRONG_INPUT]}; the last is {last}.")
+        self.chips = shown_chips(self.filter_specs, request)
+        self.result_list = cast("Any", self.model_admin).rows_of_page(request, self.result_list)
 
     def get_ordering_field(self, field_name: Any) -> Any:
         """Returns the column to sort by, or None for one that is not offered: it may be masked, or have no index."""
         return super().get_ordering_field(field_name) if field_name in (self.sortable_by or ()) else None
+
+
+def shown_chips(specs: list[Any], request: HttpRequest) -> list[ShownChip]:
+    """Returns the active filters of a list, each with the address that leaves it out."""
+    found = []
+    for spec in specs:
+        for chip in spec.chips(request.GET) if hasattr(spec, "chips") else ():
+            rest = request.GET.copy()
+            rest.pop(PAGE_VAR, None)
+            for name, value in chip.without.items():
+                rest.pop(name, None)
+                if value is not None:
+                    rest[name] = value
+            found.append(ShownChip(chip.name, chip.words[:LONGEST_CHIP], f"?{rest.urlencode()}"))
+    return found
 
 
 def filter_parameters(model_admin: Any, request: HttpRequest) -> set[str]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from django.contrib.admin import FieldListFilter as RangeDateTimeFilter
     from django.contrib.admin import ModelAdmin, TabularInline
     from django.contrib.admin import SimpleListFilter as DropdownFilter
+    from django.contrib.admin import SimpleListFilter as TextFilter
     from django.contrib.admin.views.main import ChangeList
     from django.contrib.auth.admin import UserAdmin
     from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
@@ -21,7 +22,7 @@ else:
     from django.contrib.auth import admin as auth
     from django.core import paginator
     from unfold import admin
-    from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter
+    from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter, TextFilter
     from unfold.forms import AdminPasswordChangeForm, UserChangeForm
     from unfold.forms import UserCreationForm as AdminUserCreationForm
     from unfold.views import ChangeList
@@ -51,6 +52,7 @@ __all__ = [
     "Paginator",
     "RangeDateTimeFilter",
     "TabularInline",
+    "TextFilter",
     "TextInput",
     "Textarea",
     "UserAdmin",

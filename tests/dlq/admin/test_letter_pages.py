@@ -77,7 +77,8 @@ def test_search_is_exact_by_receiver_user_reference_and_id(support: Client) -> N
 
 def test_a_search_that_cannot_be_is_no_error(support: Client) -> None:
     dead = letter()
-    assert listed(support, "?q=%00") == listed(support, "?q=%20") == [dead.pk]
+    assert listed(support, "?q=%20") == [dead.pk]
+    assert listed(support, "?q=%00") == []
 
 
 def test_a_list_takes_the_same_number_of_queries_for_any_length(support: Client) -> None:

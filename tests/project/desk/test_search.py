@@ -122,21 +122,23 @@ def many(count: int, *, state: str, status: Status) -> None:
         for _ in range(count)
     )
     DeadLetter.objects.bulk_create(
-        DeadLetter(notification=row, channel="EMAIL", cause="bug", state=state) for row in rows
+        DeadLetter(notification=row, channel="EMAIL", cause="bug", state=state, receiver_hash=row.receiver_hash)
+        for row in rows
     )
 
 
 def test_the_filters_come_before_the_bound_of_the_search(support: Client) -> None:
     many(1_003, state="open", status=Status.DEAD)
     many(MOST_MATCHES + 500, state="resolved", status=Status.SENT)
-    for page, narrowed in ((LETTERS, "&state="), (LEDGER, "&status=dead"), (LETTERS, "&state=open")):
-        answer = support.get(f"{page}?q=hot@example.com{narrowed}")
-        assert answer.context["cl"].result_count == MOST_MATCHES
-        assert "The newest 1,000 of more" in answer.content.decode()
-        last = support.get(f"{page}?q=hot@example.com{narrowed}&p=10")
-        assert len(last.context["cl"].result_list) == 100
+    answer = support.get(f"{LEDGER}?q=hot@example.com&status=dead")
+    assert answer.context["cl"].result_count == MOST_MATCHES
+    assert "The newest 1,000 of more" in answer.content.decode()
+    assert len(support.get(f"{LEDGER}?q=hot@example.com&status=dead&p=20").context["cl"].result_list) == 50
+    for narrowed, found in (("&state=open", 1_003), ("&state=resolved", MOST_MATCHES + 500), ("", 2 * 1_000 + 503)):
+        answer = support.get(f"{LETTERS}?q=hot@example.com{narrowed}")
+        assert answer.context["cl"].result_count == found
+    for page in (LETTERS, LEDGER):
         assert "of more" not in support.get(f"{page}?q=hot@example.com&channel=SMS").content.decode()
-    assert support.get(f"{LETTERS}?q=hot@example.com").context["cl"].paginator.more
 
 
 def test_all_that_match_a_search_reaches_the_open_ones(support: Client) -> None:
