@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('dlq', '0005_rights_and_groups'),
+        ('dlq', '0006_events_by_notification'),
     ]
 
     operations = [
