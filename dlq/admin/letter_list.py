@@ -26,11 +26,13 @@ from notifications.models import Notification
 from project.desk import cells
 from project.desk.audit import MOST_AT_ONCE
 from project.desk.base import Context, ReadOnlyAdmin, column, ids_of, is_list
-from project.desk.cells import with_about
+from project.desk.cells import Seen
 from project.desk.in_words import in_words
 from project.desk.marks import mark_when_rendered
-from project.desk.rights import Right, may
 from project.desk.search import HELP
+from project.desk.sight import sight_of
+
+READ = ("channel", "receiver", "category", "subject", "settled_at")  # of the notifications of a page
 
 
 def _filters(request: HttpRequest) -> str:
@@ -46,20 +48,9 @@ def _matching(request: HttpRequest) -> bool:
     return match is not None and match.url_name == "dlq_deadletter_matching"
 
 
-def _about(letter: DeadLetter) -> SafeString:
-    return cells.about(letter.notification) if letter.notification else cells.isolated("a record nobody could read")
-
-
-def _receiver(letter: DeadLetter) -> SafeString:
-    return cells.isolated(letter.notification.masked_receiver if letter.notification else "not readable")
-
-
-def _why(letter: DeadLetter) -> SafeString:
-    row = letter.notification
-    shown = cells.answer(letter.error, row.receiver, row.masked_receiver) if row else cells.cut(letter.error, 80)
-    return format_html(
-        '{}<br><bdi class="desk-answer" dir="auto">{}</bdi>', in_words("cause", letter.cause).capitalize(), shown
-    )
+def _why(letter: Any) -> SafeString:
+    cause = in_words("cause", letter.cause).capitalize()
+    return format_html("{}<br>{}", cause, cells.isolated(letter.seen.answer, "desk-answer"))
 
 
 def _standing(letter: DeadLetter) -> SafeString:
@@ -77,8 +68,8 @@ def _standing(letter: DeadLetter) -> SafeString:
 
 numbered = column("letter", lambda letter: f"#{letter.pk}")
 died = column("died", lambda letter: cells.age(letter.died_at))
-about = column("about", _about)
-receiver = column("receiver", _receiver)
+receiver = column("receiver", lambda letter: cells.isolated(letter.seen.receiver))
+about = column("about", lambda letter: cells.isolated(letter.seen.about, "desk-about"))
 category = column("category", lambda letter: cells.isolated(letter.category))
 why = column("why", _why)
 standing = column("state", _standing)
@@ -98,7 +89,8 @@ class DeadLetterAdmin(ReadOnlyAdmin[DeadLetter]):
 
     def get_list_display(self, request: HttpRequest) -> Any:
         shown = super().get_list_display(request)
-        return shown if may(request, Right.SEE_CONTENT) else [each for each in shown if each is not about]
+        sight = sight_of(request)
+        return shown if sight.contents or sight.asks else [each for each in shown if each is not about]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DeadLetter]:
         """Returns the rows of the selection that a list's address means, without the bytes that can be many."""
@@ -120,10 +112,12 @@ class DeadLetterAdmin(ReadOnlyAdmin[DeadLetter]):
         """Reads the letters of one page, and then their notifications: joined before, each skipped row costs one."""
         letters = list(rows)
         ids = [letter.notification_id for letter in letters if letter.notification_id]
-        known = Notification.objects.filter(pk__in=ids).only("channel", "receiver", "settled_at")
-        found = with_about(known, contents=may(request, Right.SEE_CONTENT)).in_bulk()
+        sight = sight_of(request)
+        found = cells.with_beginning(Notification.objects.filter(pk__in=ids).only(*READ), sight).in_bulk()
         for letter in letters:
-            letter.notification = found.get(letter.notification_id) if letter.notification_id else None
+            row = found.get(letter.notification_id) if letter.notification_id else None
+            unread = Seen("not readable", "a record that could not be read", cells.cut(letter.error, 80))
+            vars(letter)["seen"] = cells.seen(row, sight, letter.error) if row else unread
         return letters
 
     def get_urls(self) -> list[URLPattern]:

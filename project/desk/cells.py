@@ -2,73 +2,58 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Case, F, Q, QuerySet, Value, When
-from django.db.models.functions import Concat, Substr
+from django.db.models import QuerySet, Value
+from django.db.models.functions import Substr
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from notifications.models import REMOVED, Category, Notification
+from notifications.models import REMOVED, Notification
+from project.desk import moments
 from project.desk.audit import printed
+from project.desk.sight import LONGEST_FIRST_WORDS, Sight
 
-LONGEST_ABOUT = 60  # characters of a subject, or of the text where there is none
-LONGEST_ANSWER = 80
+LONGEST_ANSWER = 80  # characters
 NOTHING = "–"
-MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
 
-def with_about(rows: QuerySet[Notification], *, contents: bool) -> QuerySet[Notification]:
-    """Adds `about`: the subject or the beginning of the text, cut by the database, which reads no more of it.
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one person may read of a notification in a list."""
 
-    Of a sensitive category, it only says so. Without `contents` it is empty.
-    """
-    if not contents:
-        return rows.annotate(about=Value(""))
-    sensitive = Q(category__in=Category.objects.filter(sensitive=True).values("name"))
-    beginning = Case(
-        When(sensitive, then=Concat(Value("hidden: "), F("category"))),
-        When(~Q(subject=""), then=Substr("subject", 1, LONGEST_ABOUT + 1)),
-        default=Substr("message", 1, LONGEST_ABOUT + 1),
-    )
-    return rows.annotate(about=beginning)
+    receiver: str
+    about: str
+    answer: str
 
 
-def about_text(row: Any) -> str:
-    """Returns what a notification was about, in one line of at most 60 characters."""
+def with_beginning(rows: QuerySet[Notification], sight: Sight) -> QuerySet[Notification]:
+    """Adds `beginning`, cut by the database, for whoever may see contents: no list reads a whole text."""
+    if not sight.contents:
+        return rows.annotate(beginning=Value(""))
+    return rows.annotate(beginning=Substr("message", 1, LONGEST_FIRST_WORDS + 1))
+
+
+def seen(row: Any, sight: Sight, answer: str) -> Seen:
+    """Returns what this person may see of a row `with_beginning` and of an answer about it."""
     if row.texts_removed:
-        return REMOVED
-    return cut(" ".join(str(row.about).split()), LONGEST_ABOUT)
-
-
-def about(row: Any) -> SafeString:
-    """Returns the same for a page. Its direction is that of the text, whatever stands around it."""
-    return format_html('<bdi class="desk-about" dir="auto">{}</bdi>', about_text(row) or NOTHING)
+        return Seen(REMOVED, REMOVED, cut(sight.answer(answer), LONGEST_ANSWER))
+    about = cut(" ".join(sight.about(row.category, row.subject, row.beginning).split()), LONGEST_FIRST_WORDS)
+    return Seen(sight.receiver(row), about, cut(sight.answer(answer, row.receiver), LONGEST_ANSWER))
 
 
 def age(moment: datetime | None) -> SafeString:
     """Returns how long ago a time is, and the time itself for whoever points at it."""
     if moment is None:
         return format_html("{}", NOTHING)
-    text = in_short((timezone.now() - moment).total_seconds())
+    text = moments.age(moment, timezone.now())
     return format_html(
         '<time class="desk-age" datetime="{}" title="{}">{}</time>', moment.isoformat(), printed(moment), text
     )
-
-
-def in_short(seconds: float) -> str:
-    """Returns a number of seconds in its largest unit, such as "3 h ago" or "in 5 min"."""
-    size = abs(seconds)
-    if size < MINUTE:
-        return "just now" if seconds >= 0 else "in a moment"
-    units = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"))
-    length, unit = next((length, unit) for length, unit in units if size >= length)
-    text = f"{int(size // length):,} {unit}"
-    return f"{text} ago" if seconds > 0 else f"in {text}"
 
 
 def marks(found: Iterable[tuple[str, str]]) -> SafeString:
@@ -77,15 +62,9 @@ def marks(found: Iterable[tuple[str, str]]) -> SafeString:
     return format_html_join(" ", '<span class="{}">{}</span>', shown)
 
 
-def isolated(text: str) -> SafeString:
+def isolated(text: str, style: str = "") -> SafeString:
     """Returns a stranger's text, whose direction changes nothing around it."""
-    return format_html('<bdi dir="auto">{}</bdi>', text or NOTHING)
-
-
-def answer(text: str, receiver: str, mask: str) -> str:
-    """Returns the beginning of a provider's answer, with the receiver's mask for its address."""
-    shown = re.sub(re.escape(receiver), lambda _: mask, text, flags=re.IGNORECASE) if receiver else text
-    return cut(shown, LONGEST_ANSWER)
+    return format_html('<bdi class="{}" dir="auto">{}</bdi>', style, text or NOTHING)
 
 
 def cut(text: str, most: int) -> str:

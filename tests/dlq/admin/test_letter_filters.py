@@ -111,7 +111,7 @@ def test_a_chip_says_what_the_problem_is(support: Client, letters: dict[str, Dea
     assert "no answer in time, smtp, no answer" in shown(support, query).content.decode()
 
 
-def test_a_list_says_what_each_letter_was_about(anna: Client, support: Client) -> None:
+def test_a_list_says_what_each_letter_was_about(anna: Client, viewer: Client) -> None:
     Category.objects.create(name="password-reset", sensitive=True)
     letter(subject="Your invoice", category="invoice")
     letter(message="first\nwords " + "é" * 99)
@@ -121,19 +121,18 @@ def test_a_list_says_what_each_letter_was_about(anna: Client, support: Client) -
     for part in (
         "Your invoice",
         "first words " + "é" * 48 + "…",
-        "hidden: password-reset",
-        "a record nobody could read",
+        "(hidden)",
+        "a record that could not be read",
     ):
         assert part in page, part
     assert "secret" not in page
-    without = shown(support, "").content.decode()
-    assert "first words" not in without
-    assert "About" not in without
+    assert "first words" not in shown(viewer, "").content.decode()
 
 
-def test_the_receiver_stays_masked_in_what_the_provider_answered(anna: Client) -> None:
+def test_the_receiver_stays_masked_in_what_the_provider_answered(anna: Client, viewer: Client) -> None:
     letter(receiver="anna.berg@example.com", last_error="552 5.2.2 <Anna.Berg@Example.com> mailbox full")
-    assert "berg@example" not in shown(anna, "").content.decode().lower()
+    assert "berg@example" not in shown(viewer, "").content.decode().lower()
+    assert "anna.berg@example.com" in shown(anna, "").content.decode()
 
 
 def test_only_what_is_not_normal_is_marked(support: Client) -> None:
