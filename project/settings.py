@@ -152,6 +152,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "users.access.admin.login.EndedSession",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "users.access.admin.second_factor.SecondFactor",
     "axes.middleware.AxesMiddleware",

@@ -1,4 +1,4 @@
-"""Every error as JSON, in the shape of Django REST framework: by field, or `detail` with a `code`."""
+"""Every error of a call as JSON, in the shape of Django REST framework: by field, or `detail` with a `code`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import msgspec
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import Error as DatabaseProblem
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.views import csrf, defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 
 from notifications.messages.explain import Invalid, Unavailable
 from project.database import refusals
+from project.desk import error_pages
 from users.access.authentication import CHALLENGE
 
 log = logging.getLogger(__name__)
@@ -122,23 +122,23 @@ def _is_admin(request: HttpRequest) -> bool:
     return request.path_info.startswith("/admin/")
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return defaults.bad_request(request, exception) if _is_admin(request) else refusal(SuspiciousOperation())
+def bad_request(request: HttpRequest, *_: object, **__: object) -> HttpResponse:
+    return error_pages.bad_request(request) if _is_admin(request) else refusal(SuspiciousOperation())
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return defaults.permission_denied(request, exception) if _is_admin(request) else refusal(PermissionDenied())
+    return error_pages.forbidden(request, str(exception)) if _is_admin(request) else refusal(PermissionDenied())
 
 
 @csrf_exempt  # which would read the body of a form first, and answer with a page
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     if _is_admin(request) and exception is not None:
-        return defaults.page_not_found(request, exception)
+        return error_pages.not_found(request)
     return refusal(Http404())
 
 
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return csrf.csrf_failure(request, reason) if _is_admin(request) else refusal(PermissionDenied())
+def csrf_failure(request: HttpRequest, **_: object) -> HttpResponse:
+    return error_pages.csrf_failure(request) if _is_admin(request) else refusal(PermissionDenied())
 
 
 def leads_to(url: str) -> Callable[[HttpRequest], HttpResponse]:
@@ -155,5 +155,5 @@ def leads_to(url: str) -> Callable[[HttpRequest], HttpResponse]:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     if _is_admin(request):
-        return defaults.server_error(request)
+        return error_pages.server_error(request)
     return json_response(*_detail(500, "error", "A server error occurred."))

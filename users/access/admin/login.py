@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from axes.models import AccessFailureLog
 from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import reverse
+from django.utils.http import urlencode
 
 from project.desk.base import ReadOnlyAdmin, column, time_column
 from project.desk.filters import TimeRange
@@ -38,6 +42,33 @@ def locked_out(request: HttpRequest, *_: Any) -> HttpResponse:
     answer = render(request, "users/locked_out.html", context, status=429)
     answer.headers["Retry-After"] = str(minutes * 60)
     return answer
+
+
+class EndedSession:
+    """Tells whoever posted a form after the session had ended that nothing was done, and leads back to that form."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        login = reverse("admin:login")
+        if request.method == "POST" and _leads_to(response, login) and request.path != login:
+            messages.warning(request, "Your session had ended, so nothing was done. Log in, and do it again.")
+            return HttpResponseRedirect(f"{login}?{urlencode({'next': _page_of(request)})}")
+        return response
+
+
+def _leads_to(response: HttpResponse, path: str) -> bool:
+    return isinstance(response, HttpResponseRedirect) and response.url.partition("?")[0] == path
+
+
+def _page_of(request: HttpRequest) -> str:
+    """Returns the page with the form that was posted, as the browser names it, or the address of the post."""
+    page = urlsplit(request.headers.get("Referer", ""))
+    if page.netloc == request.get_host() and page.path.startswith(reverse("admin:index")):
+        return f"{page.path}?{page.query}" if page.query else page.path
+    return request.get_full_path()
 
 
 @admin.register(AccessFailureLog)
