@@ -64,4 +64,5 @@ def _answer_of(environ: WSGIEnvironment) -> WSGIApplication:
 
 
 import_module(settings.ROOT_URLCONF)  # the views, which else the first request would load
+import_module("notifications.ledger.minutes").minutes.begin(by_itself=True)
 collector.look_seldom()

@@ -17,6 +17,7 @@ from pytest_django import DjangoDbBlocker
 from harness.platform import Platform
 from harness.services import shared
 from harness.services.shared import SharedKafka, SharedPostgres
+from notifications.ledger.minutes import minutes
 from notifications.messages.words import Status, listed
 from project.database.dialects import fetch
 from tests.caller import api, keys_required
@@ -90,6 +91,12 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     with django_db_blocker.unblock():
         if connection.vendor == "postgresql":
             fetch(f"ALTER TABLE notifications_notification ADD CONSTRAINT listed_as_its_status_says CHECK ({right})")
+
+
+@pytest.fixture(autouse=True)
+def no_counts() -> None:
+    """Each test begins with nothing counted, and no thread writes beside it."""
+    minutes.begin()
 
 
 @pytest.fixture(scope="session")

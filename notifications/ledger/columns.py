@@ -20,7 +20,10 @@ PLACE = {"topic": "text", "partition": "integer", "offset": "bigint", "trace_id"
 # What a new row says, with the types in which it travels.
 NEW_COLUMNS = {name: field.column for name, field in CARRIED.items()} | {"receiver_hash": "text"} | PLACE
 MESSAGE_COLUMNS = tuple(CARRIED)
-FINAL_COLUMNS = ("id", "status", "channel", "last_cause", "last_error", "attempts", "topic", "partition", "offset")
+FINAL_COLUMNS = (
+    *("id", "status", "channel", "last_cause", "last_error", "attempts", "topic", "partition", "offset"),
+    "provider",
+)
 
 MODEL_FIELDS: dict[type[inspect.Type], type[models.Field[Any, Any]]] = {
     inspect.LiteralType: models.CharField,

@@ -6,6 +6,7 @@ implementation to the sender and the scheduler, and these pass it to every funct
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from uuid import UUID
@@ -14,8 +15,16 @@ import msgspec
 from django.db import transaction
 
 from notifications.channels.outcomes import Cause
-from notifications.messages.words import Status
+from notifications.ledger.minutes import Key, minutes
+from notifications.messages.words import Happened, Status
 from project import metrics
+
+# How the minutes count an end. A send that succeeded is counted where it is settled.
+ENDS: dict[str, Happened] = {
+    Status.DEAD: Happened.DEAD,
+    Status.HELD: Happened.HELD,
+    Status.EXPIRED: Happened.EXPIRED,
+}
 
 
 class FinalRow(msgspec.Struct, frozen=True, gc=False):
@@ -30,6 +39,7 @@ class FinalRow(msgspec.Struct, frozen=True, gc=False):
     topic: str
     partition: int | None
     offset: int | None
+    provider: str = ""
 
 
 class Unclaimable(msgspec.Struct, frozen=True):
@@ -66,25 +76,30 @@ NO_HOOKS = Hooks()
 
 
 def tell_final(rows: Sequence[FinalRow], hooks: Hooks) -> None:
-    """Tells the hooks of rows that came to an end, inside the caller's transaction, and counts the dead."""
+    """Tells the hooks of rows that came to an end, inside the caller's transaction, and counts them."""
     if rows:
-        transaction.on_commit(partial(_count_dead, rows))
+        transaction.on_commit(partial(_count_ends, rows))
         hooks.on_final(rows)
 
 
-def _count_dead(rows: Sequence[FinalRow]) -> None:
+def _count_ends(rows: Sequence[FinalRow]) -> None:
+    counts: Counter[Key] = Counter()
     for row in rows:
         if row.status == Status.DEAD:
             metrics.dead.labels(row.channel, row.cause).inc()
+        if happened := ENDS.get(row.status):
+            counts[row.channel, row.provider, happened, row.cause] += 1
+    minutes.add(counts)
 
 
 def tell_unclaimable(records: Sequence[Unclaimable], without_row: Sequence[Unclaimable], hooks: Hooks) -> None:
     """Counts the records, and tells the hooks of those that have no row, inside the caller's transaction."""
-    transaction.on_commit(partial(_count_unclaimable, records))
+    transaction.on_commit(partial(_count_unclaimable, records, without_row))
     if without_row:
         hooks.on_unclaimable(without_row)
 
 
-def _count_unclaimable(records: Sequence[Unclaimable]) -> None:
+def _count_unclaimable(records: Sequence[Unclaimable], without_row: Sequence[Unclaimable]) -> None:
     for record in records:
         metrics.unclaimable.labels(record.cause).inc()
+    minutes.add(Counter((record.channel, "", Happened.DEAD, record.cause.value) for record in without_row))

@@ -5,22 +5,34 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from notifications.ledger.minutes import Key, minutes
 from notifications.ledger.settle import Settlement
-from notifications.messages.words import Status
+from notifications.messages.words import Happened, Status
 from project import metrics
 
 
 def count_settled(settlements: Iterable[Settlement]) -> None:
-    """Counts the sends by their outcome, and by its reason each row that was put back unsent."""
-    attempts: Counter[tuple[str, str]] = Counter()
-    put_back: Counter[tuple[str, str]] = Counter()
-    for settlement in settlements:
-        verdict, channel = settlement.verdict, settlement.channel
-        if verdict.status == Status.SENT or verdict.outcome:
-            attempts[channel, verdict.outcome or "sent"] += 1
-        elif verdict.status == Status.WAITING:
-            put_back[channel, verdict.reason] += 1
-    for (channel, outcome), count in attempts.items():
-        metrics.attempts.labels(channel, outcome).inc(count)
-    for (channel, reason), count in put_back.items():
-        metrics.put_back.labels(channel, reason).inc(count)
+    """Counts the sends by their outcome, and by its reason each row that was put back unsent.
+
+    The minutes get what was sent and what is to be tried again; the ends are counted where the hooks learn of them.
+    A batch has few kinds of settlement, so only the first loop is done for each of its rows.
+    """
+    kinds = Counter(
+        [
+            (each.channel, each.provider, each.verdict.status, each.verdict.outcome, each.verdict.attempt_cause)
+            if each.verdict.outcome or each.verdict.status is Status.SENT
+            else (each.channel, "", each.verdict.status, None, each.verdict.reason)
+            for each in settlements
+        ]
+    )
+    counts: dict[Key, int] = {}
+    for (channel, provider, status, outcome, why), count in kinds.items():
+        if status is Status.SENT or outcome:
+            metrics.attempts.labels(channel, outcome or "sent").inc(count)
+        elif status is Status.WAITING:
+            metrics.put_back.labels(channel, why).inc(count)
+        if status is Status.SENT:
+            counts[channel, provider, Happened.SENT, ""] = count
+        elif status is Status.WAITING and outcome:
+            counts[channel, provider, Happened.FAILED, why or ""] = count
+    minutes.add(counts)

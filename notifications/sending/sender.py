@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
 from notifications.brokers.base import Broker
@@ -16,6 +17,7 @@ from notifications.channels.base import Provider
 from notifications.channels.outcomes import Cause, SendError
 from notifications.ledger import verdicts
 from notifications.ledger.hooks import Hooks
+from notifications.ledger.minutes import minutes
 from notifications.ledger.settle import Settlement
 from notifications.messages.words import BreakerState, WorkerKind
 from notifications.models import BreakerEvent
@@ -64,7 +66,7 @@ class Sender:
         self._fatal = ""
         self._breaker_events: deque[BreakerEvent] = deque()
         self._policies = Policies()
-        self._housekeeping = Housekeeping((self._policies.refresh, self._beat, self._write_breakers))
+        self._housekeeping = Housekeeping((self._policies.refresh, self._beat, self._write_breakers, minutes.write))
         self._settler = Settler(lease=settings.LEASE_SECONDS, send_timeout=settings.SEND_TIMEOUT_SECONDS, hooks=hooks)
         self._deliveries = [
             Delivery(
@@ -100,6 +102,8 @@ class Sender:
                 self._look_after()
             self._stop_all()
         self._housekeeping.stop()
+        minutes.write_if_possible()
+        connection.close()
         if self._fatal:
             logger.critical("%s", self._fatal)
         return 1 if self._fatal else 0

@@ -46,6 +46,10 @@ class Dialect(ABC):
         """Returns the seconds from now until the moment, as a float; NULL for NULL."""
 
     @abstractmethod
+    def minute(self, moment: str) -> str:
+        """Returns the beginning of a moment's minute."""
+
+    @abstractmethod
     def size(self, text: str) -> str:
         """Returns the bytes of a text."""
 
@@ -94,6 +98,9 @@ class PostgreSQL(Dialect):
     def seconds_until(self, moment: str) -> str:
         return f"extract(epoch FROM {moment} - statement_timestamp())::float8"
 
+    def minute(self, moment: str) -> str:
+        return f"date_trunc('minute', {moment})"
+
     def size(self, text: str) -> str:
         return f"octet_length({text})"
 
@@ -140,6 +147,9 @@ class SQLite(Dialect):
 
     def seconds_until(self, moment: str) -> str:
         return f"((julianday({moment}) - julianday('now')) * 86400.0)"
+
+    def minute(self, moment: str) -> str:
+        return f"strftime('%%Y-%%m-%%d %%H:%%M:00', {moment})"
 
     def size(self, text: str) -> str:
         return f"length(CAST({text} AS BLOB))"
