@@ -295,6 +295,7 @@ STAGES: dict[str, Callable[[Bounds, Any], Part]] = {
     "unreadable": delete_unreadable,
     "events": _delete("dead letter events", retention.events_to_go, "others"),
     "breakers": _delete("breaker events", retention.breakers_to_go, "others"),
+    "minutes": _delete("minutes", retention.minutes_to_go, "others"),
     "jobs": _delete("jobs", retention.jobs_to_go, "others"),
     "sandbox": _delete("sandbox messages", retention.sandbox_to_go, "texts"),
     "raw": empty_unreadable,

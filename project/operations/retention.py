@@ -18,7 +18,16 @@ from django.db.models.functions import TruncDate
 from dlq.models import DeadLetter, DeadLetterEvent
 from notifications.ledger.partitions import partitions
 from notifications.messages.ids import first_id_at, time_of
-from notifications.models import Attempt, BreakerEvent, IdempotencyKey, Job, Notification, PrunedDay, SandboxMessage
+from notifications.models import (
+    Attempt,
+    BreakerEvent,
+    IdempotencyKey,
+    Job,
+    Minute,
+    Notification,
+    PrunedDay,
+    SandboxMessage,
+)
 from notifications.scheduling.job_rows import UNFINISHED, clock
 from project.operations.balance import FINAL
 
@@ -115,6 +124,10 @@ def breakers_to_go(until: datetime) -> QuerySet[BreakerEvent]:
     return BreakerEvent.objects.filter(at__lt=until)
 
 
+def minutes_to_go(until: datetime) -> QuerySet[Minute]:
+    return Minute.objects.filter(minute__lt=until)
+
+
 def jobs_to_go(until: datetime) -> QuerySet[Job]:
     return Job.objects.filter(state__in=ENDED_JOBS, ended_at__lt=until)
 
@@ -133,6 +146,7 @@ def preview(bounds: Bounds) -> Iterator[tuple[str, date, int]]:
         yield from _by_day("unreadable records", unreadable_to_go(bounds.others), "changed_at")
         yield from _by_day("dead letter events", events_to_go(bounds.others), "at")
         yield from _by_day("breaker events", breakers_to_go(bounds.others), "at")
+        yield from _by_day("minutes", minutes_to_go(bounds.others), "minute")
         yield from _by_day("jobs", jobs_to_go(bounds.others), "ended_at")
     if bounds.texts:
         yield from _by_day("raw records", raw_to_empty(bounds.texts, but=bounds.others), "changed_at")

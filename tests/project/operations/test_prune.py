@@ -14,8 +14,8 @@ from pytest_django import Settings
 
 from dlq.models import DeadLetter, DeadLetterEvent
 from notifications.channels.outcomes import Cause
-from notifications.messages.words import Status, standing
-from notifications.models import BreakerEvent, IdempotencyKey, Job, Notification, PrunedDay, SandboxMessage
+from notifications.messages.words import Happened, Status, standing
+from notifications.models import BreakerEvent, IdempotencyKey, Job, Minute, Notification, PrunedDay, SandboxMessage
 from notifications.scheduling import job_rows
 from notifications.scheduling.jobs import Runner
 from project.operations import balance, prune, retention
@@ -171,12 +171,13 @@ class TestSmallTables:
         for days in (95, 80):
             moment = ago(days * DAY)
             BreakerEvent.objects.create(worker="w", channel="EMAIL", provider="p", state="open", at=moment)
+            Minute.objects.create(minute=moment, channel="EMAIL", happened=Happened.SENT, count=3)
             DeadLetterEvent.objects.create(event="dead", at=moment, published_at=moment)
             Job.objects.create(kind="x", actor="ann", state=Job.State.DONE, ended_at=moment)
         DeadLetterEvent.objects.create(event="untold", at=ago(95 * DAY))
         Job.objects.create(kind="failed", actor="ann", state=Job.State.FAILED, ended_at=ago(95 * DAY))
         run()
-        assert BreakerEvent.objects.count() == 1
+        assert (BreakerEvent.objects.count(), Minute.objects.count()) == (1, 1)
         assert Counter(DeadLetterEvent.objects.values_list("event", flat=True)) == {"dead": 1, "untold": 1}
         assert Counter(Job.objects.exclude(kind=PRUNE).values_list("kind", flat=True)) == {"x": 1, "failed": 1}
 
@@ -189,6 +190,7 @@ def everything() -> None:
         past(days, Status.DEAD, letter=State.OPEN)
         past(days, Status.WAITING)
         BreakerEvent.objects.create(worker="w", channel="EMAIL", provider="p", state="open", at=ago(days * DAY))
+        Minute.objects.get_or_create(minute=ago(days * DAY), channel="EMAIL", happened=Happened.SENT)
         DeadLetterEvent.objects.create(event="dead", at=ago(days * DAY))
         IdempotencyKey.objects.create(client="main", key=id_of(0).hex, notification_id=id_of(days), body_hash="h")
 
