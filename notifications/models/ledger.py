@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from itertools import product
 from typing import ClassVar, Self
 
 from django.db import models
-from django.db.models import Count, Q
+from django.db.models import Count, Min, Q
 from django.db.models.functions import Now
 
 from notifications.channels import channel_choices, channel_names, masked
@@ -54,10 +55,23 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         every = dict.fromkeys(product(channel_names(), PRIORITIES), 0)
         return every | {(channel, priority): rows for channel, priority, rows in found}
 
-    def waiting_by_reason(self) -> dict[str, int]:
-        """Returns how many rows wait, for every reason there is."""
-        found = self.with_status(Status.WAITING).values_list("reason").annotate(rows=Count("id")).order_by()
-        return {reason.value: 0 for reason in Reason} | dict(found)
+    def oldest_queued(self, channels: Iterable[str]) -> dict[str, datetime]:
+        """Returns when the oldest row that nobody has claimed was accepted, of those of these channels that have one.
+
+        It takes a look at the index for each channel and priority.
+        """
+        found: dict[str, datetime] = {}
+        for channel, priority in product(channels, PRIORITIES):
+            free = self.filter(listed=Status.QUEUED, channel=channel, priority=priority).order_by("id")
+            if first := free.values_list("accepted_at", flat=True).first():
+                found[channel] = min(first, found.get(channel, first))
+        return found
+
+    def waiting(self) -> dict[tuple[str, str], tuple[int, datetime]]:
+        """Returns how many rows wait and when the oldest was accepted, by channel and reason."""
+        rows = self.with_status(Status.WAITING).order_by().values_list("channel", "reason")
+        found = rows.annotate(rows=Count("id"), oldest=Min("accepted_at"))
+        return {(channel, reason): (count, oldest) for channel, reason, count, oldest in found}
 
     def overdue_seconds(self) -> float:
         """For how long the most overdue row has been due; 0.0 where none is."""

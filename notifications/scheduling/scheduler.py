@@ -25,10 +25,11 @@ from django.utils import timezone
 from notifications.brokers.base import Broker, outbound
 from notifications.ledger import due, leases, partitions
 from notifications.ledger.hooks import Hooks
+from notifications.ledger.minutes import minutes
 from notifications.messages.tracing import trace
 from notifications.messages.words import WorkerKind
-from notifications.models import Notification, WorkerHeartbeat
-from notifications.scheduling import job_rows
+from notifications.models import WorkerHeartbeat
+from notifications.scheduling import standings
 from notifications.scheduling.jobs import Kind, Runner
 from project import metrics
 from project.database import refusals
@@ -91,6 +92,7 @@ class Scheduler:
                 pause = min(2 * pause + IDLE, LONGEST_PAUSE)
             self._stopping.wait(pause)
         self._jobs.stop()
+        minutes.write_if_possible()
         close_old_connections()
 
     def round(self) -> int:
@@ -169,14 +171,13 @@ class Scheduler:
             return
         self._chores_at = now + CHORES_EVERY
         beat(WorkerKind.SCHEDULER, self._started_at)
+        minutes.write()
         if now >= self._make_ahead_at:
             self._make_ahead_at = now + MAKE_AHEAD_EVERY
             _make_ahead()
         if now >= self._measure_at:
             self._measure_at = now + MEASURE_EVERY
-            _measure()
-            _measure_lags(self._broker)
-            _measure_jobs(self._jobs.kinds)
+            standings.measure(self._broker, self._jobs.kinds)
         self._hooks.do_chores()
 
 
@@ -212,28 +213,3 @@ def _make_ahead() -> None:
         if refusals.is_away(error):
             raise
         logger.warning("the ledger's next partition cannot be made: %s", refusals.reason(error))
-
-
-def _measure() -> None:
-    """The gauges of the whole ledger; each is one look at a partial index."""
-    for reason, count in Notification.objects.waiting_by_reason().items():
-        metrics.waiting.labels(reason).set(count)
-    metrics.outbox_depth.set(Notification.objects.count_unpublished())
-    metrics.oldest_due.set(Notification.objects.overdue_seconds())
-    metrics.ledger_default_rows.set(partitions.default_rows())
-
-
-def _measure_jobs(kinds: Sequence[str]) -> None:
-    for (kind, state), count in job_rows.by_state(kinds).items():
-        metrics.jobs.labels(kind, state).set(count)
-
-
-def _measure_lags(broker: Broker) -> None:
-    """By the scheduler, so that a topic whose senders are all away is known too."""
-    try:
-        lags = broker.lags()
-    except ConnectionError as error:
-        logger.warning("the lags of the senders cannot be measured: %s", error)
-        return
-    for topic, lag in lags.items():
-        metrics.consumer_lag.labels(topic).set(lag)

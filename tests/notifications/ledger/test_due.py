@@ -248,8 +248,9 @@ def test_filters_for_the_gauges_and_the_admin() -> None:
     first = row(Status.WAITING, due_at=ago(100), reason=Reason.RETRY)
     row(Status.WAITING, due_at=LATER, reason=Reason.PARKED)
     row(Status.ACCEPTED, due_at=ago(1))
-    counts = Notification.objects.waiting_by_reason()
-    assert (counts["retry"], counts["parked"], counts["outage"]) == (1, 1, 0)
+    waiting = Notification.objects.waiting()
+    assert {key: rows for key, (rows, _) in waiting.items()} == {("EMAIL", "retry"): 1, ("EMAIL", "parked"): 1}
+    assert waiting["EMAIL", "retry"][1] == first.accepted_at
     assert 99 < Notification.objects.overdue_seconds() < 120
     assert Notification.objects.outbox().count() == 1
     assert Notification.objects.filter(due_at=LATER).try_now() == 1

@@ -1,0 +1,87 @@
+"""What a scheduler counts every few seconds: for Prometheus, and for the pages, which count nothing themselves."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from notifications.brokers.base import Broker
+from notifications.channels import channel_names
+from notifications.ledger import partitions
+from notifications.messages.topics import topic_of
+from notifications.messages.words import PRIORITIES, Reason
+from notifications.models import Notification, Standing
+from notifications.scheduling import job_rows
+from project import metrics
+
+logger = logging.getLogger(__name__)
+
+Figures = Mapping[str, Any]
+
+
+def measure(broker: Broker, kinds: Collection[str]) -> None:
+    """Counts, and writes the counts down with their time, in one statement. Sets the gauges of the whole ledger.
+
+    Each count is one look at a partial index. What Kafka cannot be asked for keeps its old figures and their time.
+    """
+    metrics.ledger_default_rows.set(partitions.default_rows())
+    figures = {
+        Standing.Name.WAITING: _waiting(),
+        Standing.Name.OUTBOX: _outbox(),
+        Standing.Name.JOBS: _jobs(kinds),
+        **_queued(broker),
+    }
+    Standing.note(figures)
+
+
+def _waiting() -> Figures:
+    """Returns what waits of each channel, by reason: how many rows, and when the oldest was accepted."""
+    by_reason: dict[str, int] = {reason.value: 0 for reason in Reason}
+    figures: dict[str, dict[str, Any]] = {}
+    for (channel, reason), (rows, oldest) in Notification.objects.waiting().items():
+        by_reason[reason] = by_reason.get(reason, 0) + rows
+        figures.setdefault(channel, {})[reason] = {"rows": rows, "oldest": oldest.isoformat()}
+    for reason, rows in by_reason.items():
+        metrics.waiting.labels(reason).set(rows)
+    return figures
+
+
+def _outbox() -> Figures:
+    rows, overdue = Notification.objects.count_unpublished(), Notification.objects.overdue_seconds()
+    metrics.outbox_depth.set(rows)
+    metrics.oldest_due.set(overdue)
+    return {"rows": rows, "overdue": overdue}
+
+
+def _jobs(kinds: Collection[str]) -> Figures:
+    figures: dict[str, dict[str, int]] = {}
+    for (kind, state), count in job_rows.by_state(kinds).items():
+        metrics.jobs.labels(kind, state).set(count)
+        figures.setdefault(kind, {})[state] = count
+    return figures
+
+
+def _queued(broker: Broker) -> dict[str, Figures]:
+    """Returns what senders have still to read, by topic and by channel; nothing where Kafka does not answer.
+
+    It is measured by the scheduler, so that a topic whose senders are all away is known too. When the oldest was
+    accepted is known of those in the ledger alone: in the embedded queue of all, with Kafka of those published again.
+    """
+    try:
+        lags = broker.lags()
+    except ConnectionError as error:
+        logger.warning("the lags of the senders cannot be measured: %s", error)
+        return {}
+    for topic, lag in lags.items():
+        metrics.consumer_lag.labels(topic).set(lag)
+    rows: Counter[str] = Counter()
+    for channel in channel_names():
+        rows[channel] = sum(lags.get(topic_of(channel, priority), 0) for priority in PRIORITIES)
+    oldest = Notification.objects.oldest_queued(channel for channel, count in rows.items() if count)
+    queued = {
+        channel: {"rows": count, "oldest": oldest[channel].isoformat() if channel in oldest else None}
+        for channel, count in rows.items()
+    }
+    return {Standing.Name.LAGS: lags, Standing.Name.QUEUED: queued}
