@@ -103,6 +103,13 @@ def rates_since(now: datetime) -> dict[int, Rates]:
     return {pk: Rates.of(found, now) for pk, found in hours.items()}
 
 
+def rates_of(problem_id: int) -> Rates:
+    """Returns the rates of one problem, now."""
+    now = clock()
+    hours = ProblemHour.objects.filter(problem=problem_id, hour__gte=now - (HOURS_BEFORE + 2) * ONE_HOUR)
+    return Rates.of(dict(hours.values_list("hour", "deaths")), now)
+
+
 def _turn(now: datetime, every: float) -> datetime | None:
     """Returns when it was counted before; None where that was less than `every` seconds ago, or somebody is at it."""
     standing, _ = Standing.objects.get_or_create(pk=STANDING, defaults={"as_of": LONG_AGO})

@@ -10,6 +10,7 @@ from django.urls import reverse
 # Group → (title, icon, app_model).
 GROUPS = {
     "Support": [
+        ("Problems", "crisis_alert", "dlq_problem"),
         ("Dead letters", "report", "dlq_deadletter"),
         ("Notifications", "outgoing_mail", "notifications_notification"),
         ("Sandbox", "science", "notifications_sandboxmessage"),
