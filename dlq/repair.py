@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -19,10 +20,20 @@ from notifications.messages.fields import LENGTHS
 from notifications.messages.ids import receiver_hash
 from notifications.messages.message import MAX_RECORD_BYTES
 from notifications.messages.words import LetterEvent, StaffVerb
-from notifications.models import Notification
-from project.desk.audit import expect, one_at_a_time, write_actions
+from notifications.models import Category, Notification
+from project.desk.audit import (
+    Change,
+    change_of_receiver,
+    expect,
+    last_actions,
+    one_at_a_time,
+    printed,
+    write_actions,
+)
+from users.people.directory import has_device
 
 REPAIRABLE = ("receiver", "subject", "message", "html")
+CORRECTIONS = (StaffVerb.REPAIR, StaffVerb.REDIRECT)
 REQUEST_FIELDS = frozenset(field.name for field in msgspec.structs.fields(Draft))
 
 
@@ -33,25 +44,49 @@ class NotRepaired(Exception):
         super().__init__(str(skipped))
 
 
-def repair(letter_id: int, actor: str, changes: Mapping[str, str], *, generation: int | None = None) -> list[str]:
+def repair(
+    letter_id: int,
+    actor: str,
+    changes: Mapping[str, str],
+    *,
+    generation: int | None = None,
+    seen: datetime | None = None,
+    reason: str = "",
+) -> list[str]:
     """Corrects the notification of an open letter.
 
-    `changes` maps names out of REPAIRABLE to texts. With `generation`, the letter must not have been replayed since.
-    Returns the names of the fields that changed. Raises Invalid, whose errors are those of the intake, and NotRepaired.
-    The staff action names the fields and never their content.
+    `changes` maps names out of REPAIRABLE to texts. With `generation`, the letter must not have been replayed since;
+    with `seen`, which is its `changed_at`, nobody must have changed it. Another receiver that is no device of the
+    person needs a reason. Returns the names of the fields that changed. Raises Invalid, whose errors are those of the
+    intake, and NotRepaired. The staff actions name fields of texts and never their content; of receivers they have
+    both, masked and hashed.
     """
     with one_at_a_time():
-        letter = _take(letter_id, generation)
+        letter = _take(letter_id, generation, seen)
         notification = cast("Notification", letter.notification)
         changed = {name: text for name, text in changes.items() if text != getattr(notification, name)}
         if not changed:
             return []
+        if is_sensitive(notification):
+            why = f"{notification.category} is sensitive: nobody may change this."
+            raise Invalid({name: [why] for name in changed})
         check(notification, changed)
+        redirected = _redirection(notification, changed.get("receiver"), reason)
         row = Notification.objects.filter(pk=notification.pk, status__in=REPLAYABLE, generation=notification.generation)
         expect(1, row.update(**changed, **_new_hash(notification.channel, changed)))
-        expect(1, DeadLetter.objects.filter(pk=letter.pk, state=State.OPEN).update(changed_at=Now()))
-        write_actions(actor, StaffVerb.REPAIR, targets_of([letter]), note=f"changed {', '.join(changed)}")
+        still_open = DeadLetter.objects.filter(pk=letter.pk, state=State.OPEN)
+        expect(1, still_open.update(changed_at=Now(), **_known_by(letter, notification, changed)))
+        if redirected:
+            write_actions(actor, StaffVerb.REDIRECT, targets_of([letter]), reason=reason, change=redirected)
+        if texts := [name for name in changed if name != "receiver"]:
+            note = f"changed {', '.join(texts)}"
+            write_actions(actor, StaffVerb.REPAIR, targets_of([letter]), note=note, reason=reason)
     return list(changed)
+
+
+def is_sensitive(notification: Notification) -> bool:
+    """Returns True where nobody may change the notification: its category hides what it contains."""
+    return notification.category in Category.sensitive_names()
 
 
 def check(notification: Notification, changed: Mapping[str, str]) -> None:
@@ -105,18 +140,50 @@ def client_of(raw: bytes) -> str:
     )
 
 
-def _take(letter_id: int, generation: int | None) -> DeadLetter:
+def _take(letter_id: int, generation: int | None, seen: datetime | None) -> DeadLetter:
     chosen = DeadLetter.objects.filter(pk=letter_id, state=State.OPEN, notification__status__in=REPLAYABLE)
-    if generation is not None:
-        chosen = chosen.filter(notification__generation=generation)
-    locked = chosen.select_related("notification").select_for_update(skip_locked=True, of=("self", "notification"))
+    as_seen = chosen.filter(notification__generation=generation) if generation is not None else chosen
+    as_seen = as_seen.filter(changed_at=seen) if seen is not None else as_seen
+    locked = as_seen.select_related("notification").select_for_update(skip_locked=True, of=("self", "notification"))
     letter = locked.first()
     if letter is not None:
         return letter
     [skipped] = why_skipped([letter_id])
-    current = DeadLetter.objects.filter(pk=letter_id, state=State.OPEN, notification__status__in=REPLAYABLE).exists()
-    again = Skipped(letter_id, "was replayed meanwhile and came back: look at it again")
-    raise NotRepaired(again if current else skipped)
+    current = chosen.first()
+    raise NotRepaired(_changed_meanwhile(current, seen) if current else skipped)
+
+
+def _changed_meanwhile(letter: DeadLetter, seen: datetime | None) -> Skipped:
+    action = last_actions([target(letter.pk)]).get(target(letter.pk))
+    if seen is not None and letter.changed_at != seen and action and action.action in CORRECTIONS:
+        return Skipped(letter.pk, f"was corrected by {action.actor} at {printed(action.at)}: look at what it is now")
+    return Skipped(letter.pk, "was replayed meanwhile and came back: look at it again")
+
+
+def _redirection(notification: Notification, receiver: str | None, reason: str) -> Change | None:
+    """Returns the change of the receiver, for the record; None where it stays. Raises Invalid without a reason.
+
+    It is flagged where the new receiver is no device of the person, or nobody knows a person.
+    """
+    if receiver is None:
+        return None
+    of_the_person = has_device(notification.user, notification.channel, receiver)
+    if not of_the_person and not reason.strip():
+        whose = f"no device of {notification.user}" if notification.user else "no device of a known person"
+        raise Invalid({"reason": [f"This is {whose}: say why it goes there. The record keeps it, and is flagged."]})
+    return change_of_receiver(notification.channel, notification.receiver, receiver, flagged=not of_the_person)
+
+
+def _known_by(letter: DeadLetter, notification: Notification, changed: Mapping[str, str]) -> dict[str, str]:
+    """Returns what a letter has of its new receiver, and of the first one, so that this still finds it."""
+    if "receiver" not in changed:
+        return {}
+    _, at, domain = changed["receiver"].rpartition("@")
+    return {
+        **_new_hash(notification.channel, changed),
+        "receiver_domain": domain.lower() if at and notification.channel == "EMAIL" else "",
+        "was_receiver_hash": letter.was_receiver_hash or notification.receiver_hash,
+    }
 
 
 def _new_hash(channel: str, changed: Mapping[str, str]) -> dict[str, str]:

@@ -11,12 +11,15 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.utils import timezone
 
+from notifications.channels import masked
+from notifications.messages.ids import receiver_hash
 from notifications.messages.words import StaffVerb, Status
 from notifications.models import Notification, StaffAction
 from project.database.dialects import Dialect, Statement, as_json, fetch
 
 MOST_AT_ONCE = 5_000
 LONGEST_TEXT = 1_000  # characters of a note or a reason
+LONGEST_CHANGE = 255  # characters of what something was before or after
 _STAFF_LOCK = 0x5AFF
 COMMAND_LINE = "manage.py"  # the actor of what was done there
 
@@ -30,6 +33,13 @@ class Change:
     before_hash: str = ""
     after_hash: str = ""
     flagged: bool = False
+
+
+def change_of_receiver(channel: str, before: str, after: str, *, flagged: bool = False) -> Change:
+    """Returns the change of an address as the record keeps it. Empty means that there was or is none."""
+    shown, shown_after = (masked(channel, each)[:LONGEST_CHANGE] if each else "" for each in (before, after))
+    hashed, hashed_after = (receiver_hash(channel, each) if each else "" for each in (before, after))
+    return Change(shown, shown_after, hashed, hashed_after, flagged)
 
 
 class OutOfStep(RuntimeError):
@@ -77,6 +87,14 @@ def insert_staff_actions(d: Dialect) -> str:
         SELECT %(actor)s, %(action)s, r.target, r.id, %(note)s, %(reason)s, %(run_id)s,
             %(before)s, %(after)s, %(before_hash)s, %(after_hash)s, %(flagged)s, {d.now}
         FROM {d.rows({"target": "text", "id": "uuid"})}"""
+
+
+def details(action: StaffAction) -> str:
+    """Returns what was done, from what to what, and why, as far as the action has it, in one line."""
+    change = f"{action.before or 'nothing'} → {action.after or 'nothing'}" if action.before or action.after else ""
+    why = f"because: {action.reason}" if action.reason else ""
+    flag = "flagged: look at it" if action.flagged else ""
+    return "; ".join(filter(None, (action.note, change, why, flag)))
 
 
 def last_actions(targets: Sequence[str]) -> dict[str, StaffAction]:

@@ -8,6 +8,7 @@ import pytest
 
 from dlq.models import DeadLetter, DeadLetterEvent
 from dlq.repair import NotRepaired, client_of, raw_text, repair, repair_unreadable
+from dlq.selection import Selection
 from dlq.verbs import replay
 from notifications.intake.accept import OURS, accept
 from notifications.intake.refused import Conflict
@@ -15,30 +16,86 @@ from notifications.messages.draft import Draft, read_request
 from notifications.messages.explain import Invalid
 from notifications.messages.ids import receiver_hash
 from notifications.messages.words import Status, standing
-from notifications.models import Notification, StaffAction
+from notifications.models import Category, Notification, StaffAction
 from tests.desk import letter, row_of, unreadable
+from users.people.models import Device, User
 
 pytestmark = pytest.mark.django_db
 
 
 def test_a_correction_is_what_will_be_sent() -> None:
     dead = letter(receiver="wrong@example.org", subject="Hi", message="Hello")
-    changes = {"receiver": "right@example.org", "message": "Hello again", "subject": "Hi"}
-    assert sorted(repair(dead.pk, "anna", changes)) == ["message", "receiver"]
+    changes = {"receiver": "right@example.com", "message": "Hello again", "subject": "Hi"}
+    assert sorted(repair(dead.pk, "anna", changes, reason="she wrote")) == ["message", "receiver"]
     row = row_of(dead)
-    assert (row.receiver, row.message, row.subject) == ("right@example.org", "Hello again", "Hi")
-    assert row.receiver_hash == receiver_hash("EMAIL", "right@example.org")
+    assert (row.receiver, row.message, row.subject) == ("right@example.com", "Hello again", "Hi")
+    assert row.receiver_hash == receiver_hash("EMAIL", "right@example.com")
     assert row.status == Status.DEAD
     dead.refresh_from_db()
     assert dead.state == DeadLetter.State.OPEN
+    assert (dead.receiver_hash, dead.receiver_domain) == (row.receiver_hash, "example.com")
 
 
-def test_the_record_names_fields_and_no_address() -> None:
-    dead = letter(receiver="wrong@example.org")
-    repair(dead.pk, "anna", {"receiver": "right@example.org"})
-    action = StaffAction.objects.get()
-    assert (action.actor, action.action, action.note) == ("anna", "repair", "changed receiver")
-    assert "@" not in action.note + action.target
+def test_the_first_receiver_still_finds_the_letter() -> None:
+    dead = letter(receiver="first@example.org")
+    for receiver in ("second@example.org", "third@example.org"):
+        repair(dead.pk, "anna", {"receiver": receiver}, reason="she wrote")
+        dead.refresh_from_db()
+    assert dead.was_receiver_hash == receiver_hash("EMAIL", "first@example.org")
+    assert dead.receiver_hash == receiver_hash("EMAIL", "third@example.org")
+    assert dead in Selection(term="first@example.org").rows()
+
+
+def test_the_record_has_both_receivers_masked_and_hashed() -> None:
+    dead = letter(receiver="wrong@example.org", subject="Hi")
+    repair(dead.pk, "anna", {"receiver": "right@example.org", "subject": "Ho"}, reason="she wrote")
+    redirect, texts = StaffAction.objects.order_by("id")
+    assert (redirect.actor, redirect.action, redirect.reason) == ("anna", "redirect", "she wrote")
+    assert (redirect.before, redirect.after) == ("w…@example.org", "r…@example.org")
+    assert redirect.before_hash == receiver_hash("EMAIL", "wrong@example.org")
+    assert redirect.after_hash == receiver_hash("EMAIL", "right@example.org")
+    assert (texts.action, texts.note, texts.before) == ("repair", "changed subject", "")
+    assert {redirect.notification_id, texts.notification_id} == {dead.notification_id}
+
+
+@pytest.mark.parametrize("user", ["u1", ""])
+def test_a_redirect_to_an_unknown_address_needs_a_reason_and_is_flagged(user: str) -> None:
+    dead = letter(receiver="old@example.org", user=user)
+    with pytest.raises(Invalid) as refused:
+        repair(dead.pk, "anna", {"receiver": "new@example.org"}, reason="  ")
+    assert list(refused.value.errors) == ["reason"]
+    assert row_of(dead).receiver == "old@example.org"
+    repair(dead.pk, "anna", {"receiver": "new@example.org"}, reason="she called")
+    assert StaffAction.objects.get().flagged
+
+
+def test_a_redirect_to_a_device_of_the_person_needs_none() -> None:
+    Device.objects.create(user=User.objects.create(username="u1"), channel="EMAIL", address="new@Example.org")
+    Device.objects.create(user=User.objects.create(username="u2"), channel="EMAIL", address="other@example.org")
+    dead = letter(receiver="old@example.org", user="u1")
+    repair(dead.pk, "anna", {"receiver": "new@example.org"})
+    assert not StaffAction.objects.get().flagged
+    with pytest.raises(Invalid):  # a device of somebody else
+        repair(dead.pk, "anna", {"receiver": "other@example.org"})
+
+
+def test_nobody_changes_what_is_sensitive() -> None:
+    Category.objects.create(name="password-reset", sensitive=True)
+    dead = letter(receiver="old@example.org", category="password-reset")
+    for changes in ({"receiver": "new@example.org"}, {"message": "another"}):
+        with pytest.raises(Invalid, match="sensitive"):
+            repair(dead.pk, "anna", changes, reason="she called")
+    assert row_of(dead).receiver == "old@example.org"
+    assert not StaffAction.objects.exists()
+
+
+def test_of_two_corrections_the_second_sees_the_first() -> None:
+    dead = letter(message="one")
+    seen = dead.changed_at
+    repair(dead.pk, "anna", {"message": "two"}, seen=seen)
+    with pytest.raises(NotRepaired, match="was corrected by anna"):
+        repair(dead.pk, "bert", {"message": "three"}, seen=seen)
+    assert row_of(dead).message == "two"
 
 
 def test_a_correction_that_changes_nothing_records_nothing() -> None:

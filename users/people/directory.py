@@ -63,6 +63,13 @@ def read_entry(body: bytes) -> Entry:
     return Entry(name, [(device["type"], device["address"]) for device in devices])
 
 
+def has_device(username: str, channel: str, address: str) -> bool:
+    """Returns True where this address, in whatever spelling, is a device of the person on this channel."""
+    rules = channel_class(channel)
+    known = Device.objects.filter(user__username=username, channel=channel).values_list("address", flat=True)
+    return rules.canonical(address) in {rules.canonical(each) for each in known[:MAX_DEVICES]}
+
+
 @transaction.atomic
 def put(username: str, entry: Entry, actor: str) -> tuple[User, bool]:
     """Makes or replaces the user. Returns the user, and whether they are new.
