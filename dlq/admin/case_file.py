@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +14,8 @@ from dlq.verbs import REPLAYABLE, State, has_expired, target
 from notifications.channels.outcomes import Outcome
 from notifications.messages.words import StaffVerb, Status
 from notifications.models import REMOVED, Attempt, Notification, StaffAction
-from project.desk.audit import printed
+from project.desk.audit import details, printed
+from project.desk.sight import Sight
 
 MOST_EVENTS = 200
 OUTCOMES = {
@@ -39,41 +41,55 @@ class Event:
         return printed(self.at)
 
 
-def context(letter: DeadLetter, *, may_act: bool) -> dict[str, Any]:
-    """Returns everything that the template shows, with two queries however long the time line is."""
+def context(letter: DeadLetter, sight: Sight, may: Mapping[str, bool]) -> dict[str, Any]:
+    """Returns everything that the template shows, with three queries however long the time line is.
+
+    `may` are the person's rights by name.
+    """
     notification = letter.notification
     actions = list(StaffAction.objects.filter(target=target(letter.pk)).order_by("-id")[:MOST_EVENTS])
+    receivers = [notification.receiver] if notification else []
+    raw = bytes(letter.raw or b"")
+    possible = _possible(letter, sight, may)
     return {
         "letter": letter,
         "notification": notification,
-        "receiver": _receiver(notification, may_act=may_act),
-        "removed": REMOVED if notification and notification.texts_removed else "",
+        "receiver": sight.receiver(notification) if notification else "",
+        "content": sight.content(notification) if notification else None,
+        "error": sight.answer(letter.error, *receivers),
         "explanation": explain(letter.cause),
         "situation": _situation(letter, actions),
-        "events": _time_line(letter, actions),
+        "events": [_masked(event, sight, receivers) for event in _time_line(letter, actions)],
         "facts": _facts(letter, notification),
-        "raw": _raw(letter, may_act=may_act) if notification is None else "",
-        "may_act": may_act,
-        **_possible(letter),
+        "raw": _raw(letter, raw, sight) if notification is None else "",
+        "may_act": any(possible.values()),
+        **possible,
     }
 
 
-def _raw(letter: DeadLetter, *, may_act: bool) -> str:
+def _masked(event: Event, sight: Sight, receivers: list[str]) -> Event:
+    return replace(event, details=sight.answer(event.details, *receivers)) if event.details else event
+
+
+def _raw(letter: DeadLetter, raw: bytes, sight: Sight) -> str:
     if letter.raw is None:
         return REMOVED
-    return raw_text(letter) if may_act else "(for those who may act: an address can be in it)"
+    return raw_text(letter) if sight.raw(raw) else f"(hidden, {len(raw):,} bytes: an address or a secret can be in it)"
 
 
-def _possible(letter: DeadLetter) -> dict[str, bool]:
-    is_open = letter.state == State.OPEN
-    stopped = letter.notification is not None and letter.notification.status in REPLAYABLE
-    held = letter.notification is not None and letter.notification.status == Status.HELD
+def _possible(letter: DeadLetter, sight: Sight, may: Mapping[str, bool]) -> dict[str, bool]:
+    """Returns which verbs the letter's state and the person's rights allow."""
+    row, is_open = letter.notification, letter.state == State.OPEN
+    stopped = is_open and row is not None and row.status in REPLAYABLE
+    changeable = stopped and row is not None and not sight.is_sensitive(row.category)
+    readable = is_open and row is None and sight.raw(bytes(letter.raw or b""))
     return {
-        "can_replay": is_open and stopped,
-        "can_edit": is_open and stopped,
-        "can_mark_sent": is_open and held,
-        "can_correct": is_open and letter.notification is None,
-        "can_discard": is_open and (stopped or letter.notification is None),
+        "can_replay": stopped and may["replay"],
+        "can_edit": changeable and may["edit_content"] and may["see_content"],
+        "can_redirect": changeable and may["redirect"],
+        "can_mark_sent": is_open and row is not None and row.status == Status.HELD and may["replay"],
+        "can_correct": readable and may["edit_content"] and may["redirect"],
+        "can_discard": (stopped or (is_open and row is None)) and may["discard"],
     }
 
 
@@ -93,13 +109,6 @@ def _situation(letter: DeadLetter, actions: list[StaffAction]) -> str:
         "Nobody knows whether it arrived, so a person has to decide." if held else "Waiting for a person to decide."
     )
     return f"{waiting} It has died {letter.deaths} times." if letter.deaths > 1 else waiting
-
-
-def _receiver(notification: Notification | None, *, may_act: bool) -> str:
-    if notification is None:
-        return ""
-    shown = may_act and not notification.texts_removed
-    return notification.receiver if shown else notification.masked_receiver
 
 
 def _facts(letter: DeadLetter, notification: Notification | None) -> list[tuple[str, Any]]:
@@ -133,7 +142,7 @@ def _time_line(letter: DeadLetter, actions: list[StaffAction]) -> list[Event]:
 
 def _action_event(action: StaffAction) -> Event:
     what = f"{action.actor} {StaffVerb(action.action).in_words}"
-    return Event(action.at, what, "staff", "info", action.note)
+    return Event(action.at, what, "staff", "info", details(action))
 
 
 def _notification_events(notification: Notification) -> list[Event]:

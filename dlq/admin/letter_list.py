@@ -20,7 +20,7 @@ from django.utils.safestring import SafeString
 
 from dlq.admin import case_file, verb_pages
 from dlq.admin.letter_filters import FILTERS, number, selection_of
-from dlq.admin.repair_page import repair_page
+from dlq.admin.repair_page import redirect_page, repair_page
 from dlq.models import DeadLetter
 from notifications.models import Notification
 from project.desk import cells
@@ -29,10 +29,12 @@ from project.desk.base import Context, ReadOnlyAdmin, column, ids_of, is_list
 from project.desk.cells import Seen
 from project.desk.in_words import in_words
 from project.desk.marks import mark_when_rendered
+from project.desk.rights import OF_LETTERS, Right, may, most_replayed, need, rights_of
 from project.desk.search import HELP
 from project.desk.sight import sight_of
 
 READ = ("channel", "receiver", "category", "subject", "settled_at")  # of the notifications of a page
+VERB_RIGHTS = {"replay": Right.REPLAY, "discard": Right.DISCARD, "mark-sent": Right.REPLAY}
 
 
 def _filters(request: HttpRequest) -> str:
@@ -86,6 +88,7 @@ class DeadLetterAdmin(ReadOnlyAdmin[DeadLetter]):
     ordering = ("-id",)
     sortable_by = ()
     actions = ("replay_selected", "discard_selected")
+    act_rights = OF_LETTERS
 
     def get_list_display(self, request: HttpRequest) -> Any:
         shown = super().get_list_display(request)
@@ -126,6 +129,7 @@ class DeadLetterAdmin(ReadOnlyAdmin[DeadLetter]):
             path("verb/<str:name>/", guard(self.verb_view), name="dlq_deadletter_verb"),
             path("matching/<str:name>/", guard(self.matching_view), name="dlq_deadletter_matching"),
             path("<int:letter_id>/repair/", guard(self.repair_view), name="dlq_deadletter_repair"),
+            path("<int:letter_id>/redirect/", guard(self.redirect_view), name="dlq_deadletter_redirect"),
             *super().get_urls(),
         ]
 
@@ -149,13 +153,15 @@ class DeadLetterAdmin(ReadOnlyAdmin[DeadLetter]):
             "opts": self.opts,
             "original": letter,
             "title": f"Dead letter {letter.pk}",
-            **case_file.context(letter, may_act=self.has_act_permission(request)),
+            **case_file.context(letter, sight_of(request), rights_of(request)),
         }
         return mark_when_rendered(TemplateResponse(request, "dlq/case_file.html", context))
 
     def verb_view(self, request: HttpRequest, name: str) -> HttpResponse:
         self._guard(request, name)
         ids = ids_of(request, number)
+        if refusal := self._too_many(request, name, len(ids)):
+            return refusal
         if request.method == "POST":
             return verb_pages.perform(self, request, name, ids)
         return verb_pages.ask(self, request, name, ids)
@@ -172,33 +178,56 @@ class DeadLetterAdmin(ReadOnlyAdmin[DeadLetter]):
             return HttpResponseRedirect(reverse(verb_pages.LIST))
         open_ones = changelist.get_queryset(request).filter(state=DeadLetter.State.OPEN)
         matching = open_ones.filter(verb_pages.VERBS[name].takes)
-        ids = list(matching.values_list("pk", flat=True)[: MOST_AT_ONCE + 1])
+        most = MOST_AT_ONCE if name == "discard" else most_replayed(request, MOST_AT_ONCE)
+        ids = list(matching.values_list("pk", flat=True)[: most + 1])
         if not ids:
             messages.warning(request, "No open letter matches these filters.")
             return HttpResponseRedirect(f"{reverse(verb_pages.LIST)}?{_filters(request)}")
-        more = f"More match: these are the oldest {MOST_AT_ONCE:,}. Come back for the others."
-        note = more if len(ids) > MOST_AT_ONCE else "These are all open letters that match your filters."
-        return verb_pages.ask(self, request, name, ids[:MOST_AT_ONCE], back=request.GET.urlencode(), note=note)
+        more = f"More match: these are the oldest {most:,}. Come back for the others."
+        note = more if len(ids) > most else "These are all open letters that match your filters."
+        return verb_pages.ask(self, request, name, ids[:most], back=request.GET.urlencode(), note=note)
 
     def repair_view(self, request: HttpRequest, letter_id: int) -> HttpResponse:
-        self._guard(request)
-        return repair_page(self, request, letter_id)
+        return repair_page(self, self._guarded(request), letter_id)
 
-    @admin.action(description="Replay the selected", permissions=["act"])
+    def redirect_view(self, request: HttpRequest, letter_id: int) -> HttpResponse:
+        return redirect_page(self, self._guarded(request), letter_id)
+
+    @admin.action(description="Replay the selected", permissions=["replay"])
     def replay_selected(self, request: HttpRequest, _queryset: QuerySet[DeadLetter]) -> HttpResponse:
         return self._ask_selected(request, "replay")
 
-    @admin.action(description="Discard the selected", permissions=["act"])
+    @admin.action(description="Discard the selected", permissions=["discard"])
     def discard_selected(self, request: HttpRequest, _queryset: QuerySet[DeadLetter]) -> HttpResponse:
         return self._ask_selected(request, "discard")
 
     def _ask_selected(self, request: HttpRequest, name: str) -> HttpResponse:
         """Asks about every letter that was ticked, although the filters may not show all of them any more."""
         ids = sorted({int(key) for key in request.POST.getlist(ACTION_CHECKBOX_NAME)})
+        if refusal := self._too_many(request, name, len(ids)):
+            return refusal
         return verb_pages.ask(self, request, name, ids, back=request.GET.urlencode())
 
-    def _guard(self, request: HttpRequest, verb: str = "replay") -> None:
+    def _guard(self, request: HttpRequest, verb: str) -> None:
         if verb not in verb_pages.VERBS:
             raise Http404
-        if not self.has_act_permission(request):
+        need(self._guarded(request), VERB_RIGHTS[verb])
+
+    def _too_many(self, request: HttpRequest, verb: str, count: int) -> HttpResponse | None:
+        """Returns the way back to the list for whoever may replay a few letters alone and asks about more."""
+        most = most_replayed(request, MOST_AT_ONCE)
+        if VERB_RIGHTS[verb] is not Right.REPLAY or count <= most or may(request, Right.REPLAY_MANY):
+            return None
+        messages.error(request, f"You may do this with at most {most:,} letters at once: ask somebody who may do more.")
+        return HttpResponseRedirect(reverse(verb_pages.LIST))
+
+    def _guarded(self, request: HttpRequest) -> HttpRequest:
+        if not self.has_view_permission(request):
             raise PermissionDenied
+        return request
+
+    def has_replay_permission(self, request: HttpRequest) -> bool:
+        return may(request, Right.REPLAY)
+
+    def has_discard_permission(self, request: HttpRequest) -> bool:
+        return may(request, Right.DISCARD)

@@ -10,21 +10,23 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import flatten_fieldsets
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
-from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.db.models import BooleanField, F, Model, QuerySet, Value
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
+from notifications.admin.reveal import reveal_page
 from notifications.channels import channel_choices
 from notifications.channels.outcomes import Cause
+from notifications.channels.redaction import shown
 from notifications.messages.words import Is, Reason, Status, statuses
-from notifications.models import REMOVED, Attempt, Notification, NotificationQuerySet
+from notifications.models import Attempt, Notification, NotificationQuerySet
 from project.database.word_field import choices_of
 from project.desk.audit import MOST_AT_ONCE, try_now
 from project.desk.base import (
     Context,
     ReadOnlyAdmin,
-    as_text,
     column,
     confirmation,
     ids_of,
@@ -33,7 +35,9 @@ from project.desk.base import (
     time_column,
 )
 from project.desk.filters import AcceptedRange, WordFilter, word_filter
+from project.desk.rights import Right
 from project.desk.search import HELP, ExactSearch, first_matches, notification_matches
+from project.desk.sight import Sight, sight_of
 from project.desk.spelling import as_id
 from project.desk.unfold import TabularInline
 
@@ -80,6 +84,23 @@ def _letter_link(row: Notification) -> str:
     return format_html('<a class="desk-link" href="{}">Dead letter {} ({})</a>', url, letter.pk, letter.state)
 
 
+def _sight(row: Notification) -> Sight:
+    """Returns what the person who asked for this row may see; the page writes it down when it reads the row."""
+    sight: Sight = vars(row)["sight"]
+    return sight
+
+
+def _content(row: Notification) -> str:
+    """Returns what it contains as this person may see it, with the way to ask for it."""
+    reveal = reverse("admin:notifications_notification_reveal", args=[row.pk, "content"])
+    return render_to_string("desk/content.html", {"content": _sight(row).content(row), "reveal": reveal})
+
+
+def _attempt_error(attempt: Attempt) -> str:
+    read = vars(attempt)
+    return attempt.error if read["whole"] else shown(attempt.error, read["receiver"])
+
+
 status = column("status", lambda row: row.status, labels=STATUS_LABELS)
 why = column("why", lambda row: row.reason if row.status == Status.WAITING else row.last_cause)
 accepted = time_column("accepted_at", "accepted")
@@ -87,9 +108,10 @@ due = time_column("due_at", "due")
 settled = time_column("settled_at", "settled")
 expires = time_column("expires_at", "expires")
 deferred = time_column("deferred_since", "put off since")
-full_receiver = column("receiver", lambda row: REMOVED if row.texts_removed else row.receiver)
-message = column("message", lambda row: as_text(REMOVED if row.texts_removed else row.message))
-html = column("html (as text)", lambda row: as_text(row.html))
+receiver = column("receiver", lambda row: _sight(row).receiver(row))
+content = column("content", _content)
+last_error = column("last error", lambda row: _sight(row).answer(row.last_error, row.receiver))
+attempt_error = column("error", _attempt_error)
 letter = column("dead letter", _letter_link)
 
 
@@ -103,9 +125,13 @@ class AttemptInline(TabularInline[Attempt, Notification]):
     verbose_name_plural = "Attempts that failed"
     readonly_fields: ClassVar[Any] = (
         time_column("at", "time"),
-        *("generation", "number", "outcome", "cause", "error", "milliseconds"),
+        *("generation", "number", "outcome", "cause", attempt_error, "milliseconds"),
     )
     fields: ClassVar[Any] = readonly_fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
+        whole = Value(sight_of(request).receivers, output_field=BooleanField())
+        return super().get_queryset(request).annotate(receiver=F("notification__receiver"), whole=whole)
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -134,13 +160,13 @@ class NotificationAdmin(ExactSearch[Notification], ReadOnlyAdmin[Notification]):
     ordering = ("-id",)
     sortable_by = ()
     actions = ("try_selected_now",)
+    act_rights = (Right.TRY_NOW,)
     inlines: ClassVar = [AttemptInline]
     change_form_outer_before_template = "desk/notification_verbs.html"
 
     def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        receiver = full_receiver if self.has_act_permission(request) else masked_receiver
-        stands = ((status, "reason", due), ("last_cause", "attempts", settled), "last_error", letter)
-        what = (("channel", "user"), receiver, "subject", message, html)
+        stands = ((status, "reason", due), ("last_cause", "attempts", settled), last_error, letter)
+        what = (("channel", "user"), receiver, content)
         about = (("client", "reference"), ("category", "priority"), (accepted, expires), "id")
         sending = (("generation", "claims", "uncertain_count"), ("provider", "provider_message_id", deferred))
         kafka = ("topic", "partition", "offset")
@@ -158,6 +184,12 @@ class NotificationAdmin(ExactSearch[Notification], ReadOnlyAdmin[Notification]):
         queryset = super().get_queryset(request)
         return queryset.defer("message", "html") if is_list(request) else queryset.select_related("dead_letter")
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Notification | None:
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            vars(row)["sight"] = sight_of(request)
+        return row
+
     def find(self, queryset: QuerySet[Notification], term: str, most: int) -> QuerySet[Notification]:
         return first_matches(queryset, notification_matches(term), most)
 
@@ -174,7 +206,21 @@ class NotificationAdmin(ExactSearch[Notification], ReadOnlyAdmin[Notification]):
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.try_now_view)
-        return [path("try-now/", view, name="notifications_notification_try_now"), *super().get_urls()]
+        reveal = self.admin_site.admin_view(self.reveal_view)
+        return [
+            path("try-now/", view, name="notifications_notification_try_now"),
+            path("<str:object_id>/reveal/<str:what>/", reveal, name="notifications_notification_reveal"),
+            *super().get_urls(),
+        ]
+
+    def reveal_view(self, request: HttpRequest, object_id: str, what: str) -> HttpResponse:
+        """Asks why for GET, shows for POST. Raises Http404 and PermissionDenied."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        row = self.get_object(request, object_id)
+        if row is None:
+            raise Http404
+        return reveal_page(self, request, row, what)
 
     def try_now_view(self, request: HttpRequest) -> HttpResponse:
         """Asks for GET, makes the rows due for POST."""

@@ -19,6 +19,7 @@ from django.utils.html import format_html
 from project.desk.audit import printed
 from project.desk.listing import BoundedPaginator, DeskList, filter_parameters
 from project.desk.marks import mark_when_rendered, marked
+from project.desk.rights import Right, may_any
 from project.desk.unfold import ModelAdmin
 
 M = TypeVar("M", bound=Model)
@@ -37,6 +38,7 @@ class DeskAdmin(ModelAdmin[M]):
     list_filter_submit = True
     list_per_page = 50
     show_facets = admin.ShowFacets.NEVER
+    act_rights: tuple[Right, ...] = ()  # of which one is needed for the page's verbs; none: Django's change permission
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[DeskList]:
         return DeskList
@@ -53,7 +55,9 @@ class DeskAdmin(ModelAdmin[M]):
         return lookup in filter_parameters(self, request)
 
     def has_act_permission(self, request: HttpRequest) -> bool:
-        """Returns True where this person may use the page's verbs: with the model's change permission."""
+        """Returns True where this person may use a verb of the page; each verb asks for its own right, too."""
+        if self.act_rights:
+            return may_any(request, self.act_rights)
         return request.user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}")
 
     def changelist_view(self, request: HttpRequest, extra_context: Context | None = None) -> HttpResponse:
@@ -159,12 +163,13 @@ def confirmation(
     form: forms.Form | None = None,
     danger: bool = False,
     also: str = "",
+    confirm: str = "yes",
     original: Model | None = None,
     cancel: str = "../",
 ) -> TemplateResponse:
     """Returns the page that asks before a verb acts. Its form posts `hidden` and the fields of `form` to `action`.
 
-    `button` posts confirm=yes. `also` is a second and quieter button, which posts confirm=also.
+    `button` posts confirm=yes, or the word given. `also` is a second and quieter button, which posts confirm=also.
     """
     context = {
         **model_admin.admin_site.each_context(request),
@@ -178,6 +183,7 @@ def confirmation(
         "form": form,
         "danger": danger,
         "also": also,
+        "confirm": confirm,
         "original": original,
         "cancel": cancel,
     }

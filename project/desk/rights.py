@@ -55,6 +55,11 @@ def may_any(request: HttpRequest, rights: Iterable[Right]) -> bool:
     return any(request.user.has_perm(right.value) for right in rights)
 
 
+def rights_of(request: HttpRequest) -> dict[str, bool]:
+    """Returns whether this person has each right, by its name, for a template."""
+    return {right.codename: may(request, right) for right in Right}
+
+
 def need(request: HttpRequest, *rights: Right) -> None:
     """Raises PermissionDenied, which becomes a 403, where this person lacks one of these rights."""
     for right in rights:

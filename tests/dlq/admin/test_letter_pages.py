@@ -132,8 +132,8 @@ def test_the_case_file_takes_the_same_number_of_queries_for_any_story(support: C
 
 def test_the_case_file_offers_what_can_be_done(support: Client) -> None:
     offers = {
-        letter(): {"replay", "discard", "repair"},
-        letter(status=Status.HELD): {"replay", "discard", "repair", "mark-sent"},
+        letter(): {"replay", "discard", "repair", "redirect"},
+        letter(status=Status.HELD): {"replay", "discard", "repair", "redirect", "mark-sent"},
         unreadable(b"{"): {"discard", "repair"},
         letter(state="replaying", status=Status.WAITING): set(),
         letter(state="discarded"): set(),
@@ -142,7 +142,7 @@ def test_the_case_file_offers_what_can_be_done(support: Client) -> None:
     for dead, wanted in offers.items():
         shown = support.get(case(dead)).content.decode()
         found = {name for name in verb_pages.VERBS if f"/verb/{name}/?ids={dead.pk}" in shown}
-        found |= {"repair"} if f"/{dead.pk}/repair/" in shown else set()
+        found |= {name for name in ("repair", "redirect") if f"/{dead.pk}/{name}/" in shown}
         assert found == wanted, dead.state
 
 
@@ -229,14 +229,15 @@ def test_a_replay_that_may_be_a_duplicate_says_so(support: Client) -> None:
 
 
 def test_edit_and_replay_in_one_step(support: Client) -> None:
-    dead = letter(receiver="wrong@example.org", message="one\ntwo")
+    dead = letter(receiver="one@example.org", subject="Hi", message="one\ntwo")
     page = reverse("admin:dlq_deadletter_repair", args=[dead.pk])
-    values = {"receiver": "right@example.org", "subject": "", "message": "one\r\ntwo", "html": "", "generation": 0}
+    values = {"receiver": "x@example.org", "subject": "Ho", "message": "one\r\ntwo", "html": "", "generation": 0}
     assert support.get(page).status_code == 200
     answer = support.post(page, values | {"confirm": "yes"}, follow=True).content.decode()
-    assert "Changed: receiver." in answer
+    assert "Changed: subject." in answer
     row = Notification.objects.get()
-    assert (row.receiver, row.message, row.status, row.generation) == ("right@example.org", "one\ntwo", "waiting", 1)
+    assert (row.subject, row.message, row.status, row.generation) == ("Ho", "one\ntwo", "waiting", 1)
+    assert row.receiver == "one@example.org"  # it has a page of its own
 
 
 def test_an_edit_without_replay_leaves_the_letter_open(support: Client) -> None:
@@ -249,8 +250,8 @@ def test_an_edit_without_replay_leaves_the_letter_open(support: Client) -> None:
 
 def test_a_wrong_edit_is_shown_at_its_field_and_nothing_is_replayed(support: Client) -> None:
     dead = letter(receiver="one@example.org")
-    page = reverse("admin:dlq_deadletter_repair", args=[dead.pk])
-    answer = support.post(page, {"receiver": "no address", "message": "Hi", "generation": 0, "confirm": "yes"})
+    page = reverse("admin:dlq_deadletter_redirect", args=[dead.pk])
+    answer = support.post(page, {"receiver": "no address", "generation": 0, "confirm": "yes"})
     assert answer.status_code == 200
     assert answer.context["form"].errors["receiver"]
     assert (Notification.objects.get().receiver, states()) == ("one@example.org", {"open"})

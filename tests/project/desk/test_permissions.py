@@ -76,7 +76,7 @@ def pages(rows: dict[type[Model], Any]) -> Iterator[str]:
     ids = ",".join(map(str, DeadLetter.objects.values_list("pk", flat=True)))
     for model, model_admin in admin.site._registry.items():
         pk = rows[model].pk
-        values = {"object_id": pk, "id": pk, "letter_id": pk, "key_id": pk, "job_id": pk}
+        values = {"object_id": pk, "id": pk, "letter_id": pk, "key_id": pk, "job_id": pk, "what": "content"}
         for pattern in model_admin.get_urls():
             wanted = pattern.pattern.converters if pattern.name else {}
             for verb in (*VERBS, *job_rows.VERBS) if "name" in wanted else [""]:
