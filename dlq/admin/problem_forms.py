@@ -38,7 +38,7 @@ class NoteForm(ProblemForm):
 
 
 class KnownForm(NoteForm):
-    """What is known, and for how long nobody needs to be told of it again."""
+    """What is known, and for how long it is quiet."""
 
     doubling = forms.BooleanField(required=False, initial=True, label="Until it doubles", widget=CheckboxInput)
     until = FutureField(label="Until a time", help_text="Empty: no time.")

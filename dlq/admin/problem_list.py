@@ -21,13 +21,12 @@ from dlq.models import Problem, ProblemHour
 from dlq.problem_counts import HOURS_BEFORE, ONE_HOUR, STANDING, Rates
 from dlq.problems import hour_of
 from notifications.channels import channel_choices
-from notifications.channels.outcomes import Cause
 from notifications.models import Standing
-from project.database.word_field import choices_of
+from project.desk import cells
 from project.desk.audit import printed
 from project.desk.base import Context, ReadOnlyAdmin, column
 from project.desk.filters import WordFilter, word_filter
-from project.desk.listing import DeskList
+from project.desk.in_words import choices_in_words
 
 BARS = 24
 OLD = timedelta(minutes=2)
@@ -63,25 +62,6 @@ def needing(problems: QuerySet[Problem]) -> QuerySet[Problem]:
     return problems.filter(open_letters__gt=0).exclude(state=State.IGNORED).exclude(QUIET)
 
 
-class ProblemList(DeskList):
-    """The list, with the hours of all its rows read at once."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        super().get_results(request)
-        now = timezone.now()
-        rows: list[Any] = list(self.result_list)
-        hours: dict[int, dict[datetime, int]] = defaultdict(dict)
-        since = hour_of(now) - max(BARS, HOURS_BEFORE + 1) * ONE_HOUR
-        found = ProblemHour.objects.filter(problem__in=[row.pk for row in rows], hour__gte=since)
-        for pk, hour, deaths in found.order_by().values_list("problem_id", "hour", "deaths"):
-            hours[pk][hour] = deaths
-        for row in rows:
-            row.now = now
-            row.bars = shown.Bars.of(hours[row.pk], now, BARS)
-            row.rates = Rates.of(hours[row.pk], now)
-        self.result_list = rows
-
-
 def _problem(row: Problem) -> str:
     return format_html(
         '<span class="desk-problem"><strong>{}</strong> <span>{}</span> <bdi>{}</bdi></span>',
@@ -100,8 +80,8 @@ class ProblemAdmin(ReadOnlyAdmin[Problem]):
         column("letters an hour", lambda row: shown.rates_in_words(row.rates)),
         column("open", lambda row: f"{row.open_letters:,}"),
         column("receivers", shown.receivers),
-        column("first seen", lambda row: shown.age(row.first_seen, row.now)),
-        column("last seen", lambda row: shown.age(row.last_seen, row.now)),
+        column("first seen", lambda row: cells.age(row.first_seen)),
+        column("last seen", lambda row: cells.age(row.last_seen)),
         column("state", shown.state, labels=shown.STATE_COLOURS),
         column("who", lambda row: row.owner or "–"),
     )
@@ -109,7 +89,7 @@ class ProblemAdmin(ReadOnlyAdmin[Problem]):
     list_filter = (
         NeedFilter,
         word_filter("channel", channel_choices),
-        word_filter("cause", partial(choices_of, Cause)),
+        word_filter("cause", partial(choices_in_words, "cause")),
     )
     list_per_page = 50
     list_before_template = "dlq/problems_before.html"
@@ -119,8 +99,19 @@ class ProblemAdmin(ReadOnlyAdmin[Problem]):
     sortable_by = ()
     actions = ()
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ProblemList]:
-        return ProblemList
+    def rows_of_page(self, request: HttpRequest, rows: QuerySet[Problem]) -> list[Problem]:
+        """Reads the problems of one page, and then the hours of all of them."""
+        now = timezone.now()
+        found: list[Any] = list(rows)
+        hours: dict[int, dict[datetime, int]] = defaultdict(dict)
+        since = hour_of(now) - max(BARS, HOURS_BEFORE + 1) * ONE_HOUR
+        deaths = ProblemHour.objects.filter(problem__in=[row.pk for row in found], hour__gte=since)
+        for pk, hour, count in deaths.order_by().values_list("problem_id", "hour", "deaths"):
+            hours[pk][hour] = count
+        for row in found:
+            row.bars = shown.Bars.of(hours[row.pk], now, BARS)
+            row.rates = Rates.of(hours[row.pk], now)
+        return found
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.verb_view)

@@ -24,6 +24,7 @@ from dlq.problem_verbs import Stale, target
 from dlq.problems import hour_of
 from notifications.messages.words import StaffVerb
 from notifications.models import StaffAction
+from project.desk import cells
 from project.desk.audit import printed
 from project.desk.base import ReadOnlyAdmin, confirmation
 from project.desk.marks import mark_when_rendered
@@ -205,8 +206,8 @@ def _context(problem: Problem, actor: str, *, may_act: bool) -> dict[str, Any]:
         "explanation": explain(problem.cause),
         "rates": shown.rates_in_words(Rates.of(hours, now)),
         "bars": shown.Bars.of(hours, now, HOURS),
-        "facts": _facts(problem, now),
-        "letters": _letters(problem, now),
+        "facts": _facts(problem),
+        "letters": _letters(problem),
         "actions": [(printed(action.at), _what(action), action.note) for action in _actions(problem)],
         "seen": problem.changed_at.isoformat(),
         "at_once": [(name, verb) for name, verb in allowed.items() if verb.form is None],
@@ -215,18 +216,18 @@ def _context(problem: Problem, actor: str, *, may_act: bool) -> dict[str, Any]:
     }
 
 
-def _facts(problem: Problem, now: datetime) -> list[tuple[str, str]]:
+def _facts(problem: Problem) -> list[tuple[str, str]]:
     return [
         ("Open letters", f"{problem.open_letters:,}"),
         ("Receivers of these", shown.receivers(problem)),
         ("Letters ever", f"{problem.deaths:,}"),
-        ("First seen", shown.age(problem.first_seen, now)),
-        ("Last seen", shown.age(problem.last_seen, now)),
+        ("First seen", cells.age(problem.first_seen)),
+        ("Last seen", cells.age(problem.last_seen)),
         ("Who is on it", problem.owner or "nobody"),
     ]
 
 
-def _letters(problem: Problem, now: datetime) -> list[dict[str, Any]]:
+def _letters(problem: Problem) -> list[dict[str, Any]]:
     """Returns the newest open letters, without their texts."""
     found = problem.letters.filter(state=DeadLetter.State.OPEN).select_related("notification")
     without = found.defer("raw", "notification__message", "notification__html").order_by("-pk")[:LETTERS]
@@ -235,7 +236,7 @@ def _letters(problem: Problem, now: datetime) -> list[dict[str, Any]]:
             "id": letter.pk,
             "receiver": letter.notification.masked_receiver if letter.notification else "not readable",
             "error": letter.error,
-            "died": shown.age(letter.died_at, now),
+            "died": cells.age(letter.died_at),
             "times": f"died {letter.deaths} times" if letter.deaths > 1 else "",
         }
         for letter in without

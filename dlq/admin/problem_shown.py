@@ -1,19 +1,19 @@
-"""How problems are shown: words in place of codes, bars for hours, ages in place of times."""
+"""How problems are shown: words in place of codes, and bars for hours."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
-from dlq.cause_words import in_words
 from dlq.models import Problem
 from dlq.problem_counts import MOST_RECEIVERS, ONE_HOUR, Rates
 from dlq.problems import hour_of
 from project.desk.audit import printed
+from project.desk.in_words import in_words
 
 BAR, GAP, HEIGHT = 4, 1, 32
 SHOWN_OF_EXAMPLE = 120
@@ -63,7 +63,7 @@ class Bars:
 
 def title(problem: Problem) -> str:
     """Returns such as "Text refused"."""
-    words = in_words(problem.cause)
+    words = in_words("cause", problem.cause)
     return words[:1].upper() + words[1:]
 
 
@@ -78,7 +78,7 @@ def short_example(problem: Problem) -> str:
 
 
 def state(problem: Problem) -> str:
-    """Returns one word for where it stands. That it grows comes first, unless somebody said what to think of it."""
+    """Returns one word for where it stands. That it grows comes first, unless staff have judged it."""
     if problem.growing and problem.state in (Problem.State.NEW, Problem.State.BACK):
         return "growing"
     return Problem.State(problem.state).label.lower()
@@ -116,19 +116,3 @@ def receivers(problem: Problem) -> str:
 def rates_in_words(rates: Rates) -> str:
     """Returns such as "150 in the last hour, 88 before"."""
     return f"{round(rates.last):,} in the last hour, {round(rates.before):,} before"
-
-
-def age(moment: datetime, now: datetime) -> str:
-    """Returns how long ago it was, with the time on hover."""
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>', moment.isoformat(), printed(moment), ago(moment, now)
-    )
-
-
-def ago(moment: datetime, now: datetime) -> str:
-    """Returns such as "3 min ago", in the largest whole unit."""
-    passed = now - moment
-    for unit, name in ((timedelta(days=1), "d"), (ONE_HOUR, "h"), (timedelta(minutes=1), "min")):
-        if passed >= unit:
-            return f"{passed // unit} {name} ago"
-    return "just now"

@@ -18,8 +18,10 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from dlq import problems
+from dlq.admin import problem_page
 from dlq.admin.verb_pages import VERBS
-from dlq.models import DeadLetter
+from dlq.models import DeadLetter, Problem
 from notifications.messages.words import Reason, Status
 from notifications.models import (
     BreakerEvent,
@@ -49,6 +51,7 @@ def rows(db: None) -> dict[type[Model], Any]:
     somebody = superuser("somebody-else")
     letter(status=Status.HELD)
     unreadable(b"{")
+    problems.assign_all()
     made: list[Model] = [
         user,
         letter(),
@@ -67,6 +70,7 @@ def rows(db: None) -> dict[type[Model], Any]:
         TOTPDevice.objects.create(user=somebody, name="phone"),
         AccessFailureLog.objects.create(username="joan", ip_address="192.0.2.1"),
         Job.objects.create(kind="prune", actor="scheduler"),
+        Problem.objects.latest("pk"),
     ]
     return {type(row): row for row in made}
 
@@ -76,10 +80,11 @@ def pages(rows: dict[type[Model], Any]) -> Iterator[str]:
     ids = ",".join(map(str, DeadLetter.objects.values_list("pk", flat=True)))
     for model, model_admin in admin.site._registry.items():
         pk = rows[model].pk
-        values = {"object_id": pk, "id": pk, "letter_id": pk, "key_id": pk, "job_id": pk, "what": "content"}
+        ids_of_row = dict.fromkeys(("object_id", "id", "letter_id", "problem_id", "key_id", "job_id"), pk)
+        values = ids_of_row | {"what": "content"}
         for pattern in model_admin.get_urls():
             wanted = pattern.pattern.converters if pattern.name else {}
-            for verb in (*VERBS, *job_rows.VERBS) if "name" in wanted else [""]:
+            for verb in (*VERBS, *job_rows.VERBS, *problem_page.VERBS) if "name" in wanted else [""]:
                 known = values | {"name": verb}
                 yield from _reversed(pattern.name, {name: known[name] for name in wanted})
     waiting = rows[Notification].pk
