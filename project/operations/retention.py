@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import TruncDate
 
-from dlq.models import DeadLetter, DeadLetterEvent
+from dlq.models import DeadLetter, DeadLetterEvent, Problem, ProblemHour
 from notifications.ledger.partitions import partitions
 from notifications.messages.ids import first_id_at, time_of
 from notifications.models import (
@@ -132,6 +132,15 @@ def jobs_to_go(until: datetime) -> QuerySet[Job]:
     return Job.objects.filter(state__in=ENDED_JOBS, ended_at__lt=until)
 
 
+def problems_to_go(until: datetime) -> QuerySet[Problem]:
+    """Returns the problems that no letter belongs to any more."""
+    return Problem.objects.filter(~Exists(DeadLetter.objects.filter(problem=OuterRef("pk"))), last_seen__lt=until)
+
+
+def hours_to_go(until: datetime) -> QuerySet[ProblemHour]:
+    return ProblemHour.objects.filter(hour__lt=until)
+
+
 def preview(bounds: Bounds) -> Iterator[tuple[str, date, int]]:
     """Yields what would go: (what, day, how many), by table and then by day. Its numbers are those of a job's total."""
     if bounds.rows:
@@ -148,6 +157,8 @@ def preview(bounds: Bounds) -> Iterator[tuple[str, date, int]]:
         yield from _by_day("breaker events", breakers_to_go(bounds.others), "at")
         yield from _by_day("minutes", minutes_to_go(bounds.others), "minute")
         yield from _by_day("jobs", jobs_to_go(bounds.others), "ended_at")
+        yield from _by_day("hours of problems", hours_to_go(bounds.others), "hour")
+        yield from _by_day("problems", problems_to_go(bounds.others), "last_seen")
     if bounds.texts:
         yield from _by_day("raw records", raw_to_empty(bounds.texts, but=bounds.others), "changed_at")
         yield from _by_day("sandbox messages", sandbox_to_go(bounds.texts), "sent_at")

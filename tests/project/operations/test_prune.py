@@ -12,7 +12,8 @@ from django.conf import settings as configured
 from django.core.management import call_command
 from pytest_django import Settings
 
-from dlq.models import DeadLetter, DeadLetterEvent
+from dlq import problems
+from dlq.models import DeadLetter, DeadLetterEvent, Problem, ProblemHour
 from notifications.channels.outcomes import Cause
 from notifications.messages.words import Happened, Status, standing
 from notifications.models import BreakerEvent, IdempotencyKey, Job, Minute, Notification, PrunedDay, SandboxMessage
@@ -266,3 +267,22 @@ def test_a_schedulers_kinds_begin_a_prune_each_day() -> None:
     Runner(kinds()).begin_periodic()
     assert Job.objects.get().kind == PRUNE
     assert (configured.RETENTION_DAYS, configured.RETENTION_TEXT_DAYS) == (90, 30)
+
+
+class TestProblems:
+    def test_old_hours_go_and_problems_once_no_letter_belongs_to_them(self) -> None:
+        closed, kept = past(95, Status.DEAD, letter=State.DISCARDED), past(95, Status.DEAD, letter=State.OPEN)
+        DeadLetter.objects.filter(notification=closed).update(error="550 closed", died_at=ago(95 * DAY))
+        DeadLetter.objects.filter(notification=kept).update(error="551 kept", died_at=ago(95 * DAY))
+        assert problems.assign_all() == 2
+        young = Problem.objects.get(letters__notification=kept)
+        ProblemHour.objects.create(problem=young, hour=problems.hour_of(ago(80 * DAY)), deaths=1)
+        for _ in range(2):
+            previewed = Counter[str]()
+            for what, _, count in retention.preview(retention.Bounds.now()):
+                previewed[what] += count
+            counts = run().counts
+            for what in ("problems", "hours of problems"):
+                assert counts.get(what, 0) == previewed[what], what
+        assert list(Problem.objects.all()) == [young]
+        assert ProblemHour.objects.get().problem == young
