@@ -119,6 +119,7 @@ if not API_KEYS_REQUIRED and not EMBEDDED:
 
 # Django.
 INSTALLED_APPS = [
+    "project",  # before unfold, a few of whose templates it replaces
     "unfold",
     "unfold.contrib.filters",
     "unfold.contrib.forms",
@@ -134,7 +135,6 @@ INSTALLED_APPS = [
     "axes",
     "django_otp",
     "django_otp.plugins.otp_totp",
-    "project",
     "users",
     "notifications",
     "dlq",
@@ -268,6 +268,7 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "project.operations.dashboard.dashboard",
     "STYLES": ["project.desk.base.stylesheet"],
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "project.desk.base.favicon"}],
     "SIDEBAR": {"navigation": "project.operations.navigation.navigation"},
 }
 LOGIN_REDIRECT_URL = "admin:index"

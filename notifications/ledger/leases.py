@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -112,6 +113,12 @@ def _look_after(leases: list[_Lease], left: Iterable[tuple[str, Any]]) -> None:
         sql_settling.forget_leases(rows=as_json(over))
     if later:
         sql_settling.look_later(rows=as_json(later))
+
+
+def newest(most: int) -> list[str]:
+    """Returns the ids that the newest leases name, in hex, at most so many. What is being sent is among those of all."""
+    leases = Lease.objects.order_by("-pk").values_list("ids", flat=True).iterator()
+    return list(islice((id for each in leases for id in _each(each)), most))
 
 
 def _ids(rows: Iterable[tuple[Any, ...]]) -> str:

@@ -253,16 +253,22 @@ def fetch(statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) ->
 
 
 @contextmanager
-def bounded_reading() -> Iterator[None]:
-    """A transaction in which PostgreSQL ends any statement after READ_SECONDS; SQLite has no such limit.
+def bounded_reading(seconds: float = READ_SECONDS) -> Iterator[None]:
+    """A transaction in which PostgreSQL ends any statement after so many seconds; SQLite has no such limit.
 
     The limit ends with the transaction. One of the session would reach, behind PgBouncer, whoever is given the
-    connection next.
+    connection next. Inside another transaction, the limit of that one holds again at the end.
     """
+    outer = connection.in_atomic_block
     with transaction.atomic():
-        if connection.vendor == "postgresql":
-            fetch("SELECT set_config('statement_timeout', %s, true)", [str(round(READ_SECONDS * 1000))])
+        if connection.vendor != "postgresql":
+            yield
+            return
+        before = fetch("SHOW statement_timeout")[0][0] if outer else ""
+        fetch("SELECT set_config('statement_timeout', %s, true)", [str(round(seconds * 1000))])
         yield
+        if outer:
+            fetch("SELECT set_config('statement_timeout', %s, true)", [before])
 
 
 _turn = Lock()

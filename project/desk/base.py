@@ -10,14 +10,17 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import InvalidPage
+from django.db import OperationalError
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.templatetags.static import static
 from django.utils.html import format_html
 
+from project.database.dialects import bounded_reading
+from project.database.refusals import took_too_long
 from project.desk.audit import printed
-from project.desk.listing import BoundedPaginator, DeskList, filter_parameters
+from project.desk.listing import TOO_SLOW, BoundedPaginator, DeskList, filter_parameters
 from project.desk.marks import mark_when_rendered, marked
 from project.desk.rights import Right, may_any
 from project.desk.unfold import ModelAdmin
@@ -37,6 +40,8 @@ class DeskAdmin(ModelAdmin[M]):
     list_disable_select_all = True  # a selection is what was ticked
     list_filter_submit = True
     list_per_page = 50
+    what_is_here = ""  # a sentence for the list that is empty
+    first_step: tuple[str, str, str] | None = None  # how to get a first row: a sentence, an address and its words
     show_facets = admin.ShowFacets.NEVER
     act_rights: tuple[Right, ...] = ()  # of which one is needed for the page's verbs; none: Django's change permission
 
@@ -63,7 +68,15 @@ class DeskAdmin(ModelAdmin[M]):
     def changelist_view(self, request: HttpRequest, extra_context: Context | None = None) -> HttpResponse:
         if request.method == "POST" and not self.has_act_permission(request):
             raise PermissionDenied
-        return mark_when_rendered(super().changelist_view(request, extra_context))
+        try:
+            with bounded_reading():
+                shown = super().changelist_view(request, extra_context)
+        except OperationalError as error:
+            if not took_too_long(error):
+                raise
+            vars(request)[TOO_SLOW] = True
+            shown = super().changelist_view(request, {**(extra_context or {}), "too_slow": True})
+        return mark_when_rendered(shown)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[M], search_term: str
@@ -218,3 +231,8 @@ def find_pages(request: HttpRequest) -> HttpResponse:
 def stylesheet(_: HttpRequest) -> str:
     """Returns the address of our few styles. Unfold calls it."""
     return static("desk/admin.css")
+
+
+def favicon(_: HttpRequest) -> str:
+    """Returns the address of the icon that browsers show beside the title. Unfold calls it."""
+    return static("desk/favicon.svg")

@@ -9,38 +9,59 @@ from django.contrib import messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import get_fields_from_path
 from django.contrib.admin.views.main import PAGE_VAR
+from django.db import OperationalError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 
+from project.database.dialects import bounded_reading
+from project.database.refusals import took_too_long
 from project.desk.unfold import ChangeList, Paginator
 
 SHOWN_OF_WRONG_INPUT = 20  # characters
 LONGEST_CHIP = 80
+COUNT_SECONDS = 0.2  # for which a page waits for its number of rows
+TOO_SLOW = "too_slow"  # the mark of a request
+
+
+def is_too_slow(request: HttpRequest) -> bool:
+    """Returns True once the rows that this request asks for took too long to find."""
+    return bool(vars(request).get(TOO_SLOW))
 
 
 class BoundedPaginator(Paginator[Any]):
-    """A paginator that counts no further than `most`, so that pages of tables with millions of rows stay cheap."""
+    """A paginator that counts no further than `most`, so that pages of tables with millions of rows stay cheap.
+
+    Where PostgreSQL takes long even for that, nothing is known but the rows of the page (`counted` is None).
+    """
 
     template_name = "desk/pagination.html"
     most = 10_000
 
     @cached_property
-    def counted(self) -> int:
+    def counted(self) -> int | None:
         rows = cast("QuerySet[Any]", self.object_list)
-        return rows.order_by()[: self.most + 1].count()
+        try:
+            with bounded_reading(COUNT_SECONDS):
+                return rows.order_by()[: self.most + 1].count()
+        except OperationalError as error:
+            if took_too_long(error):
+                return None
+            raise
 
     @property
     def count(self) -> int:
-        return min(self.counted, self.most)
+        return self.most if self.counted is None else min(self.counted, self.most)
 
     @property
     def more(self) -> bool:
-        return self.counted > self.most
+        return self.counted is None or self.counted > self.most
 
     @property
     def count_in_words(self) -> str:
         """The number of rows that the list reaches, such as "The newest 1,000 of more"."""
+        if self.counted is None:
+            return "not counted"
         if not self.more:
             return f"{self.count:,}"
         order = cast("QuerySet[Any]", self.object_list).query.order_by
@@ -65,6 +86,16 @@ class DeskList(ChangeList):
 
     chips: list[ShownChip]
 
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request, *args, **kwargs)
+        about = ", ".join(chip.words for chip in self.chips)
+        name = str(self.opts.verbose_name_plural).capitalize()
+        self.title = f"{name}{': ' if about else ''}{about}, {self.paginator.count_in_words}"
+
+    def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
+        found = super().get_queryset(request, *args, **kwargs)
+        return found.none() if is_too_slow(request) else found
+
     def get_results(self, request: HttpRequest) -> None:
         asked = request.GET.get(PAGE_VAR) or "1"
         try:
@@ -80,6 +111,14 @@ class DeskList(ChangeList):
             messages.warning(request, f"There is no page {asked[:SHOWN_OF_WRONG_INPUT]}; the last is {last}.")
         self.chips = shown_chips(self.filter_specs, request)
         self.result_list = cast("Any", self.model_admin).rows_of_page(request, self.result_list)
+        if self.paginator.counted is None and self.page_num == 1 and len(self.result_list) < self.list_per_page:
+            self._count_page()
+
+    def _count_page(self) -> None:
+        """Takes the number of rows from the first page, where all of them are on it."""
+        self.result_count = len(self.result_list)
+        self.multi_page = False
+        vars(self.paginator)["counted"] = self.result_count
 
     def get_ordering_field(self, field_name: Any) -> Any:
         """Returns the column to sort by, or None for one that is not offered: it may be masked, or have no index."""
