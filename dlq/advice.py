@@ -48,7 +48,7 @@ def possible_steps(s: Situation) -> tuple[Step, ...]:
     if s.status not in statuses(Is.REPLAYABLE):
         return ()
     held = (Step.MARK_SENT,) if s.status == Status.HELD else ()
-    return (*held, Step.REPLAY, Step.EDIT, Step.DISCARD)
+    return (*held, Step.REPLAY, Step.REDIRECT, Step.EDIT, Step.DISCARD)
 
 
 def _decided(s: Situation) -> tuple[str, Step | None]:

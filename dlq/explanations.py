@@ -12,7 +12,8 @@ class Step(StrEnum):
     """What staff can do with a notification: a button of its page."""
 
     REPLAY = "replay"
-    EDIT = "edit"
+    REDIRECT = "redirect"  # another receiver
+    EDIT = "edit"  # another text
     DISCARD = "discard"
     MARK_SENT = "mark-sent"
     CORRECT = "correct"  # a record that could not be read
@@ -36,14 +37,14 @@ EXPLANATIONS: dict[Cause, Explanation] = {
         "the provider does not take this for an address",
         "The provider says that this is not an address at all.",
         "Correct the receiver and replay. If the main application sent it wrongly, correct it there too.",
-        Step.EDIT,
+        Step.REDIRECT,
     ),
     Cause.UNKNOWN_RECEIVER: Explanation(
         "the provider knows nobody at this address",
         "The address is well formed, but the provider knows nobody there: a closed mailbox, a removed Slack "
         "channel or webhook, a number out of service.",
         "Ask for the current address, correct the receiver and replay; or discard.",
-        Step.EDIT,
+        Step.REDIRECT,
     ),
     Cause.MAILBOX_FULL: Explanation(
         "the mailbox was full",

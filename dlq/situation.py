@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from dlq.models import DeadLetter
+from dlq.models import DeadLetter, Run
 from notifications.channels import channel_in_words
 from notifications.messages.words import StaffVerb
 from notifications.models import Notification, StaffAction
@@ -80,10 +80,16 @@ def situation_of(
     known: dict[str, Any] = _of_notification(notification) if notification else {}
     if letter:
         known |= _of_letter(letter, actions)
-    last = next((action for action in actions if action.action in _MOVES), None)
-    if last:
-        known |= {"by": last.actor, "verb": last.action, "why": last.reason or last.note}
+    known |= _last_move(letter.run if letter else None, actions)
     return Situation(now=now, tries=tries, out_since=out_since, served=served, **known)
+
+
+def _last_move(run: Run | None, actions: Sequence[StaffAction]) -> dict[str, Any]:
+    """Returns who acted last: on it alone, or by a run, which is one action for all its letters."""
+    last = next((action for action in actions if action.action in _MOVES), None)
+    if run and (last is None or last.at < run.created_at):
+        return {"by": run.actor, "verb": StaffVerb.REPLAY.value, "why": run.reason}
+    return {"by": last.actor, "verb": last.action, "why": last.reason or last.note} if last else {}
 
 
 def _of_notification(row: Notification) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The list of dead letters, and the addresses of its case files and verbs."""
+"""The list of dead letters, and the addresses of its pages and verbs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from django.contrib.admin.views.main import PAGE_VAR
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from dlq.admin import case_file, verb_pages
+from dlq.admin import verb_pages
 from dlq.admin.letter_filters import FILTERS, number, selection_of
 from dlq.admin.repair_page import redirect_page, repair_page
+from dlq.admin.story_page import story_page
 from dlq.models import DeadLetter
 from notifications.models import Notification
 from project.desk import cells
@@ -28,8 +28,7 @@ from project.desk.audit import MOST_AT_ONCE
 from project.desk.base import Context, ReadOnlyAdmin, column, ids_of, is_list
 from project.desk.cells import Seen
 from project.desk.in_words import in_words
-from project.desk.marks import mark_when_rendered
-from project.desk.rights import OF_LETTERS, Right, may, most_replayed, need, rights_of
+from project.desk.rights import OF_LETTERS, Right, may, most_replayed, need
 from project.desk.search import HELP
 from project.desk.sight import sight_of
 
@@ -140,22 +139,16 @@ class DeadLetterAdmin(ReadOnlyAdmin[DeadLetter]):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Context | None = None
     ) -> HttpResponse:
-        """Shows the case file. Every change of a letter has a page of its own."""
+        """Shows the story of the letter. Every change of it has a page of its own."""
         letter_id = number(object_id)
         if request.method == "POST" or not self.has_view_permission(request):
             raise PermissionDenied
-        letter = DeadLetter.objects.select_related("notification").filter(pk=letter_id).first() if letter_id else None
+        letters = DeadLetter.objects.select_related("notification", "problem", "run")
+        letter = letters.filter(pk=letter_id).first() if letter_id else None
         if letter is None:
             messages.warning(request, f"There is no dead letter {object_id}.")
             return HttpResponseRedirect(reverse(verb_pages.LIST))
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "original": letter,
-            "title": f"Dead letter {letter.pk}",
-            **case_file.context(letter, sight_of(request), rights_of(request)),
-        }
-        return mark_when_rendered(TemplateResponse(request, "dlq/case_file.html", context))
+        return story_page(self, request, letter.notification, letter)
 
     def verb_view(self, request: HttpRequest, name: str) -> HttpResponse:
         self._guard(request, name)

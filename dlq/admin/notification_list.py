@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.utils import flatten_fieldsets
-from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
-from django.db.models import BooleanField, F, Model, QuerySet, Value
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
 
+from dlq.admin.story_page import story_page
 from notifications.admin.reveal import reveal_page
 from notifications.channels import channel_choices
 from notifications.channels.outcomes import Cause
-from notifications.channels.redaction import shown
 from notifications.messages.words import Is, Reason, Status, statuses
-from notifications.models import Attempt, Notification, NotificationQuerySet
+from notifications.models import Notification, NotificationQuerySet
 from project.database.word_field import choices_of
 from project.desk.audit import MOST_AT_ONCE, try_now
 from project.desk.base import (
@@ -37,10 +34,9 @@ from project.desk.base import (
 from project.desk.filters import AcceptedRange, WordFilter, word_filter
 from project.desk.rights import Right
 from project.desk.search import HELP, ExactSearch, first_matches, notification_matches
-from project.desk.sight import Sight, sight_of
 from project.desk.spelling import as_id
-from project.desk.unfold import TabularInline
 
+MOST_SHOWN = 100  # characters of an id that is none
 STATUS_LABELS = {status.value: status.tone for status in Status}
 
 
@@ -75,73 +71,10 @@ class ReasonFilter(WordFilter):
         return queryset.filter(reason=word, listed=Status.WAITING)
 
 
-def _letter_link(row: Notification) -> str:
-    try:
-        letter = row.dead_letter
-    except ObjectDoesNotExist:
-        return "–"
-    url = reverse("admin:dlq_deadletter_change", args=[letter.pk])
-    return format_html('<a class="desk-link" href="{}">Dead letter {} ({})</a>', url, letter.pk, letter.state)
-
-
-def _sight(row: Notification) -> Sight:
-    """Returns what the person who asked for this row may see; the page writes it down when it reads the row."""
-    sight: Sight = vars(row)["sight"]
-    return sight
-
-
-def _content(row: Notification) -> str:
-    """Returns what it contains as this person may see it, with the way to ask for it."""
-    reveal = reverse("admin:notifications_notification_reveal", args=[row.pk, "content"])
-    return render_to_string("desk/content.html", {"content": _sight(row).content(row), "reveal": reveal})
-
-
-def _attempt_error(attempt: Attempt) -> str:
-    read = vars(attempt)
-    return attempt.error if read["whole"] else shown(attempt.error, read["receiver"])
-
-
 status = column("status", lambda row: row.status, labels=STATUS_LABELS)
 why = column("why", lambda row: row.reason if row.status == Status.WAITING else row.last_cause)
 accepted = time_column("accepted_at", "accepted")
 due = time_column("due_at", "due")
-settled = time_column("settled_at", "settled")
-expires = time_column("expires_at", "expires")
-deferred = time_column("deferred_since", "put off since")
-receiver = column("receiver", lambda row: _sight(row).receiver(row))
-content = column("content", _content)
-last_error = column("last error", lambda row: _sight(row).answer(row.last_error, row.receiver))
-attempt_error = column("error", _attempt_error)
-letter = column("dead letter", _letter_link)
-
-
-class AttemptInline(TabularInline[Attempt, Notification]):
-    """The attempts that failed."""
-
-    model = Attempt
-    extra = 0
-    can_delete = False
-    hide_title = True
-    verbose_name_plural = "Attempts that failed"
-    readonly_fields: ClassVar[Any] = (
-        time_column("at", "time"),
-        *("generation", "number", "outcome", "cause", attempt_error, "milliseconds"),
-    )
-    fields: ClassVar[Any] = readonly_fields
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
-        whole = Value(sight_of(request).receivers, output_field=BooleanField())
-        return super().get_queryset(request).annotate(receiver=F("notification__receiver"), whole=whole)
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Returns True: the page of a notification is shown only to those who may see its attempts."""
-        return True
 
 
 @admin.register(Notification)
@@ -161,34 +94,11 @@ class NotificationAdmin(ExactSearch[Notification], ReadOnlyAdmin[Notification]):
     sortable_by = ()
     actions = ("try_selected_now",)
     act_rights = (Right.TRY_NOW,)
-    inlines: ClassVar = [AttemptInline]
-    change_form_outer_before_template = "desk/notification_verbs.html"
-
-    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        stands = ((status, "reason", due), ("last_cause", "attempts", settled), last_error, letter)
-        what = (("channel", "user"), receiver, content)
-        about = (("client", "reference"), ("category", "priority"), (accepted, expires), "id")
-        sending = (("generation", "claims", "uncertain_count"), ("provider", "provider_message_id", deferred))
-        kafka = ("topic", "partition", "offset")
-        return [
-            ("Where it stands", {"fields": stands}),
-            ("What it is", {"fields": what + about}),
-            ("For the developers", {"fields": (*sending, kafka, "trace_id")}),
-        ]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        return flatten_fieldsets(self.get_fieldsets(request, obj))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
         """Returns the rows without texts, where a list is shown: a text can be half a megabyte."""
         queryset = super().get_queryset(request)
-        return queryset.defer("message", "html") if is_list(request) else queryset.select_related("dead_letter")
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Notification | None:
-        row = super().get_object(request, object_id, from_field)
-        if row is not None:
-            vars(row)["sight"] = sight_of(request)
-        return row
+        return queryset.defer("message", "html") if is_list(request) else queryset
 
     def find(self, queryset: QuerySet[Notification], term: str, most: int) -> QuerySet[Notification]:
         return first_matches(queryset, notification_matches(term), most)
@@ -196,8 +106,16 @@ class NotificationAdmin(ExactSearch[Notification], ReadOnlyAdmin[Notification]):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Context | None = None
     ) -> HttpResponse:
-        more = {"may_act": self.has_act_permission(request)}
-        return super().change_view(request, object_id, form_url, {**more, **(extra_context or {})})
+        """Shows the story of the notification. Every change of it has a page of its own."""
+        if request.method == "POST" or not self.has_view_permission(request):
+            raise PermissionDenied
+        rows = Notification.objects.select_related("dead_letter", "dead_letter__problem", "dead_letter__run")
+        found = as_id(object_id)
+        row = rows.filter(pk=found).first() if found else None
+        if row is None:
+            messages.warning(request, f"There is no notification {object_id[:MOST_SHOWN]}.")
+            return HttpResponseRedirect(reverse("admin:notifications_notification_changelist"))
+        return story_page(self, request, row, getattr(row, "dead_letter", None))
 
     @admin.action(description="Try the selected ones now", permissions=["act"])
     def try_selected_now(self, request: HttpRequest, _queryset: QuerySet[Notification]) -> HttpResponse:

@@ -138,7 +138,8 @@ ADVICE = [
     (dead(Cause.CONNECTION), Step.REPLAY),
     (dead(Cause.CONNECTION, out_since=at("03:43")), None),
     (dead(Cause.CONNECTION, repeats=2, deaths=2), Step.DISCARD),
-    (dead(Cause.UNKNOWN_RECEIVER), Step.EDIT),
+    (dead(Cause.UNKNOWN_RECEIVER), Step.REDIRECT),
+    (dead(Cause.REJECTED_CONTENT), Step.EDIT),
     (dead(Cause.UNKNOWN_RECEIVER, corrected_at=at("03:00")), Step.REPLAY),
     (dead(Cause.CONNECTION, expires_at=at("03:22")), Step.DISCARD),
     (stands(Status.HELD, Cause.OUTCOME_UNKNOWN, state=State.OPEN), Step.MARK_SENT),
@@ -155,7 +156,7 @@ def test_the_main_button_is_the_advice(situation: Situation, main: Step | None) 
 
 def test_every_step_that_is_possible_has_a_button() -> None:
     assert advise(dead(Cause.OPTED_OUT)) == Advice(
-        advise(dead(Cause.OPTED_OUT)).text, Step.DISCARD, (Step.REPLAY, Step.EDIT)
+        advise(dead(Cause.OPTED_OUT)).text, Step.DISCARD, (Step.REPLAY, Step.REDIRECT, Step.EDIT)
     )
     assert advise(stands(Status.WAITING, reason=Reason.RETRY)).steps == (Step.TRY_NOW,)
     assert advise(dead(Cause.BUG, state=State.DISCARDED)).steps == ()
