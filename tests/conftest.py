@@ -21,9 +21,9 @@ from notifications.ledger.minutes import minutes
 from notifications.messages.words import Status, listed
 from project.database.dialects import fetch
 from tests.caller import api, keys_required
-from tests.desk import anna, support, viewer
+from tests.desk import administrator, agent, anna, supervisor, support, viewer
 
-__all__ = ["anna", "api", "keys_required", "support", "viewer"]  # fixtures
+__all__ = ["administrator", "agent", "anna", "api", "keys_required", "supervisor", "support", "viewer"]  # fixtures
 OPENS_DATABASE = {"db", "transactional_db", "django_db_setup", "admin_client", "admin_user", "live_server"}
 owns_run = pytest.StashKey[bool]()
 

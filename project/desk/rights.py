@@ -44,6 +44,8 @@ class Right(StrEnum):
 # The verbs of letters: whoever has one of these may act on some of them.
 OF_LETTERS = (Right.REPLAY, Right.REPLAY_MANY, Right.DISCARD, Right.EDIT_CONTENT, Right.REDIRECT)
 
+SUBJECTS = (Right.SEE_CONTENT, Right.REVEAL)  # with one of these a list shows what notifications are about
+
 
 def may(request: HttpRequest, *rights: Right) -> bool:
     """Returns True where this person has all of these rights."""
