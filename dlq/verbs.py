@@ -100,7 +100,7 @@ def discard(letter_ids: Iterable[int], actor: str, reason: str) -> Result:
             expect(len(held), _stopped_notifications(held, (Status.HELD,)).update(**dead))
             _move(letters, State.DISCARDED, discard_reason=reason)
             write_events(LetterEvent.DISCARDED, letters)
-            write_actions(actor, StaffVerb.DISCARD, targets_of(letters), note=reason)
+            write_actions(actor, StaffVerb.DISCARD, targets_of(letters), reason=reason)
     return _result(ids, letters)
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from notifications.admin import jobs, small_tables
+from notifications.admin import jobs, sandbox, small_tables, staff_actions
 
-__all__ = ["jobs", "small_tables"]
+__all__ = ["jobs", "sandbox", "small_tables", "staff_actions"]

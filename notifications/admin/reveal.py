@@ -34,7 +34,7 @@ class RevealForm(forms.Form):
 def reveal_page(desk: ReadOnlyAdmin[Notification], request: HttpRequest, row: Notification, what: str) -> HttpResponse:
     """Asks why for GET. For POST writes down who, what and why, and answers with a page that shows it, once.
 
-    Nothing of it stands in an address or a session. Raises Http404, and PermissionDenied: also for what a sensitive
+    Nothing of it stands in an address or a session, and no page of the admin is kept by a cache. Raises Http404, and PermissionDenied: also for what a sensitive
     category contains, which nobody sees.
     """
     if what not in WHAT:
@@ -75,9 +75,7 @@ def _shown(desk: ReadOnlyAdmin[Notification], request: HttpRequest, row: Notific
         "back": _page(row),
     }
     request.current_app = desk.admin_site.name
-    answer = TemplateResponse(request, "desk/revealed.html", context)
-    answer.headers["Cache-Control"] = "no-store"
-    return mark_when_rendered(answer)
+    return mark_when_rendered(TemplateResponse(request, "desk/revealed.html", context))
 
 
 def _facts(request: HttpRequest, row: Notification) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""The small tables beside the ledger: categories, the sandbox, workers, breakers, staff actions."""
+"""The small tables beside the ledger: categories, workers, breakers."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model, Q, QuerySet
-from django.db.models.functions import Left
+from django.db.models import Model
 from django.http import HttpRequest
 from django.utils import timezone
 
-from notifications.channels import channel_choices, masked
-from notifications.models import BreakerEvent, Category, SandboxMessage, StaffAction, WorkerHeartbeat
-from project.desk.base import DeskAdmin, ReadOnlyAdmin, as_text, column, is_list, time_column
+from notifications.channels import channel_choices
+from notifications.messages.words import StaffVerb
+from notifications.models import BreakerEvent, Category, WorkerHeartbeat
+from project.desk.audit import Change, one_at_a_time, write_actions
+from project.desk.base import DeskAdmin, ReadOnlyAdmin, column, time_column
 from project.desk.filters import TimeRange, word_filter
-from project.desk.search import ExactSearch
-from project.desk.spelling import as_id
 
 ALIVE_SECONDS = 30
 OUTCOME_LABELS = {"yes": "success", "no": "danger", "open": "danger", "closed": "success"}
@@ -26,17 +25,28 @@ def is_alive(worker: WorkerHeartbeat) -> bool:
     return timezone.now() - worker.seen_at <= timedelta(seconds=ALIVE_SECONDS)
 
 
-sandbox_receiver = column("receiver", lambda row: masked(row.channel, row.receiver))
+hides = column("contents", lambda row: "hidden from everybody" if row.sensitive else "")
 alive = column("alive", lambda row: "yes" if is_alive(row) else "no", labels=OUTCOME_LABELS)
 breaker_state = column("state", lambda row: row.state, labels=OUTCOME_LABELS)
-beginning = column("message", lambda row: row.beginning if len(row.beginning) <= 80 else f"{row.beginning[:80]}…")
-sent = time_column("sent_at", "sent")
 at = time_column("at", "time")
+
+
+def in_words(category: Category | None) -> str:
+    """Returns what a category says, for the record; "" where there is none."""
+    if category is None:
+        return ""
+    return f"{category.on_uncertain}, {'sensitive' if category.sensitive else 'not sensitive'}"
+
+
+def target(category: Category) -> tuple[str, None]:
+    return f"category {category.name}"[:100], None
 
 
 @admin.register(Category)
 class CategoryAdmin(DeskAdmin[Category]):
-    list_display = ("name", "on_uncertain")
+    """What is known of a category. Each change is recorded, because one of them shows or hides contents."""
+
+    list_display = ("name", "on_uncertain", hides)
     search_fields = ("name",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
@@ -50,35 +60,19 @@ class CategoryAdmin(DeskAdmin[Category]):
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         return {}
 
+    def save_model(self, request: HttpRequest, obj: Category, form: Any, change: Any) -> None:
+        """Saves the category, and what it was and is now. Senders read it within seconds."""
+        with one_at_a_time():
+            was = in_words(Category.objects.filter(pk=obj.pk).first())
+            super().save_model(request, obj, form, change)
+            made = Change(before=was, after=in_words(obj), flagged=bool(change and "sensitive" in form.changed_data))
+            write_actions(request.user.get_username(), StaffVerb.SET_CATEGORY, [target(obj)], change=made)
 
-@admin.register(SandboxMessage)
-class SandboxMessageAdmin(ExactSearch[SandboxMessage], ReadOnlyAdmin[SandboxMessage]):
-    list_display = (sent, "channel", sandbox_receiver, "subject", beginning)
-    list_display_links = (sent,)
-    list_filter = (word_filter("channel", channel_choices), ("sent_at", TimeRange))
-    search_fields = ("notification_id",)
-    search_help_text = "Exact notification id"
-    ordering = ("-id",)
-    sortable_by = ()
-
-    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        receiver = "receiver" if self.has_act_permission(request) else sandbox_receiver
-        texts = (column("message", lambda row: as_text(row.message)), column("html", lambda row: as_text(row.html)))
-        return (sent, "channel", receiver, "subject", *texts, "notification_id")
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        return self.get_fields(request, obj)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[SandboxMessage]:
-        """Returns the rows with the beginning of a text, where a list is shown: the whole can be half a megabyte."""
-        queryset = super().get_queryset(request)
-        if not is_list(request):
-            return queryset
-        return queryset.defer("message", "html").annotate(beginning=Left("message", 81))
-
-    def find(self, queryset: QuerySet[SandboxMessage], term: str, most: int) -> QuerySet[SandboxMessage]:
-        found = as_id(term)
-        return queryset.filter(notification_id=found) if found else queryset.none()
+    def delete_model(self, request: HttpRequest, obj: Category) -> None:
+        with one_at_a_time():
+            gone = Change(before=in_words(obj), flagged=obj.sensitive)
+            write_actions(request.user.get_username(), StaffVerb.DELETE_CATEGORY, [target(obj)], change=gone)
+            super().delete_model(request, obj)
 
 
 @admin.register(WorkerHeartbeat)
@@ -95,16 +89,3 @@ class BreakerEventAdmin(ReadOnlyAdmin[BreakerEvent]):
     list_display = (at, "channel", "provider", breaker_state, "cause", "worker")
     list_filter = (word_filter("channel", channel_choices), ("at", TimeRange))
     sortable_by = ()
-
-
-@admin.register(StaffAction)
-class StaffActionAdmin(ExactSearch[StaffAction], ReadOnlyAdmin[StaffAction]):
-    list_display = (at, "actor", "action", "target", "note")
-    list_filter = (("at", TimeRange),)
-    search_fields = ("target",)
-    search_help_text = 'Exact target, such as "dead letter 17", or notification id'
-    sortable_by = ()
-
-    def find(self, queryset: QuerySet[StaffAction], term: str, most: int) -> QuerySet[StaffAction]:
-        found = as_id(term)
-        return queryset.filter(Q(notification_id=found) if found else Q(target=term))

@@ -37,7 +37,11 @@ class StaffAction(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-id"]
-        indexes: ClassVar = [models.Index(fields=["actor", "id"], name="staff_action_actor")]
+        indexes: ClassVar = [
+            models.Index(fields=["actor", "id"], name="staff_action_actor"),
+            models.Index(fields=["action", "id"], name="staff_action_action"),
+            models.Index(fields=["id"], name="staff_action_flagged", condition=models.Q(flagged=True)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.actor}: {self.action} {self.target}"

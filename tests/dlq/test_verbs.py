@@ -132,7 +132,7 @@ def test_a_discard_needs_a_reason_and_keeps_it() -> None:
     assert set(DeadLetter.objects.values_list("state", "discard_reason")) == {("discarded", "out of date")}
     assert set(Notification.objects.values_list("status", flat=True)) == {Status.DEAD}
     assert list(DeadLetterEvent.objects.values_list("event", flat=True)) == ["discarded"] * 3
-    assert set(StaffAction.objects.values_list("action", "note")) == {("discard", "out of date")}
+    assert set(StaffAction.objects.values_list("action", "reason")) == {("discard", "out of date")}
     assert "already discarded by anna at" in str(discard([dead.pk], "bert", "again").skipped[0])
 
 
