@@ -81,7 +81,7 @@ def replay_with_expiry(letter_id: int, actor: str, expires_at: datetime | None) 
             send_again(letters, expires_at=expires_at)
             note = f"new expiry: {new}; before: {old}"
             write_actions(actor, StaffVerb.REPLAY, targets_of(letters), note=note)
-    return _result([letter_id], letters, why=_why_never_replayed)
+    return _result([letter_id], letters, why=why_never_replayed)
 
 
 def discard(letter_ids: Iterable[int], actor: str, reason: str) -> Result:
@@ -151,6 +151,13 @@ def why_skipped(letter_ids: Sequence[int], *, why: Why | None = None) -> list[Sk
     known = letters.only(*read).in_bulk(letter_ids)
     actions = last_actions([target(pk) for pk in letter_ids])
     return [Skipped(pk, (why or _why)(known.get(pk), actions.get(target(pk)))) for pk in letter_ids]
+
+
+def why_never_replayed(letter: DeadLetter | None, action: StaffAction | None) -> str:
+    """Returns why one letter cannot be sent again by itself, as `Skipped.why`."""
+    if letter and letter.state == State.OPEN and is_over(letter):
+        return f"expired at {printed(expiry_of(letter))}, and its category is sensitive: it is never sent again"
+    return _why(letter, action)
 
 
 def expiry_of(letter: DeadLetter) -> datetime | None:
@@ -241,12 +248,6 @@ def _result(ids: Sequence[int], letters: Sequence[DeadLetter], *, why: Why | Non
     done = sorted(letter.pk for letter in letters)
     left = sorted(set(ids).difference(done))
     return Result(done, why_skipped(left[:MOST_SKIPPED], why=why) if left else [], len(left))
-
-
-def _why_never_replayed(letter: DeadLetter | None, action: StaffAction | None) -> str:
-    if letter and letter.state == State.OPEN and is_over(letter):
-        return f"expired at {printed(expiry_of(letter))}, and its category is sensitive: it is never sent again"
-    return _why(letter, action)
 
 
 def _why_not_replayed(letter: DeadLetter | None, action: StaffAction | None) -> str:

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from dlq.admin import verb_pages
+from dlq.admin import run_question, selecting, verb_pages
 from dlq.admin.letter_filters import FILTERS, number, selection_of
 from dlq.admin.repair_page import redirect_page, repair_page
 from dlq.admin.story_page import story_page
@@ -134,6 +134,7 @@ class DeadLetterAdmin(ReadOnlyAdmin[DeadLetter]):
 
     def changelist_view(self, request: HttpRequest, extra_context: Context | None = None) -> HttpResponse:
         more = {"may_act": self.has_act_permission(request), "query": _filters(request)}
+        more["selection"] = selecting.signed(selection_of(request))  # so that no term stands in a URL
         return super().changelist_view(request, {**more, **(extra_context or {})})
 
     def change_view(
@@ -153,6 +154,8 @@ class DeadLetterAdmin(ReadOnlyAdmin[DeadLetter]):
     def verb_view(self, request: HttpRequest, name: str) -> HttpResponse:
         self._guard(request, name)
         ids = ids_of(request, number)
+        if name == "replay" and len(ids) > 1:
+            return run_question.ask(self, request, selecting.of_ids(ids))
         if refusal := self._too_many(request, name, len(ids)):
             return refusal
         if request.method == "POST":
@@ -160,10 +163,12 @@ class DeadLetterAdmin(ReadOnlyAdmin[DeadLetter]):
         return verb_pages.ask(self, request, name, ids)
 
     def matching_view(self, request: HttpRequest, name: str) -> HttpResponse:
-        """Asks about the oldest open letters that match the filters, at most MOST_AT_ONCE."""
+        """Asks about the oldest open letters that match the filters, at most MOST_AT_ONCE. To replay many is a run."""
         self._guard(request, name)
         if request.method == "POST":
             raise PermissionDenied
+        if name == "replay":
+            raise Http404
         try:
             changelist = self.get_changelist_instance(request)
         except (DisallowedModelAdminLookup, IncorrectLookupParameters):  # such as the filters of an older version
@@ -188,6 +193,9 @@ class DeadLetterAdmin(ReadOnlyAdmin[DeadLetter]):
 
     @admin.action(description="Replay the selected", permissions=["replay"])
     def replay_selected(self, request: HttpRequest, _queryset: QuerySet[DeadLetter]) -> HttpResponse:
+        ids = [int(key) for key in request.POST.getlist(ACTION_CHECKBOX_NAME)]
+        if len(set(ids)) > 1:
+            return run_question.ask(self, request, selecting.of_ids(ids))
         return self._ask_selected(request, "replay")
 
     @admin.action(description="Discard the selected", permissions=["discard"])

@@ -10,6 +10,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.db.models import Count, Q
+from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import reverse
 from django.utils import timezone
@@ -25,13 +26,19 @@ from dlq.verbs import (
     mark_sent,
     replay,
     replay_with_expiry,
+    why_never_replayed,
     why_skipped,
 )
 from notifications.messages.words import Status
+from notifications.models import Category
 from project.desk.audit import MOST_AT_ONCE
 from project.desk.base import ReadOnlyAdmin, confirmation
 
 LIST = "admin:dlq_deadletter_changelist"
+SENSITIVE_AND_EXPIRED = Q(
+    notification__expires_at__lte=Now(),
+    notification__category__in=Category.objects.filter(sensitive=True).values("name"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +60,13 @@ class Verb:
 class Chosen:
     """The letters that the verb can take, and why it skips the others.
 
-    `expired` are among `ids`. Of several letters they are left out; for one alone the form asks for a new expiry.
+    `needs_expiry` is about a replay: it has expired, and the form asks for a new expiry.
     """
 
     ids: list[int]
-    expired: list[int]
     skipped: list[Skipped]
     skipped_count: int
-
-    @property
-    def needs_expiry(self) -> bool:
-        return len(self.ids) == len(self.expired) == 1
+    needs_expiry: bool = False
 
 
 VERBS = {
@@ -72,7 +75,7 @@ VERBS = {
         explain="Sent again from the start, with all attempts anew, and due at once. An expiry to come stays.",
         button="Replay",
         done="replayed: due now, and sent within seconds",
-        takes=Q(notification__status__in=REPLAYABLE),
+        takes=Q(notification__status__in=REPLAYABLE) & ~SENSITIVE_AND_EXPIRED,
         do=lambda ids, actor, given: _replay(ids, actor, **given),
         sends=True,
     ),
@@ -109,7 +112,7 @@ def ask(
 ) -> HttpResponse:
     """Returns the confirmation page of a verb for these letters."""
     verb, chosen = VERBS[name], choose(name, ids)
-    if not set(chosen.ids) - set(chosen.expired) and not chosen.needs_expiry:
+    if not chosen.ids:
         return _nothing_to_do(request, ids, chosen, back)
     letters = DeadLetter.objects.filter(pk__in=chosen.ids)
     one = letters.select_related("notification").first() if len(chosen.ids) == 1 else None
@@ -117,7 +120,7 @@ def ask(
     return confirmation(
         desk,
         request,
-        title=verb.ask.format(letters=_count(chosen.ids if one else sorted(set(chosen.ids) - set(chosen.expired)))),
+        title=verb.ask.format(letters=_count(chosen.ids)),
         sentences=filter(None, sentences),
         facts=_facts_of_one(one) if one else _facts_of_many(letters),
         form=form or _form(verb, chosen),
@@ -143,14 +146,15 @@ def perform(desk: ReadOnlyAdmin[DeadLetter], request: HttpRequest, name: str, id
 def choose(name: str, ids: Sequence[int]) -> Chosen:
     """Returns what the verb can take of these letters, with three queries; nothing of more than MOST_AT_ONCE."""
     if len(ids) > MOST_AT_ONCE:
-        return Chosen([], [], [], 0)
+        return Chosen([], [], 0)
     verb = VERBS[name]
     open_ones = DeadLetter.objects.filter(verb.takes, pk__in=ids, state=DeadLetter.State.OPEN).order_by("pk")
     found = dict(open_ones.values_list("pk", "notification__expires_at"))
     now = timezone.now()
-    expired = [pk for pk, expires_at in found.items() if verb.sends and expires_at and expires_at <= now]
+    expired = verb.sends and any(expires_at and expires_at <= now for expires_at in found.values())
     left = [pk for pk in ids if pk not in found]
-    return Chosen(list(found), expired, why_skipped(left[:MOST_SKIPPED]) if left else [], len(left))
+    why = why_never_replayed if verb.sends else None
+    return Chosen(list(found), why_skipped(left[:MOST_SKIPPED], why=why) if left else [], len(left), expired)
 
 
 def tell(request: HttpRequest, result: Result, done: str) -> None:
@@ -164,16 +168,12 @@ def tell(request: HttpRequest, result: Result, done: str) -> None:
 def _skipped(skipped: Sequence[Skipped], count: int) -> Iterator[str]:
     yield from map(str, skipped)
     if more := count - len(skipped):
-        yield f"{more:,} more were left alone: somebody was first, or they are not open, or have expired."
+        yield f"{more:,} more were left alone: somebody was first, or they are not open."
 
 
 def _left_out(chosen: Chosen) -> Iterator[str]:
     if chosen.needs_expiry:
         yield "It has expired: whoever sent it did not want it sent any more by now. The new expiry is recorded."
-    elif chosen.expired:
-        named = ", ".join(map(str, chosen.expired[:MOST_SKIPPED]))
-        others = f" and {more:,} more" if (more := len(chosen.expired) - MOST_SKIPPED) > 0 else ""
-        yield f"Expired, and left out: {named}{others}. Replay each by itself, with a new expiry."
     yield from _skipped(chosen.skipped, chosen.skipped_count)
 
 

@@ -12,6 +12,7 @@ GROUPS = {
     "Support": [
         ("Problems", "crisis_alert", "dlq_problem"),
         ("Dead letters", "report", "dlq_deadletter"),
+        ("Runs", "fast_forward", "dlq_run"),
         ("Notifications", "outgoing_mail", "notifications_notification"),
         ("Sandbox", "science", "notifications_sandboxmessage"),
         ("Staff actions", "history", "notifications_staffaction"),
