@@ -116,7 +116,7 @@ def _look_after(leases: list[_Lease], left: Iterable[tuple[str, Any]]) -> None:
 
 
 def newest(most: int) -> list[str]:
-    """Returns the ids that the newest leases name, in hex, at most so many. What is being sent is among those of all."""
+    """Returns the ids that the newest leases name, in hex, at most so many. All leases have all that is being sent."""
     leases = Lease.objects.order_by("-pk").values_list("ids", flat=True).iterator()
     return list(islice((id for each in leases for id in _each(each)), most))
 
