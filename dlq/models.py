@@ -132,6 +132,32 @@ class Run(models.Model):
         return max(self.asked - self.looked_at, 0)
 
 
+class Mending(models.Model):
+    """One correction of many receivers: of which letters, what is changed to what, how far it is. A job works on it."""
+
+    key = models.CharField(max_length=32, unique=True)  # of the page that asked, so that posting it twice makes one
+    actor = models.CharField(max_length=150)
+    reason = models.CharField(max_length=1000)
+    selection = models.JSONField()  # the filter, see dlq.selection
+    correction = models.JSONField()  # see dlq.corrections; a text out of receivers is removed at the end
+    devices = models.BooleanField(default=True)  # also those of the people, where they have the same address
+    duplicates = models.BooleanField(default=False)  # also what somebody got at the right address before
+    last_letter = models.BigIntegerField()  # letters that came after the question do not belong to it
+    asked = models.IntegerField(default=0)  # letters that matched when the question was answered
+    corrected = models.IntegerField(default=0)
+    devices_corrected = models.IntegerField(default=0)
+    left_out = models.JSONField(default=dict, blank=True)  # why → number
+    job_id = models.BigIntegerField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"mending {self.pk}"
+
+
 class DeadLetter(models.Model):
     """A dead or held notification, or a record that could not be read and so has no notification.
 
@@ -178,6 +204,9 @@ class DeadLetter(models.Model):
         Run, on_delete=models.SET_NULL, related_name="letters", null=True, blank=True, db_index=False
     )
     was_status = models.CharField(max_length=16, null=True, blank=True)  # the notification's, before a run took it
+    mending = models.ForeignKey(
+        Mending, on_delete=models.SET_NULL, related_name="letters", null=True, blank=True, db_index=False
+    )
     died_at = models.DateTimeField(default=timezone.now)
     changed_at = models.DateTimeField(default=timezone.now)
 
@@ -189,6 +218,7 @@ class DeadLetter(models.Model):
             models.Index(fields=["problem", "state", "id"], name="letter_problem", condition=Q(problem__isnull=False)),
             models.Index(fields=["id"], name="letter_without_problem", condition=Q(problem__isnull=True)),
             models.Index(fields=["run", "state", "id"], name="letter_run", condition=Q(run__isnull=False)),
+            models.Index(fields=["mending", "state", "id"], name="letter_mending", condition=Q(mending__isnull=False)),
             models.Index(fields=["receiver_hash", "id"], name="letter_receiver", condition=~Q(receiver_hash="")),
             models.Index(
                 fields=["was_receiver_hash", "id"], name="letter_was_receiver", condition=~Q(was_receiver_hash="")

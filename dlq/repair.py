@@ -11,13 +11,13 @@ import msgspec
 from django.db.models.functions import Now
 
 from dlq.models import DeadLetter
+from dlq.receivers import Readdressed, readdress, readdressed
 from dlq.verbs import REPLAYABLE, Skipped, State, target, targets_of, why_skipped, write_events
 from notifications.intake.accept import OURS, accept
 from notifications.ledger.columns import message_of_row
 from notifications.messages.draft import Draft, read_request
 from notifications.messages.explain import Invalid
 from notifications.messages.fields import LENGTHS
-from notifications.messages.ids import receiver_hash
 from notifications.messages.message import MAX_RECORD_BYTES
 from notifications.messages.words import LetterEvent, StaffVerb
 from notifications.models import Category, Notification
@@ -73,12 +73,14 @@ def repair(
         check(notification, changed)
         redirected = _redirection(notification, changed.get("receiver"), reason)
         row = Notification.objects.filter(pk=notification.pk, status__in=REPLAYABLE, generation=notification.generation)
-        expect(1, row.update(**changed, **_new_hash(notification.channel, changed)))
-        still_open = DeadLetter.objects.filter(pk=letter.pk, state=State.OPEN)
-        expect(1, still_open.update(changed_at=Now(), **_known_by(letter, notification, changed)))
+        texts = {name: text for name, text in changed.items() if name != "receiver"}
+        expect(1, row.update(**texts) if texts else 1)
+        if "receiver" in changed:
+            readdress([_readdressed(letter.pk, notification, changed["receiver"])])
+        expect(1, DeadLetter.objects.filter(pk=letter.pk, state=State.OPEN).update(changed_at=Now()))
         if redirected:
             write_actions(actor, StaffVerb.REDIRECT, targets_of([letter]), reason=reason, change=redirected)
-        if texts := [name for name in changed if name != "receiver"]:
+        if texts:
             note = f"changed {', '.join(texts)}"
             write_actions(actor, StaffVerb.REPAIR, targets_of([letter]), note=note, reason=reason)
     return list(changed)
@@ -174,20 +176,9 @@ def _redirection(notification: Notification, receiver: str | None, reason: str) 
     return change_of_receiver(notification.channel, notification.receiver, receiver, flagged=not of_the_person)
 
 
-def _known_by(letter: DeadLetter, notification: Notification, changed: Mapping[str, str]) -> dict[str, str]:
-    """Returns what a letter has of its new receiver, and of the first one, so that this still finds it."""
-    if "receiver" not in changed:
-        return {}
-    _, at, domain = changed["receiver"].rpartition("@")
-    return {
-        **_new_hash(notification.channel, changed),
-        "receiver_domain": domain.lower() if at and notification.channel == "EMAIL" else "",
-        "was_receiver_hash": letter.was_receiver_hash or notification.receiver_hash,
-    }
-
-
-def _new_hash(channel: str, changed: Mapping[str, str]) -> dict[str, str]:
-    return {"receiver_hash": receiver_hash(channel, changed["receiver"])} if "receiver" in changed else {}
+def _readdressed(letter_id: int, notification: Notification, receiver: str) -> Readdressed:
+    was_hash, channel, generation = notification.receiver_hash, notification.channel, notification.generation
+    return readdressed(letter_id, notification.pk, generation, channel, receiver, was_hash=was_hash)
 
 
 def _as_request(text: str) -> bytes:

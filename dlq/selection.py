@@ -19,7 +19,7 @@ from project.desk.spelling import as_id, spellings
 
 MOST_OF_A_REFERENCE = 10_000  # letters
 # Fields of a selection that name a column of the letter by its own name.
-_COLUMNS = ("state", "channel", "cause", "provider", "client", "category", "user", "problem", "run")
+_COLUMNS = ("state", "channel", "cause", "provider", "client", "category", "user", "problem", "run", "mending")
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -39,6 +39,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     domain: str = ""
     problem: int | None = None
     run: int | None = None
+    mending: int | None = None
     died_from: datetime | None = None
     died_to: datetime | None = None
     expired: bool | None = None

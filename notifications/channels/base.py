@@ -72,7 +72,7 @@ class Channel(ABC):
 
     @classmethod
     def domain(cls, _receiver: str) -> str:
-        """Returns the domain of the receiver, in lower case; "" on a channel whose receivers have none."""
+        """Returns the domain of the receiver in its one spelling; "" on a channel whose receivers have none."""
         return ""
 
 

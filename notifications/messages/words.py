@@ -120,6 +120,8 @@ class StaffVerb(StrEnum):
     REPAIR = "repair", "corrected it"
     REDIRECT = "redirect", "changed its receiver"
     REVEAL = "reveal", "had it shown"
+    MEND = "mend", "corrected it with many others"
+    MEND_DEVICE = "mend-device"
     MARK_SENT = "mark-sent", "marked it as sent"
     TRY_NOW = "try-now", "made it due at once"
     TAKE = "take", "took it on"

@@ -97,6 +97,26 @@ def details(action: StaffAction) -> str:
     return "; ".join(filter(None, (action.note, change, why, flag)))
 
 
+def write_changes(
+    actor: str, action: StaffVerb, changes: Sequence[tuple[str, UUID | None, Change]], note: str = ""
+) -> None:
+    """Writes a staff action for each (target, notification id, what changed), in one statement, as `write_actions`."""
+    rows = [{"target": target, "id": id, **asdict(change)} for target, id, change in changes]
+    insert_staff_changes(rows=as_json(rows), actor=actor, action=action, note=note[:LONGEST_TEXT])
+
+
+@Statement
+def insert_staff_changes(d: Dialect) -> str:
+    words = dict.fromkeys(("target", "before", "after", "before_hash", "after_hash"), "text")
+    return f"""
+        INSERT INTO notifications_staffaction (
+            actor, action, target, notification_id, note, reason,
+            before, after, before_hash, after_hash, flagged, at)
+        SELECT %(actor)s, %(action)s, r.target, r.id, %(note)s, '',
+            r.before, r.after, r.before_hash, r.after_hash, r.flagged, {d.now}
+        FROM {d.rows(words | {"id": "uuid", "flagged": "boolean"})}"""
+
+
 def last_actions(targets: Sequence[str]) -> dict[str, StaffAction]:
     """Returns the latest action on each of a few targets."""
     return {action.target: action for action in StaffAction.objects.filter(target__in=targets).order_by("id")}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dlq import runs
+from dlq import mending_job, runs
+from dlq.mending_job import Mend
 from dlq.replaying import Replay
 from notifications.scheduling.jobs import Kind
 from project.operations.prune import Prune
@@ -12,4 +13,4 @@ PRUNE = "prune"
 
 def kinds() -> dict[str, Kind]:
     """Returns every kind by its name."""
-    return {PRUNE: Prune(), runs.KIND: Replay()}
+    return {PRUNE: Prune(), runs.KIND: Replay(), mending_job.KIND: Mend()}

@@ -39,5 +39,5 @@ class Email(Channel):
 
     @classmethod
     def domain(cls, receiver: str) -> str:
-        _, at, domain = receiver.rpartition("@")
+        _, at, domain = canonical_address(receiver).rpartition("@")
         return domain.lower() if at else ""
