@@ -19,9 +19,11 @@ from django.utils.safestring import SafeString
 
 from dlq.admin import run_question, selecting, verb_pages
 from dlq.admin.letter_filters import FILTERS, number, selection_of
+from dlq.admin.mend_pages import MEND_RIGHTS, ask_about, chosen_letters, mend_page, mending_page
 from dlq.admin.repair_page import redirect_page, repair_page
 from dlq.admin.story_page import story_page
 from dlq.models import DeadLetter
+from dlq.selection import Selection
 from notifications.models import Notification
 from project.desk import cells
 from project.desk.audit import MOST_AT_ONCE
@@ -86,7 +88,7 @@ class DeadLetterAdmin(ReadOnlyAdmin[DeadLetter]):
     search_help_text = f"{HELP}, #letter"
     ordering = ("-id",)
     sortable_by = ()
-    actions = ("replay_selected", "discard_selected")
+    actions = ("replay_selected", "mend_selected", "discard_selected")
     act_rights = OF_LETTERS
 
     def get_list_display(self, request: HttpRequest) -> Any:
@@ -127,6 +129,8 @@ class DeadLetterAdmin(ReadOnlyAdmin[DeadLetter]):
         return [
             path("verb/<str:name>/", guard(self.verb_view), name="dlq_deadletter_verb"),
             path("matching/<str:name>/", guard(self.matching_view), name="dlq_deadletter_matching"),
+            path("mend/", guard(self.mend_view), name="dlq_mend_ask"),
+            path("mend/<int:mending_id>/", guard(self.mending_view), name="dlq_mending"),
             path("<int:letter_id>/repair/", guard(self.repair_view), name="dlq_deadletter_repair"),
             path("<int:letter_id>/redirect/", guard(self.redirect_view), name="dlq_deadletter_redirect"),
             *super().get_urls(),
@@ -191,6 +195,14 @@ class DeadLetterAdmin(ReadOnlyAdmin[DeadLetter]):
     def redirect_view(self, request: HttpRequest, letter_id: int) -> HttpResponse:
         return redirect_page(self, self._guarded(request), letter_id)
 
+    def mend_view(self, request: HttpRequest) -> HttpResponse:
+        return mend_page(self, self._guarded(request), chosen_letters(request))
+
+    def mending_view(self, request: HttpRequest, mending_id: int) -> HttpResponse:
+        if request.method == "POST":
+            raise PermissionDenied
+        return mending_page(self, self._guarded(request), mending_id)
+
     @admin.action(description="Replay the selected", permissions=["replay"])
     def replay_selected(self, request: HttpRequest, _queryset: QuerySet[DeadLetter]) -> HttpResponse:
         ids = [int(key) for key in request.POST.getlist(ACTION_CHECKBOX_NAME)]
@@ -201,6 +213,14 @@ class DeadLetterAdmin(ReadOnlyAdmin[DeadLetter]):
     @admin.action(description="Discard the selected", permissions=["discard"])
     def discard_selected(self, request: HttpRequest, _queryset: QuerySet[DeadLetter]) -> HttpResponse:
         return self._ask_selected(request, "discard")
+
+    @admin.action(description="Correct the receivers of the selected", permissions=["mend"])
+    def mend_selected(self, request: HttpRequest, _queryset: QuerySet[DeadLetter]) -> HttpResponse:
+        ids = sorted({int(key) for key in request.POST.getlist(ACTION_CHECKBOX_NAME)})
+        return ask_about(self, request, Selection(ids=tuple(ids)))
+
+    def has_mend_permission(self, request: HttpRequest) -> bool:
+        return all(may(request, right) for right in MEND_RIGHTS)
 
     def _ask_selected(self, request: HttpRequest, name: str) -> HttpResponse:
         """Asks about every letter that was ticked, although the filters may not show all of them any more."""

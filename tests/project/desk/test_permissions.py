@@ -21,7 +21,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from dlq import problems
 from dlq.admin import problem_page
 from dlq.admin.verb_pages import VERBS
-from dlq.models import DeadLetter, Problem
+from dlq.models import DeadLetter, Mending, Problem
 from notifications.messages.words import Reason, Status
 from notifications.models import (
     BreakerEvent,
@@ -34,12 +34,13 @@ from notifications.models import (
 )
 from notifications.scheduling import job_rows
 from tests.desk import letter, notification, superuser, unreadable
+from tests.dlq.mended import mend
 from users.access.models import ApiKey
 from users.people.models import Device, User
 
 pytestmark = pytest.mark.django_db
 
-ACTIONS = ("replay_selected", "discard_selected", "try_selected_now", "delete_selected")
+ACTIONS = ("replay_selected", "mend_selected", "discard_selected", "try_selected_now", "delete_selected")
 LIST_DEPTH = "/admin/app/model/".count("/")
 
 
@@ -71,6 +72,7 @@ def rows(db: None) -> dict[type[Model], Any]:
         AccessFailureLog.objects.create(username="joan", ip_address="192.0.2.1"),
         Job.objects.create(kind="prune", actor="scheduler"),
         Problem.objects.latest("pk"),
+        mend(),
     ]
     return {type(row): row for row in made}
 
@@ -81,7 +83,7 @@ def pages(rows: dict[type[Model], Any]) -> Iterator[str]:
     for model, model_admin in admin.site._registry.items():
         pk = rows[model].pk
         ids_of_row = dict.fromkeys(("object_id", "id", "letter_id", "problem_id", "key_id", "job_id"), pk)
-        values = ids_of_row | {"what": "content"}
+        values = ids_of_row | {"what": "content", "mending_id": rows[Mending].pk}
         for pattern in model_admin.get_urls():
             wanted = pattern.pattern.converters if pattern.name else {}
             for verb in (*VERBS, *job_rows.VERBS, *problem_page.VERBS) if "name" in wanted else [""]:
@@ -121,6 +123,11 @@ def harm(rows: dict[type[Model], Any]) -> dict[str, Any]:
     return {
         "ids": f"{ids},{rows[Notification].pk}",
         "confirm": "yes",
+        "selection": "{}",
+        "kind": "replace",
+        "old": "receiver",
+        "new": "thief",
+        "key": "0" * 32,
         "post": "yes",
         "reason": "because",
         "receiver": "thief@example.org",
