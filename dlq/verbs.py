@@ -65,7 +65,7 @@ def replay(letter_ids: Iterable[int], actor: str) -> Result:
         if letters:
             send_again(letters)
             write_actions(actor, StaffVerb.REPLAY, targets_of(letters))
-    return _result(ids, letters, why=_why_not_replayed)
+    return _result(ids, letters, why=why_not_replayed())
 
 
 def replay_with_expiry(letter_id: int, actor: str, expires_at: datetime | None) -> Result:
@@ -81,7 +81,7 @@ def replay_with_expiry(letter_id: int, actor: str, expires_at: datetime | None) 
             send_again(letters, expires_at=expires_at)
             note = f"new expiry: {new}; before: {old}"
             write_actions(actor, StaffVerb.REPLAY, targets_of(letters), note=note)
-    return _result([letter_id], letters, why=why_never_replayed)
+    return _result([letter_id], letters, why=why_not_replayed())
 
 
 def discard(letter_ids: Iterable[int], actor: str, reason: str) -> Result:
@@ -153,11 +153,19 @@ def why_skipped(letter_ids: Sequence[int], *, why: Why | None = None) -> list[Sk
     return [Skipped(pk, (why or _why)(known.get(pk), actions.get(target(pk)))) for pk in letter_ids]
 
 
-def why_never_replayed(letter: DeadLetter | None, action: StaffAction | None) -> str:
-    """Returns why one letter cannot be sent again by itself, as `Skipped.why`."""
-    if letter and letter.state == State.OPEN and is_over(letter):
-        return f"expired at {printed(expiry_of(letter))}, and its category is sensitive: it is never sent again"
-    return _why(letter, action)
+def why_not_replayed() -> Why:
+    """Returns what `why_skipped` takes for a replay. It reads once which categories are sensitive."""
+    sensitive = Category.sensitive_names()
+
+    def why(letter: DeadLetter | None, action: StaffAction | None) -> str:
+        if letter is None or letter.notification is None or letter.state != State.OPEN or not has_expired(letter):
+            return _why(letter, action)
+        expired = f"expired at {printed(expiry_of(letter))}"
+        if letter.notification.category in sensitive:
+            return f"{expired}, and its category is sensitive: it is never sent again"
+        return f"{expired}: replay it by itself, with a new expiry"
+
+    return why
 
 
 def expiry_of(letter: DeadLetter) -> datetime | None:
@@ -168,15 +176,6 @@ def has_expired(letter: DeadLetter) -> bool:
     """Returns True where the notification has expired, so that a replay needs a new expiry."""
     expires_at = expiry_of(letter)
     return expires_at is not None and expires_at <= timezone.now()
-
-
-def is_over(letter: DeadLetter) -> bool:
-    """Returns True where the notification has expired and is of a sensitive category, so that nobody sends it again."""
-    return (
-        has_expired(letter)
-        and letter.notification is not None
-        and letter.notification.category in Category.sensitive_names()
-    )
 
 
 def send_again(letters: Sequence[DeadLetter], *, run: Run | None = None, **also: datetime | None) -> None:
@@ -248,12 +247,6 @@ def _result(ids: Sequence[int], letters: Sequence[DeadLetter], *, why: Why | Non
     done = sorted(letter.pk for letter in letters)
     left = sorted(set(ids).difference(done))
     return Result(done, why_skipped(left[:MOST_SKIPPED], why=why) if left else [], len(left))
-
-
-def _why_not_replayed(letter: DeadLetter | None, action: StaffAction | None) -> str:
-    if letter and letter.state == State.OPEN and has_expired(letter):
-        return f"expired at {printed(expiry_of(letter))}: replay it by itself, with a new expiry"
-    return _why(letter, action)
 
 
 def _why(letter: DeadLetter | None, action: StaffAction | None) -> str:

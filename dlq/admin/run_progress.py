@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 
 from dlq.groups import LEFT_OUT
@@ -112,7 +112,7 @@ def _died(run: Run) -> list[dict[str, Any]]:
     return [
         line
         | {
-            "problem_page": _problem_page(line["problem"]),
+            "problem_page": reverse("admin:dlq_problem_change", args=[line["problem"]]) if line["problem"] else "",
             "list": _list(run, state="all", cause=line["cause"]),
         }
         for line in found
@@ -125,13 +125,6 @@ def _died_now(run: Run) -> list[dict[str, Any]]:
     letters = DeadLetter.objects.filter(run=run, state=DeadLetter.State.OPEN).order_by()
     found = letters.values("problem", "cause").annotate(letters=Count("pk")).order_by("-letters", "cause")
     return [dict(line) for line in found[:MOST_LINES]]
-
-
-def _problem_page(problem: int | None) -> str:
-    try:
-        return reverse("admin:dlq_problem_change", args=[problem]) if problem else ""
-    except NoReverseMatch:
-        return ""
 
 
 def _list(run: Run, **filters: str) -> str:

@@ -26,7 +26,7 @@ from dlq.verbs import (
     mark_sent,
     replay,
     replay_with_expiry,
-    why_never_replayed,
+    why_not_replayed,
     why_skipped,
 )
 from notifications.messages.words import Status
@@ -153,7 +153,7 @@ def choose(name: str, ids: Sequence[int]) -> Chosen:
     now = timezone.now()
     expired = verb.sends and any(expires_at and expires_at <= now for expires_at in found.values())
     left = [pk for pk in ids if pk not in found]
-    why = why_never_replayed if verb.sends else None
+    why = why_not_replayed() if verb.sends and left else None
     return Chosen(list(found), why_skipped(left[:MOST_SKIPPED], why=why) if left else [], len(left), expired)
 
 

@@ -1,112 +1,48 @@
-"""The groups that we come with, and what staff of an installation could do before there were rights of our own."""
+"""The dry run: each letter in one group, and which of them go."""
 
 from __future__ import annotations
 
-import itertools
-from importlib import import_module
-
 import pytest
-from django.apps import apps
-from django.contrib.auth.models import Group, Permission, User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from project.desk.rights import Right
-from tests.desk import member_of, staff
+from dlq.groups import Trait, dry_run
+from dlq.models import DeadLetter
+from dlq.selection import Selection
+from tests.dlq.runs import also, expired, many, of_each_kind
 
 pytestmark = pytest.mark.django_db
 
-GROUPS = ("Viewer", "Agent", "Supervisor", "Administrator")
-migration = import_module("dlq.migrations.0005_rights_and_groups")
+
+def test_the_question_counts_each_letter_once() -> None:
+    of_each_kind()
+    dry = dry_run(Selection(state=""))
+    assert dry.never == {"sensitive": 1, "sent": 1, "on-its-way": 1, "discarded": 1, "unreadable": 1}
+    assert {trait.word: dry.first(trait) for trait in Trait} == {trait.word: 1 for trait in Trait}
+    assert (dry.fresh, dry.total, dry.more) == (1, 11, False)
+    assert dry.last == max(DeadLetter.objects.values_list("pk", flat=True))
 
 
-def migrate() -> None:
-    migration.make_rights_and_groups(apps, None)
+def test_a_letter_goes_only_where_all_its_traits_are_ticked() -> None:
+    also(expired(), uncertain=True, repeats=2)
+    dry = dry_run(Selection())
+    assert (dry.first(Trait.EXPIRED), dry.first(Trait.UNCERTAIN)) == (1, 0)
+    assert dry.others(Trait.EXPIRED) == [(Trait.UNCERTAIN, 1), (Trait.REPEATED, 1)]
+    assert dry.going(["fresh", "expired", "uncertain"]) == 0
+    assert dry.going(["expired", "uncertain", "died-twice"]) == 1
 
 
-def forget() -> None:
-    """Takes the database back to before the migration."""
-    Group.objects.all().delete()
-    Permission.objects.filter(codename__in=[right.codename for right in Right]).delete()
+def test_a_dry_run_is_one_statement_and_two_small_ones() -> None:
+    of_each_kind()
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        dry_run(Selection())
+    assert len(queries) == 3, [query["sql"] for query in queries]
 
 
-def rights_of(user: User) -> set[str]:
-    everything = User.objects.get(pk=user.pk).get_all_permissions()
-    return {right.codename for right in Right if right.value in everything}
-
-
-def test_each_group_has_what_the_one_before_it_has_and_more() -> None:
-    found = [set(Group.objects.get(name=name).permissions.values_list("pk", flat=True)) for name in GROUPS]
-    for less, more in itertools.pairwise(found):
-        assert less < more
-
-
-def test_a_group_gives_these_rights() -> None:
-    agent = {"see_receiver", "reveal", "try_now", "replay"}
-    all_of_them = {right.codename for right in Right}
-    assert rights_of(member_of("Viewer")) == set()
-    assert rights_of(member_of("Agent")) == agent
-    assert rights_of(member_of("Supervisor")) == all_of_them - {"manage_staff"}
-    assert rights_of(member_of("Administrator")) == all_of_them
-
-
-def test_nobody_gets_the_right_to_write_by_djangos_own_pages() -> None:
-    """Letters, notifications, problems' letters and the record are changed by verbs alone."""
-    models = ("deadletter", "notification", "staffaction", "run", "sandboxmessage")
-    granted = Permission.objects.filter(group__name__in=GROUPS, content_type__model__in=models)
-    assert not granted.filter(codename__regex="^(add|change|delete)_").exists()
-
-
-def test_migrating_again_changes_nothing() -> None:
-    def all_of_it() -> list[tuple[str, str]]:
-        return list(Group.objects.order_by("name", "permissions__pk").values_list("name", "permissions__codename"))
-
-    before, permissions = all_of_it(), Permission.objects.count()
-    migrate()
-    assert (all_of_it(), Permission.objects.count()) == (before, permissions)
-
-
-def test_a_group_of_that_name_keeps_its_members_and_rights(capsys: pytest.CaptureFixture[str]) -> None:
-    forget()
-    group = Group.objects.create(name="Agent")
-    own = Permission.objects.get(codename="view_apikey")
-    group.permissions.add(own)
-    bert = User.objects.create_user("bert", is_staff=True)
-    bert.groups.add(group)
-    migrate()
-    assert own in group.permissions.all()
-    assert list(group.user_set.all()) == [bert]
-    assert "replay" in rights_of(bert)
-    assert "The group Agent was there: it has 16 permissions more" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("permission", "rights"),
-    [
-        ("dlq.view_deadletter", {"see_content"}),
-        (
-            "dlq.change_deadletter",
-            {"see_receiver", "see_content", "replay", "replay_many", "discard", "edit_content", "redirect"},
-        ),
-        ("notifications.view_notification", {"see_content"}),
-        ("notifications.change_notification", {"see_content", "see_receiver", "try_now"}),
-        ("notifications.change_sandboxmessage", {"see_content", "see_receiver"}),
-        ("notifications.view_category", set()),
-        ("users.change_device", set()),
-        ("auth.change_user", set()),
-    ],
-)
-def test_staff_can_do_afterwards_what_they_could_do_before(
-    permission: str, rights: set[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    forget()
-    account = staff("bert", permission)
-    in_a_group = User.objects.create_user("carl", is_staff=True)
-    group = Group.objects.create(name="Our own")
-    group.permissions.set(account.user_permissions.all())
-    in_a_group.groups.add(group)
-    migrate()
-    assert rights_of(account) == rights_of(in_a_group) == rights
-    assert (f"{permission}: 1 groups and 1 accounts" in capsys.readouterr().out) == bool(rights)
-
-
-def test_the_words_of_the_rights_are_those_of_the_code() -> None:
-    assert [(right.codename, right.in_words) for right in Right] == migration.RIGHTS
+def test_a_question_about_too_many_names_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlq.groups.MOST_IN_A_RUN", 3)
+    letters = many(5)
+    dry = dry_run(Selection())
+    assert (dry.total, dry.more, dry.last) == (3, True, letters[2].pk)

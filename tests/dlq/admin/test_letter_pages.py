@@ -180,36 +180,27 @@ def test_the_second_person_is_told_in_the_admin(support: Client) -> None:
     assert Notification.objects.get().generation == 1
 
 
-def test_a_selection_is_replayed_after_a_confirmation(support: Client) -> None:
-    chosen, other = [letter(), letter()], letter()
+def test_several_that_were_ticked_are_asked_about_as_a_run(support: Client) -> None:
+    chosen, _other = [letter(), letter()], letter()
     ticked = {"action": "replay_selected", "_selected_action": [one.pk for one in chosen], "index": 0}
-    page = support.post(f"{LIST}?channel=EMAIL", ticked)
-    assert "Replay 2 dead letters?" in page.content.decode()
+    pages = [support.post(f"{LIST}?channel=EMAIL", ticked), support.get(verb("replay", *chosen))]
+    assert [page.context["which"] for page in pages] == ["2 letters, ticked by hand"] * 2
     assert states() == {"open"}
-    hidden = page.context["hidden"]
-    answer = support.post(page.context["action"], {**hidden, "confirm": "yes"}, follow=True)
-    assert "2 dead letters replayed" in answer.content.decode()
-    assert answer.redirect_chain[0][0] == f"{LIST}?channel=EMAIL"
-    assert set(DeadLetter.objects.filter(state="open").values_list("pk", flat=True)) == {other.pk}
 
 
-def test_all_that_match_a_filter_are_replayed_and_no_other(support: Client) -> None:
-    matching = [letter(last_cause=Cause.CREDENTIALS) for _ in range(3)]
+def test_all_that_match_a_filter_are_asked_about_as_a_run(support: Client) -> None:
+    for state in ("open", "open", "discarded"):
+        letter(last_cause=Cause.CREDENTIALS, state=state)
     letter(last_cause=Cause.BUG)
-    letter(last_cause=Cause.CREDENTIALS, state="discarded")
-    unreadable(b"{")
-    page = support.get(reverse("admin:dlq_deadletter_matching", args=["replay"]) + "?cause=credentials&state=all")
-    assert "Replay 3 dead letters?" in page.content.decode()
-    support.post(page.context["action"], {**page.context["hidden"], "confirm": "yes"})
-    assert {one.pk for one in matching} == set(
-        DeadLetter.objects.filter(state="replaying").values_list("pk", flat=True)
-    )
+    token = support.get(f"{LIST}?cause=credentials&state=all").context["selection"]
+    assert support.post(reverse("admin:dlq_run_ask"), {"selection": token}).context["going"] == 2
+    assert support.get(reverse("admin:dlq_deadletter_matching", args=["replay"])).status_code == 404
 
 
 @pytest.mark.parametrize("query", ["p=9", "nonsense=1", "died_at_from_0=yesterday"])
 def test_filters_that_cannot_be_used_lead_back_to_the_list(support: Client, query: str) -> None:
     letter()
-    answer = support.get(f"{reverse('admin:dlq_deadletter_matching', args=['replay'])}?{query}")
+    answer = support.get(f"{reverse('admin:dlq_deadletter_matching', args=['discard'])}?{query}")
     assert answer.status_code == (302 if query == "nonsense=1" else 200)
 
 
@@ -217,14 +208,14 @@ def test_all_that_match_is_bounded_and_says_so(support: Client, monkeypatch: pyt
     monkeypatch.setattr("dlq.admin.letter_list.MOST_AT_ONCE", 2)
     oldest = [letter(), letter()]
     letter()
-    page = support.get(reverse("admin:dlq_deadletter_matching", args=["replay"]))
+    page = support.get(reverse("admin:dlq_deadletter_matching", args=["discard"]))
     assert "More match: these are the oldest 2." in page.content.decode()
     assert page.context["hidden"]["ids"] == ",".join(str(one.pk) for one in oldest)
 
 
 def test_a_replay_that_may_be_a_duplicate_says_so(support: Client) -> None:
     unsure, sure = letter(uncertain_count=1), letter()
-    assert "may have arrived already" in support.get(verb("replay", unsure, sure)).content.decode()
+    assert "may have arrived already" in support.get(verb("replay", unsure)).content.decode()
     assert "may have arrived already" not in support.get(verb("replay", sure)).content.decode()
 
 

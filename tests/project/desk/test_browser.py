@@ -14,6 +14,8 @@ from pytest_django.live_server_helper import LiveServer
 
 from harness.services.shared import skip_without
 from notifications.models import SandboxMessage
+from notifications.scheduling.jobs import Runner
+from project.operations.kinds import kinds
 from tests.desk import PASSWORD, letter, row_of, superuser
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -123,9 +125,12 @@ def test_replay_a_selection_from_the_list(page: Page) -> None:
         page.locator(f"input.action-select[value='{dead.pk}']").check()
     page.select_option("select[name=action]", "replay_selected")
     page.get_by_role("button", name="Run").click()
-    expect(page.get_by_text("Replay 2 dead letters?")).to_be_visible()
-    page.get_by_role("button", name="Replay", exact=True).click()
-    expect(page.get_by_text("2 dead letters replayed")).to_be_visible()
+    expect(page.get_by_text("Send 2 letters again?")).to_be_visible()
+    page.get_by_label("Why are they sent again?").fill("The provider works again")
+    page.get_by_role("button", name="Send them again").click()
+    expect(page.get_by_text("The provider works again")).to_be_visible()
+    Runner(kinds()).turn()
+    page.goto("/admin/dlq/deadletter/")
     expect(page.get_by_role("link", name=f"#{left.pk}", exact=True)).to_be_visible()
     expect(page.get_by_role("link", name=f"#{chosen[0].pk}", exact=True)).to_have_count(0)
 
