@@ -6,9 +6,21 @@ from typing import ClassVar
 
 from django.core.validators import RegexValidator
 from django.db import models
+from django.db.models import F, Func, Value
+from django.db.models.functions import Lower, Replace
 
 from notifications.channels import channel_choices
 from project.database.word_field import WordField
+
+# The name without what stands behind its last blank: trimming every character that the name has but blanks leaves it.
+_FIRST_NAMES = Func(F("name"), Replace("name", Value(" ")), function="RTRIM", output_field=models.CharField())
+
+
+def _searched(expression: F | Func) -> models.GeneratedField:
+    """Returns a column that the database computes, for the search without regard to case."""
+    return models.GeneratedField(
+        expression=Lower(expression), output_field=models.CharField(max_length=255), db_persist=True
+    )
 
 
 class User(models.Model):
@@ -28,11 +40,19 @@ class User(models.Model):
         error_messages={"unique": "A person with that username exists."},
     )
     name = models.CharField(max_length=255, blank=True)
+    searched_username = _searched(F("username"))
+    searched_name = _searched(F("name"))
+    searched_last_name = _searched(Func(F("name"), _FIRST_NAMES, Value(""), function="REPLACE"))
 
     class Meta:
         verbose_name = "person"
         verbose_name_plural = "people"
         ordering: ClassVar = ["username"]
+        # The classes of operators let PostgreSQL answer a search for a beginning whatever its collation.
+        indexes: ClassVar = [
+            models.Index(fields=[f"searched_{each}"], name=f"person_{each}", opclasses=["varchar_pattern_ops"])
+            for each in ("username", "name", "last_name")
+        ]
 
     def __str__(self) -> str:
         return self.username
@@ -48,6 +68,7 @@ class Device(models.Model):
 
     class Meta:
         ordering: ClassVar = ["position", "id"]
+        indexes: ClassVar = [models.Index(Lower("address"), name="device_address")]
 
     def __str__(self) -> str:
         return f"{self.channel} device of {self.user_id}"
