@@ -162,6 +162,15 @@ def countries(raw: str) -> tuple[str, ...]:
     return found
 
 
+@kind("a country as two letters, such as DE", "")
+def country(raw: str) -> str:
+    """A country by its two letters, in any case."""
+    found = raw.strip().upper()
+    if found not in SUPPORTED_REGIONS:
+        raise ValueError
+    return found
+
+
 @kind(
     f"random, of at least {SHORTEST_KEY} characters and {FEWEST_CHARACTERS} different ones, without commas or blanks",
     "",

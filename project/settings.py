@@ -273,3 +273,6 @@ UNFOLD = {
     "SIDEBAR": {"navigation": "project.operations.navigation.navigation"},
 }
 LOGIN_REDIRECT_URL = "admin:index"
+
+# The support desk.
+DESK_PHONE_COUNTRY = env.country("DESK_PHONE_COUNTRY")  # of the numbers that staff type without a country's code

@@ -14,7 +14,7 @@ from notifications.channels import channel_class, channel_names
 from notifications.messages.ids import receiver_hashes
 from project.desk.audit import MOST_AT_ONCE
 from project.desk.base import MOST_TYPED, DeskAdmin, is_list
-from project.desk.spelling import as_id, spellings
+from project.desk.spelling import as_id, beginning_of_id, spellings
 
 MOST_MATCHES = 1_000  # of a search, in a list; a verb for all that match reaches as many as a verb takes
 HELP = "Receiver (+49 …), user, reference, id"  # a number without its country code could be in any country
@@ -47,25 +47,37 @@ class ExactSearch(DeskAdmin[M]):
         return paginator
 
 
+def receivers_of(term: str) -> list[tuple[str, str]]:
+    """Returns (channel, receiver) for each receiver that the term can mean."""
+    found = spellings(term)
+    return [
+        (name, spelling)
+        for name in channel_names()
+        for spelling in found
+        if channel_class(name).receiver_problem(spelling) is None
+    ]
+
+
+def hashes_of(receivers: Iterable[tuple[str, str]]) -> list[str]:
+    """Returns every hash under which rows can have these receivers, each once."""
+    return list(dict.fromkeys(each for channel, address in receivers for each in receiver_hashes(channel, address)))
+
+
 def notification_matches(term: str, prefix: str = "") -> Iterator[Q]:
     """Yields a condition for each meaning that the term can have, one by one so that each uses its index.
 
     `prefix` leads to the notification, such as "notification__".
     """
-    hashes = [
-        each
-        for spelling in spellings(term)
-        for name in channel_names()
-        if channel_class(name).receiver_problem(spelling) is None
-        for each in receiver_hashes(name, spelling)
-    ]
-    for each in dict.fromkeys(hashes):  # the index has only the rows of one hash in the order of ids
+    for each in hashes_of(receivers_of(term)):  # the index has only the rows of one hash in the order of ids
         yield Q(**{f"{prefix}receiver_hash": each})
     if found := as_id(term):
         yield Q(**{f"{prefix}id": found})
+    if ends := beginning_of_id(term):
+        yield Q(**{f"{prefix}id__range": ends})
     # The indexes of both columns leave out the empty ones.
     yield Q(**{f"{prefix}user": term}) & ~Q(**{f"{prefix}user": ""})
-    yield Q(**{f"{prefix}reference": term}) & ~Q(**{f"{prefix}reference": ""})
+    for reference in dict.fromkeys((term, term.lower(), term.upper())):  # an index for any case would cost each claim
+        yield Q(**{f"{prefix}reference": reference}) & ~Q(**{f"{prefix}reference": ""})
 
 
 def first_matches(queryset: QuerySet[M], matches: Iterable[Q], most: int) -> QuerySet[M]:

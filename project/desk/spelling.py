@@ -1,23 +1,36 @@
-"""Finds the receiver or id that a person can mean by what they typed or pasted."""
+"""Finds the receiver, id or number that a person can mean by what they typed or pasted."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from unicodedata import category, normalize
 from urllib.parse import unquote
 from uuid import UUID
 
+from django.conf import settings
+
+from notifications.channels.sms.countries import in_full
+
 LINKS = ("mailto", "tel", "sms", "smsto")
 AROUND = " \t\r\n\"'`<>()[]{},;|@#„“”‘’«»"  # quotation marks, brackets, Slack's <@U…> and <#C…|name>
 IN_NUMBERS = frozenset("0123456789+()-./ \u2010\u2012\u2013\u2014\u2212")
 DIGITS = frozenset("0123456789")
+LONGEST_NUMBER = 18  # digits of a bigint that surely fits
+FEWEST_OF_AN_ID = 8  # hexadecimal digits: fewer would be a beginning of too many ids
+IN_A_URL = re.compile(r"(?<![0-9a-f])[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![0-9a-f])", re.IGNORECASE)
+BEGINNING = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{0,4}(?:-?[0-9a-f]{0,4}){2}-?[0-9a-f]{0,11}", re.IGNORECASE)
+NUMBERED = re.compile(r"(?:(?P<what>[a-z]+(?: letter)?) *)?#?(?P<number>[0-9]{1,18})", re.IGNORECASE)
+PAGE_OF = re.compile(r"/admin/[a-z]+/(?P<what>[a-z]+)/(?P<number>[0-9]{1,18})(?:/|$)")
+TRACE = re.compile(r"(?:[0-9a-f]{2}-)?(?P<trace>[0-9a-f]{32})(?:-[0-9a-f]{16}-[0-9a-f]{2})?", re.IGNORECASE)
+DOMAIN = re.compile(r"@[\w.-]{1,253}")
 
 
 def spellings(term: str) -> list[str]:
     """Returns the receivers to look for, each once. Some may be receivers of no channel.
 
     The local part of an e-mail address is case-sensitive by RFC 5321, but people write it in any case. A phone number
-    needs its country code, because nobody can know the country of a number without one.
+    without its country code is also one of DESK_PHONE_COUNTRY, where that is set.
     """
     bare = unwrapped(term)
     found = (term, bare, *_mail(bare), *_number(bare), bare.upper(), bare.rstrip("/"))
@@ -26,10 +39,42 @@ def spellings(term: str) -> list[str]:
 
 def as_id(term: str) -> UUID | None:
     """Returns the notification id in the term, alone or at the end of a URL, or None."""
+    bare = unwrapped(term)
     try:
-        return UUID(unwrapped(term).rstrip("/").rpartition("/")[2])
+        return UUID(bare.rstrip("/").rpartition("/")[2])
     except ValueError:
+        found = IN_A_URL.search(unquote(bare)) if "/" in bare or "=" in bare else None
+        return UUID(found[0]) if found else None
+
+
+def beginning_of_id(term: str) -> tuple[UUID, UUID] | None:
+    """Returns the first and the last id that begin with the term, or None where it is no beginning, or a whole id."""
+    bare = unwrapped(term).rstrip("….")
+    digits = bare.replace("-", "") if BEGINNING.fullmatch(bare) else ""
+    if not FEWEST_OF_AN_ID <= len(digits) < 32:
         return None
+    return UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+
+
+def number_of(term: str, *kinds: str) -> int | None:
+    """Returns the number in the term, alone, behind one of these words or in the address of its page, or None."""
+    bare = term.strip()
+    found = NUMBERED.fullmatch(bare) or PAGE_OF.search(bare)
+    if not found or (found["what"] or kinds[0]).lower() not in kinds:
+        return None
+    return int(found["number"]) or None
+
+
+def domain_of(term: str) -> str:
+    """Returns the domain of a term such as "@gmial.com", in lower case; "" for any other term."""
+    bare = term.strip().rstrip("/.,;>")
+    return bare[1:].lower() if DOMAIN.fullmatch(bare) else ""
+
+
+def trace_of(term: str) -> str:
+    """Returns the trace id in the term, alone or in a traceparent, in lower case; "" for any other term."""
+    found = TRACE.fullmatch(unwrapped(term))
+    return found["trace"].lower() if found else ""
 
 
 def unwrapped(term: str) -> str:
@@ -54,3 +99,5 @@ def _number(bare: str) -> Iterator[str]:
     if IN_NUMBERS.issuperset(plain):
         digits = "".join(character for character in plain if character in DIGITS)
         yield f"+{digits if '+' in plain else digits.removeprefix('00')}"
+        if "+" not in plain and (full := in_full(digits, settings.DESK_PHONE_COUNTRY)):
+            yield full

@@ -11,7 +11,9 @@ from django.conf import settings
 from phonenumbers import (
     NumberParseException,
     PhoneNumber,
+    PhoneNumberFormat,
     PhoneNumberType,
+    format_number,
     number_type,
     parse,
     region_code_for_country_code,
@@ -34,6 +36,16 @@ def problem(number: str) -> str | None:
     if parsed and number_type(parsed) == PhoneNumberType.PREMIUM_RATE:
         return "Is a premium number."
     return None
+
+
+def in_full(digits: str, country: str) -> str:
+    """Returns digits as somebody in this country dials them, as a number in E.164; "" where they are none there."""
+    if not country:
+        return ""
+    try:
+        return format_number(parse(digits, country), PhoneNumberFormat.E164)
+    except NumberParseException:
+        return ""
 
 
 @cache
