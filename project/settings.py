@@ -268,7 +268,8 @@ UNFOLD = {
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "project.operations.dashboard.dashboard",
-    "STYLES": ["project.desk.base.stylesheet"],
+    "STYLES": ["project.desk.base.stylesheet", "project.desk.assets.find_styles"],
+    "SCRIPTS": ["project.desk.assets.find_script"],
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "project.desk.base.favicon"}],
     "SIDEBAR": {"navigation": "project.operations.navigation.navigation"},
 }

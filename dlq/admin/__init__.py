@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from dlq.admin import letter_list, notification_list, problem_list, run_pages
+from dlq.admin import letter_list, notification_list, problem_list, run_pages, site_pages
 
 admin.site.index_title = "Overview"
 admin.site.index_template = "desk/dashboard.html"
 
-__all__ = ["letter_list", "notification_list", "problem_list", "run_pages"]
+__all__ = ["letter_list", "notification_list", "problem_list", "run_pages", "site_pages"]
