@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
 import pytest
 from django.contrib.sessions.models import Session
 from django.db import connection
-from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -29,7 +29,7 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 WEBHOOK = "https://hooks.slack.com/services/T024BE7LD/B0AAAA/abcdefSECRET"
 
 
-def search(client: Client, term: str) -> HttpResponse:
+def search(client: Client, term: str) -> Any:
     """Types the term, and follows to wherever that leads."""
     answer = client.post(FIND, {"q": term})
     assert answer.status_code == 302
