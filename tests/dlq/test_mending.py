@@ -55,7 +55,7 @@ def test_the_old_and_the_new_address_find_the_letter(typed: str) -> None:
 def test_one_letters_correction_keeps_the_first_address() -> None:
     dead = mistyped()
     for receiver in ("anna@gamil.com", "anna@gmail.com"):
-        repair(dead.pk, "anna", {"receiver": receiver})
+        repair(dead.pk, "anna", {"receiver": receiver}, reason="typed wrong")
     dead.refresh_from_db()
     assert list(Selection(term="anna@gmial.com").rows()) == [dead]
     assert (dead.receiver_domain, dead.receiver_hash) == ("gmail.com", row_of(dead).receiver_hash)
