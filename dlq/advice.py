@@ -9,7 +9,7 @@ from dlq.explanations import Step, explain
 from dlq.situation import Situation, State
 from notifications.channels.outcomes import Cause
 from notifications.messages.words import Is, Status, statuses
-from project.desk.moments import at
+from project.desk.moments import clock
 
 TOMORROW = timedelta(hours=20)  # after which "try again tomorrow" has come
 _OF_PROVIDER = frozenset({Cause.PROVIDER_ERROR, Cause.PROVIDER_OUTAGE, Cause.CONNECTION, Cause.TIMEOUT})
@@ -75,8 +75,8 @@ def _mailbox_full(s: Situation) -> tuple[str, Step | None]:
     tomorrow = s.failed_at + TOMORROW if s.failed_at else s.now
     if s.now >= tomorrow:
         return "That was a day ago, so try it again now. If it is urgent, reach the person another way.", Step.REPLAY
-    moment = at(tomorrow, s.now)
-    return f"Try again tomorrow, not before: from {moment} on. If it is urgent, reach the person another way.", None
+    moment = clock(tomorrow, s.now)
+    return f"Try again tomorrow, not before {moment}. If it is urgent, reach the person another way.", None
 
 
 def _nothing_to_decide(s: Situation) -> tuple[str, Step | None]:

@@ -14,8 +14,9 @@ from notifications.models import Notification, StaffAction
 
 State = DeadLetter.State
 
+_CORRECTS = (StaffVerb.REPAIR, StaffVerb.REDIRECT)
 # What moves a notification, of all that staff do to one.
-_MOVES = (StaffVerb.REPLAY, StaffVerb.DISCARD, StaffVerb.MARK_SENT, StaffVerb.REPAIR, StaffVerb.TRY_NOW)
+_MOVES = (StaffVerb.REPLAY, StaffVerb.DISCARD, StaffVerb.MARK_SENT, StaffVerb.TRY_NOW, *_CORRECTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +105,7 @@ def _of_notification(row: Notification) -> dict[str, Any]:
 
 def _of_letter(letter: DeadLetter, actions: Sequence[StaffAction]) -> dict[str, Any]:
     same = ("channel", "cause", "state", "deaths", "repeats", "died_at", "changed_at")
-    corrections = [each.at for each in actions if each.action == StaffVerb.REPAIR and each.at > letter.died_at]
+    corrections = [each.at for each in actions if each.action in _CORRECTS and each.at > letter.died_at]
     if letter.was_receiver_hash and letter.changed_at > letter.died_at:  # with many others
         corrections.append(letter.changed_at)
     return {

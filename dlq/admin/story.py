@@ -15,7 +15,7 @@ from notifications.channels import channel_in_words
 from notifications.channels.outcomes import Outcome
 from notifications.messages.words import StaffVerb, Status
 from notifications.models import Attempt, Notification, StaffAction
-from project.desk.audit import printed
+from project.desk.audit import details, printed
 from project.desk.moments import age
 from project.desk.sight import Sight
 
@@ -118,17 +118,16 @@ def _attempt(attempt: Attempt) -> Line:
 def _deaths(rows: Rows) -> Iterator[Line]:
     """Yields every death. The letter has the time of the last one alone, its events have all."""
     for event in rows.deaths:
-        yield Line(event.at, "Became a dead letter", explain(event.cause).clause, "danger")
+        yield Line(event.at, f"Became a dead letter: {explain(event.cause).clause}", "dead", "danger")
     letter = rows.letter
     if letter and not any(abs(event.at - letter.died_at) < SAME_DEATH for event in rows.deaths):
-        yield Line(letter.died_at, "Became a dead letter", explain(letter.cause).clause, "danger")
+        yield Line(letter.died_at, f"Became a dead letter: {explain(letter.cause).clause}", "dead", "danger")
 
 
 def _action(action: StaffAction) -> Line:
     known = action.action in list(StaffVerb)
     what = f"{action.actor} {StaffVerb(action.action).in_words if known else action.action}"
-    change = f"{action.before or 'nothing'} → {action.after or 'nothing'}" if action.before or action.after else ""
-    return Line(action.at, what, "staff", "info", "; ".join(filter(None, (action.note, change, action.reason))))
+    return Line(action.at, what, "staff", "info", details(action))
 
 
 def _run(run: Run, actions: Iterable[StaffAction]) -> Iterator[Line]:

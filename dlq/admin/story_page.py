@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,7 +19,7 @@ from dlq.advice import advise
 from dlq.customer import answer_for, languages
 from dlq.explanations import explain
 from dlq.models import DeadLetter, DeadLetterEvent, Problem
-from dlq.outages import health, turns
+from dlq.outages import Health, health, turns
 from dlq.repair import raw_text
 from dlq.sentences import answer, next_step
 from dlq.situation import Situation, State, situation_of
@@ -28,6 +29,7 @@ from notifications.messages.words import Is, LetterEvent, Status, statuses
 from notifications.models import REMOVED, Attempt, Notification, StaffAction
 from project.desk.audit import printed
 from project.desk.base import ReadOnlyAdmin
+from project.desk.in_words import in_words
 from project.desk.marks import mark_when_rendered
 from project.desk.sight import Content, Sight, sight_of
 from users.people.models import User
@@ -47,16 +49,7 @@ def story_page(
     """
     now, sight = timezone.now(), sight_of(request)
     rows = _rows(notification, letter)
-    channel = health(_channel(rows)) if _is_under_way(rows) else None
-    situation = situation_of(
-        notification,
-        letter,
-        now=now,
-        actions=rows.actions,
-        tries=len(rows.attempts),
-        out_since=channel.out_since if channel else None,
-        served=channel.served if channel else True,
-    )
+    situation = _situation(rows, now)
     advice = advise(situation)
     context = {
         **desk.admin_site.each_context(request),
@@ -65,28 +58,53 @@ def story_page(
         "title": f"Dead letter {letter.pk}" if letter else f"Notification {notification}",
         "notification": notification,
         "letter": letter,
-        "channel": channel_in_words(_channel(rows)),
-        "receiver": sight.receiver(notification) if notification else "",
+        "address": request.build_absolute_uri(request.path),
         "label": _label(rows),
         "answer": answer(situation),
         "why": _why(rows, situation, sight),
         "advice": advice.text,
         **buttons(request, rows, sight, advice),
+        "customer": _customer(request, rows, situation, sight),
         "story": story_of(rows, sight, now),
         "zone": f"{timezone.localtime(now):%Z}",
         "next_step": next_step(situation),
-        "customer": _customer(request, rows, situation, sight),
-        "content": _bounded(sight.content(notification)) if notification else None,
-        "reveal": page_url("notifications_notification_reveal", notification.pk, "content") if notification else "",
-        "raw": _raw(letter, sight) if letter and notification is None else "",
+        **_contents(rows, sight),
         "about": _about(rows, situation),
         "technique": _technique(rows),
-        "links": _links(rows),
-        "find": page_url("desk_find") if notification and sight.receivers and not notification.texts_removed else "",
-        "address": request.build_absolute_uri(request.path),
+        "links": _links(request, rows),
     }
     request.current_app = desk.admin_site.name
     return mark_when_rendered(TemplateResponse(request, "dlq/story.html", context))
+
+
+def _situation(rows: Rows, now: datetime) -> Situation:
+    """Returns the situation, with two queries more where it matters whether the channel works now."""
+    channel = health(_channel(rows)) if _is_under_way(rows) else Health(served=True, out_since=None)
+    return situation_of(
+        rows.notification,
+        rows.letter,
+        now=now,
+        actions=rows.actions,
+        tries=len(rows.attempts),
+        out_since=channel.out_since,
+        served=channel.served,
+    )
+
+
+def _contents(rows: Rows, sight: Sight) -> dict[str, Any]:
+    """Returns to whom it goes and what it says, as this person may see it, or how they can ask for it."""
+    row, letter = rows.notification, rows.letter
+    found: dict[str, Any] = {"channel": channel_in_words(_channel(rows))}
+    if row is None:
+        return found | {"raw": _raw(letter, sight) if letter else ""}
+    may_ask = sight.asks and not sight.receivers and not row.texts_removed
+    return found | {
+        "receiver": sight.receiver(row),
+        "content": _bounded(sight.content(row)),
+        "reveal": page_url("notifications_notification_reveal", row.pk, "content"),
+        "reveal_receiver": page_url("notifications_notification_reveal", row.pk, "receiver") if may_ask else "",
+        "find": page_url("desk_find") if sight.receivers and not row.texts_removed else "",
+    }
 
 
 def _rows(notification: Notification | None, letter: DeadLetter | None) -> Rows:
@@ -125,8 +143,9 @@ def _is_under_way(rows: Rows) -> bool:
 def _label(rows: Rows) -> tuple[str, str]:
     """Returns the word beside the receiver, and its colour."""
     if rows.letter:
-        return rows.letter.state, LABELS.get(State(rows.letter.state), "")
-    return (rows.notification.status, Status(rows.notification.status).tone) if rows.notification else ("", "")
+        return in_words("state", rows.letter.state), LABELS.get(State(rows.letter.state), "")
+    status = rows.notification.status if rows.notification else ""
+    return (in_words("status", status), Status(status).tone) if status else ("", "")
 
 
 def _why(rows: Rows, situation: Situation, sight: Sight) -> dict[str, str]:
@@ -225,17 +244,19 @@ def _technique(rows: Rows) -> list[tuple[str, Any]]:
     return [(name, value) for name, value in facts if value not in ("", None)]
 
 
-def _links(rows: Rows) -> list[tuple[str, str]]:
-    """Returns the pages that belong to this one, as far as there are such pages."""
+def _links(request: HttpRequest, rows: Rows) -> list[tuple[str, str]]:
+    """Returns the pages that belong to this one, as far as there are such pages and this person may open them."""
+    has = request.user.has_perm
     row, letter = rows.notification, rows.letter
     links: list[tuple[str, str]] = []
     if row:
         person = page_url("desk_person")
         links.append(("This person", f"{person}?{urlencode({'notification': row.pk})}" if person else ""))
-    if letter and letter.problem:
+    if letter and letter.problem and has("dlq.view_problem"):
         links.append(("All of this problem", page_url("dlq_problem_change", letter.problem.pk)))
+    if letter and letter.problem and has("dlq.view_deadletter"):
         links += _neighbours(letter, letter.problem)
-    if letter and letter.run_id:
+    if letter and letter.run_id and has("dlq.view_run"):
         links.append((f"Run {letter.run_id}", page_url("dlq_run_change", letter.run_id)))
     return [(words, url) for words, url in links if url]
 
