@@ -109,8 +109,14 @@ def test_the_case_file_tells_the_story(support: Client) -> None:
     shown = support.get(case(dead)).content.decode()
     for part in (
         *("joan@example.org", "Shipped", "&lt;b&gt;bold&lt;/b&gt;", "&lt;script&gt;alert(1)", "We could not reach"),
-        *("Attempt 6: failed after 12 ms", "refused", "bert replayed it", "notifications.email, partition 1", "UTC"),
-        f"Replayed by bert at {timezone.now():%Y-%m-%d}",
+        *(
+            "Attempt 6: we could not reach the provider after 12 ms",
+            "refused",
+            "bert replayed it",
+            "notifications.email, partition 1",
+            "UTC",
+        ),
+        "Replayed by bert at ",
     ):
         assert part in shown, part
     assert "<script>alert(1)" not in shown

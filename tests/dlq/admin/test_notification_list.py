@@ -76,7 +76,7 @@ def test_a_notification_is_shown_with_its_attempts_and_its_letter(support: Clien
     assert "&lt;script&gt;alert(1)" in shown
     assert "<script>alert(1)" not in shown
     assert f"Dead letter {dead.pk} (open)" in shown
-    assert "transient" in shown
+    assert "we could not reach the provider after 12 ms" in shown
     assert 'name="receiver"' not in shown
 
 
