@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.contrib import admin, messages
@@ -29,6 +30,7 @@ from project.desk import cells
 from project.desk.audit import MOST_AT_ONCE
 from project.desk.base import Context, ReadOnlyAdmin, column, ids_of, is_list
 from project.desk.cells import Seen
+from project.desk.export import ExportAdmin
 from project.desk.in_words import in_words
 from project.desk.rights import OF_LETTERS, Right, may, most_replayed, need
 from project.desk.search import HELP
@@ -79,7 +81,7 @@ standing = column("state", _standing)
 
 
 @admin.register(DeadLetter)
-class DeadLetterAdmin(ReadOnlyAdmin[DeadLetter]):
+class DeadLetterAdmin(ExportAdmin[DeadLetter], ReadOnlyAdmin[DeadLetter]):
     list_display = (numbered, died, "channel", receiver, about, category, why, standing)
     list_display_links = (numbered,)
     list_filter = FILTERS
@@ -90,6 +92,14 @@ class DeadLetterAdmin(ReadOnlyAdmin[DeadLetter]):
     sortable_by = ()
     actions = ("replay_selected", "mend_selected", "discard_selected")
     act_rights = OF_LETTERS
+    what_is_here = (
+        "Here is what could not be delivered, until somebody sends it again, corrects it or discards it. "
+        "An empty list of open letters is good news."
+    )
+    export_head = (
+        *("letter", "notification", "died at", "channel", "receiver", "user", "about", "category", "cause", "answer"),
+        *("state", "deaths", "expires at", "may have arrived", "provider", "client"),
+    )
 
     def get_list_display(self, request: HttpRequest) -> Any:
         shown = super().get_list_display(request)
@@ -111,6 +121,23 @@ class DeadLetterAdmin(ReadOnlyAdmin[DeadLetter]):
     ) -> tuple[QuerySet[DeadLetter], bool]:
         """Returns the rows as they are: what was searched is part of the selection."""
         return queryset, False
+
+    def export_lines(self, request: HttpRequest, keys: Sequence[int]) -> Iterator[Sequence[object]]:
+        sight = sight_of(request)
+        letters = DeadLetter.objects.filter(pk__in=keys).defer("raw").order_by("-pk")
+        known = Notification.objects.filter(dead_letter__in=keys).only(*READ)
+        found = cells.with_beginning(known, sight).in_bulk()
+        for letter in letters:
+            row = found.get(letter.notification_id) if letter.notification_id else None
+            receiver = sight.receiver(row) if row else ""
+            answer = sight.answer(letter.error, row.receiver if row else "")
+            yield (
+                *(letter.pk, letter.notification_id or "", letter.died_at.isoformat(), letter.channel, receiver),
+                *(letter.user, cells.about_of(row, sight) if row else "", letter.category),
+                *(in_words("cause", letter.cause), answer, in_words("state", letter.state), letter.deaths),
+                *(letter.expires_at.isoformat() if letter.expires_at else "", "yes" if letter.uncertain else "no"),
+                *(letter.provider, letter.client),
+            )
 
     def rows_of_page(self, request: HttpRequest, rows: QuerySet[DeadLetter]) -> list[DeadLetter]:
         """Reads the letters of one page, and then their notifications: joined before, each skipped row costs one."""

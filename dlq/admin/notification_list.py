@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any, cast
+from collections.abc import Iterator, Sequence
+from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
@@ -12,14 +12,15 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
+from dlq.admin.notification_filters import FILTERS
 from dlq.admin.story_page import story_page
 from notifications.admin.reveal import reveal_page
-from notifications.channels import channel_choices
-from notifications.channels.outcomes import Cause
-from notifications.messages.words import Is, Reason, Status, statuses
-from notifications.models import Notification, NotificationQuerySet
-from project.database.word_field import choices_of
+from notifications.messages.words import Status
+from notifications.models import Notification
+from project.desk import cells
 from project.desk.audit import MOST_AT_ONCE, try_now
 from project.desk.base import (
     Context,
@@ -28,65 +29,58 @@ from project.desk.base import (
     confirmation,
     ids_of,
     is_list,
-    masked_receiver,
-    time_column,
 )
-from project.desk.filters import AcceptedRange, WordFilter, word_filter
+from project.desk.export import ExportAdmin
+from project.desk.in_words import in_words
 from project.desk.rights import Right
 from project.desk.search import HELP, ExactSearch, first_matches, notification_matches
+from project.desk.sight import sight_of
 from project.desk.spelling import as_id
 
 MOST_SHOWN = 100  # characters of an id that is none
-STATUS_LABELS = {status.value: status.tone for status in Status}
+# What a list reads of each row.
+READ = (
+    *("channel", "receiver", "user", "category", "subject", "status", "reason", "last_cause", "due_at"),
+    *("expires_at", "accepted_at", "settled_at"),
+)
+# Only what is not normal has a colour.
+TONES: dict[str, str] = {
+    **dict.fromkeys((Status.DEAD, Status.EXPIRED, Status.SUPPRESSED), "bad"),
+    **dict.fromkeys((Status.HELD, Status.WAITING), "odd"),
+}
 
 
-class StatusFilter(WordFilter):
-    title = "status"
-    parameter_name = "status"
-    words = staticmethod(partial(choices_of, Status))
-
-    def chosen(self, queryset: QuerySet[Any], word: str) -> QuerySet[Any]:
-        return cast("NotificationQuerySet", queryset).with_status(Status(word))
-
-
-class CauseFilter(WordFilter):
-    """Filters by the last cause, among notifications that are not delivered. The causes of others are in attempts."""
-
-    title = "cause (not delivered)"
-    parameter_name = "cause"
-    words = staticmethod(partial(choices_of, Cause))
-
-    def chosen(self, queryset: QuerySet[Any], word: str) -> QuerySet[Any]:
-        return queryset.filter(last_cause=word, listed__in=statuses(Is.RARE))
+def _standing(row: Notification) -> SafeString:
+    """Returns where a notification stands, why, and when it goes on."""
+    words, tone = in_words("status", row.status), TONES.get(row.status)
+    shown = cells.marks([(tone, words)]) if tone else format_html("{}", words)
+    if row.status == Status.WAITING:
+        more = format_html("{}, next try {}", in_words("reason", row.reason), cells.age(row.due_at))
+    elif row.last_cause and tone:
+        more = format_html("{}", in_words("cause", row.last_cause))
+    else:
+        return shown
+    return format_html('{}<br><span class="desk-answer">{}</span>', shown, more)
 
 
-class ReasonFilter(WordFilter):
-    """Filters by the reason, among waiting rows, for only they have one."""
-
-    title = "reason (waiting)"
-    parameter_name = "reason"
-    words = staticmethod(partial(choices_of, Reason))
-
-    def chosen(self, queryset: QuerySet[Any], word: str) -> QuerySet[Any]:
-        return queryset.filter(reason=word, listed=Status.WAITING)
-
-
-status = column("status", lambda row: row.status, labels=STATUS_LABELS)
-why = column("why", lambda row: row.reason if row.status == Status.WAITING else row.last_cause)
-accepted = time_column("accepted_at", "accepted")
-due = time_column("due_at", "due")
+standing = column("where it stands", _standing)
+about = column("about", lambda row: cells.isolated(row.seen.about, "desk-about"))
+masked = column("receiver", lambda row: cells.isolated(row.seen.receiver))
+accepted = column("accepted", lambda row: cells.age(row.accepted_at))
+user = column("user", lambda row: cells.isolated(row.user))
+category = column("category", lambda row: cells.isolated(row.category))
 
 
 @admin.register(Notification)
-class NotificationAdmin(ExactSearch[Notification], ReadOnlyAdmin[Notification]):
-    list_display = (*(accepted, "channel", masked_receiver, "user", status, why, "attempts", due),)
+class NotificationAdmin(ExportAdmin[Notification], ExactSearch[Notification], ReadOnlyAdmin[Notification]):
+    list_display = (accepted, "channel", masked, about, category, user, standing)
     list_display_links = (accepted,)
-    list_filter = (
-        StatusFilter,
-        word_filter("channel", channel_choices),
-        ReasonFilter,
-        CauseFilter,
-        ("accepted_at", AcceptedRange),
+    list_filter = FILTERS
+    what_is_here = "Every notification that an application sends is here from the moment it is accepted."
+    first_step = ("To send a first one, try the call POST /notification on", "/docs", "the page of the API.")
+    export_head = (
+        *("notification", "accepted at", "channel", "receiver", "user", "about", "category", "status", "reason"),
+        *("cause", "answer", "attempts", "expires at", "client"),
     )
     search_fields = ("id",)
     search_help_text = HELP
@@ -99,6 +93,31 @@ class NotificationAdmin(ExactSearch[Notification], ReadOnlyAdmin[Notification]):
         """Returns the rows without texts, where a list is shown: a text can be half a megabyte."""
         queryset = super().get_queryset(request)
         return queryset.defer("message", "html") if is_list(request) else queryset
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        listed, sight = super().get_list_display(request), sight_of(request)
+        return listed if sight.contents or sight.asks else [each for each in listed if each is not about]
+
+    def rows_of_page(self, request: HttpRequest, rows: QuerySet[Notification]) -> list[Notification]:
+        """Reads the ids of one page, and then these rows: what a page skips is never read."""
+        sight, keys = sight_of(request), list(rows.values_list("pk", flat=True))
+        read = Notification.objects.filter(pk__in=keys).only(*READ).order_by("-pk")
+        found = list(cells.with_beginning(read, sight))
+        for row in found:
+            vars(row)["seen"] = cells.seen(row, sight, "")
+        return found
+
+    def export_lines(self, request: HttpRequest, keys: Sequence[UUID]) -> Iterator[Sequence[object]]:
+        sight = sight_of(request)
+        read = Notification.objects.filter(pk__in=keys).only(*READ, "last_error", "attempts", "client").order_by("-pk")
+        for row in cells.with_beginning(read, sight):
+            yield (
+                *(row.pk, row.accepted_at.isoformat(), row.channel, sight.receiver(row), row.user),
+                *(cells.about_of(row, sight), row.category, in_words("status", row.status)),
+                *(in_words("reason", row.reason), in_words("cause", row.last_cause)),
+                *(sight.answer(row.last_error, row.receiver), row.attempts),
+                *(row.expires_at.isoformat() if row.expires_at else "", row.client),
+            )
 
     def find(self, queryset: QuerySet[Notification], term: str, most: int) -> QuerySet[Notification]:
         return first_matches(queryset, notification_matches(term), most)

@@ -123,6 +123,7 @@ class StaffVerb(StrEnum):
     MEND = "mend", "corrected it with many others"
     MEND_DEVICE = "mend-device"
     MARK_SENT = "mark-sent", "marked it as sent"
+    EXPORT = "export", "downloaded it"
     TRY_NOW = "try-now", "made it due at once"
     TAKE = "take", "took it on"
     LEAVE = "leave", "gave it back"

@@ -257,7 +257,7 @@ def bounded_reading(seconds: float = READ_SECONDS) -> Iterator[None]:
     """A transaction in which PostgreSQL ends any statement after so many seconds; SQLite has no such limit.
 
     The limit ends with the transaction. One of the session would reach, behind PgBouncer, whoever is given the
-    connection next. Inside another transaction, the limit of that one holds again at the end.
+    connection next. Inside another transaction, the limit of that one is back at the end.
     """
     outer = connection.in_atomic_block
     with transaction.atomic():

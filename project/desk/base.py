@@ -215,9 +215,9 @@ def ids_of(request: HttpRequest, read: Callable[[str], Read | None]) -> list[Rea
 
 
 def is_list(request: HttpRequest) -> bool:
-    """Returns True for a request for a list."""
+    """Returns True for a request for a list, or for a download of one."""
     match = request.resolver_match
-    return match is not None and (match.url_name or "").endswith("_changelist")
+    return match is not None and (match.url_name or "").endswith(("_changelist", "_export"))
 
 
 def find_pages(request: HttpRequest) -> HttpResponse:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from notifications.channels import redaction
 from notifications.models import REMOVED, Notification
 from project.desk import moments
 from project.desk.audit import printed
@@ -39,11 +40,16 @@ def with_beginning(rows: QuerySet[Notification], sight: Sight) -> QuerySet[Notif
 
 
 def seen(row: Any, sight: Sight, answer: str) -> Seen:
-    """Returns what this person may see of a row `with_beginning` and of an answer about it."""
+    """Returns what a list shows of a row `with_beginning` and of an answer about it, with receivers masked."""
+    shown = cut(redaction.shown(answer, row.receiver), LONGEST_ANSWER)
+    return Seen(row.masked_receiver, about_of(row, sight), shown)
+
+
+def about_of(row: Any, sight: Sight) -> str:
+    """Returns what a row `with_beginning` was about, in one line, as far as this person may know it."""
     if row.texts_removed:
-        return Seen(REMOVED, REMOVED, cut(sight.answer(answer), LONGEST_ANSWER))
-    about = cut(" ".join(sight.about(row.category, row.subject, row.beginning).split()), LONGEST_FIRST_WORDS)
-    return Seen(sight.receiver(row), about, cut(sight.answer(answer, row.receiver), LONGEST_ANSWER))
+        return REMOVED
+    return cut(" ".join(sight.about(row.category, row.subject, row.beginning).split()), LONGEST_FIRST_WORDS)
 
 
 def age(moment: datetime | None) -> SafeString:

@@ -136,10 +136,11 @@ def test_a_list_says_what_each_letter_was_about(anna: Client, agent: Client, vie
     assert "About" not in without
 
 
-def test_the_receiver_stays_masked_in_what_the_provider_answered(anna: Client, viewer: Client) -> None:
+def test_the_receiver_stays_masked_in_what_the_provider_answered(anna: Client) -> None:
     letter(receiver="anna.berg@example.com", last_error="552 5.2.2 <Anna.Berg@Example.com> mailbox full")
-    assert "berg@example" not in shown(viewer, "").content.decode().lower()
-    assert "anna.berg@example.com" in shown(anna, "").content.decode()
+    page = shown(anna, "").content.decode()
+    assert "berg@example" not in page.lower()
+    assert "mailbox full" in page
 
 
 def test_only_what_is_not_normal_is_marked(support: Client) -> None:
