@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -61,16 +61,21 @@ def turns(channel: str, since: datetime, until: datetime) -> list[Turn]:
 
 def _out_since(channel: str, workers: set[str]) -> datetime | None:
     """Returns the earliest opening that no closing followed in one of these workers."""
-    open_since: dict[tuple[str, str], datetime] = {}
+    return min((event.at for event in still_open(channel, workers)), default=None)
+
+
+def still_open(channel: str, workers: Collection[str]) -> list[BreakerEvent]:
+    """Returns the openings that no closing followed in these workers, one for each worker and provider."""
+    opened: dict[tuple[str, str], BreakerEvent] = {}
     newest = BreakerEvent.objects.filter(channel=channel).order_by("-at", "-id")[:MOST_EVENTS]
     for event in reversed(newest):
         if event.worker not in workers:
             continue
         if event.state == BreakerState.OPEN:
-            open_since.setdefault((event.worker, event.provider), event.at)
+            opened.setdefault((event.worker, event.provider), event)
         else:
-            open_since.pop((event.worker, event.provider), None)
-    return min(open_since.values(), default=None)
+            opened.pop((event.worker, event.provider), None)
+    return list(opened.values())
 
 
 def _merged(events: Iterable[BreakerEvent]) -> list[Turn]:
