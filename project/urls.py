@@ -7,6 +7,7 @@ from django.urls import path, re_path
 
 from notifications.api.urls import urlpatterns as notification_calls
 from project.desk.base import find_pages
+from project.operations.dashboard import fragment_view
 from project.operations.urls import urlpatterns as operation_calls
 from project.web import errors
 from users.access.admin.second_factor import second_factor
@@ -20,6 +21,7 @@ urlpatterns = [
     path("admin", errors.leads_to("/admin/")),
     path("admin/second-factor/", second_factor, name="second_factor"),
     path("admin/search/", admin.site.admin_view(find_pages)),  # before unfold's own
+    path("admin/overview/", fragment_view, name="overview"),
     path("admin/", admin.site.urls),
     re_path(r"", errors.not_found),  # with DEBUG, Django's own answer would be a page
 ]

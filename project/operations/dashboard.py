@@ -1,114 +1,139 @@
-"""The first page of the admin: which workers are alive, what waits, what died. Every count uses an index."""
+"""The first page of the admin. It begins with an answer, and reads no ledger and no letters: docs/adr/0033."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
-from django.db.models import Count, Max
-from django.db.models.functions import Now
-from django.http import HttpRequest
-from django.urls import reverse
+from django.conf import settings
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
 
-from dlq.models import DeadLetter
-from notifications.admin.small_tables import ALIVE_SECONDS
-from notifications.messages.words import BreakerState, Status
-from notifications.models import BreakerEvent, Notification, WorkerHeartbeat
+from notifications.models import Standing, WorkerHeartbeat
 from project.desk.audit import printed
+from project.desk.in_words import in_words
+from project.desk.moments import at
+from project.operations import charts, open_work, services
+from project.operations.channel_rows import ChannelRow, Figure, channel_rows
+from project.operations.known import Known
+from project.operations.links import Links, may_see
+from project.operations.open_work import Some
+from project.operations.verdict import Verdict, failed_jobs, verdict
 
-MOST_BADGE = 999
-NOBODY = {
-    "sender": "No sender is alive: nothing is being sent. Accepted notifications are safe and wait. "
-    "Start one with: manage.py run_sender",
-    "scheduler": "No scheduler is alive: retries, replays and the outbox stand still. "
-    "Start a sender, which has one inside, or: manage.py run_scheduler",
-}
+MOST_WORKERS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class Count:
+    """A card with a number and what it consists of. `total` is None where it is not known."""
+
     title: str
-    total: str
+    total: Figure
     help: str
-    lines: list[tuple[str, str, str]] = field(default_factory=list)  # text, figure, link
-    link: str = ""
+    lines: list[tuple[str, Figure]]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    verdict: Verdict
+    channels: list[ChannelRow]
+    services: list[tuple[str, str, str]]  # name, how it is, tone
+    counts: list[Count]
+    problems: Some | None
+    mine: Some | None
+    runs: Some | None
+    workers: list[tuple[str, str]] | None  # name, channels
+    is_new: bool  # nothing was ever counted
+    address: str  # of this site
+    as_of: str
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Returns the context of the index page, with what this person may see. Unfold calls it."""
-    may = request.user.has_perm
-    alive = list(WorkerHeartbeat.objects.filter(seen_at__gte=Now() - timedelta(seconds=ALIVE_SECONDS)))
-    cards: list[Card] = []
-    if may("dlq.view_deadletter") or may("dlq.change_deadletter"):
-        cards.append(_open_letters())
-    if may("notifications.view_notification") or may("notifications.change_notification"):
-        cards += [_waiting(), _outbox()]
-    if may("notifications.view_workerheartbeat"):
-        cards.append(_workers(alive))
-    if may("notifications.view_breakerevent"):
-        cards.append(_breakers([worker.worker for worker in alive]))
-    kinds = {worker.kind for worker in alive}
-    return context | {"cards": cards, "warnings": [text for kind, text in NOBODY.items() if kind not in kinds]}
+    links = Links(request)
+    sees_figures = may_see(request, "notifications_notification") or may_see(request, "dlq_deadletter")
+    day = charts.day(timezone.now(), links) if sees_figures else None
+    return context | {"overview": overview(request), "day": day}
 
 
-def open_letters_badge(_: HttpRequest) -> str:
-    """Returns the number of open letters, counted no further than the badge can show."""
-    count = DeadLetter.objects.filter(state=DeadLetter.State.OPEN).order_by()[: MOST_BADGE + 1].count()
-    return f"{MOST_BADGE}+" if count > MOST_BADGE else str(count)
+def fragment(request: HttpRequest) -> HttpResponse:
+    """Returns the page's changing parts alone, for the script that renews them."""
+    return TemplateResponse(request, "desk/overview.html", dashboard(request, {}))
 
 
-def _open_letters() -> Card:
-    page = reverse("admin:dlq_deadletter_changelist")
-    by_cause = DeadLetter.objects.filter(state=DeadLetter.State.OPEN).order_by().values_list("cause")
-    counts = _largest_first(by_cause.annotate(count=Count("pk")))
-    lines = [(cause, f"{count:,}", f"{page}?{urlencode({'cause': cause})}") for cause, count in counts]
-    total = sum(count for _, count in counts)
-    return Card(
-        "Open dead letters",
-        f"{total:,}",
-        "They wait for a person, by cause." if total else "Nothing to do.",
-        lines,
-        page,
+def overview(request: HttpRequest) -> Overview:
+    """Reads what the page shows, with the same number of queries whatever there is."""
+    links, known = Links(request), Known.read()
+    sees_rows, sees_letters = may_see(request, "notifications_notification"), may_see(request, "dlq_deadletter")
+    kafka = services.broker.problem() if settings.KAFKA_BOOTSTRAP_SERVERS else ""
+    rows = channel_rows(known, links)
+    problems = open_work.problems(known.now, links) if sees_letters else None
+    runs = open_work.runs(links) if sees_letters else None
+    others = [*open_work.sentences(problems, runs), *failed_jobs(known, links)]
+    return Overview(
+        verdict(known, rows, kafka, others),
+        rows if sees_rows else [],
+        _services(known, kafka),
+        [*([_letters(known, links)] if sees_letters else []), *(_waiting(known, links) if sees_rows else [])],
+        problems,
+        open_work.my_problems(request.user.get_username(), known.now, links) if sees_letters else None,
+        runs,
+        _workers(known.alive) if may_see(request, "notifications_workerheartbeat") else None,
+        not known.counted_before,
+        request.build_absolute_uri("/").rstrip("/"),
+        printed(known.now),
     )
 
 
-def _waiting() -> Card:
-    page = reverse("admin:notifications_notification_changelist")
-    by_reason = Notification.objects.with_status(Status.WAITING).order_by().values_list("reason")
-    counts = _largest_first(by_reason.annotate(count=Count("pk")))
-    lines = [(reason, f"{count:,}", f"{page}?{urlencode({'reason': reason})}") for reason, count in counts]
-    due = Notification.objects.filter(status=Status.WAITING, due_at__isnull=False).order_by("due_at")
-    first = due.values_list("due_at", flat=True).first()
-    when = f"The next one is due at {printed(first)}." if first else "Nothing waits."
-    return Card("Waiting", f"{sum(count for _, count in counts):,}", when, lines, f"{page}?status=waiting")
+def _services(known: Known, kafka: str | None) -> list[tuple[str, str, str]]:
+    written = known.last_written()
+    found = [("Database", f"answers; last written {at(written, known.now)}" if written else "answers", "good")]
+    if not settings.KAFKA_BOOTSTRAP_SERVERS:
+        return [*found, ("Queue", "in the database; there is no Kafka", "")]
+    if kafka is None:
+        return [*found, ("Kafka", "unknown: it is being asked", "odd")]
+    return [*found, ("Kafka", kafka or "answers", "bad" if kafka else "good")]
 
 
-def _outbox() -> Card:
-    count = Notification.objects.outbox().count()
-    page = reverse("admin:notifications_notification_changelist")
-    words = "Accepted while Kafka did not answer; a scheduler publishes them." if count else "Nothing waits for Kafka."
-    return Card("Outbox", f"{count:,}", words, [], f"{page}?status=accepted")
+def _letters(known: Known, links: Links) -> Count:
+    counted = known.counted(Standing.Name.PROBLEMS)
+    if counted is None:
+        return Count("Open dead letters", Figure("unknown"), "No scheduler has counted them lately.", [])
+    causes = sorted(((cause, count) for cause, count in counted.items() if count), key=lambda pair: -pair[1])
+    lines = [(in_words("cause", cause), Figure(f"{count:,}", links.letters(cause=cause))) for cause, count in causes]
+    words = "They wait for a person, by cause." if lines else "Nothing to do."
+    total = Figure(f"{sum(counted.values()):,}", links.to("dlq_deadletter"))
+    return Count("Open dead letters", total, words, lines)
 
 
-def _workers(alive: list[WorkerHeartbeat]) -> Card:
-    lines = [(worker.worker, worker.channels.replace(",", ", ") or "–", "") for worker in alive[:10]]
-    page = reverse("admin:notifications_workerheartbeat_changelist")
-    return Card("Workers alive", f"{len(alive):,}", f"Seen in the last {ALIVE_SECONDS} seconds.", lines, page)
+def _waiting(known: Known, links: Links) -> list[Count]:
+    counted, outbox = known.counted(Standing.Name.WAITING), known.counted(Standing.Name.OUTBOX)
+    if counted is None or outbox is None:
+        return [Count("Waiting", Figure("unknown"), "No scheduler has counted them lately.", [])]
+    reasons: dict[str, int] = {}
+    for by_reason in counted.values():
+        for reason, each in by_reason.items():
+            reasons[reason] = reasons.get(reason, 0) + each["rows"]
+    lines = [
+        (in_words("reason", reason), Figure(f"{count:,}", links.notifications(reason=reason)))
+        for reason, count in sorted(reasons.items(), key=lambda pair: -pair[1])
+    ]
+    total = Figure(f"{sum(reasons.values()):,}", links.notifications(status="waiting"))
+    words = "They go out by themselves, by what they wait for." if lines else "Nothing waits."
+    found = [Count("Waiting", total, words, lines)]
+    rows = int(outbox["rows"])
+    return [*found, _outbox(rows, links)] if rows or links.in_kafka else found
 
 
-def _breakers(workers: list[str]) -> Card:
-    """Returns the card of the breakers whose last event, in a worker that is alive, is open."""
-    events = BreakerEvent.objects.filter(worker__in=workers).order_by()
-    last = events.values("worker", "channel", "provider").annotate(last=Max("id")).values("last")
-    opened = BreakerEvent.objects.filter(pk__in=last, state=BreakerState.OPEN).order_by("channel")
-    lines = [(f"{event.channel} {event.provider}", printed(event.at), "") for event in opened]
-    words = "These providers are taken for out of order; sending to them pauses." if lines else "All providers answer."
-    page = reverse("admin:notifications_breakerevent_changelist")
-    return Card("Breakers open", f"{len(lines):,}", words, lines[:10], page)
+def _outbox(rows: int, links: Links) -> Count:
+    words = "Accepted while Kafka did not answer; a scheduler publishes them." if rows else "Nothing waits for Kafka."
+    return Count("Outbox", Figure(f"{rows:,}", links.notifications(status="accepted")), words, [])
 
 
-def _largest_first(counts: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
-    return sorted(counts, key=lambda pair: -pair[1])
+def _workers(alive: list[WorkerHeartbeat]) -> list[tuple[str, str]]:
+    return [(worker.worker, worker.channels.replace(",", ", ") or worker.kind) for worker in alive[:MOST_WORKERS]]
+
+
+fragment_view = admin.site.admin_view(fragment)

@@ -113,4 +113,9 @@ def _unapplied_migrations() -> list[str]:
 
 
 def _broker() -> tuple[str, str]:
-    return "broker", open_broker().problem() or ""
+    return "broker", broker_problem()
+
+
+def broker_problem() -> str:
+    """Returns why publishing or reading fails now; "" where it does not. It takes two seconds at most."""
+    return open_broker().problem() or ""
