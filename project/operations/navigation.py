@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
-# Group → (title, icon, app_model).
+from notifications.channels import channel_names, configured_providers
+from notifications.channels.base import NotConfigured
+from notifications.models import Standing
+from project.operations.links import may_see
+
+MOST_BADGE = 999
+# Group → (title, icon, app_model). A page that is not registered is left out.
 GROUPS = {
     "Support": [
         ("Problems", "crisis_alert", "dlq_problem"),
@@ -45,14 +52,32 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def _items(request: HttpRequest, pages: list[tuple[str, str, str]]) -> list[dict[str, Any]]:
-    return [_item(title, icon, name) for title, icon, name in pages if _may_see(request, name)]
+    return [_item(title, icon, name) for title, icon, name in pages if may_see(request, name) and _is_of_use(name)]
 
 
 def _item(title: str, icon: str, name: str) -> dict[str, Any]:
-    badge = {"badge": "project.operations.dashboard.open_letters_badge"} if name == "dlq_deadletter" else {}
-    return {"title": title, "icon": icon, "link": reverse(f"admin:{name}_changelist"), **badge}
+    badge = open_letters() if name == "dlq_deadletter" else ""
+    return {"title": title, "icon": icon, "link": reverse(f"admin:{name}_changelist")} | (
+        {"badge": badge} if badge else {}
+    )
 
 
-def _may_see(request: HttpRequest, name: str) -> bool:
-    app, model = name.split("_", 1)
-    return any(request.user.has_perm(f"{app}.{right}_{model}") for right in ("view", "change"))
+def open_letters() -> str:
+    """Returns the number of open letters, as a scheduler counted it last and a badge can show it; "" for none."""
+    figures = Standing.objects.filter(pk=Standing.Name.PROBLEMS).values_list("figures", flat=True).first()
+    count = sum((figures or {}).values())
+    return f"{MOST_BADGE}+" if count > MOST_BADGE else str(count or "")
+
+
+def _is_of_use(name: str) -> bool:
+    """Returns False for the sandbox where no channel goes there."""
+    if name != "notifications_sandboxmessage":
+        return True
+    return settings.SANDBOX_ALLOWED and any(_is_sandbox(channel) for channel in channel_names())
+
+
+def _is_sandbox(channel: str) -> bool:
+    try:
+        return not configured_providers(channel)
+    except NotConfigured:
+        return True
