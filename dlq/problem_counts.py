@@ -23,8 +23,8 @@ from notifications.scheduling.job_rows import clock
 from project.database.dialects import Dialect, Statement, as_json, turn_to_write
 
 COUNT_EVERY = 15.0
-STANDING = "problems"  # its figures are the open letters by cause
-MOST_RECEIVERS = 5_000  # of the newest open letters of a problem; more are not counted
+STANDING = Standing.Name.PROBLEMS
+MOST_RECEIVERS = 1_000  # so many of the newest open letters are looked at; a problem can have 100,000
 GROWING_FROM = 20  # deaths in an hour; below, a number that doubles says nothing
 HOURS_BEFORE = 6
 ONE_HOUR = timedelta(hours=1)
@@ -39,6 +39,7 @@ class Counted(Protocol):
     pk: int
     cause: str
     open_letters: int
+    receivers: int
     growing: bool
     last_seen: datetime
     open_now: int
@@ -74,14 +75,21 @@ def count(every: float = COUNT_EVERY) -> bool:
         return False
     rates = rates_since(now)
     found = {row.pk: row for row in _counted()}
-    changed = {pk for pk, row in found.items() if row.open_now != row.open_letters or row.last_seen >= since}
+    changed = [pk for pk, row in found.items() if row.open_now != row.open_letters or row.last_seen >= since]
+    receivers = dict(count_receivers(rows=as_json([{"id": pk} for pk in changed]))) if changed else {}
+    growing = {pk for pk, rate in rates.items() if rate.growing}
+    turned = {pk for pk, row in found.items() if row.growing != (pk in growing)}
     rows = [
-        {"id": pk, "open_letters": found[pk].open_now, "growing": pk in rates and rates[pk].growing}
-        for pk in sorted(changed | {pk for pk, row in found.items() if row.growing} | set(rates) & set(found))
+        {
+            "id": pk,
+            "open_letters": found[pk].open_now,
+            "receivers": receivers.get(pk, found[pk].receivers),
+            "growing": pk in growing,
+        }
+        for pk in sorted({*changed, *turned})
     ]
     if rows:
-        receivers = dict(count_receivers(rows=as_json([{"id": row["id"]} for row in rows])))
-        _write([row | {"receivers": receivers[row["id"]]} for row in rows])
+        _write(rows)
     _wake({pk: rate.last for pk, rate in rates.items()})
     _keep_by_cause(found.values())
     return True
@@ -124,7 +132,7 @@ def _counted() -> QuerySet[Problem, Counted]:
     letters = DeadLetter.objects.filter(problem=OuterRef("pk"), state=DeadLetter.State.OPEN).order_by()
     counted = letters.values("problem").annotate(count=Count("*")).values("count")
     rows = Problem.objects.order_by().annotate(open_now=Coalesce(Subquery(counted), 0))
-    return rows.values_list("pk", "cause", "open_letters", "growing", "last_seen", "open_now", named=True)
+    return rows.values_list("pk", "cause", "open_letters", "receivers", "growing", "last_seen", "open_now", named=True)
 
 
 def _write(rows: Sequence[Mapping[str, object]]) -> None:
@@ -160,11 +168,12 @@ def _keep_by_cause(found: Iterable[Counted]) -> None:
 def count_receivers(d: Dialect) -> str:
     return f"""
         SELECT r.id, (
-            SELECT count(DISTINCT l.receiver_hash) FROM (
-                SELECT receiver_hash FROM dlq_deadletter AS n
-                WHERE n.problem_id = r.id AND n.state = '{DeadLetter.State.OPEN}'
-                ORDER BY n.id DESC LIMIT {MOST_RECEIVERS}) AS l
-            WHERE l.receiver_hash <> '')
+            SELECT count(*) FROM (
+                SELECT DISTINCT l.receiver_hash FROM (
+                    SELECT receiver_hash FROM dlq_deadletter AS n
+                    WHERE n.problem_id = r.id AND n.state = '{DeadLetter.State.OPEN}'
+                    ORDER BY n.id DESC LIMIT {MOST_RECEIVERS}) AS l
+                WHERE l.receiver_hash <> '') AS d)
         FROM {d.rows({"id": "bigint"})}"""
 
 
