@@ -34,8 +34,8 @@ class RevealForm(forms.Form):
 def reveal_page(desk: ReadOnlyAdmin[Notification], request: HttpRequest, row: Notification, what: str) -> HttpResponse:
     """Asks why for GET. For POST writes down who, what and why, and answers with a page that shows it, once.
 
-    Nothing of it stands in an address or a session, and no page of the admin is kept by a cache. Raises Http404, and PermissionDenied: also for what a sensitive
-    category contains, which nobody sees.
+    Nothing of it stands in an address or a session, and no cache keeps a page of the admin. Raises Http404, and
+    PermissionDenied: also for what a sensitive category contains, which nobody sees.
     """
     if what not in WHAT:
         raise Http404

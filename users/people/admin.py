@@ -9,8 +9,11 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from notifications.channels import channel_choices, channel_class, masked
+from notifications.messages.words import StaffVerb
+from project.desk.audit import change_of_receiver, one_at_a_time, write_actions
 from project.desk.base import column
 from project.desk.filters import word_filter
+from project.desk.rights import Right, may
 from project.desk.search import ExactSearch
 from project.desk.unfold import ModelForm, TabularInline
 from users.people.models import Device, User
@@ -29,6 +32,33 @@ class DeviceForm(ModelForm[Device]):
         return cleaned
 
 
+def sees_addresses(request: HttpRequest) -> bool:
+    """Returns True where this person sees whole addresses: whoever may correct one has to read it."""
+    return request.user.has_perm("users.change_device") or may(request, Right.SEE_RECEIVER)
+
+
+def record_device(request: HttpRequest, verb: StaffVerb, device: Device, before: str, after: str) -> None:
+    """Writes down the address that a device had and has, masked and hashed."""
+    change = change_of_receiver(device.channel, before, after)
+    target = (f"device of {device.user.username}"[:100], None)
+    write_actions(request.user.get_username(), verb, [target], note=device.channel, change=change)
+
+
+def save_device(request: HttpRequest, device: Device) -> None:
+    """Saves a device that somebody typed, and writes it down where its address is another one."""
+    with one_at_a_time():
+        was = Device.objects.filter(pk=device.pk).values_list("address", flat=True).first() or ""
+        device.save()
+        if was != device.address:
+            record_device(request, StaffVerb.SET_DEVICE, device, was, device.address)
+
+
+def delete_device(request: HttpRequest, device: Device) -> None:
+    with one_at_a_time():
+        record_device(request, StaffVerb.DELETE_DEVICE, device, device.address, "")
+        device.delete()
+
+
 class DeviceInline(TabularInline[Device, User]):
     model = Device
     form = DeviceForm
@@ -37,12 +67,11 @@ class DeviceInline(TabularInline[Device, User]):
     verbose_name_plural = "Devices, the preferred one first"
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        """Only those who may change an address see all of it."""
-        shown = "address" if request.user.has_perm("users.change_device") else masked_address
-        return ("channel", shown, "position")
+        """Returns the address whole for those who may see receivers or correct addresses, masked for others."""
+        return ("channel", "address" if sees_addresses(request) else masked_address, "position")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        return () if request.user.has_perm("users.change_device") else ("channel", masked_address, "position")
+        return () if request.user.has_perm("users.change_device") else self.get_fields(request, obj)
 
     def has_add_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return super().has_add_permission(request, obj) and request.user.has_perm("users.change_device")
@@ -64,6 +93,32 @@ class PersonAdmin(ExactSearch[User]):
     def has_act_permission(self, request: HttpRequest) -> bool:
         return self.has_change_permission(request) or self.has_delete_permission(request)
 
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: Any) -> None:
+        """Saves the devices below the person, each written down."""
+        for device in formset.save(commit=False):
+            save_device(request, device)
+        for device in formset.deleted_objects:
+            delete_device(request, device)
+        formset.save_m2m()
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: Any) -> None:
+        with one_at_a_time():
+            super().save_model(request, obj, form, change)
+            if form.changed_data or not change:
+                target = (f"user {obj.username}"[:100], None)
+                note = f"{'changed' if change else 'new'}: {', '.join(form.changed_data)}"
+                write_actions(request.user.get_username(), StaffVerb.PUT_USER, [target], note=note)
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        with one_at_a_time():
+            target = (f"user {obj.username}"[:100], None)
+            write_actions(request.user.get_username(), StaffVerb.DELETE_USER, [target])
+            super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        for user in queryset:
+            self.delete_model(request, user)
+
 
 @admin.register(Device)
 class DeviceAdmin(ExactSearch[Device]):
@@ -78,12 +133,22 @@ class DeviceAdmin(ExactSearch[Device]):
     autocomplete_fields = ("user",)
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        may_change = self.has_change_permission(request) or obj is None
-        return ("user", "channel", "address" if may_change else masked_address, "position")
+        shown = "address" if obj is None or sees_addresses(request) else masked_address
+        return ("user", "channel", shown, "position")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
         may_change = self.has_change_permission(request) or obj is None
-        return () if may_change else ("user", "channel", masked_address, "position")
+        return () if may_change else self.get_fields(request, obj)
+
+    def save_model(self, request: HttpRequest, obj: Device, form: Any, change: Any) -> None:
+        save_device(request, obj)
+
+    def delete_model(self, request: HttpRequest, obj: Device) -> None:
+        delete_device(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Device]) -> None:
+        for device in queryset.select_related("user"):
+            delete_device(request, device)
 
     def find(self, queryset: QuerySet[Device], term: str, most: int) -> QuerySet[Device]:
         return queryset.filter(user__username=term)

@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import reverse
 
+from notifications.models import StaffAction
 from tests.desk import PASSWORD, staff, superuser
 
 pytestmark = pytest.mark.django_db
@@ -114,3 +115,67 @@ def test_a_list_tells_rights_and_is_searched_by_the_beginning_of_the_name(anna: 
     shown = anna.get(reverse(LIST)).content.decode()
     assert "Berta Blum" in shown
     assert "no access" in shown
+
+
+def form_of(account: User, *groups: str, **more: str) -> dict[str, Any]:
+    keys = [Group.objects.get(name=name).pk for name in groups]
+    return {"username": account.username, "is_active": "on", "is_staff": "on", "groups": keys} | more
+
+
+def test_an_administrator_makes_an_account_and_puts_it_into_a_group(administrator: Client) -> None:
+    page = reverse("admin:auth_user_add")
+    assert administrator.get(page).status_code == 200
+    agents = Group.objects.get(name="Agent")
+    new = {"username": "bert", "is_staff": "on", "groups": [agents.pk], "usable_password": "true"}
+    assert administrator.post(page, new | {"password1": PASSWORD, "password2": PASSWORD}).status_code == 302
+    bert = User.objects.get(username="bert")
+    assert list(bert.groups.all()) == [agents]
+    assert enters("bert")
+    administrator.post(page_of(bert), form_of(bert, "Supervisor"))
+    assert [group.name for group in bert.groups.all()] == ["Supervisor"]
+    made, changed = StaffAction.objects.order_by("id")
+    assert (made.target, made.before, made.after) == ("account bert", "", "staff, Agent")
+    assert (changed.actor, changed.before, changed.after) == ("administrator", "staff, Agent", "staff, Supervisor")
+
+
+def test_an_administrator_gives_nothing_that_they_do_not_have(administrator: Client) -> None:
+    boss, bert = superuser("boss", PASSWORD), staff("bert")
+    higher = staff("higher", "notifications.change_staffaction")
+    strong = Group.objects.create(name="Strong")
+    strong.permissions.set(Permission.objects.filter(codename="delete_staffaction"))
+    permissions = list(Permission.objects.filter(codename="delete_staffaction").values_list("pk", flat=True))
+    grasp = form_of(bert, "Agent", is_superuser="on") | {"user_permissions": permissions}
+    assert "Strong" not in administrator.get(page_of(bert)).content.decode()
+    administrator.post(page_of(bert), grasp)
+    administrator.post(page_of(bert), form_of(bert, "Agent", "Strong"))
+    bert = User.objects.get(pk=bert.pk)
+    assert (bert.is_superuser, bert.user_permissions.count(), bert.groups.count()) == (False, 0, 1)
+    for account in (boss, higher):
+        for name in ("change", "password_change", "delete"):
+            forged = form_of(account, "Agent") | NEW_PASSWORD | {"usable_password": "true", "post": "yes"}
+            assert administrator.post(page_of(account, name), forged).status_code == 403
+    assert User.objects.get(pk=boss.pk).check_password(PASSWORD)
+    assert administrator.post(reverse("admin:auth_group_change", args=[strong.pk]), {"name": "x"}).status_code == 403
+
+
+def test_a_new_password_is_recorded_without_it(administrator: Client) -> None:
+    bert = staff("bert")
+    new = NEW_PASSWORD | {"usable_password": "true", "set-password": "yes"}
+    assert administrator.post(page_of(bert, "password_change"), new).status_code == 302
+    action = StaffAction.objects.get()
+    assert (action.action, action.target, action.note + action.after) == ("let-in-anew", "account bert", "")
+
+
+def test_a_change_of_a_group_is_recorded_and_flagged(anna: Client) -> None:
+    group = Group.objects.get(name="Viewer")
+    anna.post(reverse("admin:auth_group_change", args=[group.pk]), {"name": "Viewer", "permissions": []})
+    action = StaffAction.objects.get()
+    assert (action.target, action.before, action.after) == ("group Viewer", "9 permissions", "0 permissions")
+    assert action.flagged
+
+
+def test_the_page_of_an_account_begins_with_its_groups(administrator: Client) -> None:
+    shown = administrator.get(page_of(staff("bert"))).content.decode()
+    assert shown.index("Supervisor") < shown.index("First name")
+    assert "uperuser status" not in shown
+    assert "Single permissions" not in shown
