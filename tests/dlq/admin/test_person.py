@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
-import uuid_utils.compat
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -15,7 +15,7 @@ from django.utils import timezone
 from dlq.admin.person import A_PAGE, MOST_COUNTED, MOST_OPEN
 from dlq.models import DeadLetter
 from notifications.channels.outcomes import Cause
-from notifications.messages.ids import receiver_hash
+from notifications.messages.ids import first_id_at, receiver_hash
 from notifications.messages.words import Status
 from notifications.models import Category
 from project.desk.links import page_url, person_url
@@ -125,7 +125,7 @@ def test_periods_and_pages_follow_each_other(anna: Client) -> None:
     def ids(days: float, count: int) -> None:
         at = timezone.now() - timedelta(days=days)
         for number in range(count):
-            id = uuid_utils.compat.uuid7(timestamp=round(at.timestamp()) - number, nanos=0)
+            id = UUID(int=first_id_at(at - timedelta(seconds=number)).int | 7 << 76 | 2 << 62)
             notification(id=id, user="u1", subject=f"{days} days, {number}", status=Status.SENT, accepted_at=at)
 
     ids(20, 1)
