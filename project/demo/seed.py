@@ -11,7 +11,8 @@ from typing import Any, cast
 from django.db import transaction
 from django.utils import timezone
 
-from dlq.models import DeadLetter, Run
+from dlq import problem_verbs, problems
+from dlq.models import DeadLetter, Problem, Run
 from dlq.selection import Selection
 from notifications.messages.words import Happened, StaffVerb, Status
 from notifications.models import Attempt, BreakerEvent, Category, Minute, Notification, StaffAction
@@ -22,6 +23,8 @@ from users.models import Device, User
 
 BATCH = 500
 SAM, KIM = "sam", "kim"  # who work at the desk
+KNOWN = "The channel was archived when the team moved. The settings of the CI server are to be changed."
+TICKET = "https://tickets.example.com/CI-281"
 ENDS = {Status.SENT: Happened.SENT, Status.HELD: Happened.HELD, Status.EXPIRED: Happened.EXPIRED}
 
 
@@ -44,6 +47,8 @@ def seed(now: datetime | None = None, *, chance: int = 7) -> Counter[str]:
         _directory(known)
         _insert(week)
         _run(week.outage)
+        problems.assign_all()
+        _know(week.archived)
     rows = week.rows
     made = {"people": len(known), "notifications": len(rows.notifications), "dead letters": len(rows.letters)}
     return Counter(made)
@@ -93,6 +98,12 @@ def _minutes(week: Week) -> Iterator[Minute]:
 
 def _minute(at: datetime) -> datetime:
     return at.replace(second=0, microsecond=0)
+
+
+def _know(archived: list[DeadLetter]) -> None:
+    """Marks the problem of the archived channel as known, until it doubles."""
+    problem = Problem.objects.get(letters=archived[0].pk)
+    problem_verbs.mark_known(problem.pk, SAM, problem.changed_at, until=None, doubling=True, note=KNOWN, link=TICKET)
 
 
 def _run(outage: list[DeadLetter]) -> None:

@@ -23,7 +23,7 @@ WORKER = "demo:1:sender"
 
 MAIL_OUTAGE = Failure(Cause.PROVIDER_OUTAGE, "421 4.3.2 Service not available, closing channel", Outcome.TRANSIENT)
 TWILIO_REFUSED = Failure(Cause.CREDENTIALS, "20003: Authenticate", Outcome.TRANSIENT, 90)
-WEBHOOK_GONE = Failure(Cause.UNKNOWN_RECEIVER, "404: channel_is_archived", milliseconds=120)
+CHANNEL_GONE = Failure(Cause.UNKNOWN_RECEIVER, "404: channel_is_archived", milliseconds=120)
 NOBODY = Failure(Cause.UNKNOWN_RECEIVER, "550 5.1.1 The email account that you tried to reach does not exist.")
 FULL = Failure(Cause.MAILBOX_FULL, "452 4.2.2 The email account that you tried to reach is over quota.")
 STOPPED = Failure(Cause.OPTED_OUT, "21610: Attempt to send to unsubscribed recipient")
@@ -55,6 +55,8 @@ class Week:
         for at in self._moments():
             kind, to = self._random.choices(kinds, weights)[0], self._somebody()
             self.rows.sent(kind, to, at)
+        for days in (1, 2, 4, 6):
+            self.rows.sent(self._random.choice(KINDS), self._people[0], self._ago(days=days, minutes=20))
 
     def _moments(self) -> Iterator[datetime]:
         for hours in range(DAYS * 24):
@@ -85,10 +87,10 @@ class Week:
 
     def _archived_channel(self) -> None:
         """A Slack channel was archived, and the CI server still writes to it."""
-        begin, webhook = self._ago(days=4), "C04ARCHIVED"
+        begin, team = self._ago(days=4), Somebody("", "", "", "", "C04ARCHIVED")
         for place in range(64):
             at = begin + timedelta(minutes=place * 80)
-            self.archived.append(self.rows.died(texts.BUILD, self._people[0], at, WEBHOOK_GONE, receiver=webhook))
+            self.archived.append(self.rows.died(texts.BUILD, team, at, CHANNEL_GONE))
 
     def _mistyped(self) -> None:
         for place, to in enumerate(self._people[20:52]):
