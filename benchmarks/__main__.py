@@ -46,6 +46,7 @@ BENCHMARKS = {
     "scheduler": "benchmarks.scheduling.due_at_once",
     "without-kafka": "benchmarks.outbox.without_kafka",
     "in-flight": "benchmarks.providers.in_flight",
+    "desk-pages": "benchmarks.desk_pages.pages",
     "others-noop": "benchmarks.others.lines.noop",
     "others-http": "benchmarks.others.lines.http",
 }
