@@ -166,7 +166,6 @@ class DeadLetterAdmin(ExportAdmin[DeadLetter], ReadOnlyAdmin[DeadLetter]):
     def changelist_view(self, request: HttpRequest, extra_context: Context | None = None) -> HttpResponse:
         more = {"may_act": self.has_act_permission(request), "query": _filters(request)}
         more["selection"] = selecting.signed(selecting.chosen(request))  # so that no term stands in a URL
-        more["may_replay"] = most_replayed(request, MOST_AT_ONCE) > 0
         return super().changelist_view(request, {**more, **(extra_context or {})})
 
     def change_view(

@@ -126,7 +126,8 @@ class Site:
 
     def hold(self, category: str) -> None:
         """From the next start of a sender on, a person decides about unknown outcomes of this category."""
-        self.platform.sql(f"INSERT INTO notifications_category (name, on_uncertain) VALUES ('{category}', 'hold')")
+        columns = "name, on_uncertain, sensitive"
+        self.platform.sql(f"INSERT INTO notifications_category ({columns}) VALUES ('{category}', 'hold', false)")
 
     def wait_until_database_is_idle(self) -> None:
         """What a killed process had asked the database for is done or undone."""

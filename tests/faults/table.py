@@ -44,6 +44,7 @@ FAULTS = {
     33: "kill -9 a sender with 256 sends of a channel under way",
     34: "SIGTERM a sender with 256 sends of a channel under way",
     35: "the event loop of a channel dies",
+    36: "kill -9 senders ten times in the middle of two runs over the same letters",
 }
 
 

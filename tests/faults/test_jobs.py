@@ -33,8 +33,10 @@ def _fill(site: Site) -> None:
         f" '', now() - interval '95 days', now() FROM generate_series(1, {OLD}) AS n"
     )
     site.platform.sql(
-        "INSERT INTO dlq_deadletter (notification_id, state, channel, cause, error, attempts, topic, deaths,"
-        " discard_reason, died_at, changed_at) SELECT id, 'open', 'SMS', 'timeout', '', 1, '', 1, '', now(), now()"
+        "INSERT INTO dlq_deadletter (notification_id, state, channel, cause, error, attempts, topic, deaths, repeats,"
+        ' discard_reason, provider, client, category, "user", receiver_hash, uncertain, receiver_domain,'
+        " was_receiver_hash, died_at, changed_at) SELECT id, 'open', 'SMS', 'timeout', '', 1, '', 1, 1, '', provider,"
+        " client, category, '', receiver_hash, false, '', '', now(), now()"
         " FROM notifications_notification WHERE status = 'dead'"
     )
 
