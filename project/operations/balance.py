@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
-from dlq.models import DeadLetter
+from dlq.models import DeadLetter, Run
 from notifications.brokers.base import LogRecord, open_broker
 from notifications.ledger.leases import without_lease
 from notifications.messages.ids import time_of
 from notifications.messages.message import id_in
 from notifications.messages.words import TAKEN, Is, Status, statuses
-from notifications.models import Notification, PrunedDay
+from notifications.models import Job, Notification, PrunedDay
 
 UNREADABLE = "unreadable"  # how retention counts records that never became notifications, among the statuses
 FINAL = statuses(Is.FINAL)
@@ -74,6 +74,7 @@ def take(since: datetime | None = None) -> Balance:
         balance.off += [(str(id), "is queued, but no record of it will be read") for id in queued]
     _compare_with_pruned(balance, since)
     balance.off += [(str(id), why) for id, why in _rows_off(rows)]
+    balance.off += [(f"run {pk}", "is not over, and no job works on it") for pk in _runs_without_a_job()]
     balance.statuses.update(dict(_counts(rows)))
     return balance
 
@@ -140,6 +141,8 @@ def _rows_off(rows: QuerySet[Notification]) -> Iterator[tuple[UUID, str]]:
     final = rows.filter(status__in=FINAL)
     has_letter = Q(dead_letter__isnull=False)
     resolved = Q(dead_letter__state=DeadLetter.State.RESOLVED)
+    replaying = Q(dead_letter__state=DeadLetter.State.REPLAYING)
+    is_open = Q(dead_letter__state=DeadLetter.State.OPEN)
     checks = (
         (rows.filter(status=Status.WAITING, due_at=None), "is waiting without a due time"),
         (rows.filter(status=Status.ACCEPTED, due_at=None), "is in the outbox without a due time"),
@@ -156,12 +159,21 @@ def _rows_off(rows: QuerySet[Notification]) -> Iterator[tuple[UUID, str]]:
         ),
         (rows.filter(status__in=STOPPED).exclude(has_letter), "has stopped without a dead letter"),
         (rows.filter(status__in=STOPPED).filter(resolved), "has stopped, and its dead letter is resolved"),
+        (final.filter(replaying), "has ended, and its dead letter is still being replayed"),
+        (rows.exclude(status__in=FINAL).filter(is_open), "is on its way, and its dead letter is open"),
     )
     for found, why in checks:
         for id in found.order_by().values_list("id", flat=True).iterator():
             yield id, why
     for id, _ in without_lease(rows):
         yield id, "is sending, and no lease leads the sweep to it"
+
+
+def _runs_without_a_job() -> Iterator[int]:
+    """Yields the runs that nobody would ever end. A job that was paused, cancelled or given up can be resumed."""
+    begun = Run.objects.filter(ended_at=None).exclude(state=Run.State.ASKED)
+    jobs = Job.objects.filter(pk=OuterRef("job_id")).exclude(state=Job.State.DONE)
+    yield from begun.exclude(Exists(jobs)).order_by("pk").values_list("pk", flat=True)
 
 
 def _wrongly_listed(rows: QuerySet[Notification]) -> QuerySet[Notification]:
