@@ -225,6 +225,9 @@ class DeadLetter(models.Model):
             ),
             models.Index(fields=["receiver_domain", "id"], name="letter_domain", condition=~Q(receiver_domain="")),
             models.Index(fields=["user", "id"], name="letter_user", condition=~Q(user="")),
+            # The open ones of one address or user, of whom there may be hundreds of thousands that are resolved.
+            models.Index(fields=["receiver_hash", "id"], name="letter_open_receiver", condition=Q(state="open")),
+            models.Index(fields=["user", "id"], name="letter_open_user", condition=Q(state="open") & ~Q(user="")),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(

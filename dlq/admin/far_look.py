@@ -21,7 +21,7 @@ from project.database.dialects import fetch
 from project.database.refusals import took_too_long
 
 STEP = 50_000  # rows: 50 ms
-SECONDS = 0.25
+SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
