@@ -289,9 +289,10 @@ def _next(ids: list[UUID]) -> str | None:
 
 
 STAGES: dict[str, Callable[[Bounds, Any], Part]] = {
-    # Before the letters go, as the preview counts them: a problem goes with the job after that of its last letter.
+    # Before the letters go, as the preview counts them: a problem or a run goes with the job after its last letter's.
     "hours of problems": _delete("hours of problems", retention.hours_to_go, "others"),
     "problems": _delete("problems", retention.problems_to_go, "others"),
+    "runs": _delete("runs", retention.runs_to_go, "others"),
     "partitions": drop_partitions,
     "rows": delete_rows,
     "keys": delete_keys,

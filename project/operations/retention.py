@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import TruncDate
 
-from dlq.models import DeadLetter, DeadLetterEvent, Problem, ProblemHour
+from dlq.models import DeadLetter, DeadLetterEvent, Problem, ProblemHour, Run
 from notifications.ledger.partitions import partitions
 from notifications.messages.ids import first_id_at, time_of
 from notifications.models import (
@@ -137,6 +137,11 @@ def problems_to_go(until: datetime) -> QuerySet[Problem]:
     return Problem.objects.filter(~Exists(DeadLetter.objects.filter(problem=OuterRef("pk"))), last_seen__lt=until)
 
 
+def runs_to_go(until: datetime) -> QuerySet[Run]:
+    """Returns the runs that are over and that no letter belongs to any more."""
+    return Run.objects.filter(~Exists(DeadLetter.objects.filter(run=OuterRef("pk"))), ended_at__lt=until)
+
+
 def hours_to_go(until: datetime) -> QuerySet[ProblemHour]:
     return ProblemHour.objects.filter(hour__lt=until)
 
@@ -159,6 +164,7 @@ def preview(bounds: Bounds) -> Iterator[tuple[str, date, int]]:
         yield from _by_day("jobs", jobs_to_go(bounds.others), "ended_at")
         yield from _by_day("hours of problems", hours_to_go(bounds.others), "hour")
         yield from _by_day("problems", problems_to_go(bounds.others), "last_seen")
+        yield from _by_day("runs", runs_to_go(bounds.others), "ended_at")
     if bounds.texts:
         yield from _by_day("raw records", raw_to_empty(bounds.texts, but=bounds.others), "changed_at")
         yield from _by_day("sandbox messages", sandbox_to_go(bounds.texts), "sent_at")

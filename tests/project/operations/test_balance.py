@@ -8,11 +8,13 @@ from uuid import UUID
 
 import pytest
 
-from dlq.models import DeadLetter
+from dlq.models import DeadLetter, Run
 from notifications.brokers.base import LogRecord
 from notifications.channels.outcomes import Cause
-from notifications.models import PrunedDay
+from notifications.messages.words import Status
+from notifications.models import Job, PrunedDay
 from project.operations import balance, prune, retention
+from tests.desk import letter
 from tests.notifications.rows import ago, id_of
 
 pytestmark = pytest.mark.django_db
@@ -84,3 +86,19 @@ def test_rows_that_were_removed_answer_first(monkeypatch: pytest.MonkeyPatch) ->
 
 def day_of(days: float) -> date:
     return (datetime.now(UTC) - timedelta(days=days)).date()
+
+
+def test_a_run_that_no_job_works_on_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run.objects.create(actor="anna", selection={}, last_letter=1)
+    assert off(monkeypatch, Log()) == [(f"run {run.pk}", "is not over, and no job works on it")]
+    Run.objects.update(job_id=Job.objects.create(kind="replay", actor="anna", state=Job.State.CANCELLED).pk)
+    assert off(monkeypatch, Log()) == []
+
+
+def test_a_letter_that_its_run_has_lost_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    dead = letter(state="replaying")
+    waiting = letter(status=Status.WAITING, due_at=ago(0))
+    assert set(off(monkeypatch, Log())) == {
+        (str(dead.notification_id), "has ended, and its dead letter is still being replayed"),
+        (str(waiting.notification_id), "is on its way, and its dead letter is open"),
+    }

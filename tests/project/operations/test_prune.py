@@ -13,7 +13,7 @@ from django.core.management import call_command
 from pytest_django import Settings
 
 from dlq import problems
-from dlq.models import DeadLetter, DeadLetterEvent, Problem, ProblemHour
+from dlq.models import DeadLetter, DeadLetterEvent, Problem, ProblemHour, Run
 from notifications.channels.outcomes import Cause
 from notifications.messages.words import Happened, Status, standing
 from notifications.models import BreakerEvent, IdempotencyKey, Job, Minute, Notification, PrunedDay, SandboxMessage
@@ -175,10 +175,13 @@ class TestSmallTables:
             Minute.objects.create(minute=moment, channel="EMAIL", happened=Happened.SENT, count=3)
             DeadLetterEvent.objects.create(event="dead", at=moment, published_at=moment)
             Job.objects.create(kind="x", actor="ann", state=Job.State.DONE, ended_at=moment)
+            Run.objects.create(actor="ann", selection={}, last_letter=1, state=Run.State.DONE, ended_at=moment)
+        Run.objects.create(actor="kept", selection={}, last_letter=1, created_at=ago(95 * DAY))
         DeadLetterEvent.objects.create(event="untold", at=ago(95 * DAY))
         Job.objects.create(kind="failed", actor="ann", state=Job.State.FAILED, ended_at=ago(95 * DAY))
         run()
         assert (BreakerEvent.objects.count(), Minute.objects.count()) == (1, 1)
+        assert Counter(Run.objects.values_list("actor", flat=True)) == {"ann": 1, "kept": 1}
         assert Counter(DeadLetterEvent.objects.values_list("event", flat=True)) == {"dead": 1, "untold": 1}
         assert Counter(Job.objects.exclude(kind=PRUNE).values_list("kind", flat=True)) == {"x": 1, "failed": 1}
 
