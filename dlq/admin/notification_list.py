@@ -32,6 +32,7 @@ from project.desk.base import (
 )
 from project.desk.export import ExportAdmin
 from project.desk.in_words import in_words
+from project.desk.links import person_link
 from project.desk.rights import Right
 from project.desk.search import HELP, ExactSearch, first_matches, notification_matches
 from project.desk.sight import sight_of
@@ -67,7 +68,7 @@ standing = column("where it stands", _standing)
 about = column("about", lambda row: cells.isolated(row.seen.about, "desk-about"))
 masked = column("receiver", lambda row: cells.isolated(row.seen.receiver))
 accepted = column("accepted", lambda row: cells.age(row.accepted_at))
-user = column("user", lambda row: cells.isolated(row.user))
+user = column("user", person_link)
 category = column("category", lambda row: cells.isolated(row.category))
 
 

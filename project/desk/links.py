@@ -6,7 +6,9 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
 
+from notifications.models import Notification
 from project.desk.search import receivers_of
 
 
@@ -21,6 +23,12 @@ def person_url(user: str = "", *, key: int | None = None, notification: UUID | N
     if key is not None:
         return f"{page}?{urlencode({'person': key})}"
     return f"{page}?{urlencode({'notification': str(notification)})}" if notification else ""
+
+
+def person_link(row: Notification) -> str:
+    """Returns a link from a notification to the page of its user; "" where it has none."""
+    url = person_url(row.user, notification=row.pk) if row.user else ""
+    return format_html('<a class="desk-link" href="{}"><bdi dir="auto">{}</bdi></a>', url, row.user) if url else ""
 
 
 def page_url(name: str, *args: object, **query: str) -> str:

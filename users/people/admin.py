@@ -7,17 +7,30 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 
 from notifications.channels import channel_choices, channel_class, masked
 from notifications.messages.words import StaffVerb
+from project.database.beginnings import begins
 from project.desk.audit import change_of_receiver, one_at_a_time, write_actions
 from project.desk.base import column
 from project.desk.filters import word_filter
+from project.desk.links import person_url
 from project.desk.rights import Right, may
-from project.desk.search import ExactSearch
+from project.desk.search import ExactSearch, first_matches
 from project.desk.unfold import ModelForm, TabularInline
 from users.people.models import Device, User
 
+
+def _page_of(user: User, text: str) -> str:
+    """Returns a link to everything that this person was sent."""
+    url = person_url(user.username, key=user.pk)
+    return format_html('<a class="desk-link" href="{}"><bdi dir="auto">{}</bdi></a>', url, text)
+
+
+page_link = column("sent to them", lambda user: _page_of(user, "Everything"))
+number = column("device", lambda device: f"#{device.pk}")
+owner = column("user", lambda device: _page_of(device.user, device.user.username))
 masked_address = column("address", lambda device: masked(device.channel, device.address))
 
 
@@ -79,16 +92,19 @@ class DeviceInline(TabularInline[Device, User]):
 
 @admin.register(User)
 class PersonAdmin(ExactSearch[User]):
-    list_display = ("username", "name")
+    list_display = ("username", "name", page_link)
     search_fields = ("username",)
-    search_help_text = "Beginning of the username"
+    search_help_text = "Beginning of the username, the name or the last name"
     ordering = ("username",)
     sortable_by = ()
     fields = ("username", "name")
+    change_form_outer_before_template = "users/person_link.html"
     inlines: ClassVar = [DeviceInline]
 
     def find(self, queryset: QuerySet[User], term: str, most: int) -> QuerySet[User]:
-        return queryset.filter(username__startswith=term)
+        """Returns the people whose username, name or last name begins so, in any case."""
+        matches = (begins(f"searched_{each}", term.lower()) for each in ("username", "name", "last_name"))
+        return first_matches(queryset, matches, most)
 
     def has_act_permission(self, request: HttpRequest) -> bool:
         return self.has_change_permission(request) or self.has_delete_permission(request)
@@ -123,7 +139,8 @@ class PersonAdmin(ExactSearch[User]):
 @admin.register(Device)
 class DeviceAdmin(ExactSearch[Device]):
     form = DeviceForm
-    list_display = ("user", "channel", masked_address, "position")
+    list_display = (number, owner, "channel", masked_address, "position")
+    list_display_links = (number,)
     list_select_related = ("user",)
     list_filter = (word_filter("channel", channel_choices),)
     search_fields = ("user",)
