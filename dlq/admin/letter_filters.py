@@ -91,6 +91,7 @@ FILTERS: tuple[Any, ...] = (
     _word("uncertain", "may have arrived", _yes_or_no),
     _word("again", "died again", lambda: [("yes", "twice or more"), ("same", "of the same cause")]),
     _text("run", "number of the run"),
+    _text("mending", "number of the correction"),
     ("died_at", DiedRange),
 )
 
@@ -114,6 +115,7 @@ def selection_of(request: HttpRequest) -> Selection:
         state="" if state == "all" else state,
         problem=_id(given, "problem"),
         run=_id(given, "run"),
+        mending=_id(given, "mending"),
         died_from=typed_moment(given, "died_at", "from"),
         died_to=typed_moment(given, "died_at", "to"),
         term=term,

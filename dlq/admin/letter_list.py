@@ -20,11 +20,11 @@ from django.utils.safestring import SafeString
 
 from dlq.admin import run_question, selecting, verb_pages
 from dlq.admin.letter_filters import FILTERS, number, selection_of
-from dlq.admin.mend_pages import MEND_RIGHTS, ask_about, chosen_letters, mend_page, mending_page
+from dlq.admin.mend_pages import MEND_RIGHTS, ask_about, mend_page
+from dlq.admin.mending_page import mending_page, mending_progress
 from dlq.admin.repair_page import redirect_page, repair_page
 from dlq.admin.story_page import story_page
 from dlq.models import DeadLetter
-from dlq.selection import Selection
 from notifications.models import Notification
 from project.desk import cells
 from project.desk.audit import MOST_AT_ONCE
@@ -32,7 +32,7 @@ from project.desk.base import Context, ReadOnlyAdmin, column, ids_of, is_list
 from project.desk.cells import Seen
 from project.desk.export import ExportAdmin
 from project.desk.in_words import in_words
-from project.desk.rights import OF_LETTERS, Right, may, most_replayed, need
+from project.desk.rights import OF_LETTERS, Right, may, most_replayed, need, rights_of
 from project.desk.search import HELP
 from project.desk.sight import sight_of
 
@@ -158,14 +158,16 @@ class DeadLetterAdmin(ExportAdmin[DeadLetter], ReadOnlyAdmin[DeadLetter]):
             path("matching/<str:name>/", guard(self.matching_view), name="dlq_deadletter_matching"),
             path("mend/", guard(self.mend_view), name="dlq_mend_ask"),
             path("mend/<int:mending_id>/", guard(self.mending_view), name="dlq_mending"),
+            path("mend/<int:mending_id>/progress/", guard(self.mending_progress_view), name="dlq_mending_progress"),
             path("<int:letter_id>/repair/", guard(self.repair_view), name="dlq_deadletter_repair"),
             path("<int:letter_id>/redirect/", guard(self.redirect_view), name="dlq_deadletter_redirect"),
             *super().get_urls(),
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: Context | None = None) -> HttpResponse:
-        more = {"may_act": self.has_act_permission(request), "query": _filters(request)}
+        more: Context = {"may_act": self.has_act_permission(request), "query": _filters(request)}
         more["selection"] = selecting.signed(selecting.chosen(request))  # so that no term stands in a URL
+        more["may"] = rights_of(request)
         return super().changelist_view(request, {**more, **(extra_context or {})})
 
     def change_view(
@@ -223,12 +225,17 @@ class DeadLetterAdmin(ExportAdmin[DeadLetter], ReadOnlyAdmin[DeadLetter]):
         return redirect_page(self, self._guarded(request), letter_id)
 
     def mend_view(self, request: HttpRequest) -> HttpResponse:
-        return mend_page(self, self._guarded(request), chosen_letters(request))
+        return mend_page(self, self._guarded(request))
 
     def mending_view(self, request: HttpRequest, mending_id: int) -> HttpResponse:
         if request.method == "POST":
             raise PermissionDenied
         return mending_page(self, self._guarded(request), mending_id)
+
+    def mending_progress_view(self, request: HttpRequest, mending_id: int) -> HttpResponse:
+        if request.method == "POST":
+            raise PermissionDenied
+        return mending_progress(self._guarded(request), mending_id)
 
     @admin.action(description="Replay the selected", permissions=["replay"])
     def replay_selected(self, request: HttpRequest, _queryset: QuerySet[DeadLetter]) -> HttpResponse:
@@ -244,7 +251,7 @@ class DeadLetterAdmin(ExportAdmin[DeadLetter], ReadOnlyAdmin[DeadLetter]):
     @admin.action(description="Correct the receivers of the selected", permissions=["mend"])
     def mend_selected(self, request: HttpRequest, _queryset: QuerySet[DeadLetter]) -> HttpResponse:
         ids = sorted({int(key) for key in request.POST.getlist(ACTION_CHECKBOX_NAME)})
-        return ask_about(self, request, Selection(ids=tuple(ids)))
+        return ask_about(self, request, selecting.of_ids(ids))
 
     def has_mend_permission(self, request: HttpRequest) -> bool:
         return all(may(request, right) for right in MEND_RIGHTS)

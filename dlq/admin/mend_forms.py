@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from django import forms
 
-from dlq import selection
-from dlq.admin.letter_filters import LONGEST_NUMBER
 from dlq.corrections import Correction, Kind, Wrong, correction
-from dlq.selection import Selection
 from notifications.messages.fields import LENGTHS
 from project.desk.unfold import CheckboxInput, Textarea, TextInput
-
-MOST_NUMBER = 10**LONGEST_NUMBER
 
 # For each kind: the labels of what is typed, and an explanation.
 KINDS: dict[Kind, tuple[str, str, str, str]] = {
@@ -76,25 +70,9 @@ class MendForm(forms.Form):
     )
 
 
-def selection_in(request_data: Any) -> Selection | None:
-    """Returns the selection that a page of ours posts back, or None for anything else."""
-    try:
-        found = selection.from_json(msgspec.json.decode(request_data.get("selection", "")))
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return None
-    numbers = (*found.ids, found.problem or 0, found.run or 0, found.mending or 0, found.up_to or 0, found.repeats)
-    has_nul = any("\x00" in text for text in found.as_json().values() if isinstance(text, str))
-    return None if has_nul or any(abs(number) > MOST_NUMBER for number in numbers) else found
-
-
 def kind_in(request_data: Any) -> Kind:
     """Returns the kind of correction that was asked for; a domain where none was."""
     try:
         return Kind(request_data.get("kind", Kind.DOMAIN))
     except ValueError:
         return Kind.DOMAIN
-
-
-def as_text(kept: dict[str, Any]) -> str:
-    """Returns a JSON value as the text of a hidden field."""
-    return msgspec.json.encode(kept).decode()

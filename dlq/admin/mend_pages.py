@@ -1,19 +1,17 @@
-"""The pages that correct many letters at once: what is corrected, what that would do, and how far it is."""
+"""The question before many letters are corrected: what is corrected, and what that would do."""
 
 from __future__ import annotations
 
 from secrets import token_hex
 from typing import Any
 
-import msgspec
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
-from dlq import corrections
-from dlq.admin.letter_filters import number, selection_of
-from dlq.admin.mend_forms import CorrectionForm, MendForm, as_text, kind_in, selection_in
+from dlq.admin import selecting
+from dlq.admin.mend_forms import CorrectionForm, MendForm, kind_in
 from dlq.admin.verb_pages import LIST
 from dlq.corrections import Correction, Kind
 from dlq.frequent import mistyped_domains
@@ -30,10 +28,8 @@ from dlq.mending import (
 from dlq.mending_job import begin
 from dlq.models import DeadLetter, Mending
 from dlq.selection import Selection
-from notifications.models import Job
 from project.database.dialects import bounded_reading
-from project.desk.audit import printed
-from project.desk.base import ReadOnlyAdmin, ids_of
+from project.desk.base import ReadOnlyAdmin
 from project.desk.rights import Right, need
 from project.desk.sight import Sight, sight_of
 
@@ -42,25 +38,33 @@ SHOWN = 20  # letters of each list
 Desk = ReadOnlyAdmin[DeadLetter]
 
 
-def mend_page(desk: Desk, request: HttpRequest, selection: Selection) -> HttpResponse:
+def mend_page(desk: Desk, request: HttpRequest) -> HttpResponse:
     """Asks what is corrected, shows what that would do, and begins it. Only the last of these writes anything.
 
-    `selection` is that of a GET; a form brings its own. Raises PermissionDenied.
+    A GET names the letters as the list does, and may name a domain to be corrected. Raises PermissionDenied.
     """
     need(request, *MEND_RIGHTS)
-    if request.method != "POST":
-        given = request.GET if "old" in request.GET else None
-        return _asked(desk, request, selection, CorrectionForm(Kind.DOMAIN, given))
-    posted = selection_in(request.POST)
-    if posted is None:
+    try:
+        selection = _chosen(request)
+    except selecting.NotReadable:
         messages.warning(request, "These letters cannot be found again: choose them anew.")
         return HttpResponseRedirect(reverse(LIST))
-    if "change" in request.POST:
-        return _asked(desk, request, posted, CorrectionForm(kind_in(request.POST)))
-    form = CorrectionForm(kind_in(request.POST), request.POST)
+    given = request.POST if request.method == "POST" else request.GET
+    if "old" not in given or "change" in given:
+        return _asked(desk, request, selection, CorrectionForm(Kind.DOMAIN))
+    form = CorrectionForm(kind_in(given), given)
+    if request.method != "POST" and form.kind is not Kind.DOMAIN:  # what is typed for others may be a receiver
+        return _asked(desk, request, selection, CorrectionForm(Kind.DOMAIN))
     if "confirm" in request.POST and form.is_valid():
-        return _confirmed(desk, request, posted, form.correction)
-    return _asked(desk, request, posted, form)
+        return _confirmed(desk, request, selection, form.correction)
+    return _asked(desk, request, selection, form)
+
+
+def _chosen(request: HttpRequest) -> Selection:
+    """Returns the letters, which a form must name. Raises selecting.NotReadable."""
+    if request.method == "POST" and not request.POST.get("selection"):
+        raise selecting.NotReadable
+    return selecting.chosen(request)
 
 
 def ask_about(desk: Desk, request: HttpRequest, selection: Selection) -> HttpResponse:
@@ -77,8 +81,8 @@ def _asked(desk: Desk, request: HttpRequest, selection: Selection, form: Correct
         mistyped = mistyped_domains(selection)
     context = {
         "title": "Correct many letters",
-        "selection": as_text(selection.as_json()),
-        "which": which(selection, whole=sight_of(request).receivers),
+        "selection": selecting.signed(selection),
+        "which": selecting.in_words(selection),
         "mistyped": mistyped,
         "forms": forms,
         "most": MOST_LETTERS,
@@ -99,8 +103,8 @@ def _preview(
         "title": f"Correct {_letters(len(result.by_fate[Fate.CORRECTED]))}?",
         "correction": correction,
         "words": correction.in_words(whole=sight.receivers),
-        "which": which(selection, whole=sight.receivers),
-        "selection": as_text(selection.as_json()),
+        "which": selecting.in_words(selection),
+        "selection": selecting.signed(selection),
         "found": len(found),
         "more": more,
         "most": MOST_LETTERS,
@@ -153,64 +157,6 @@ def _confirmed(desk: Desk, request: HttpRequest, selection: Selection, correctio
     also = [name for name in ("devices", "duplicates") if given[name]]
     made = begin(mending, words=f"{words}, with {' and '.join(also)}" if also else words)
     return HttpResponseRedirect(reverse("admin:dlq_mending", args=[made.pk]))
-
-
-def mending_page(desk: Desk, request: HttpRequest, mending_id: int) -> HttpResponse:
-    """Shows how far a correction is, what it did, and what it left out. Its end leads to a run of its letters."""
-    mending = Mending.objects.filter(pk=mending_id).first()
-    if mending is None:
-        messages.warning(request, f"There is no correction {mending_id}.")
-        return HttpResponseRedirect(reverse(LIST))
-    job = Job.objects.filter(pk=mending.job_id or 0).first()
-    ended = job is None or job.state in (Job.State.DONE, Job.State.CANCELLED)
-    correction = corrections.from_json(mending.correction)
-    context = {
-        "title": f"Correction {mending.pk}",
-        "mending": mending,
-        "words": correction.in_words(whole=sight_of(request).receivers),
-        "job": job,
-        "ended": ended,
-        "handled": mending.corrected + sum(mending.left_out.values()),
-        "left_out": [(count, Fate(fate).in_words) for fate, count in mending.left_out.items()],
-        "run": _run_page(mending) if ended and mending.corrected else "",
-        "made": printed(mending.created_at),
-        "job_page": reverse("admin:notifications_job_change", args=[job.pk]) if job and _may_see_jobs(request) else "",
-        "letters": reverse(LIST),
-    }
-    return _page(desk, request, "dlq/mending.html", context)
-
-
-def _may_see_jobs(request: HttpRequest) -> bool:
-    return request.user.has_perm("notifications.view_job")
-
-
-def _run_page(mending: Mending) -> str:
-    """Returns the address of the question for a run over these letters, or "" where a site has no runs."""
-    try:
-        return f"{reverse('admin:dlq_run_ask')}?mending={mending.pk}"
-    except NoReverseMatch:
-        return ""
-
-
-def chosen_letters(request: HttpRequest) -> Selection:
-    """Returns which open letters an address asks about: `ids`, or the filters of the list, such as `problem`."""
-    chosen = selection_of(request)
-    ids = ids_of(request, number)
-    return msgspec.structs.replace(chosen, state=DeadLetter.State.OPEN.value, ids=chosen.ids or tuple(ids))
-
-
-def which(selection: Selection, *, whole: bool) -> str:
-    """Returns in words which open letters are meant. What was searched for may be a receiver: shown as a `whole`."""
-    if selection.ids:
-        return f"{_letters(len(selection.ids))} that you chose"
-    words = [
-        f"{name.replace('_', ' ')} {value}"
-        for name, value in selection.as_json().items()
-        if name not in ("state", "ids", "term")
-    ]
-    if selection.term:
-        words.append(f"found by “{selection.term if whole else '…'}”")
-    return f"open letters: {', '.join(words)}" if words else "all open letters"
 
 
 def _letters(count: int) -> str:

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from dlq import problem_verbs
 from dlq.admin import problem_shown as shown
+from dlq.admin.did_you_mean import mistyped_in
 from dlq.admin.problem_forms import IgnoreForm, KnownForm, NoteForm, ProblemForm
 from dlq.explanations import explain
 from dlq.models import DeadLetter, Problem
@@ -127,6 +128,7 @@ def show(desk: ReadOnlyAdmin[Problem], request: HttpRequest, object_id: str) -> 
         **_context(problem, request.user.get_username(), may_act=desk.has_act_permission(request)),
         "may_replay": may(request, Right.REPLAY) or may(request, Right.REPLAY_MANY),
         "may_mend": may(request, Right.MEND_MANY),
+        "mistyped": mistyped_in(request, problem.pk),
     }
     return mark_when_rendered(TemplateResponse(request, "dlq/problem.html", context))
 

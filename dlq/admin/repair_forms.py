@@ -9,6 +9,7 @@ from typing import Any
 from django import forms
 
 from dlq.admin.forms import ExpiryForm
+from dlq.mistypings import suggestion
 from dlq.models import DeadLetter
 from dlq.repair import raw_text
 from notifications.channels import channel_class
@@ -68,8 +69,13 @@ class ReceiverForm(CorrectionForm):
 
     field_order = ("receiver", "reason", "expires_at", "never")
 
-    def __init__(self, letter: DeadLetter, data: Any = None, *, whole: bool, expired: bool) -> None:
-        receiver = _row(letter).receiver if whole else ""
+    def __init__(
+        self, letter: DeadLetter, data: Any = None, *, whole: bool, expired: bool, suggested: bool = False
+    ) -> None:
+        """With `suggested`, it is filled in with what the receiver was probably meant to be."""
+        row = _row(letter)
+        meant = suggestion(row.channel, row.receiver) if suggested else ""
+        receiver = (meant or row.receiver) if whole else ""
         super().__init__(letter, data, {"receiver": receiver, "reason": ""}, expired=expired)
 
     def changes(self) -> dict[str, str]:

@@ -126,7 +126,8 @@ def _form(page: Page, request: HttpRequest, letter: DeadLetter) -> CorrectionFor
     data = request.POST if request.method == "POST" else None
     if page is TEXTS:
         return TextsForm(letter, data, expired=has_expired(letter))
-    return ReceiverForm(letter, data, whole=may(request, Right.SEE_RECEIVER), expired=has_expired(letter))
+    whole, suggested = may(request, Right.SEE_RECEIVER), "suggested" in request.GET
+    return ReceiverForm(letter, data, whole=whole, expired=has_expired(letter), suggested=suggested)
 
 
 def _corrected(request: HttpRequest, letter: DeadLetter, form: CorrectionForm) -> bool:

@@ -19,6 +19,7 @@ from dlq.selection import Selection, from_json
 from project.desk.audit import printed
 
 SALT = "dlq.selection"
+NUMBERS = ("problem", "run", "mending")
 A_DAY = 86_400  # seconds for which a question can be answered
 MOST_TICKED = 1_000
 
@@ -57,7 +58,7 @@ def query_of(selection: Selection, **also: str) -> str:
     """Returns the list's query for these letters; "" where it would name what was searched for, or single letters."""
     if selection.term or selection.ids:
         return ""
-    found = {name: getattr(selection, name) for name in (*TEXTS, "problem", "run") if getattr(selection, name)}
+    found = {name: getattr(selection, name) for name in (*TEXTS, *NUMBERS) if getattr(selection, name)}
     if selection.state != DeadLetter.State.OPEN:
         found["state"] = selection.state or "all"
     for end, moment in (("from", selection.died_from), ("to", selection.died_to)):
@@ -75,7 +76,8 @@ def in_words(selection: Selection) -> str:
     """Returns what the selection is, for people, without what was searched for."""
     if selection.ids:
         return f"{len(selection.ids):,} letters, ticked by hand"
-    found = [f"{name} {value}" for name in (*TEXTS, "problem", "run") if (value := getattr(selection, name))]
+    named = {name: name for name in (*TEXTS, *NUMBERS)} | {"mending": "correction"}
+    found = [f"{words} {value}" for name, words in named.items() if (value := getattr(selection, name))]
     found += [f"died since {printed(selection.died_from)}"] if selection.died_from else []
     found += [f"died before {printed(selection.died_to)}"] if selection.died_to else []
     if selection.expired is not None:

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
+from dlq.admin.did_you_mean import did_you_mean
 from dlq.admin.story import Rows, story_of
 from dlq.admin.story_buttons import buttons, page_url
 from dlq.advice import advise
@@ -62,6 +63,7 @@ def story_page(
         "label": _label(rows),
         "answer": answer(situation),
         "why": _why(rows, situation, sight),
+        "meant": did_you_mean(request, notification, letter),
         "advice": advice.text,
         **buttons(request, rows, sight, advice),
         "customer": _customer(request, rows, situation, sight),
