@@ -81,7 +81,7 @@ def test_the_rest_of_a_yes_or_no_is_the_no(letters: dict[str, DeadLetter]) -> No
 def test_every_filter_of_the_list_has_a_meaning(letters: dict[str, DeadLetter]) -> None:
     """A filter that is shown and means nothing would say that all letters match it."""
     names = {spec.parameter_name for spec in FILTERS if not isinstance(spec, tuple)}
-    assert names <= {query.partition("=")[0] for query in letters} | {"run"}
+    assert names <= {query.partition("=")[0] for query in letters} | {"run", "mending"}
     for name in names:
         assert meant(f"{name}=nothing-is-called-this").rows().count() == 0, name
 
