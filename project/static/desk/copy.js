@@ -31,7 +31,4 @@ document.addEventListener("DOMContentLoaded", () => {
             status.textContent = done ? "Copied." : "It is selected: press Ctrl+C.";
         });
     }
-    for (const choice of document.querySelectorAll("[data-submits]")) {
-        choice.addEventListener("change", () => choice.form.submit());
-    }
 });
