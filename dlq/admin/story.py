@@ -117,11 +117,17 @@ def _attempt(attempt: Attempt) -> Line:
 
 def _deaths(rows: Rows) -> Iterator[Line]:
     """Yields every death. The letter has the time of the last one alone, its events have all."""
-    for event in rows.deaths:
-        yield Line(event.at, f"Became a dead letter: {explain(event.cause).clause}", "dead", "danger")
-    letter = rows.letter
-    if letter and not any(abs(event.at - letter.died_at) < SAME_DEATH for event in rows.deaths):
-        yield Line(letter.died_at, f"Became a dead letter: {explain(letter.cause).clause}", "dead", "danger")
+    deaths = [(event.at, event.cause) for event in rows.deaths]
+    letter, row = rows.letter, rows.notification
+    if letter and not any(abs(at - letter.died_at) < SAME_DEATH for at, _ in deaths):
+        deaths.append((letter.died_at, letter.cause))
+    last = max((at for at, _ in deaths), default=None)
+    for at, cause in deaths:
+        clause = explain(cause).clause
+        if row and row.status == Status.HELD and at == last:
+            yield Line(at, f"Held, because a person has to decide: {clause}", "held", "warning")
+        else:
+            yield Line(at, f"Became a dead letter: {clause}", "dead", "danger")
 
 
 def _action(action: StaffAction) -> Line:

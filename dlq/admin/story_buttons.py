@@ -7,11 +7,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpRequest
-from django.urls import NoReverseMatch, reverse
 
 from dlq.admin.story import Rows
 from dlq.advice import Advice
 from dlq.explanations import Step
+from project.desk.links import page_url
 from project.desk.rights import Right, may
 from project.desk.sight import Sight
 
@@ -70,11 +70,3 @@ def _page(step: Step, rows: Rows) -> str:
     if page == "dlq_deadletter_verb":
         return f"{page_url(page, step.value)}?{urlencode({'ids': rows.letter.pk})}"
     return page_url(page, rows.letter.pk)
-
-
-def page_url(page: str, *args: object) -> str:
-    """Returns the address of a page of the admin, or "" where it has no such page."""
-    try:
-        return reverse(f"admin:{page}", args=args)
-    except NoReverseMatch:
-        return ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db.models import Q
@@ -15,7 +14,7 @@ from django.utils import timezone
 
 from dlq.admin.did_you_mean import did_you_mean
 from dlq.admin.story import Rows, story_of
-from dlq.admin.story_buttons import buttons, page_url
+from dlq.admin.story_buttons import buttons
 from dlq.advice import advise
 from dlq.customer import answer_for, languages
 from dlq.explanations import explain
@@ -31,6 +30,7 @@ from notifications.models import REMOVED, Attempt, Notification, StaffAction
 from project.desk.audit import printed
 from project.desk.base import ReadOnlyAdmin
 from project.desk.in_words import in_words
+from project.desk.links import page_url, person_url
 from project.desk.marks import mark_when_rendered
 from project.desk.sight import Content, Sight, sight_of
 from users.people.models import User
@@ -105,7 +105,7 @@ def _contents(rows: Rows, sight: Sight) -> dict[str, Any]:
         "content": _bounded(sight.content(row)),
         "reveal": page_url("notifications_notification_reveal", row.pk, "content"),
         "reveal_receiver": page_url("notifications_notification_reveal", row.pk, "receiver") if may_ask else "",
-        "find": page_url("desk_find") if sight.receivers and not row.texts_removed else "",
+        "find": page_url("desk_find") if row.user and sight.receivers and not row.texts_removed else "",
     }
 
 
@@ -251,9 +251,9 @@ def _links(request: HttpRequest, rows: Rows) -> list[tuple[str, str]]:
     has = request.user.has_perm
     row, letter = rows.notification, rows.letter
     links: list[tuple[str, str]] = []
-    if row:
-        person = page_url("desk_person")
-        links.append(("This person", f"{person}?{urlencode({'notification': row.pk})}" if person else ""))
+    if row and has("notifications.view_notification"):
+        words = "This person" if row.user else "All to this receiver"
+        links.append((words, person_url(row.user, notification=row.pk)))
     if letter and letter.problem and has("dlq.view_problem"):
         links.append(("All of this problem", page_url("dlq_problem_change", letter.problem.pk)))
     if letter and letter.problem and has("dlq.view_deadletter"):

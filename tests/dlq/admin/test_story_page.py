@@ -163,6 +163,13 @@ def test_the_story_has_every_death_run_and_action(support: Client) -> None:
     assert "the outage is over" in shown(support, dead)
 
 
+def test_what_is_held_did_not_simply_die(support: Client) -> None:
+    held = letter(status=Status.HELD, last_cause=Cause.OUTCOME_UNKNOWN)
+    found = lines(seen(support, held))
+    assert "Held, because a person has to decide: the answer of the provider was lost" in found
+    assert not [line for line in found if line.startswith("Became")]
+
+
 def test_a_replay_by_a_run_is_said_at_the_beginning(support: Client) -> None:
     dead = letter(state="replaying", status=Status.WAITING, reason=Reason.REPLAY, due_at=timezone.now())
     run = Run.objects.create(actor="zoe", reason="over", selection={}, last_letter=dead.pk, state=Run.State.PAUSED)
@@ -247,6 +254,18 @@ def test_the_neighbours_in_a_problem_are_linked(support: Client) -> None:
     assert links["Previous of this problem"] == page_of(first)
     assert links["Next of this problem"] == page_of(last)
     assert not [words for words, _ in seen(support, other)["links"] if "problem" in words]
+
+
+def test_the_person_is_one_click_away_and_no_address_stands_in_a_url(support: Client, viewer: Client) -> None:
+    known, unknown = letter(user="u1", receiver="joan@example.org"), letter(receiver="joan@example.org")
+    named_by_address = letter(user="joan@example.org", receiver="joan@example.org")
+    assert dict(seen(support, known)["links"])["This person"].endswith("?user=u1")
+    assert dict(seen(support, unknown)["links"])["All to this receiver"].endswith(f"={unknown.notification_id}")
+    for row in (known, unknown, named_by_address):
+        text = shown(support, row)
+        assert not [url for url in re.findall(r'(?:href|action)="([^"]*)"', text) if "joan" in url]
+    assert 'name="q" value="joan@example.org"' in shown(support, known)
+    assert 'name="q" value="' not in shown(viewer, known).partition('id="answer"')[2]
 
 
 def test_a_notification_that_is_not_there_leads_back_to_the_list(support: Client) -> None:
