@@ -17,7 +17,7 @@ from notifications.models import Minute
 ONE_HOUR, ONE_DAY = timedelta(hours=1), timedelta(days=1)
 JUST_NOW = timedelta(minutes=5)
 DAYS = 7  # before this one, whose same hour is the usual
-FEWEST_DAYS = 3  # from which a usual can be told
+FEWEST_DAYS = 3  # with counts; fewer make no usual
 HOURS = 24
 IN_CHARTS = (Happened.SENT, Happened.FAILED, Happened.DEAD)
 

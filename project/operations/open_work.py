@@ -80,7 +80,7 @@ def sentences(problems: Some | None, runs: Some | None) -> Iterator[Sentence]:
             yield Sentence(f"{verb}: {row.title}, {row.detail}.", "odd", row.link)
     for row in runs.rows if runs else []:
         if row.mark == Run.State.PAUSED.label:
-            yield Sentence(f"{row.title} is paused, {row.note}.", "odd", row.link)
+            yield Sentence(f"{row.title} is paused, {row.note.rstrip('.')}.", "odd", row.link)
 
 
 def _some(found: list[Problem], now: datetime, links: Links) -> Some:
