@@ -15,8 +15,8 @@ from project.desk.moments import age
 from project.operations.links import Links
 from project.operations.verdict import Sentence
 
-MOST = 8  # of each, in a card
-LONGEST_EXAMPLE = 120
+MOST = 5  # of each, in a card
+LONGEST_EXAMPLE = 80
 GROWING = "growing"
 BACK = Problem.State.BACK.label
 TONES = {GROWING: "bad", BACK: "bad", Problem.State.NEW.label.lower(): "odd"}

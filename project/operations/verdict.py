@@ -46,7 +46,7 @@ def verdict(known: Known, channels: Sequence[ChannelRow], kafka: str | None, oth
     if found:
         return Verdict("Sending works. Somebody should look at this:", "odd", found)
     if not known.counted_before:
-        return Verdict("All is well. Nothing was sent yet.", "good", [])
+        return Verdict("All is well. Nothing was counted yet.", "good", [])
     return Verdict("All is well.", "good", [])
 
 

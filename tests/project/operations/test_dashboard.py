@@ -206,7 +206,7 @@ def test_what_kafka_has_is_counted_without_a_list(
 
 def test_an_empty_installation_says_how_to_begin(anna: Client) -> None:
     alive()
-    assert overview(anna).verdict.answer == "All is well. Nothing was sent yet."
+    assert overview(anna).verdict.answer == "All is well. Nothing was counted yet."
     assert "create_api_key" in anna.get(INDEX).content.decode()
     minute(1, ago=NOW)
     assert "create_api_key" not in anna.get(INDEX).content.decode()
