@@ -144,7 +144,7 @@ class Minutes:
     def _run(self) -> None:
         """Writes every few seconds, and once more when the main thread has ended."""
         main = threading.main_thread()
-        while main.is_alive():
+        while main.is_alive() and self._thread is threading.current_thread():
             main.join(EVERY)
             self.write_if_possible()
         connection.close()
