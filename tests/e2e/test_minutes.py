@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.platform import Platform
+from harness.platform.providers import Providers
 
 
 def minutes(platform: Platform) -> dict[tuple[str, str], int]:
@@ -28,3 +29,18 @@ def test_all_is_counted_when_the_processes_have_ended(embedded: Platform, option
         ("SMS", "accepted"): 1,
         ("SMS", "sent"): 1,
     }
+
+
+def test_with_kafka_each_process_counts_what_it_does(connected: Platform, providers: Providers) -> None:
+    connected.start_web()
+    connected.start_sender("--no-scheduler")
+    connected.start_scheduler()
+    items = [
+        {"type": "EMAIL", "receiver": providers.receiver("EMAIL", number), "message": "Hello"} for number in range(50)
+    ]
+    assert connected.post({"notifications": items}, "/notifications").status == 202
+    connected.wait_for(sent=50)
+    connected.stop_all()
+    assert minutes(connected) == {("EMAIL", "accepted"): 50, ("EMAIL", "sent"): 50}
+    standings = {str(row["name"]) for row in connected.sql("SELECT name FROM notifications_standing")}
+    assert {"waiting", "queued", "lags", "outbox", "jobs"} <= standings
