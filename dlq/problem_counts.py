@@ -76,7 +76,9 @@ def count(every: float = COUNT_EVERY) -> bool:
     rates = rates_since(now)
     found = {row.pk: row for row in _counted()}
     changed = [pk for pk, row in found.items() if row.open_now != row.open_letters or row.last_seen >= since]
-    receivers = dict(count_receivers(rows=as_json([{"id": pk} for pk in changed]))) if changed else {}
+    receivers = (
+        dict(count_receivers(rows=as_json([{"id": pk} for pk in changed]), most=MOST_RECEIVERS)) if changed else {}
+    )
     growing = {pk for pk, rate in rates.items() if rate.growing}
     turned = {pk for pk, row in found.items() if row.growing != (pk in growing)}
     rows = [
@@ -135,6 +137,11 @@ def _counted() -> QuerySet[Problem, Counted]:
     return rows.values_list("pk", "cause", "open_letters", "receivers", "growing", "last_seen", "open_now", named=True)
 
 
+def _receivers(problems: Sequence[int]) -> dict[int, int]:
+    rows = as_json([{"id": pk} for pk in problems])
+    return dict(count_receivers(rows=rows, most=MOST_RECEIVERS)) if problems else {}
+
+
 def _write(rows: Sequence[Mapping[str, object]]) -> None:
     """Writes the figures of the problems that nobody has locked. The others are counted again soon."""
     with turn_to_write(), transaction.atomic():
@@ -172,7 +179,7 @@ def count_receivers(d: Dialect) -> str:
                 SELECT DISTINCT l.receiver_hash FROM (
                     SELECT receiver_hash FROM dlq_deadletter AS n
                     WHERE n.problem_id = r.id AND n.state = '{DeadLetter.State.OPEN}'
-                    ORDER BY n.id DESC LIMIT {MOST_RECEIVERS}) AS l
+                    ORDER BY n.id DESC LIMIT %(most)s) AS l
                 WHERE l.receiver_hash <> '') AS d)
         FROM {d.rows({"id": "bigint"})}"""
 

@@ -230,9 +230,15 @@ def _facts(problem: Problem) -> list[tuple[str, str]]:
 
 
 def _letters(problem: Problem) -> list[dict[str, Any]]:
-    """Returns the newest open letters, without their texts."""
-    found = problem.letters.filter(state=DeadLetter.State.OPEN).select_related("notification")
-    without = found.defer("raw", "notification__message", "notification__html").order_by("-pk")[:LETTERS]
+    """Returns the newest open letters, without their texts.
+
+    By a range of one problem, PostgreSQL cannot but use the index of problems. Asked for one problem it may walk back
+    over all letters, and those of an old problem are far away.
+    """
+    letters = DeadLetter.objects.filter(problem_id__gte=problem.pk, problem_id__lte=problem.pk)
+    found = letters.filter(state=DeadLetter.State.OPEN)
+    newest = found.order_by("-problem_id", "-pk").select_related("notification")
+    without = newest.defer("raw", "notification__message", "notification__html")[:LETTERS]
     return [
         {
             "id": letter.pk,

@@ -45,6 +45,7 @@ FAULTS = {
     34: "SIGTERM a sender with 256 sends of a channel under way",
     35: "the event loop of a channel dies",
     36: "kill -9 senders ten times in the middle of two runs over the same letters",
+    37: "kill -9 a scheduler that gives letters their problem",
 }
 
 
