@@ -29,7 +29,7 @@ from project.desk import cells
 from project.desk.audit import printed
 from project.desk.base import ReadOnlyAdmin, confirmation
 from project.desk.marks import mark_when_rendered
-from project.desk.rights import Right, may
+from project.desk.rights import Right, may, may_any
 
 HOURS = 7 * 24
 LETTERS = 20
@@ -126,9 +126,10 @@ def show(desk: ReadOnlyAdmin[Problem], request: HttpRequest, object_id: str) -> 
         "original": problem,
         "title": f"{shown.title(problem)}: {shown.way(problem)}",
         **_context(problem, request.user.get_username(), may_act=desk.has_act_permission(request)),
-        "may_replay": may(request, Right.REPLAY) or may(request, Right.REPLAY_MANY),
+        "may_replay": may_any(request, (Right.REPLAY, Right.REPLAY_MANY)),
         "may_mend": may(request, Right.MEND_MANY),
         "mistyped": mistyped_in(request, problem.pk),
+        "may_discard": may(request, Right.DISCARD),
     }
     return mark_when_rendered(TemplateResponse(request, "dlq/problem.html", context))
 

@@ -250,6 +250,16 @@ def test_whoever_may_only_view_has_no_verbs(viewer: Client) -> None:
     assert do(viewer, problem, "take").status_code == 403
 
 
+def test_the_buttons_lead_to_what_is_done_with_its_letters_for_those_who_may(sam: Client, supervisor: Client) -> None:
+    problem = made(count=2)
+    shown = supervisor.get(page(problem)).content.decode()
+    for name, arguments in (("run_ask", []), ("mend_ask", []), ("deadletter_matching", ["discard"])):
+        address = f"{reverse(f'admin:dlq_{name}', args=arguments)}?problem={problem.pk}"
+        assert f'href="{address}"' in shown
+        assert supervisor.get(address).status_code == 200, address
+    assert "Replay …" not in sam.get(page(problem)).content.decode()
+
+
 def test_nobody_sees_problems_without_the_right(db: None) -> None:
     nobody = logged_in(staff("nobody", "dlq.view_deadletter"))
     problem = made()
