@@ -124,6 +124,7 @@ class RunAdmin(ReadOnlyAdmin[Run]):
             need(request, Right.REPLAY)
         try:
             selection = selecting.chosen(request)
+            selecting.check(request)
         except selecting.NotReadable:
             messages.warning(request, "This question cannot be answered any more: choose the letters again.")
             return HttpResponseRedirect(reverse(run_question.LIST))

@@ -13,15 +13,17 @@ from django.core import signing
 from django.http import HttpRequest
 from django.utils import timezone
 
-from dlq.admin.letter_filters import NO_LETTER, TEXTS, number, selection_of
+from dlq.admin.letter_filters import NO_LETTER, TEXTS, WORDS, number, selection_of
 from dlq.models import DeadLetter
 from dlq.selection import Selection, from_json
 from project.desk.audit import printed
 
 SALT = "dlq.selection"
-NUMBERS = ("problem", "run", "mending")
 A_DAY = 86_400  # seconds for which a question can be answered
 MOST_TICKED = 1_000
+NUMBERS = ("problem", "run", "mending")
+ENDS = tuple(f"died_at_{end}_{part}" for end in ("from", "to") for part in (0, 1))
+KNOWN = frozenset((*TEXTS, *NUMBERS, *WORDS, *ENDS, "ids", "state", "q", "p"))
 
 
 class NotReadable(Exception):
@@ -47,6 +49,12 @@ def chosen(request: HttpRequest) -> Selection:
         return of_ids([number(word) or NO_LETTER for word in request.GET["ids"].split(",")[:MOST_TICKED]])
     selection = selection_of(request)
     return selection if selection.state else msgspec.structs.replace(selection, state=DeadLetter.State.OPEN.value)
+
+
+def check(request: HttpRequest) -> None:
+    """Raises NotReadable for a parameter that `chosen` does not read: without it, it chooses more than was meant."""
+    if not KNOWN.issuperset(request.GET):
+        raise NotReadable
 
 
 def of_ids(ids: Sequence[int]) -> Selection:

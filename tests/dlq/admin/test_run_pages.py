@@ -141,6 +141,13 @@ def test_a_selection_that_somebody_changed_is_not_believed(few: Client) -> None:
     assert not Run.objects.exists()
 
 
+@pytest.mark.parametrize("query", ["chanel=SMS", "cause=connection&channel__in=SMS"])
+def test_a_filter_that_nobody_reads_chooses_nothing(few: Client, query: str) -> None:
+    letters(2)
+    assert "choose the letters again" in few.get(f"{ASK}?{query}", follow=True).content.decode()
+    assert "No letter matches any more." in few.get(f"{ASK}?mending=7", follow=True).content.decode()
+
+
 def test_one_letter_keeps_its_short_page(few: Client) -> None:
     one = letter()
     for address in (ASK, f"{ASK}?ids={one.pk}"):
