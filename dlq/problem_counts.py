@@ -31,6 +31,7 @@ ONE_HOUR = timedelta(hours=1)
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 State = Problem.State
+LOUD = {"quiet_until": None, "quiet_below": None}
 
 
 class Counted(Protocol):
@@ -157,7 +158,9 @@ def _wake(last: Mapping[int, float]) -> None:
     limits = quiet.filter(pk__in=list(last), quiet_below__isnull=False).values_list("pk", "quiet_below")
     loud = [pk for pk, below in limits if last[pk] > (below or 0)]
     if awake := [*passed, *loud]:
-        quiet.filter(pk__in=awake).update(quiet_until=None, quiet_below=None)
+        with turn_to_write(), transaction.atomic():
+            free = quiet.filter(pk__in=awake).select_for_update(skip_locked=True, no_key=True)
+            Problem.objects.filter(pk__in=list(free.values_list("pk", flat=True))).update(**LOUD)
 
 
 def _keep_by_cause(found: Iterable[Counted]) -> None:

@@ -11,13 +11,12 @@ from datetime import datetime
 from typing import Any
 
 from dlq.models import Problem
-from dlq.problem_counts import GROWING_FROM, rates_of
+from dlq.problem_counts import GROWING_FROM, LOUD, rates_of
 from notifications.messages.words import StaffVerb
 from notifications.scheduling.job_rows import clock
 from project.desk.audit import expect, last_actions, one_at_a_time, printed, write_actions
 
 State = Problem.State
-_LOUD = {"quiet_until": None, "quiet_below": None}
 
 
 class Stale(RuntimeError):
@@ -55,17 +54,17 @@ def mark_known(
 
 def mark_fixed(problem_id: int, actor: str, seen: datetime) -> None:
     """Marks it as fixed: it is back with the next letter that dies of it. Raises Stale."""
-    _change(problem_id, actor, StaffVerb.MARK_FIXED, seen, lambda _: {"state": State.FIXED, **_LOUD})
+    _change(problem_id, actor, StaffVerb.MARK_FIXED, seen, lambda _: {"state": State.FIXED, **LOUD})
 
 
 def ignore(problem_id: int, actor: str, seen: datetime, *, note: str = "") -> None:
     """Takes it out of the list of what needs a person, until somebody watches it again. Raises Stale."""
-    _change(problem_id, actor, StaffVerb.IGNORE, seen, lambda _: {"state": State.IGNORED, "note": note, **_LOUD})
+    _change(problem_id, actor, StaffVerb.IGNORE, seen, lambda _: {"state": State.IGNORED, "note": note, **LOUD})
 
 
 def watch(problem_id: int, actor: str, seen: datetime) -> None:
     """Makes a known, fixed or ignored problem a new one. Raises Stale."""
-    _change(problem_id, actor, StaffVerb.WATCH, seen, lambda _: {"state": State.NEW, **_LOUD})
+    _change(problem_id, actor, StaffVerb.WATCH, seen, lambda _: {"state": State.NEW, **LOUD})
 
 
 def annotate(problem_id: int, actor: str, seen: datetime, *, note: str, link: str) -> None:
