@@ -89,7 +89,8 @@ def allowed(request: HttpRequest, run: Run, name: str) -> bool:
         own = run.actor == request.user.get_username()
         return own if name == "refuse" and own else may(request, Right.APPROVE) and not own
     if name == "resume":
-        return most_replayed(request, run.going) >= run.going
+        going = max(run.going, 1)
+        return most_replayed(request, going) >= going
     return may(request, Right.REPLAY) or may(request, Right.REPLAY_MANY)
 
 

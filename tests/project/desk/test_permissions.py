@@ -19,9 +19,9 @@ from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from dlq import problems
-from dlq.admin import problem_page
+from dlq.admin import problem_page, run_pages
 from dlq.admin.verb_pages import VERBS
-from dlq.models import DeadLetter, Mending, Problem
+from dlq.models import DeadLetter, Mending, Problem, Run
 from notifications.messages.words import Reason, Status
 from notifications.models import (
     BreakerEvent,
@@ -73,6 +73,7 @@ def rows(db: None) -> dict[type[Model], Any]:
         Job.objects.create(kind="prune", actor="scheduler"),
         Problem.objects.latest("pk"),
         mend(),
+        Run.objects.create(actor="anna", selection={}, last_letter=0),
     ]
     return {type(row): row for row in made}
 
@@ -82,11 +83,11 @@ def pages(rows: dict[type[Model], Any]) -> Iterator[str]:
     ids = ",".join(map(str, DeadLetter.objects.values_list("pk", flat=True)))
     for model, model_admin in admin.site._registry.items():
         pk = rows[model].pk
-        ids_of_row = dict.fromkeys(("object_id", "id", "letter_id", "problem_id", "key_id", "job_id"), pk)
-        values = ids_of_row | {"what": "content", "mending_id": rows[Mending].pk}
+        names = ("object_id", "id", "letter_id", "problem_id", "key_id", "job_id", "run_id")
+        values = dict.fromkeys(names, pk) | {"what": "content", "mending_id": rows[Mending].pk}
         for pattern in model_admin.get_urls():
             wanted = pattern.pattern.converters if pattern.name else {}
-            for verb in (*VERBS, *job_rows.VERBS, *problem_page.VERBS) if "name" in wanted else [""]:
+            for verb in (*VERBS, *job_rows.VERBS, *problem_page.VERBS, *run_pages.VERBS) if "name" in wanted else [""]:
                 known = values | {"name": verb}
                 yield from _reversed(pattern.name, {name: known[name] for name in wanted})
     waiting = rows[Notification].pk
