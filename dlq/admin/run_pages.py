@@ -157,7 +157,7 @@ class RunAdmin(ReadOnlyAdmin[Run]):
     def progress_view(self, request: HttpRequest, run_id: int) -> HttpResponse:
         """Returns the part of the page that changes."""
         run = Run.objects.filter(pk=run_id).first()
-        if not self.has_view_permission(request):
+        if request.method == "POST" or not self.has_view_permission(request):
             raise PermissionDenied
         if run is None:
             raise Http404

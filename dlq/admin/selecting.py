@@ -45,6 +45,11 @@ def chosen(request: HttpRequest) -> Selection:
             return from_json(signing.loads(token, salt=SALT, max_age=A_DAY))
         except (signing.BadSignature, msgspec.ValidationError):
             raise NotReadable from None
+    return of_address(request)
+
+
+def of_address(request: HttpRequest) -> Selection:
+    """Returns the letters that an address is about, whatever was posted to it."""
     if request.GET.get("ids"):
         return of_ids([number(word) or NO_LETTER for word in request.GET["ids"].split(",")[:MOST_TICKED]])
     selection = selection_of(request)

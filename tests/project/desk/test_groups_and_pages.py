@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import reverse
 
 from dlq.admin import problem_page, run_pages, verb_pages
+from dlq.models import Mending
 from notifications.scheduling import job_rows
 from tests.desk import logged_in, member_of
 from tests.project.desk.test_permissions import everything, harm, rows
@@ -28,13 +29,12 @@ IN_ORDER = (*GROUPS, NOBODY)
 TABLE = {
     ("Viewer", NOBODY): """
         dlq_deadletter_change dlq_deadletter_history dlq_problem_change dlq_problem_history
-        dlq_run_changelist dlq_run_change dlq_run_history
+        dlq_run_changelist dlq_run_change dlq_run_history dlq_run_progress dlq_mending
         notifications_notification_change notifications_notification_history
         notifications_sandboxmessage_changelist notifications_sandboxmessage_change
         notifications_sandboxmessage_history notifications_category_history
         notifications_breakerevent_changelist notifications_breakerevent_change notifications_breakerevent_history
         users_user_history users_device_history""",
-    ("Viewer", "Viewer"): "dlq_run_progress",  # which writes nothing
     ("Viewer", "Agent"): """
         dlq_deadletter_changelist dlq_problem_changelist notifications_notification_changelist
         users_device_changelist users_device_change""",
@@ -49,7 +49,8 @@ TABLE = {
     ("Agent", NOBODY): "dlq_deadletter_matching:replay dlq_deadletter_matching:mark-sent",  # they only ask
     ("Supervisor", "Supervisor"): """
         dlq_deadletter_verb:discard dlq_deadletter_repair dlq_deadletter_redirect
-        dlq_run_verb:approve dlq_run_verb:refuse users_device_delete""",
+        dlq_run_verb:approve dlq_run_verb:refuse dlq_mend_ask users_device_delete
+        dlq_deadletter_export notifications_notification_export""",
     ("Supervisor", NOBODY): """
         dlq_deadletter_matching:discard notifications_job_change notifications_job_history
         notifications_workerheartbeat_changelist notifications_workerheartbeat_change
@@ -95,7 +96,7 @@ def pages(rows: dict[type[Model], Any]) -> Iterator[tuple[str, str]]:
         for pattern in model_admin.get_urls():
             wanted = pattern.pattern.converters
             for verb in VERBS[str(pattern.name)] if "name" in wanted else ("",) if pattern.name else ():
-                known = {"what": "content", "name": verb}
+                known = {"what": "content", "name": verb, "mending_id": rows[Mending].pk}
                 values = {name: known.get(name, rows[model].pk) for name in wanted}
                 name = f"{pattern.name}:{verb}" if verb else str(pattern.name)
                 yield name, reverse(f"admin:{pattern.name}", kwargs=values)

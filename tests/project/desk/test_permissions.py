@@ -203,7 +203,7 @@ def test_nobody_gets_in_without_a_login(client: Client, rows: dict[type[Model], 
         assert client.post(page, harm(rows)).status_code in (302, 404), page
 
 
-def test_lists_show_no_address_in_full(anna: Client, rows: dict[type[Model], Any]) -> None:
+def test_lists_show_no_address_in_full_without_the_right(viewer: Client, rows: dict[type[Model], Any]) -> None:
     webhook = "https://hooks.slack.com/services/T024BE7LD/B0AAAA/abcdefSECRET"
     letter(channel="SLACK", receiver=webhook)
     letter(channel="SMS", receiver="+14155550123", status=Status.WAITING)
@@ -213,7 +213,7 @@ def test_lists_show_no_address_in_full(anna: Client, rows: dict[type[Model], Any
     secret |= set(Notification.objects.values_list("receiver", flat=True))
     for model in admin.site._registry:
         page = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
-        shown = anna.get(f"{page}?state=all").content.decode() + anna.get(page).content.decode()
+        shown = viewer.get(f"{page}?state=all").content.decode() + viewer.get(page).content.decode()
         assert not [word for word in secret if word in shown], page
 
 
