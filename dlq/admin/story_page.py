@@ -50,7 +50,7 @@ def story_page(
     """
     now, sight = timezone.now(), sight_of(request)
     rows = _rows(notification, letter)
-    situation = _situation(rows, now)
+    situation = _situation(rows, sight, now)
     advice = advise(situation)
     context = {
         **desk.admin_site.each_context(request),
@@ -79,10 +79,13 @@ def story_page(
     return mark_when_rendered(TemplateResponse(request, "dlq/story.html", context))
 
 
-def _situation(rows: Rows, now: datetime) -> Situation:
-    """Returns the situation, with two queries more where it matters whether the channel works now."""
+def _situation(rows: Rows, sight: Sight, now: datetime) -> Situation:
+    """Returns the situation, with two queries more where it matters whether the channel works now.
+
+    A person's own words can have the receiver in them.
+    """
     channel = health(_channel(rows)) if _is_under_way(rows) else Health(served=True, out_since=None)
-    return situation_of(
+    found = situation_of(
         rows.notification,
         rows.letter,
         now=now,
@@ -91,6 +94,8 @@ def _situation(rows: Rows, now: datetime) -> Situation:
         out_since=channel.out_since,
         served=channel.served,
     )
+    receivers = [rows.notification.receiver] if rows.notification else []
+    return replace(found, why=sight.answer(found.why, *receivers)) if found.why else found
 
 
 def _contents(rows: Rows, sight: Sight) -> dict[str, Any]:
@@ -102,6 +107,7 @@ def _contents(rows: Rows, sight: Sight) -> dict[str, Any]:
     may_ask = sight.asks and not sight.receivers and not row.texts_removed
     return found | {
         "receiver": sight.receiver(row),
+        "person": sight.answer(row.user) if row.user else "",  # some main applications use addresses as ids
         "content": _bounded(sight.content(row)),
         "reveal": page_url("notifications_notification_reveal", row.pk, "content"),
         "reveal_receiver": page_url("notifications_notification_reveal", row.pk, "receiver") if may_ask else "",

@@ -18,7 +18,7 @@ from pytest_django import Settings
 from dlq.admin import story
 from dlq.models import DeadLetter, DeadLetterEvent, Problem, Run
 from dlq.repair import repair
-from dlq.verbs import replay
+from dlq.verbs import discard, replay
 from notifications.channels.outcomes import Cause
 from notifications.messages.words import Reason, Status
 from notifications.models import Attempt, BreakerEvent, Category, Notification, StaffAction, WorkerHeartbeat
@@ -130,6 +130,14 @@ def test_whoever_may_not_see_receivers_and_contents_sees_neither(viewer: Client,
         assert "552 5.2.2" in text
         assert "joan.smith@example.org" in shown(support, row)
         assert "the-secret-link" in shown(support, row)
+
+
+def test_a_persons_words_and_ids_betray_no_receiver(viewer: Client, support: Client) -> None:
+    dead = letter(receiver="joan.smith@example.org", user="joan.smith@example.org")
+    discard([dead.pk], "bert", "wrote to joan.smith@example.org instead")
+    assert "joan.smith" not in shown(viewer, dead)
+    assert "wrote to … instead" in seen(viewer, dead)["answer"]
+    assert "wrote to joan.smith@example.org instead" in seen(support, dead)["answer"]
 
 
 def test_what_a_sensitive_category_contains_is_shown_and_changed_by_nobody(anna: Client) -> None:

@@ -45,7 +45,7 @@ def test_log_in_and_replay_a_dead_letter(page: Page) -> None:
     page.click("button[type=submit]")
     page.get_by_role("link", name="Dead letters").first.click()
     page.get_by_role("link", name=f"#{dead.pk}", exact=True).click()
-    expect(page.get_by_text("We could not reach the provider")).to_be_visible()
+    expect(page.get_by_role("heading", name="Not delivered: we could not reach the provider")).to_be_visible()
     page.get_by_role("link", name="Replay", exact=True).click()
     expect(page.get_by_text(f"Replay dead letter {dead.pk}?")).to_be_visible()
     assert row_of(dead).generation == 0
