@@ -224,6 +224,11 @@ class DeadLetter(models.Model):
                 fields=["was_receiver_hash", "id"], name="letter_was_receiver", condition=~Q(was_receiver_hash="")
             ),
             models.Index(fields=["receiver_domain", "id"], name="letter_domain", condition=~Q(receiver_domain="")),
+            # Few letters are in these, and the list's filters ask for them.
+            models.Index(fields=["id"], name="letter_uncertain", condition=Q(uncertain=True)),
+            models.Index(fields=["id"], name="letter_died_again", condition=Q(deaths__gt=1)),
+            models.Index(fields=["id"], name="letter_of_the_same_cause", condition=Q(repeats__gt=1)),
+            models.Index(fields=["expires_at"], name="letter_expires", condition=Q(expires_at__isnull=False)),
             models.Index(fields=["user", "id"], name="letter_user", condition=~Q(user="")),
             # The open ones of one address or user, of whom there may be hundreds of thousands that are resolved.
             models.Index(fields=["receiver_hash", "id"], name="letter_open_receiver", condition=Q(state="open")),

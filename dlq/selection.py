@@ -66,9 +66,9 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         if self.uncertain is not None:
             chosen = chosen.filter(uncertain=self.uncertain)
         if self.repeats > 1:
-            chosen = chosen.filter(repeats__gte=self.repeats)
+            chosen = chosen.filter(repeats__gt=1, repeats__gte=self.repeats)
         if self.deaths > 1:
-            chosen = chosen.filter(deaths__gte=self.deaths)
+            chosen = chosen.filter(deaths__gt=1, deaths__gte=self.deaths)  # the first is the index's condition
         if self.up_to is not None:
             chosen = chosen.filter(pk__lte=self.up_to)
         if self.ids:

@@ -269,7 +269,7 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "project.operations.dashboard.dashboard",
     "STYLES": ["project.desk.base.stylesheet", "project.desk.assets.find_styles"],
-    "SCRIPTS": ["project.desk.assets.find_script"],
+    "SCRIPTS": ["project.desk.assets.find_script", "project.desk.assets.names_script"],
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "project.desk.base.favicon"}],
     "SIDEBAR": {"navigation": "project.operations.navigation.navigation"},
 }

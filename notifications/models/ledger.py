@@ -21,6 +21,7 @@ from notifications.messages.words import (
     Is,
     Reason,
     Status,
+    statuses,
 )
 from project.database.word_field import WordField, choices_of
 
@@ -142,6 +143,11 @@ class Notification(models.Model):
             models.Index(fields=["due_at"], name="ledger_due", condition=Q(due_at__isnull=False)),
             models.Index(fields=["deferred_since"], name="ledger_deferred", condition=Q(deferred_since__isnull=False)),
             models.Index(fields=["listed", "id"], name="ledger_listed", condition=Q(listed__isnull=False)),
+            # For people who look for a cause or a reason: a row that is simply sent is in neither.
+            models.Index(
+                fields=["last_cause", "id"], name="ledger_cause", condition=Q(listed__in=[*map(str, statuses(Is.RARE))])
+            ),
+            models.Index(fields=["reason", "id"], name="ledger_reason", condition=Q(listed=Status.WAITING.value)),
             models.Index(
                 fields=["channel", "priority", "id"], name="ledger_free", condition=Q(listed=Status.QUEUED.value)
             ),

@@ -12,3 +12,8 @@ def find_styles(_: HttpRequest) -> str:
 
 def find_script(_: HttpRequest) -> str:
     return static("desk/find.js")
+
+
+def names_script(_: HttpRequest) -> str:
+    """Returns the address of the script that names Django's widgets. Unfold calls it."""
+    return static("desk/names.js")

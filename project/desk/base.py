@@ -75,7 +75,7 @@ class DeskAdmin(ModelAdmin[M]):
             if not took_too_long(error):
                 raise
             vars(request)[TOO_SLOW] = True
-            shown = super().changelist_view(request, {**(extra_context or {}), "too_slow": True})
+            shown = super().changelist_view(request, extra_context)
         return mark_when_rendered(shown)
 
     def get_search_results(

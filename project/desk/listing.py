@@ -110,7 +110,9 @@ class DeskList(ChangeList):
             last = self.paginator.num_pages
             messages.warning(request, f"There is no page {asked[:SHOWN_OF_WRONG_INPUT]}; the last is {last}.")
         self.chips = shown_chips(self.filter_specs, request)
-        self.result_list = cast("Any", self.model_admin).rows_of_page(request, self.result_list)
+        self.too_slow = is_too_slow(request)
+        found = self.result_list if self.result_count else self.queryset.none()  # none is not looked for twice
+        self.result_list = cast("Any", self.model_admin).rows_of_page(request, found)
         if self.paginator.counted is None and self.page_num == 1 and len(self.result_list) < self.list_per_page:
             self._count_page()
 

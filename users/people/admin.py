@@ -37,6 +37,11 @@ masked_address = column("address", lambda device: masked(device.channel, device.
 class DeviceForm(ModelForm[Device]):
     """An address must be one for its channel, by the rules of the intake."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():  # in a table the name stands only above the column
+            field.widget.attrs.setdefault("aria-label", name)
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         channel, address = cleaned.get("channel"), cleaned.get("address")

@@ -1,0 +1,36 @@
+"""A real browser for the tests of the admin: Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+from pytest_django.live_server_helper import LiveServer
+
+from harness.services.shared import skip_without
+from tests.desk import PASSWORD
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+@pytest.fixture
+def page(live_server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+    """A browser's page. Playwright keeps an event loop in this thread, which Django takes for async code."""
+    skip_without(None if CHROMIUM.exists() else "Chromium")
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS) as browser,
+    ):
+        yield browser.new_page(base_url=live_server.url)
+
+
+def log_in(page: Page, address: str, name: str = "anna") -> None:
+    """Logs a person in who has PASSWORD, and goes to the address."""
+    page.goto(f"/admin/login/?next={address}")
+    page.fill("[name=username]", name)
+    page.fill("[name=password]", PASSWORD)
+    page.click("button[type=submit]")

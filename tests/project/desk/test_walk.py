@@ -1,0 +1,108 @@
+"""Every page of the admin that links lead to, in a real browser: can everybody use it, whatever they see it with?
+
+A page that somebody adds is walked without a word here, as long as a link leads to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import ConsoleMessage, Page, Request, ViewportSize
+from pytest_django.live_server_helper import LiveServer
+
+from tests.browser import log_in, page
+from tests.desk import PASSWORD, superuser
+from tests.project.desk.test_permissions import rows
+
+__all__ = ["page", "rows"]  # fixtures
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
+
+MOST_PAGES = 200
+SERIOUS = ("serious", "critical")
+# Of addresses that differ in these alone, one is walked.
+NAMES = re.compile(r"/(\d+|[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f-]{27})(?=/)")
+LINKS = '[...document.querySelectorAll(\'a[href^="/admin/"], a[href^="?"], main a[href]\')].map(each => each.href)'
+WIDE_OR_NARROW: dict[str, ViewportSize] = {
+    "light": {"width": 1280, "height": 900},
+    "dark": {"width": 390, "height": 844},
+}
+# What reaches over the right edge, unless it scrolls inside something that does not.
+SCROLLS = "document.scrollingElement.scrollWidth > document.scrollingElement.clientWidth"
+
+
+def walked(page: Page, home: str) -> Iterator[str]:
+    """Goes to the first page and to every one that links lead to. Yields each address while its page is shown."""
+    known: set[str] = set()
+    waiting = [home]
+    while waiting and len(known) < MOST_PAGES:
+        address = waiting.pop(0)
+        kind = NAMES.sub("/N", address.partition("?")[0])
+        if kind in known:
+            continue
+        known.add(kind)
+        page.goto(address, wait_until="networkidle")
+        waiting += [link.partition("#")[0] for link in page.evaluate(LINKS) if link.startswith(f"{home}")]
+        yield address
+
+
+def serious(page: Page) -> list[str]:
+    """What axe-core finds: rule, and where."""
+    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
+    bad = [violation for violation in found if violation["impact"] in SERIOUS]
+    return [f"{each['id']}: {node['target']} {node['html'][:200]}" for each in bad for node in each["nodes"][:3]]
+
+
+@pytest.mark.usefixtures("rows")
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_is_for_everybody(page: Page, live_server: LiveServer, theme: str) -> None:
+    """Wide and light, narrow and dark: without a serious finding of axe-core, an error in the console, anything from
+    elsewhere, or a page that scrolls sideways."""
+    wrong: list[str] = []
+
+    def listen(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            wrong.append(f"console: {message.text}")
+
+    def look(request: Request) -> None:
+        if not request.url.startswith((f"{live_server.url}/", "data:", "blob:")):
+            wrong.append(f"from elsewhere: {request.url}")
+
+    page.on("console", listen)
+    page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+    page.on("request", look)
+    superuser("anna", PASSWORD)
+    page.set_viewport_size(WIDE_OR_NARROW[theme])
+    page.add_init_script(f"localStorage.setItem('adminTheme', '\"{theme}\"')")
+    log_in(page, "/admin/")
+    count = 0
+    for address in walked(page, f"{live_server.url}/admin/"):
+        count += 1
+        assert page.evaluate("document.documentElement.classList.contains('dark')") is (theme == "dark"), address
+        wrong += [f"{address}: {finding}" for finding in serious(page)]
+        if page.evaluate(SCROLLS):
+            wrong.append(f"{address}: scrolls sideways")
+        if "chevron_right" in page.inner_text("h1"):
+            wrong.append(f"{address}: an icon's name in the heading")
+        if page.locator("main").count() != 1:
+            wrong.append(f"{address}: {page.locator('main').count()} main landmarks")
+    assert not wrong, "\n".join(wrong)
+    assert count > 30
+
+
+def test_the_pages_before_a_log_in(page: Page) -> None:
+    for address in ("/admin/login/", "/admin/login/?next=/admin/nothing/"):
+        page.goto(address, wait_until="networkidle")
+        assert serious(page) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_page_of_what_is_not_there(page: Page, theme: str) -> None:
+    superuser("anna", PASSWORD)
+    page.add_init_script(f"localStorage.setItem('adminTheme', '\"{theme}\"')")
+    log_in(page, "/admin/nothing/")
+    assert "There is nothing at this address" in page.inner_text("main")
+    assert serious(page) == []
