@@ -17,6 +17,7 @@ from django.utils import timezone
 from dlq import problem_verbs
 from dlq.admin import problem_shown as shown
 from dlq.admin.did_you_mean import mistyped_in
+from dlq.admin.letter_list import READ
 from dlq.admin.problem_forms import IgnoreForm, KnownForm, NoteForm, ProblemForm
 from dlq.explanations import explain
 from dlq.models import DeadLetter, Problem
@@ -24,12 +25,13 @@ from dlq.problem_counts import ONE_HOUR, Rates
 from dlq.problem_verbs import Stale, target
 from dlq.problems import hour_of
 from notifications.messages.words import StaffVerb
-from notifications.models import StaffAction
+from notifications.models import Notification, StaffAction
 from project.desk import cells
 from project.desk.audit import printed
 from project.desk.base import ReadOnlyAdmin, confirmation
 from project.desk.marks import mark_when_rendered
 from project.desk.rights import Right, may, may_any
+from project.desk.sight import Sight, sight_of
 
 HOURS = 7 * 24
 LETTERS = 20
@@ -126,6 +128,7 @@ def show(desk: ReadOnlyAdmin[Problem], request: HttpRequest, object_id: str) -> 
         "original": problem,
         "title": f"{shown.title(problem)}: {shown.way(problem)}",
         **_context(problem, request.user.get_username(), may_act=desk.has_act_permission(request)),
+        "letters": _letters(problem, sight_of(request)),
         "may_replay": may_any(request, (Right.REPLAY, Right.REPLAY_MANY)),
         "may_mend": may(request, Right.MEND_MANY),
         "mistyped": mistyped_in(request, problem.pk),
@@ -210,7 +213,6 @@ def _context(problem: Problem, actor: str, *, may_act: bool) -> dict[str, Any]:
         "rates": shown.rates_in_words(Rates.of(hours, now)),
         "bars": shown.Bars.of(hours, now, HOURS),
         "facts": _facts(problem),
-        "letters": _letters(problem),
         "actions": [(printed(action.at), _what(action), action.note) for action in _actions(problem)],
         "seen": problem.changed_at.isoformat(),
         "at_once": [(name, verb) for name, verb in allowed.items() if verb.form is None],
@@ -230,25 +232,26 @@ def _facts(problem: Problem) -> list[tuple[str, str]]:
     ]
 
 
-def _letters(problem: Problem) -> list[dict[str, Any]]:
-    """Returns the newest open letters, without their texts.
+def _letters(problem: Problem, sight: Sight) -> list[dict[str, Any]]:
+    """Returns the newest open letters, with as much of them as this person may see.
 
     By a range of one problem, PostgreSQL cannot but use the index of problems. Asked for one problem it may walk back
     over all letters, and those of an old problem are far away.
     """
     letters = DeadLetter.objects.filter(problem_id__gte=problem.pk, problem_id__lte=problem.pk)
-    found = letters.filter(state=DeadLetter.State.OPEN)
-    newest = found.order_by("-problem_id", "-pk").select_related("notification")
-    without = newest.defer("raw", "notification__message", "notification__html")[:LETTERS]
+    newest = letters.filter(state=DeadLetter.State.OPEN).order_by("-problem_id", "-pk").defer("raw")[:LETTERS]
+    ids = [letter.notification_id for letter in newest if letter.notification_id]
+    rows = cells.with_beginning(Notification.objects.filter(pk__in=ids).only(*READ), sight).in_bulk()
     return [
         {
             "id": letter.pk,
-            "receiver": letter.notification.masked_receiver if letter.notification else "not readable",
-            "error": letter.error,
+            "seen": cells.seen(rows[letter.notification_id], sight, letter.error)
+            if letter.notification_id in rows
+            else cells.Seen("not readable", "", cells.cut(letter.error, 80)),
             "died": cells.age(letter.died_at),
             "times": f"died {letter.deaths} times" if letter.deaths > 1 else "",
         }
-        for letter in without
+        for letter in newest
     ]
 
 

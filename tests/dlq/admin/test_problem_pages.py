@@ -108,7 +108,7 @@ def test_old_figures_are_called_old(sam: Client) -> None:
 
 
 def test_the_page_says_what_it_means_what_helps_and_which_letters_are_open(sam: Client) -> None:
-    problem = made(count=2, receiver="ann@example.org")
+    problem = made(count=2, receiver="ann@example.org", last_error="554 5.7.1 spam for ann@example.org")
     DeadLetter.objects.filter(pk=DeadLetter.objects.latest("pk").pk).update(deaths=3)
     shown = sam.get(page(problem)).content.decode()
     for part in (
