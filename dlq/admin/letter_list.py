@@ -165,9 +165,8 @@ class DeadLetterAdmin(ExportAdmin[DeadLetter], ReadOnlyAdmin[DeadLetter]):
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: Context | None = None) -> HttpResponse:
-        more: Context = {"may_act": self.has_act_permission(request), "query": _filters(request)}
+        more: Context = {"may": rights_of(request), "query": _filters(request)}
         more["selection"] = selecting.signed(selecting.of_address(request))  # so that no term stands in a URL
-        more["may"] = rights_of(request)
         return super().changelist_view(request, {**more, **(extra_context or {})})
 
     def change_view(

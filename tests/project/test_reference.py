@@ -7,6 +7,7 @@ import re
 import msgspec
 import pytest
 from django.apps import apps
+from django.contrib.auth.models import Group
 from prometheus_client import REGISTRY, Counter
 from prometheus_client.metrics import MetricWrapperBase
 
@@ -17,6 +18,7 @@ from notifications.messages.fields import LENGTHS, LONGEST_KEY
 from notifications.messages.message import Message
 from notifications.messages.words import Reason, Status
 from project import metrics
+from project.desk.rights import Right
 
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
 SETTINGS = (ROOT / "project" / "settings.py").read_text()
@@ -101,3 +103,17 @@ def test_the_record_has_the_fields_that_are_named() -> None:
 @pytest.mark.parametrize(("header", "words"), [("status", Status), ("reason of `waiting`", Reason), ("cause", Cause)])
 def test_every_word_is_explained(header: str, words: type[Status | Reason | Cause]) -> None:
     assert set(table(header)) == {word.value for word in words}
+
+
+@pytest.mark.django_db
+def test_every_right_is_in_the_table_with_its_words_and_its_first_group() -> None:
+    groups = ("Viewer", "Agent", "Supervisor", "Administrator")
+    given = {name: set(Group.objects.get(name=name).permissions.values_list("codename", flat=True)) for name in groups}
+    expected = {
+        right.codename: [
+            right.in_words[0].lower() + right.in_words[1:],
+            next(name for name in groups if right.codename in given[name]),
+        ]
+        for right in Right
+    }
+    assert table("right") == expected

@@ -25,11 +25,11 @@ def test_a_reason_shows_it_once_and_is_kept(agent: Client) -> None:
     assert page_of(row) in agent.get(change).content.decode()
     asked = agent.get(page_of(row)).content.decode()
     assert HIDDEN not in asked
-    answer = agent.post(page_of(row), {"reason": "she asks what it said", "confirm": "yes"})
+    answer = agent.post(page_of(row), {"reason": "she asks what it was about", "confirm": "yes"})
     assert HIDDEN in answer.content.decode()
     assert "no-store" in answer.headers["Cache-Control"]
     action = StaffAction.objects.get()
-    assert (action.actor, action.action, action.reason) == ("agent", "reveal", "she asks what it said")
+    assert (action.actor, action.action, action.reason) == ("agent", "reveal", "she asks what it was about")
     assert action.notification_id == row.pk
     assert HIDDEN not in str(agent.session.items())
     assert HIDDEN not in agent.get(page_of(row)).content.decode()

@@ -143,3 +143,16 @@ def test_what_a_group_may_not_do_is_no_action_of_a_list_either(
     assert 'name="reason"' not in answer
     assert viewer.post(page, values | {"action": "replay_selected"}).status_code == 403
     assert everything() == before
+
+
+def test_over_a_list_stand_the_buttons_that_a_group_may_use(
+    viewer: Client, agent: Client, supervisor: Client, rows: dict[type[Model], Any]
+) -> None:
+    page = reverse("admin:dlq_deadletter_changelist")
+    found = [
+        tuple(
+            words in client.get(page).content.decode() for words in ("Replay all that match", "Discard all that match")
+        )
+        for client in (viewer, agent, supervisor)
+    ]
+    assert found == [(False, False), (True, False), (True, True)]
