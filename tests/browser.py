@@ -1,4 +1,4 @@
-"""A real browser for the tests of the admin: Chromium, driven by Playwright."""
+"""A real browser for tests of pages. A test module imports the fixture `page`."""
 
 from __future__ import annotations
 
@@ -28,9 +28,8 @@ def page(live_server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
         yield browser.new_page(base_url=live_server.url)
 
 
-def log_in(page: Page, address: str, name: str = "anna") -> None:
-    """Logs a person in who has PASSWORD, and goes to the address."""
+def log_in(page: Page, address: str) -> None:
     page.goto(f"/admin/login/?next={address}")
-    page.fill("[name=username]", name)
+    page.fill("[name=username]", "anna")
     page.fill("[name=password]", PASSWORD)
     page.click("button[type=submit]")

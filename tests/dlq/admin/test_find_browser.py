@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Page, Request, expect
 
 from notifications.messages.words import Status
+from tests.browser import log_in, page
 from tests.desk import PASSWORD, letter, notification, superuser
-from tests.project.desk.test_browser import log_in, page
 from users.people.models import Device, User
 
 __all__ = ["page"]

@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 from base64 import b32decode
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django_otp.oath import totp
-from playwright.sync_api import Page, expect, sync_playwright
-from pytest_django.live_server_helper import LiveServer
+from playwright.sync_api import Page, expect
 
-from harness.services.shared import skip_without
 from notifications.models import SandboxMessage
 from notifications.scheduling.jobs import Runner
 from project.operations.kinds import kinds
+from tests.browser import log_in
 from tests.desk import PASSWORD, letter, row_of, superuser
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture
-def page(live_server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
-    """A browser's page. Playwright keeps an event loop in this thread, which Django takes for async code."""
-    skip_without(None if CHROMIUM.exists() else "Chromium")
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    with (
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS) as browser,
-    ):
-        yield browser.new_page(base_url=live_server.url)
 
 
 def test_log_in_and_replay_a_dead_letter(page: Page) -> None:
@@ -54,13 +36,6 @@ def test_log_in_and_replay_a_dead_letter(page: Page) -> None:
     expect(page.get_by_text("anna replayed it")).to_be_visible()
     assert row_of(dead).generation == 1
     assert row_of(other).generation == 0
-
-
-def log_in(page: Page, address: str) -> None:
-    page.goto(f"/admin/login/?next={address}")
-    page.fill("[name=username]", "anna")
-    page.fill("[name=password]", PASSWORD)
-    page.click("button[type=submit]")
 
 
 def test_the_filters_are_reached_by_keyboard(page: Page) -> None:

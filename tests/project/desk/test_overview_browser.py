@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from notifications.models import Standing, WorkerHeartbeat
+from tests.browser import log_in, page
 from tests.desk import PASSWORD, superuser
-from tests.project.desk.test_browser import log_in, page
 from tests.project.operations.overview import alive, counted, minute
 
 __all__ = ["page"]  # a fixture

@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from notifications.channels.outcomes import Cause
+from tests.browser import log_in, page
 from tests.desk import PASSWORD, letter, row_of, superuser
-from tests.project.desk.test_browser import log_in, page
 
 __all__ = ["page"]
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
