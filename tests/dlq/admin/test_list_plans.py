@@ -18,7 +18,7 @@ from project.database.dialects import bounded_reading, fetch
 from project.desk import base
 from project.desk.listing import BoundedPaginator
 from tests.desk import letter
-from tests.notifications.ledger.test_plans import Explain, assert_no_scan, explain, full_ledger, indexes
+from tests.notifications.ledger.plans import Explain, assert_no_scan, explain, full_ledger, indexes
 
 __all__ = ["explain", "full_ledger"]  # fixtures
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db]
@@ -52,7 +52,7 @@ def test_a_filter_of_notifications_uses_its_index(explain: Explain, name: str, w
         ("again=yes", "letter_died_again"),
         ("again=same", "letter_of_the_same_cause"),
         ("domain=gmial.com", "letter_domain"),
-        ("user=u7", "letter_user"),
+        ("user=u7", "letter_open_user"),
         ("expired=yes", "letter_expires"),
     ],
 )

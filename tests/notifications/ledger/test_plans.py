@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ from notifications.brokers.base import LOOK_AHEAD, POLL_BYTES
 from notifications.channels.outcomes import Cause, SendError
 from notifications.ledger import due, leases, verdicts
 from notifications.ledger.hooks import NO_HOOKS
-from notifications.ledger.partitions import ATTEMPTS, make_ahead, partitions
+from notifications.ledger.partitions import partitions
 from notifications.ledger.rows import TABLE, Claimed
 from notifications.ledger.settle import Settlement, mark_handed, renew, settle
 from notifications.messages.ids import first_id_at, receiver_hash, receiver_hashes
@@ -27,113 +27,22 @@ from project.database.dialects import fetch
 from project.desk.search import first_matches, notification_matches
 from project.web.paging import NewestFirst
 from tests.caller import Api, issue, json_of, keys_required
-from tests.notifications.rows import ago, claim, message, pass_leases, row
-
-__all__ = ["keys_required"]
-pytestmark = [pytest.mark.postgresql, pytest.mark.django_db]
-WALKED = {"ledger_listed", "ledger_free", "ledger_due", "ledger_deferred"}
-ROWS = 20_000
-RECEIVER = "+4915112345678"
-# The id of row number n, so many milliseconds after the one before.
-UUID7 = (
-    "(lpad(to_hex((%s + n * %s)::bigint), 12, '0') || '7' || substr(md5(n::text), 1, 3)"
-    " || '8' || left(md5(random()::text), 15))::uuid"
+from tests.notifications.ledger.plans import (
+    RECEIVER,
+    WALKED,
+    Explain,
+    assert_no_scan,
+    assert_only_of_today,
+    explain,
+    full_ledger,
+    indexes,
+    nodes_of,
+    touched,
 )
+from tests.notifications.rows import ago, claim, message, pass_leases
 
-
-@pytest.fixture
-def full_ledger(db: None) -> None:
-    """20,000 rows sent, each with an attempt, and 2,000 each sending, waiting and queued, in six partitions or more.
-
-    They have statistics, whatever autovacuum has looked at before. The partitions are as large as many more rows would
-    be: a small one is rightly read as a whole.
-    """
-    first_partition = partitions()[0]
-    for table in (f"{TABLE}_default", f"{ATTEMPTS}_default", first_partition.table, first_partition.attempts):
-        fetch(f"ALTER TABLE {table} SET (fillfactor = 10)")
-    make_ahead(partitions()[0].until + timedelta(weeks=4))
-    first, last = ago(3600), partitions()[-1].until - timedelta(days=1)
-    templates = [
-        row(Status.SENT),
-        row(Status.SENDING, owner="o", lease_until=ago(-60)),
-        row(Status.WAITING, due_at=ago(-3600)),
-        row(Status.QUEUED),
-    ]
-    columns = [field.column for field in Notification._meta.concrete_fields if field.column != "id"]
-    quoted = ", ".join(f'"{column}"' for column in columns)
-    hashed = quoted.replace('"receiver_hash"', "md5(n::text)")
-    with connection.cursor() as cursor:
-        for template, count in zip(templates, (ROWS, 2000, 2000, 2000), strict=True):
-            cursor.execute(
-                f"INSERT INTO {TABLE} (id, {quoted}) SELECT {UUID7}, {hashed}"
-                f" FROM {TABLE}, generate_series(1, {count}) AS n WHERE id = %s",
-                [first.timestamp() * 1000, (last - first).total_seconds() * 1000 / count, template.id],
-            )
-        cursor.execute(
-            f"INSERT INTO {ATTEMPTS} (notification_id, generation, number, at, outcome, cause, error)"
-            f" SELECT id, generation, 1, accepted_at, 'transient', 'timeout', '' FROM {TABLE} WHERE status = 'sent'"
-        )
-        cursor.execute(f"ANALYZE {TABLE}, {ATTEMPTS}")
-
-
-Explain = Callable[[Callable[[], Any]], list[dict[str, Any]]]
-
-
-@pytest.fixture
-def explain(full_ledger: None) -> Iterator[Explain]:
-    """The plan nodes of every statement on the ledger that `work` runs."""
-
-    def explained(work: Callable[[], Any]) -> list[dict[str, Any]]:
-        plans: list[Any] = []
-
-        def wrapper(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-            if TABLE in sql:
-                with connection.connection.cursor() as cursor:
-                    cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
-                    plans.append(cursor.fetchone()[0][0]["Plan"])
-            return execute(sql, params, many, context)
-
-        with connection.execute_wrapper(wrapper):
-            work()
-        assert plans
-        return [node for plan in plans for node in _nodes(plan)]
-
-    yield explained
-
-
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for inner in plan.get("Plans", []):
-        yield from _nodes(inner)
-
-
-def indexes(nodes: list[dict[str, Any]]) -> set[str]:
-    """The names that the indexes have on the ledger as a whole."""
-    inherited = dict(
-        fetch(
-            "SELECT c.relname, p.relname FROM pg_inherits"
-            " JOIN pg_class AS c ON c.oid = inhrelid JOIN pg_class AS p ON p.oid = inhparent"
-        )
-    )
-    return {inherited.get(node["Index Name"], node["Index Name"]) for node in nodes if "Index Name" in node}
-
-
-def touched(nodes: list[dict[str, Any]]) -> set[str]:
-    """The partitions that a plan opens, of notifications and of attempts."""
-    return {str(node.get("Relation Name")) for node in nodes} & {
-        name for each in partitions() for name in (each.table, each.attempts)
-    }
-
-
-def assert_no_scan(nodes: list[dict[str, Any]]) -> None:
-    """None but of the default partition, which is empty."""
-    scanned = {node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"}
-    assert scanned <= {f"{TABLE}_default", f"{ATTEMPTS}_default"}
-
-
-def assert_only_of_today(nodes: list[dict[str, Any]]) -> None:
-    today = partitions()[0]
-    assert touched(nodes) <= {today.table, today.attempts}
+__all__ = ["explain", "full_ledger", "keys_required"]
+pytestmark = [pytest.mark.postgresql, pytest.mark.django_db]
 
 
 def a_batch() -> list[Claimed]:
@@ -343,7 +252,7 @@ def rows_read(work: Callable[[], Any]) -> tuple[Any, int]:
         if TABLE in sql:
             with connection.connection.cursor() as cursor:
                 cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", params)
-                nodes = _nodes(cursor.fetchone()[0][0]["Plan"])
+                nodes = nodes_of(cursor.fetchone()[0][0]["Plan"])
                 read += sum(
                     node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
                     for node in nodes

@@ -12,9 +12,10 @@ from playwright.sync_api import Page, expect
 from notifications.models import SandboxMessage
 from notifications.scheduling.jobs import Runner
 from project.operations.kinds import kinds
-from tests.browser import log_in
+from tests.browser import log_in, page
 from tests.desk import PASSWORD, letter, row_of, superuser
 
+__all__ = ["page"]  # a fixture
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('dlq', '0008_mending'),
+        ('dlq', '0009_open_letters_of_a_person'),
         ('notifications', '0011_find_by_cause_and_reason'),
     ]
 
