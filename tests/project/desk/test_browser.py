@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from base64 import b32decode
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from django_otp.oath import totp
 from playwright.sync_api import Page, expect
 
-from notifications.models import SandboxMessage
+from dlq.models import DeadLetter
+from notifications.messages.words import Status, standing
+from notifications.models import Job, Notification, SandboxMessage
 from notifications.scheduling.jobs import Runner
 from project.operations.kinds import kinds
 from tests.browser import log_in, page
@@ -109,6 +113,34 @@ def test_replay_a_selection_from_the_list(page: Page) -> None:
     page.goto("/admin/dlq/deadletter/")
     expect(page.get_by_role("link", name=f"#{left.pk}", exact=True)).to_be_visible()
     expect(page.get_by_role("link", name=f"#{chosen[0].pk}", exact=True)).to_have_count(0)
+
+
+def test_a_run_from_its_question_to_its_summary(page: Page) -> None:
+    superuser("anna", PASSWORD)
+    old = letter(expires_at=timezone.now() - timedelta(hours=1))
+    fresh = [letter(provider="smtp") for _ in range(3)]
+    log_in(page, "/admin/dlq/deadletter/")
+    page.get_by_role("button", name="Replay all that match").click()
+    going = page.locator("#going")
+    expect(going).to_have_text("3")
+    page.get_by_label("1 expired").check()
+    expect(going).to_have_text("4")
+    expect(page.get_by_label("The new expiry")).to_be_visible()
+    page.get_by_label("1 expired").uncheck()
+    expect(page.get_by_label("The new expiry")).to_be_hidden()
+    page.get_by_label("Why are they sent again?").fill("The provider works again")
+    page.get_by_role("button", name="Send them again").click()
+    expect(page.get_by_text("On their way")).to_be_visible()
+    Runner(kinds()).turn()
+    sent = standing(Status.SENT) | {"reason": "", "due_at": None, "provider": "smtp", "settled_at": timezone.now()}
+    Notification.objects.filter(generation=1).update(**sent)
+    DeadLetter.objects.filter(pk__in=[one.pk for one in fresh]).update(state="resolved")
+    Job.objects.update(due_at=timezone.now())
+    Runner(kinds()).turn()
+    expect(page.get_by_text("Done.")).to_be_visible()  # the page renews itself
+    expect(page.locator(".desk-figures")).to_contain_text("Sent3")
+    expect(page.get_by_role("button", name="Pause")).to_have_count(0)
+    assert row_of(old).generation == 0
 
 
 def test_no_page_breaks_the_policy_of_its_contents(page: Page) -> None:
