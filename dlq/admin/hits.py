@@ -26,7 +26,7 @@ from users.people.models import User
 MOST = 20
 NO_USER = "an address of no user"
 FEWEST_OF_A_PAGE = 3  # characters of the name of a page
-LETTER_TONES = {"open": "danger", "replaying": "info", "resolved": "success"}
+LETTER_TONES = {"replaying": "info", "resolved": "success"}  # open is what one looks for
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Ids that no index has: found among the newest rows, as far back as a moment reaches and the page names."""
+"""Ids that no index has: found among the newest rows, as far back as a moment reaches, which the page names."""
 
 from __future__ import annotations
 
