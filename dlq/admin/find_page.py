@@ -6,11 +6,13 @@ from secrets import token_urlsafe
 from time import time
 from typing import Any
 
+import msgspec
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from dlq.admin.far_look import FarLook
 from dlq.admin.find import Term
 from dlq.admin.hits import MOST, Found, Tables, look
 from dlq.models import DeadLetter
@@ -32,11 +34,10 @@ def find_view(request: HttpRequest) -> HttpResponse:
         return _search(request)
     if request.method not in ("GET", "HEAD"):
         return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
-    typed = _kept(request, request.GET.get("of", ""))
-    if typed is None:
-        over = "of" in request.GET
-        return _page(request, {"over": over})
-    return _hits(request, Term(typed), MOST_SHOWN if request.GET.get("most") else MOST)
+    kept = _kept(request, request.GET.get("of", ""))
+    if kept is None:
+        return _page(request, {"over": "of" in request.GET})
+    return _hits(request, *kept, MOST_SHOWN if request.GET.get("most") else MOST)
 
 
 def _search(request: HttpRequest) -> HttpResponse:
@@ -47,11 +48,11 @@ def _search(request: HttpRequest) -> HttpResponse:
     if "\x00" in typed or len(typed) > MOST_TYPED:
         return _page(request, {"too_long": True})
     found = look(request, Term(typed))
-    return HttpResponseRedirect(found.only or f"{page}?of={_keep(request, typed)}")
+    return HttpResponseRedirect(found.only or f"{page}?of={_keep(request, typed, found.far)}")
 
 
-def _hits(request: HttpRequest, term: Term, most: int) -> HttpResponse:
-    found = look(request, term, most)
+def _hits(request: HttpRequest, term: Term, far: FarLook | None, most: int) -> HttpResponse:
+    found = look(request, term, most, far)
     shown = term.shown(sight_of(request))
     context = {
         "typed": shown,
@@ -100,14 +101,19 @@ def _page(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
     return mark_when_rendered(TemplateResponse(request, "dlq/find.html", every))
 
 
-def _keep(request: HttpRequest, typed: str) -> str:
-    """Keeps what was typed in the session, beside the last few. Returns the token that stands for it in the URL."""
+def _keep(request: HttpRequest, typed: str, far: FarLook | None) -> str:
+    """Keeps in the session what was typed and what the far look found, beside the last few searches.
+
+    Returns the token that stands for it in the URL.
+    """
     token = token_urlsafe(12)
     kept = dict(list(request.session.get(IN_SESSION, {}).items())[-(KEPT - 1) :])
-    request.session[IN_SESSION] = {**kept, token: [typed, int(time())]}
+    request.session[IN_SESSION] = {**kept, token: [typed, int(time()), msgspec.to_builtins(far)]}
     return token
 
 
-def _kept(request: HttpRequest, token: str) -> str | None:
-    typed, at = request.session.get(IN_SESSION, {}).get(token, (None, 0))
-    return typed if typed is not None and at > time() - KEPT_SECONDS else None
+def _kept(request: HttpRequest, token: str) -> tuple[Term, FarLook | None] | None:
+    typed, at, far = request.session.get(IN_SESSION, {}).get(token, ("", 0, None))
+    if at <= time() - KEPT_SECONDS:
+        return None
+    return Term(typed), msgspec.convert(far, FarLook | None)

@@ -63,6 +63,10 @@ class Found:
     far: FarLook | None
 
 
+def _look_far(term: find.Term) -> FarLook | None:
+    return look_back(term.provider_ids, term.trace) if term.may_be_provider_id else None
+
+
 class Tables:
     """Which tables the person of this request may see."""
 
@@ -76,16 +80,19 @@ def may_see(request: HttpRequest, app: str, model: str) -> bool:
     return any(request.user.has_perm(f"{app}.{verb}_{model}") for verb in ("view", "change"))
 
 
-def look(request: HttpRequest, term: find.Term, most: int = MOST) -> Found:
-    """Returns what this person may see of what the term finds. Looks far only where nothing is found nearby."""
+def look(request: HttpRequest, term: find.Term, most: int = MOST, far: FarLook | None = None) -> Found:
+    """Returns what this person may see of what the term finds. Looks far only where nothing is found nearby.
+
+    `far` is what it found when it looked a moment ago.
+    """
     sight, may = sight_of(request), Tables(request)
     people = find.people(term, most) if may.people else []
     rows = find.notifications(term, most) if may.notifications else []
     letters = find.letters(term, rows, most) if may.letters else []
     others = [*_numbered(term, may), *_pages(request, term)]
-    far = None
-    if not (people or rows or letters or others) and may.notifications and term.may_be_provider_id:
-        far = look_back(term.provider_ids, term.trace)
+    nothing = not (people or rows or letters or others)
+    far = (far or _look_far(term)) if nothing and may.notifications else None
+    if far:
         rows = find.rows_of(list(far.found))
         letters = find.letters(term, rows, most) if may.letters and rows else []
     persons = _persons(term, people, [*rows, *letters], sight) if may.notifications else []

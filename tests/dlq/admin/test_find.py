@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -14,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from pytest_django import Settings
 
+from dlq.admin.far_look import FarLook
 from dlq.models import DeadLetter
 from notifications.messages.ids import receiver_hash
 from notifications.messages.words import Status
@@ -212,6 +214,18 @@ def test_a_search_is_kept_for_its_session_and_ten_minutes(anna: Client, monkeypa
     assert Session.objects.count() == before
     monkeypatch.setattr("dlq.admin.find_page.KEPT_SECONDS", -1)
     assert "This search is over" in anna.get(where).content.decode()
+
+
+def test_a_search_looks_far_once(anna: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[FarLook] = []
+
+    def look(ids: list[str], _trace: str) -> FarLook:
+        looked.append(FarLook(since=datetime(2026, 3, 4, tzinfo=UTC)))
+        return looked[-1]
+
+    monkeypatch.setattr("dlq.admin.hits.look_back", look)
+    assert "back to 2026-03-04 00:00:00 UTC" in page(anna, "SM1234567")
+    assert len(looked) == 1
 
 
 @pytest.mark.parametrize("term", ["", "  ", "\x00", "x" * 1_025, "%", "_%", "\\", "'", "<" * 900, "1" * 400, "-" * 36])
