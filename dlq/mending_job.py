@@ -68,7 +68,7 @@ def begin(mending: Mending, *, words: str) -> Mending:
 
 def name(mending: Mending) -> str:
     """Returns the name of a correction in the staff actions."""
-    return f"mending {mending.pk}"
+    return f"correction {mending.pk}"
 
 
 def _correct(mending: Mending, correction: Correction, window: list[int]) -> Counter[str]:

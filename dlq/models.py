@@ -155,7 +155,7 @@ class Mending(models.Model):
         ordering: ClassVar = ["-id"]
 
     def __str__(self) -> str:
-        return f"mending {self.pk}"
+        return f"correction {self.pk}"
 
 
 class DeadLetter(models.Model):

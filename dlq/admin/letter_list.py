@@ -157,7 +157,7 @@ class DeadLetterAdmin(ExportAdmin[DeadLetter], ReadOnlyAdmin[DeadLetter]):
             path("verb/<str:name>/", guard(self.verb_view), name="dlq_deadletter_verb"),
             path("matching/<str:name>/", guard(self.matching_view), name="dlq_deadletter_matching"),
             path("mend/", guard(self.mend_view), name="dlq_mend_ask"),
-            path("mend/<int:mending_id>/", guard(self.mending_view), name="dlq_mending"),
+            path("mend/<int:mending_id>/", guard(self.mending_view), name="dlq_mending_change"),
             path("mend/<int:mending_id>/progress/", guard(self.mending_progress_view), name="dlq_mending_progress"),
             path("<int:letter_id>/repair/", guard(self.repair_view), name="dlq_deadletter_repair"),
             path("<int:letter_id>/redirect/", guard(self.redirect_view), name="dlq_deadletter_redirect"),

@@ -156,7 +156,7 @@ def _confirmed(desk: Desk, request: HttpRequest, selection: Selection, correctio
     words = f"{correction.in_words(whole=False)} in {_letters(len(found))}"
     also = [name for name in ("devices", "duplicates") if given[name]]
     made = begin(mending, words=f"{words}, with {' and '.join(also)}" if also else words)
-    return HttpResponseRedirect(reverse("admin:dlq_mending", args=[made.pk]))
+    return HttpResponseRedirect(reverse("admin:dlq_mending_change", args=[made.pk]))
 
 
 def _letters(count: int) -> str:

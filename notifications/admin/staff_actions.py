@@ -29,6 +29,7 @@ PAGES = {
     "run": "dlq_run",
     "problem": "dlq_problem",
     "job": "notifications_job",
+    "correction": "dlq_mending",
 }
 # Those whose target is a name: the list is searched for it, or has few rows.
 LISTS = {

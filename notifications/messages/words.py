@@ -121,7 +121,7 @@ class StaffVerb(StrEnum):
     REDIRECT = "redirect", "changed its receiver"
     REVEAL = "reveal", "had it shown"
     MEND = "mend", "corrected it with many others"
-    MEND_DEVICE = "mend-device"
+    MEND_DEVICE = "mend-device", "corrected a device"
     MARK_SENT = "mark-sent", "marked it as sent"
     EXPORT = "export", "downloaded it"
     TRY_NOW = "try-now", "made it due at once"

@@ -293,6 +293,7 @@ STAGES: dict[str, Callable[[Bounds, Any], Part]] = {
     "hours of problems": _delete("hours of problems", retention.hours_to_go, "others"),
     "problems": _delete("problems", retention.problems_to_go, "others"),
     "runs": _delete("runs", retention.runs_to_go, "others"),
+    "corrections": _delete("corrections", retention.mendings_to_go, "others"),
     "partitions": drop_partitions,
     "rows": delete_rows,
     "keys": delete_keys,

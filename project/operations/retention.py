@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import TruncDate
 
-from dlq.models import DeadLetter, DeadLetterEvent, Problem, ProblemHour, Run
+from dlq.models import DeadLetter, DeadLetterEvent, Mending, Problem, ProblemHour, Run
 from notifications.ledger.partitions import partitions
 from notifications.messages.ids import first_id_at, time_of
 from notifications.models import (
@@ -142,6 +142,13 @@ def runs_to_go(until: datetime) -> QuerySet[Run]:
     return Run.objects.filter(~Exists(DeadLetter.objects.filter(run=OuterRef("pk"))), ended_at__lt=until)
 
 
+def mendings_to_go(until: datetime) -> QuerySet[Mending]:
+    """Returns the corrections of many letters that no letter belongs to any more, and no job works on."""
+    letters = DeadLetter.objects.filter(mending=OuterRef("pk"))
+    working = Job.objects.filter(pk=OuterRef("job_id")).exclude(state__in=ENDED_JOBS)
+    return Mending.objects.filter(~Exists(letters), ~Exists(working), created_at__lt=until)
+
+
 def hours_to_go(until: datetime) -> QuerySet[ProblemHour]:
     return ProblemHour.objects.filter(hour__lt=until)
 
@@ -165,6 +172,7 @@ def preview(bounds: Bounds) -> Iterator[tuple[str, date, int]]:
         yield from _by_day("hours of problems", hours_to_go(bounds.others), "hour")
         yield from _by_day("problems", problems_to_go(bounds.others), "last_seen")
         yield from _by_day("runs", runs_to_go(bounds.others), "ended_at")
+        yield from _by_day("corrections", mendings_to_go(bounds.others), "created_at")
     if bounds.texts:
         yield from _by_day("raw records", raw_to_empty(bounds.texts, but=bounds.others), "changed_at")
         yield from _by_day("sandbox messages", sandbox_to_go(bounds.texts), "sent_at")

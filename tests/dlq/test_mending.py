@@ -72,7 +72,7 @@ def test_every_change_is_recorded_masked_and_hashed() -> None:
         assert action.before_hash == receiver_hash("EMAIL", "anna@gmial.com")
         assert action.after_hash == receiver_hash("EMAIL", "anna@gmail.com")
         assert not action.flagged
-    asked, done = StaffAction.objects.filter(target=f"mending {mending.pk}").order_by("id")
+    asked, done = StaffAction.objects.filter(target=f"correction {mending.pk}").order_by("id")
     assert (asked.reason, asked.note) == ("typed wrong", "asked")
     assert done.note == "done: 1 letters and 1 devices corrected."
 

@@ -94,7 +94,7 @@ def test_a_killed_schedulers_correction_corrects_each_letter_once(site: Site) ->
     assert _count(site, f"{corrected} AND l.was_receiver_hash = 'old ' || substr(l.\"user\", 2)") == LETTERS
     assert _count(site, "users_device WHERE address LIKE '%@gmail.com'") == LETTERS
     for verb in ("mend", "mend-device"):
-        recorded = f"notifications_staffaction WHERE action = '{verb}' AND target NOT LIKE 'mending%'"
+        recorded = f"notifications_staffaction WHERE action = '{verb}' AND target NOT LIKE 'correction%'"
         assert _count(site, recorded) == LETTERS
         assert _count(site, f"(SELECT DISTINCT target FROM {recorded}) AS t") == LETTERS
     figures = site.platform.sql("SELECT corrected, devices_corrected, left_out::text FROM dlq_mending")[0]

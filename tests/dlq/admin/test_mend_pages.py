@@ -105,7 +105,7 @@ def test_from_the_question_to_the_run(anna: Client) -> None:
     person("anna", "anna@gmial.com")
     answer = confirm(anna, look(anna))
     mending = Mending.objects.get()
-    assert answer.url == reverse("admin:dlq_mending", args=[mending.pk])
+    assert answer.url == reverse("admin:dlq_mending_change", args=[mending.pk])
     assert (mending.actor, mending.reason, mending.asked, mending.devices) == ("anna", "typed wrong", 2, True)
     assert "0 of 2 letters are done" in text_of(anna.get(answer.url))
     run()

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from pytest_django import Settings
 
 from dlq import problems
-from dlq.models import DeadLetter, DeadLetterEvent, Problem, ProblemHour, Run
+from dlq.models import DeadLetter, DeadLetterEvent, Mending, Problem, ProblemHour, Run
 from notifications.channels.outcomes import Cause
 from notifications.messages.words import Happened, Status, standing
 from notifications.models import BreakerEvent, IdempotencyKey, Job, Minute, Notification, PrunedDay, SandboxMessage
@@ -166,6 +166,19 @@ class TestTexts:
         assert PrunedDay.objects.get().rows == {balance.UNREADABLE: 1}
 
 
+def _correction(key: str, moment: datetime, job: Job) -> None:
+    Mending.objects.create(
+        key=key[:32],
+        actor="ann",
+        reason="",
+        selection={},
+        correction={},
+        last_letter=1,
+        job_id=job.pk,
+        created_at=moment,
+    )
+
+
 class TestSmallTables:
     def test_what_is_old_goes(self, settings: Settings) -> None:
         settings.KAFKA_BOOTSTRAP_SERVERS = "127.0.0.1:1"
@@ -176,14 +189,22 @@ class TestSmallTables:
             DeadLetterEvent.objects.create(event="dead", at=moment, published_at=moment)
             Job.objects.create(kind="x", actor="ann", state=Job.State.DONE, ended_at=moment)
             Run.objects.create(actor="ann", selection={}, last_letter=1, state=Run.State.DONE, ended_at=moment)
+            job = Job.objects.create(kind="mend", actor="ann", state=Job.State.CANCELLED, ended_at=moment)
+            _correction(f"old {moment}", moment, job)
         Run.objects.create(actor="kept", selection={}, last_letter=1, created_at=ago(95 * DAY))
+        _correction("paused", ago(95 * DAY), Job.objects.create(kind="mend", actor="ann", state=Job.State.PAUSED))
         DeadLetterEvent.objects.create(event="untold", at=ago(95 * DAY))
         Job.objects.create(kind="failed", actor="ann", state=Job.State.FAILED, ended_at=ago(95 * DAY))
         run()
         assert (BreakerEvent.objects.count(), Minute.objects.count()) == (1, 1)
+        assert Mending.objects.count() == 2
         assert Counter(Run.objects.values_list("actor", flat=True)) == {"ann": 1, "kept": 1}
         assert Counter(DeadLetterEvent.objects.values_list("event", flat=True)) == {"dead": 1, "untold": 1}
-        assert Counter(Job.objects.exclude(kind=PRUNE).values_list("kind", flat=True)) == {"x": 1, "failed": 1}
+        assert Counter(Job.objects.exclude(kind=PRUNE).values_list("kind", flat=True)) == {
+            "x": 1,
+            "failed": 1,
+            "mend": 2,
+        }
 
 
 def everything() -> None:
