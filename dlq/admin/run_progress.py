@@ -22,7 +22,7 @@ def state_in_words(run: Run) -> str:
     """Returns what the run does now, as a sentence."""
     sentences = {
         Run.State.ASKED: "It waits for a second person to approve it.",
-        Run.State.PAUSED: f"Paused. {run.why_paused} It takes no further letters until somebody resumes it.",
+        Run.State.PAUSED: f"It is paused and takes no further letters until somebody resumes it. {run.why_paused}",
         Run.State.STOPPED: "Stopped. What it had not sent is open again.",
         Run.State.REFUSED: run.why_paused,
         Run.State.DONE: "Done.",
