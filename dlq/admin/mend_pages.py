@@ -64,6 +64,7 @@ def _chosen(request: HttpRequest) -> Selection:
     """Returns the letters, which a form must name. Raises selecting.NotReadable."""
     if request.method == "POST" and not request.POST.get("selection"):
         raise selecting.NotReadable
+    selecting.check(request, "kind", "old", "new")
     return selecting.chosen(request)
 
 

@@ -56,9 +56,12 @@ def of_address(request: HttpRequest) -> Selection:
     return selection if selection.state else msgspec.structs.replace(selection, state=DeadLetter.State.OPEN.value)
 
 
-def check(request: HttpRequest) -> None:
-    """Raises NotReadable for a parameter that `chosen` does not read: without it, it chooses more than was meant."""
-    if not KNOWN.issuperset(request.GET):
+def check(request: HttpRequest, *also: str) -> None:
+    """Raises NotReadable for a parameter that `chosen` does not read: without it, it chooses more than was meant.
+
+    `also` are parameters that a page reads besides.
+    """
+    if not KNOWN.issuperset(set(request.GET).difference(also)):
         raise NotReadable
 
 

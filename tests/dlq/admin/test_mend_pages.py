@@ -148,6 +148,11 @@ def test_a_selection_that_nobody_signed_selects_nothing(anna: Client, selection:
     assert not Mending.objects.exists()
 
 
+def test_a_filter_that_nobody_reads_selects_nothing(anna: Client) -> None:
+    mistyped()
+    assert "choose them anew" in text_of(anna.get(f"{ASK}?chanel=SMS", follow=True))
+
+
 def test_somebody_who_was_later_reads_that_nothing_is_left(anna: Client) -> None:
     dead = mistyped()
     page = look(anna)

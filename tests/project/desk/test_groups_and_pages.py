@@ -29,7 +29,7 @@ IN_ORDER = (*GROUPS, NOBODY)
 TABLE = {
     ("Viewer", NOBODY): """
         dlq_deadletter_change dlq_deadletter_history dlq_problem_change dlq_problem_history
-        dlq_run_changelist dlq_run_change dlq_run_history dlq_run_progress dlq_mending
+        dlq_run_changelist dlq_run_change dlq_run_history dlq_run_progress dlq_mending_change dlq_mending_progress
         notifications_notification_change notifications_notification_history
         notifications_sandboxmessage_changelist notifications_sandboxmessage_change
         notifications_sandboxmessage_history notifications_category_history
