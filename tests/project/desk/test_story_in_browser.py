@@ -15,7 +15,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 def opened(page: Page) -> None:
     superuser("anna", PASSWORD)
-    dead = letter(last_cause=Cause.MAILBOX_FULL, subject="Your invoice", last_error="552 " + "x" * 900)
+    words = {"subject": "W" * 255, "reference": "W" * 255, "user": "u" * 150, "last_error": "552 " + "x" * 900}
+    dead = letter(last_cause=Cause.MAILBOX_FULL, message="W" * 900, **words)
     log_in(page, f"/admin/notifications/notification/{row_of(dead).pk}/change/")
     expect(page.get_by_role("heading", level=2, name="Not delivered: the mailbox was full")).to_be_visible()
 
