@@ -71,6 +71,7 @@ def story_page(
         "zone": f"{timezone.localtime(now):%Z}",
         "next_step": next_step(situation),
         **_contents(rows, sight),
+        "person_page": _person_page(request, notification),
         "about": _about(rows, situation),
         "technique": _technique(rows),
         "links": _links(request, rows),
@@ -252,14 +253,18 @@ def _technique(rows: Rows) -> list[tuple[str, Any]]:
     return [(name, value) for name, value in facts if value not in ("", None)]
 
 
+def _person_page(request: HttpRequest, row: Notification | None) -> str:
+    """Returns the address of the page of everything sent to this person, or to this receiver; "" without the right."""
+    if row is None or not request.user.has_perm("notifications.view_notification"):
+        return ""
+    return person_url(row.user, notification=row.pk)
+
+
 def _links(request: HttpRequest, rows: Rows) -> list[tuple[str, str]]:
     """Returns the pages that belong to this one, as far as there are such pages and this person may open them."""
     has = request.user.has_perm
-    row, letter = rows.notification, rows.letter
+    letter = rows.letter
     links: list[tuple[str, str]] = []
-    if row and has("notifications.view_notification"):
-        words = "This person" if row.user else "All to this receiver"
-        links.append((words, person_url(row.user, notification=row.pk)))
     if letter and letter.problem and has("dlq.view_problem"):
         links.append(("All of this problem", page_url("dlq_problem_change", letter.problem.pk)))
     if letter and letter.problem and has("dlq.view_deadletter"):

@@ -267,8 +267,9 @@ def test_the_neighbours_in_a_problem_are_linked(support: Client) -> None:
 def test_the_person_is_one_click_away_and_no_address_stands_in_a_url(support: Client, viewer: Client) -> None:
     known, unknown = letter(user="u1", receiver="joan@example.org"), letter(receiver="joan@example.org")
     named_by_address = letter(user="joan@example.org", receiver="joan@example.org")
-    assert dict(seen(support, known)["links"])["This person"].endswith("?user=u1")
-    assert dict(seen(support, unknown)["links"])["All to this receiver"].endswith(f"={unknown.notification_id}")
+    assert seen(support, known)["person_page"].endswith("?user=u1")
+    assert seen(support, unknown)["person_page"].endswith(f"?notification={unknown.notification_id}")
+    assert "Everything sent there" in shown(support, unknown)
     for row in (known, unknown, named_by_address):
         text = shown(support, row)
         assert not [url for url in re.findall(r'(?:href|action)="([^"]*)"', text) if "joan" in url]
