@@ -25,7 +25,7 @@ from project.desk.audit import MOST_AT_ONCE, expect, last_actions, one_at_a_time
 
 # An expired notification has a letter only where it was replayed before: it came back.
 REPLAYABLE = statuses(Is.REPLAYABLE)
-MOST_SKIPPED = 20  # by number; the others are only counted
+MOST_SKIPPED = 1_000  # with the reason of each; the others are only counted
 
 State = DeadLetter.State
 Why = Callable[[DeadLetter | None, StaffAction | None], str]

@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDi
 from django.urls import reverse
 from django.utils import timezone
 
+from dlq.admin import left_alone
 from dlq.admin.forms import ExpiryForm, ReasonForm
 from dlq.models import DeadLetter
 from dlq.verbs import (
@@ -158,23 +159,18 @@ def choose(name: str, ids: Sequence[int]) -> Chosen:
 
 
 def tell(request: HttpRequest, result: Result, done: str) -> None:
-    """Shows messages about what was done, and about each letter that was skipped."""
+    """Shows what was done, and in one message what was left alone."""
     if result.done:
         messages.success(request, f"{_count(result.done).capitalize()} {done}.")
-    for sentence in _skipped(result.skipped, result.skipped_count):
-        messages.warning(request, sentence)
-
-
-def _skipped(skipped: Sequence[Skipped], count: int) -> Iterator[str]:
-    yield from map(str, skipped)
-    if more := count - len(skipped):
-        yield f"{more:,} more were left alone: somebody was first, or they are not open."
+    if result.skipped_count:
+        messages.warning(request, left_alone.message(result.skipped, result.skipped_count))
 
 
 def _left_out(chosen: Chosen) -> Iterator[str]:
     if chosen.needs_expiry:
         yield "It has expired: whoever sent it did not want it sent any more by now. The new expiry is recorded."
-    yield from _skipped(chosen.skipped, chosen.skipped_count)
+    if chosen.skipped_count:
+        yield left_alone.summary(chosen.skipped, chosen.skipped_count)
 
 
 def _nothing_to_do(request: HttpRequest, ids: Sequence[int], chosen: Chosen, back: str) -> HttpResponse:
