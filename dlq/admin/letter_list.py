@@ -55,7 +55,7 @@ def _matching(request: HttpRequest) -> bool:
 
 def _why(letter: Any) -> SafeString:
     cause = in_words("cause", letter.cause).capitalize()
-    return format_html("{}<br>{}", cause, cells.isolated(letter.seen.answer, "desk-answer"))
+    return format_html('<div class="desk-why">{}<br>{}</div>', cause, cells.isolated(letter.seen.answer, "desk-answer"))
 
 
 def _standing(letter: DeadLetter) -> SafeString:

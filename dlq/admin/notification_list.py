@@ -61,7 +61,7 @@ def _standing(row: Notification) -> SafeString:
         more = format_html("{}", in_words("cause", row.last_cause))
     else:
         return shown
-    return format_html('{}<br><span class="desk-answer">{}</span>', shown, more)
+    return format_html('<div class="desk-why">{}<br><span class="desk-answer">{}</span></div>', shown, more)
 
 
 standing = column("where it stands", _standing)
