@@ -46,6 +46,7 @@ class Overview:
     runs: Some | None
     workers: list[tuple[str, str]] | None  # name, channels
     is_new: bool  # nothing was ever counted
+    needs_key: bool  # to send one
     address: str  # of this site
     as_of: str
 
@@ -82,6 +83,7 @@ def overview(request: HttpRequest) -> Overview:
         runs,
         _workers(known.alive) if may_see(request, "notifications_workerheartbeat") else None,
         not known.counted_before,
+        settings.API_KEYS_REQUIRED,
         request.build_absolute_uri("/").rstrip("/"),
         printed(known.now),
     )

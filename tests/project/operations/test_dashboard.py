@@ -204,12 +204,20 @@ def test_what_kafka_has_is_counted_without_a_list(
     assert (channel(anna).queued.text, channel(anna).queued.link) == ("12", "")
 
 
-def test_an_empty_installation_says_how_to_begin(anna: Client) -> None:
+def test_an_empty_installation_says_how_to_begin(anna: Client, settings: Settings) -> None:
     alive()
+    settings.API_KEYS_REQUIRED = True
     assert overview(anna).verdict.answer == "All is well. Nothing was counted yet."
-    assert "create_api_key" in anna.get(INDEX).content.decode()
-    minute(1, ago=NOW)
+    shown = anna.get(INDEX).content.decode()
+    assert "curl http://testserver/notification" in shown
+    assert "create_api_key" in shown
+    assert "The last day" not in shown
+    settings.API_KEYS_REQUIRED = False
     assert "create_api_key" not in anna.get(INDEX).content.decode()
+    minute(1, ago=NOW)
+    shown = anna.get(INDEX).content.decode()
+    assert "curl" not in shown
+    assert "The last day" in shown
 
 
 def test_times_name_their_zone(anna: Client) -> None:
