@@ -85,7 +85,7 @@ def _nothing_to_decide(s: Situation) -> tuple[str, Step | None]:
 
 _EXPIRED = (
     "Discard it, and ask the person to request a new one if they still need it: whoever sent it did not want it sent "
-    "any more by now. A replay needs a new expiry."
+    "any more by now. A replay needs a new expiry; nobody can replay it where its category is sensitive."
 )
 _AGAIN = (
     "It has died {times} times of the same cause, so another replay will most likely end the same way. Discard it, "

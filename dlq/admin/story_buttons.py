@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpRequest
+from django.utils import timezone
 
 from dlq.admin.story import Rows
 from dlq.advice import Advice
@@ -55,6 +56,11 @@ def _is_allowed(request: HttpRequest, step: Step, rows: Rows, sight: Sight) -> b
         return False
     if step in (Step.EDIT, Step.REDIRECT):
         return rows.notification is not None and not sight.is_sensitive(rows.notification.category)
+    if step is Step.REPLAY:
+        row = rows.notification
+        return row is None or not (
+            row.expires_at and row.expires_at <= timezone.now() and sight.is_sensitive(row.category)
+        )
     if step is Step.CORRECT:
         return rows.letter is not None and sight.raw(bytes(rows.letter.raw or b""))
     return True

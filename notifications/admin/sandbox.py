@@ -57,6 +57,7 @@ class SandboxMessageAdmin(ExactSearch[SandboxMessage], ReadOnlyAdmin[SandboxMess
     list_display_links = (sent,)
     list_filter = (word_filter("channel", channel_choices), ("sent_at", TimeRange))
     search_fields = ("notification_id",)
+    what_is_here = "Channels without a provider send nothing: what they would have sent is here."
     search_help_text = "Exact notification id"
     ordering = ("-id",)
     sortable_by = ()

@@ -14,6 +14,7 @@ from django.utils.html import format_html
 
 from notifications.messages.words import StaffVerb
 from notifications.models import Notification, StaffAction
+from project.desk import cells
 from project.desk.audit import details
 from project.desk.base import ReadOnlyAdmin, column, time_column
 from project.desk.filters import TextFilter, TimeRange, WordFilter, word_filter
@@ -21,6 +22,7 @@ from project.desk.search import ExactSearch, notification_matches
 from project.desk.sight import Sight, sight_of
 
 MOST_NOTIFICATIONS = 1_000  # of a receiver or person, whose actions a search finds
+LONGEST_SHOWN = 200  # characters of what and why, in the list
 NUMBER = re.compile(r"#?(\d{1,18})")
 # What an action was about → the list where it is, and the page of one, where its number is in the target's name.
 PAGES = {
@@ -103,10 +105,16 @@ def _seen(action: StaffAction, text: str) -> str:
     return sight.answer(text) if sight else text
 
 
+def _what(action: StaffAction) -> str:
+    return cells.isolated(cells.cut(_seen(action, details(action)), LONGEST_SHOWN), "desk-about")
+
+
 at = time_column("at", "time")
 did = column("did", lambda row: StaffVerb(row.action).in_words if row.action in set(StaffVerb) else row.action)
 about = column("about", _about)
-what = column("what and why", lambda row: _seen(row, details(row)))
+what = column(
+    "what and why", lambda row: cells.isolated(cells.cut(_seen(row, details(row)), LONGEST_SHOWN), "desk-about")
+)
 note = column("what", lambda row: _seen(row, row.note) or "–")
 reason = column("why", lambda row: _seen(row, row.reason) or "–")
 before = column("before", lambda row: row.before or "–")
@@ -119,10 +127,11 @@ hashes = column("hashes of both", lambda row: f"{row.before_hash or '–'} → {
 
 @admin.register(StaffAction)
 class StaffActionAdmin(ExactSearch[StaffAction], ReadOnlyAdmin[StaffAction]):
-    list_display = (at, "actor", did, about, what, flag)
+    list_display = (at, "actor", did, about, flag, what)
     list_display_links = (at,)
     list_filter = (ActorFilter, word_filter("action", _verbs, title="did"), FlaggedFilter, ("at", TimeRange))
     search_fields = ("target",)
+    what_is_here = "What staff did with letters, notifications, runs, people, accounts and keys is written down here."
     search_help_text = "#letter, run 3, user, receiver, notification id"
     ordering = ("-id",)
     sortable_by = ()

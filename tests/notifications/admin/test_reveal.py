@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from notifications.models import Category, StaffAction
 from tests.desk import letter, notification
@@ -74,3 +77,12 @@ def test_a_receiver_is_shown_by_the_same_way(viewer: Client, agent: Client) -> N
 @pytest.mark.parametrize("what", ["everything", "html"])
 def test_nothing_else_can_be_asked_for(agent: Client, what: str) -> None:
     assert agent.post(page_of(notification(), what), {"reason": "x"}).status_code == 404
+
+
+def test_no_button_replays_what_is_sensitive_and_has_expired(supervisor: Client) -> None:
+    Category.objects.create(name="password-reset", sensitive=True)
+    hour = timedelta(hours=1)
+    fresh, old = (letter(category="password-reset", expires_at=timezone.now() + each) for each in (hour, -hour))
+    for dead, replays in ((fresh, True), (old, False)):
+        shown = supervisor.get(reverse("admin:dlq_deadletter_change", args=[dead.pk])).content.decode()
+        assert (reverse("admin:dlq_deadletter_verb", args=["replay"]) in shown) == replays
