@@ -252,6 +252,11 @@ def fetch(statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) ->
         return cursor.fetchall() if cursor.description else []
 
 
+def read_only() -> bool:
+    """Says whether this PostgreSQL takes no writes now, as after a failover to another one."""
+    return connection.vendor == "postgresql" and fetch("SELECT current_setting('transaction_read_only')") == [("on",)]
+
+
 @contextmanager
 def bounded_reading(seconds: float = READ_SECONDS) -> Iterator[None]:
     """A transaction in which PostgreSQL ends any statement after so many seconds; SQLite has no such limit.

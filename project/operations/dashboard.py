@@ -91,7 +91,8 @@ def overview(request: HttpRequest) -> Overview:
 
 def _services(known: Known, kafka: str | None) -> list[tuple[str, str, str]]:
     written = known.last_written()
-    found = [("Database", f"answers; last written {at(written, known.now)}" if written else "answers", "good")]
+    database = f"answers; last written {at(written, known.now)}" if written else "answers"
+    found = [("Database", "takes no writes", "bad") if known.read_only else ("Database", database, "good")]
     if not settings.KAFKA_BOOTSTRAP_SERVERS:
         return [*found, ("Queue", "in the database; there is no Kafka", "")]
     if kafka is None:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from notifications.admin.small_tables import ALIVE_SECONDS
 from notifications.messages.words import Happened, WorkerKind
 from notifications.models import Standing, WorkerHeartbeat
+from project.database.dialects import read_only
 from project.operations import figures
 from project.operations.figures import Pace
 
@@ -25,10 +26,11 @@ class Known:
     standings: Mapping[str, Standing]
     paces: Mapping[tuple[str, str], Pace]
     counted_before: bool  # there is at least one minute
+    read_only: bool  # the database takes no writes
 
     @classmethod
     def read(cls) -> Known:
-        """Reads it with four queries. None of them is for the ledger."""
+        """Reads it with five queries. None of them is for the ledger."""
         now = timezone.now()
         first = figures.first_minute()
         return cls(
@@ -37,6 +39,7 @@ class Known:
             {standing.name: standing for standing in Standing.objects.all()},
             figures.paces(now, first),
             first is not None,
+            read_only(),
         )
 
     def senders(self, channel: str = "") -> set[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from notifications.models import Job, Standing
 from project.desk.moments import at
@@ -13,7 +12,6 @@ from project.operations.known import Known
 from project.operations.links import Links
 
 LONGEST_OVERDUE = 60.0  # seconds; a scheduler that keeps up publishes what is due within one
-SILENCE = timedelta(seconds=60)
 NO_SENDER = (
     "No sender is alive: nothing is being sent. Accepted notifications are safe and wait. "
     "Start one with: manage.py run_sender"
@@ -73,9 +71,8 @@ def _channels(channels: Sequence[ChannelRow]) -> Iterator[Sentence]:
 def _services(known: Known, kafka: str | None) -> Iterator[Sentence]:
     if kafka:
         yield Sentence(f"Kafka does not answer: {kafka}")
-    written = known.last_written()
-    if written and known.alive and known.now - written > SILENCE:
-        yield Sentence(f"The database answers, but nobody has written to it since {at(written, known.now)}.")
+    if known.read_only:
+        yield Sentence("The database answers, but takes no writes: nothing can be claimed or settled until it does.")
 
 
 def _left(known: Known) -> Iterator[Sentence]:

@@ -15,6 +15,7 @@ from harness.services.waiting import wait_until
 from notifications.channels.outcomes import Cause
 from notifications.messages.words import Happened
 from notifications.models import BreakerEvent, Standing, WorkerHeartbeat
+from project.database.dialects import fetch
 from project.operations import services
 from project.operations.services import Asked
 from project.operations.verdict import NO_SCHEDULER, NO_SENDER
@@ -222,3 +223,12 @@ def test_an_empty_installation_says_how_to_begin(anna: Client, settings: Setting
 
 def test_times_name_their_zone(anna: Client) -> None:
     assert overview(anna).as_of.endswith(" UTC")
+
+
+@pytest.mark.postgresql
+def test_a_database_that_takes_no_writes_is_not_well(anna: Client) -> None:
+    alive()
+    assert overview(anna).verdict.tone == "good"
+    fetch("SET LOCAL transaction_read_only = on")
+    assert "takes no writes" in sentences(anna)
+    assert ("Database", "takes no writes", "bad") in overview(anna).services
