@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
@@ -13,6 +15,7 @@ from harness.services.shared import skip_without
 from tests.desk import PASSWORD
 
 CHROMIUM = Path("/usr/bin/chromium")
+SERIOUS = ("serious", "critical")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -33,3 +36,10 @@ def log_in(page: Page, address: str) -> None:
     page.fill("[name=username]", "anna")
     page.fill("[name=password]", PASSWORD)
     page.click("button[type=submit]")
+
+
+def serious(page: Page) -> list[str]:
+    """Returns what axe-core finds on the page as it is: the rule, and where."""
+    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
+    bad = [violation for violation in found if violation["impact"] in SERIOUS]
+    return [f"{each['id']}: {node['target']} {node['html'][:200]}" for each in bad for node in each["nodes"][:3]]

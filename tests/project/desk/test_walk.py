@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ConsoleMessage, Page, Request, ViewportSize
 from pytest_django.live_server_helper import LiveServer
 
-from tests.browser import log_in, page
+from tests.browser import log_in, page, serious
 from tests.desk import PASSWORD, superuser
 from tests.project.desk.test_permissions import rows
 
@@ -22,7 +20,6 @@ __all__ = ["page", "rows"]  # fixtures
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
 
 MOST_PAGES = 200
-SERIOUS = ("serious", "critical")
 # Of addresses that differ in these alone, one is walked.
 NAMES = re.compile(r"/(\d+|[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f-]{27})(?=/)")
 LINKS = '[...document.querySelectorAll(\'a[href^="/admin/"], a[href^="?"], main a[href]\')].map(each => each.href)'
@@ -47,13 +44,6 @@ def walked(page: Page, home: str) -> Iterator[str]:
         page.goto(address, wait_until="networkidle")
         waiting += [link.partition("#")[0] for link in page.evaluate(LINKS) if link.startswith(f"{home}")]
         yield address
-
-
-def serious(page: Page) -> list[str]:
-    """What axe-core finds: rule, and where."""
-    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
-    bad = [violation for violation in found if violation["impact"] in SERIOUS]
-    return [f"{each['id']}: {node['target']} {node['html'][:200]}" for each in bad for node in each["nodes"][:3]]
 
 
 @pytest.mark.usefixtures("rows")
