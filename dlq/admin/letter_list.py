@@ -167,6 +167,7 @@ class DeadLetterAdmin(ExportAdmin[DeadLetter], ReadOnlyAdmin[DeadLetter]):
     def changelist_view(self, request: HttpRequest, extra_context: Context | None = None) -> HttpResponse:
         more: Context = {"may": rights_of(request), "query": _filters(request)}
         more["selection"] = selecting.signed(selecting.of_address(request))  # so that no term stands in a URL
+        more["may_match"] = selection_of(request).state in ("", DeadLetter.State.OPEN)  # verbs take open letters alone
         return super().changelist_view(request, {**more, **(extra_context or {})})
 
     def change_view(

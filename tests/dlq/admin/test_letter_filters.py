@@ -161,3 +161,10 @@ def test_a_list_reads_as_many_notifications_as_it_shows(support: Client, django_
     assert len(page.context["cl"].result_list) == 10
     joined = [each["sql"] for each in captured if "JOIN" in each["sql"] and "dlq_deadletter" in each["sql"]]
     assert joined == []
+
+
+@pytest.mark.parametrize(("query", "offered"), [("", True), ("state=all", True), ("state=discarded", False)])
+def test_verbs_for_all_that_match_are_there_where_one_can_match(anna: Client, query: str, offered: bool) -> None:
+    letter()
+    letter(state="discarded")
+    assert ("Discard all that match" in shown(anna, query).content.decode()) is offered
