@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from datetime import UTC, datetime
 from itertools import product
 from typing import Any
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dlq.customer import answer_for, languages
+from dlq.customer import FOLDER, answer_for, languages
 from dlq.situation import Situation
 from notifications.channels.outcomes import Cause
 from notifications.messages.words import Reason, Status
@@ -28,6 +29,17 @@ def stands(status: str, cause: str = "", **also: Any) -> Situation:
 
 def test_there_are_two_languages() -> None:
     assert languages() == {"de": "Deutsch", "en": "English"}
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_no_file_lacks_a_text(language: str) -> None:
+    """For a cause that is none of today's there is another text to fall back on, which would hide a missing one."""
+    texts = tomllib.loads((FOLDER / f"{language}.toml").read_text(encoding="utf-8"))
+    assert set(texts["dead"]) == {cause.value for cause in Cause}
+    assert {status.value for status in Status} <= set(texts)
+    other = tomllib.loads((FOLDER / "en.toml").read_text(encoding="utf-8"))
+    assert set(texts) == set(other)
+    assert set(texts["what"]) == set(other["what"])
 
 
 @pytest.mark.parametrize("language", ["de", "en"])
