@@ -13,8 +13,9 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from dlq import problem_counts, problems
 from dlq.models import DeadLetter, DeadLetterEvent
+from dlq.problems import assigning as problems
+from dlq.problems import counts as problem_counts
 from notifications.brokers.base import Broker, Outbound
 from notifications.channels.outcomes import Cause
 from notifications.ledger.hooks import FinalRow, Hooks, Unclaimable

@@ -10,8 +10,8 @@ from uuid import UUID
 import msgspec
 from django.db.models.functions import Now
 
+from dlq.mending.receivers import Readdressed, readdress, readdressed
 from dlq.models import DeadLetter
-from dlq.receivers import Readdressed, readdress, readdressed
 from dlq.verbs import REPLAYABLE, Skipped, State, target, targets_of, why_skipped, write_events
 from notifications.intake.accept import OURS, accept
 from notifications.ledger.columns import message_of_row

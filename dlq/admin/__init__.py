@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from dlq.admin import letter_list, notification_list, problem_list, run_pages, site_pages
+from dlq.admin.finding import site_pages
+from dlq.admin.lists import letter_list, notification_list
+from dlq.admin.problems import problem_list
+from dlq.admin.runs import run_pages
 
 admin.site.index_title = "Overview"
 admin.site.index_template = "desk/dashboard.html"

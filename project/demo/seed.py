@@ -11,8 +11,9 @@ from typing import Any, cast
 from django.db import transaction
 from django.utils import timezone
 
-from dlq import problem_verbs, problems
 from dlq.models import DeadLetter, Problem, Run
+from dlq.problems import assigning as problems
+from dlq.problems import verbs as problem_verbs
 from dlq.selection import Selection
 from notifications.messages.words import Happened, StaffVerb, Status
 from notifications.models import Attempt, BreakerEvent, Category, Minute, Notification, StaffAction

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from dlq.explanations import explain
-from dlq.outages import still_open
+from dlq.story.explanations import explain
+from dlq.story.outages import still_open
 from notifications.channels import channel_in_words, channel_names
 from notifications.messages.words import Happened, Status
 from notifications.models import BreakerEvent, Standing

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dlq import mending_job, runs
-from dlq.mending_job import Mend
-from dlq.replaying import Replay
+from dlq.mending import job as mending_job
+from dlq.mending.job import Mend
+from dlq.runs import steering as runs
+from dlq.runs.replaying import Replay
 from notifications.scheduling.jobs import Kind
 from project.operations.prune import Prune
 

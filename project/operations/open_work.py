@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from dlq.admin import problem_shown as shown
-from dlq.admin.problem_list import needing
+from dlq.admin.problems import problem_shown as shown
+from dlq.admin.problems.problem_list import needing
 from dlq.models import Problem, Run
 from notifications.channels import channel_in_words
 from project.desk.cells import cut

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from prometheus_client import REGISTRY
 
-from dlq import letters, problem_counts
+from dlq import letters
 from dlq.models import DeadLetter
+from dlq.problems import counts as problem_counts
 from tests.notifications.rows import LETTERS
 
 

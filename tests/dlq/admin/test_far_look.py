@@ -11,8 +11,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from dlq.admin import far_look
-from dlq.admin.far_look import FarLook, look_back
+from dlq.admin.finding import far_look
+from dlq.admin.finding.far_look import FarLook, look_back
 from notifications.messages.ids import first_id_at
 from notifications.messages.words import Status
 from notifications.models import Notification

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from pytest_django import Settings
 
-from dlq.admin.far_look import FarLook
+from dlq.admin.finding.far_look import FarLook
 from dlq.models import DeadLetter
 from notifications.messages.ids import receiver_hash
 from notifications.messages.words import Status
@@ -212,7 +212,7 @@ def test_a_search_is_kept_for_its_session_and_ten_minutes(anna: Client, monkeypa
     before = Session.objects.count()
     assert "nobody@example.com" in anna.get(where).content.decode()
     assert Session.objects.count() == before
-    monkeypatch.setattr("dlq.admin.find_page.KEPT_SECONDS", -1)
+    monkeypatch.setattr("dlq.admin.finding.find_page.KEPT_SECONDS", -1)
     assert "This search is over" in anna.get(where).content.decode()
 
 
@@ -223,7 +223,7 @@ def test_a_search_looks_far_once(anna: Client, monkeypatch: pytest.MonkeyPatch) 
         looked.append(FarLook(since=datetime(2026, 3, 4, tzinfo=UTC)))
         return looked[-1]
 
-    monkeypatch.setattr("dlq.admin.hits.look_back", look)
+    monkeypatch.setattr("dlq.admin.finding.hits.look_back", look)
     assert "back to 2026-03-04 00:00:00 UTC" in page(anna, "SM1234567")
     assert len(looked) == 1
 

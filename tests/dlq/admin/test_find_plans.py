@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from dlq.admin.far_look import FarLook
+from dlq.admin.finding.far_look import FarLook
 from notifications.ledger.rows import TABLE
 from notifications.messages.ids import receiver_hash
 from notifications.messages.words import Status
@@ -63,7 +63,7 @@ def _copies(table: str, key: Any, **changed: str) -> None:
 @pytest.fixture
 def scanned(much: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The tables that statements read from their beginning. The look for ids that no index has is bounded by time."""
-    monkeypatch.setattr("dlq.admin.hits.look_back", lambda *_: FarLook())
+    monkeypatch.setattr("dlq.admin.finding.hits.look_back", lambda *_: FarLook())
     found: list[str] = []
 
     def wrapper(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:

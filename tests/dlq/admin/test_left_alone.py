@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from dlq.admin.left_alone import message, summary
+from dlq.admin.verbs.left_alone import message, summary
 from dlq.models import DeadLetter
 from dlq.verbs import Skipped, replay
 from tests.desk import letter

@@ -10,7 +10,7 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 
-from dlq.admin.letter_filters import FILTERS, selection_of
+from dlq.admin.choosing.letter_filters import FILTERS, selection_of
 from dlq.models import DeadLetter, Problem
 from dlq.selection import Selection, from_json
 from notifications.channels.outcomes import Cause

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from dlq.admin import verb_pages
+from dlq.admin.verbs import verb_pages
 from dlq.models import DeadLetter
 from dlq.verbs import replay
 from notifications.channels.outcomes import Cause
@@ -211,7 +211,7 @@ def test_filters_that_cannot_be_used_lead_back_to_the_list(support: Client, quer
 
 
 def test_all_that_match_is_bounded_and_says_so(support: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dlq.admin.letter_list.MOST_AT_ONCE", 2)
+    monkeypatch.setattr("dlq.admin.lists.letter_list.MOST_AT_ONCE", 2)
     oldest = [letter(), letter()]
     letter()
     page = support.get(reverse("admin:dlq_deadletter_matching", args=["discard"]))

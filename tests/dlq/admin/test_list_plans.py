@@ -8,9 +8,9 @@ import pytest
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
-from dlq.admin.letter_filters import selection_of
-from dlq.admin.letter_list import DeadLetterAdmin
-from dlq.admin.notification_filters import FILTERS
+from dlq.admin.choosing.letter_filters import selection_of
+from dlq.admin.lists.letter_list import DeadLetterAdmin
+from dlq.admin.lists.notification_filters import FILTERS
 from dlq.models import DeadLetter
 from notifications.messages.words import Status
 from notifications.models import Notification

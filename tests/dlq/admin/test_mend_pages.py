@@ -10,14 +10,14 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from dlq.admin import selecting
+from dlq.admin.choosing import selecting
 from dlq.models import DeadLetter, Mending
-from dlq.problems import assign_all
+from dlq.problems.assigning import assign_all
 from notifications.messages.words import Status
 from notifications.models import Category, Job, StaffAction
 from project.desk.rights import Right
 from tests.desk import letter, notification, row_of, staff, superuser
-from tests.dlq.mended import ALL, mistyped, person, receivers, run
+from tests.dlq.mending.mended import ALL, mistyped, person, receivers, run
 
 pytestmark = pytest.mark.django_db
 ASK = "/admin/dlq/deadletter/mend/"

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from dlq.admin.person import A_PAGE, MOST_COUNTED, MOST_OPEN
+from dlq.admin.finding.person import A_PAGE, MOST_COUNTED, MOST_OPEN
 from dlq.models import DeadLetter
 from notifications.channels.outcomes import Cause
 from notifications.messages.ids import first_id_at, receiver_hash
@@ -143,8 +143,8 @@ def test_periods_and_pages_follow_each_other(anna: Client) -> None:
 
 
 def test_counts_are_bounded_and_say_so(anna: Client, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dlq.admin.person.MOST_COUNTED", 5)
-    monkeypatch.setattr("dlq.admin.person_page.MOST_COUNTED", 5)
+    monkeypatch.setattr("dlq.admin.finding.person.MOST_COUNTED", 5)
+    monkeypatch.setattr("dlq.admin.finding.person_page.MOST_COUNTED", 5)
     for _ in range(MOST_OPEN + 2):
         letter(user="u1")
     shown = page(anna)

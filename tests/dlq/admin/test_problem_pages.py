@@ -13,9 +13,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from dlq import problem_counts, problems
-from dlq.admin import problem_shown as shown_bars
+from dlq.admin.problems import problem_shown as shown_bars
 from dlq.models import DeadLetter, Problem
+from dlq.problems import assigning as problems
+from dlq.problems import counts as problem_counts
 from notifications.channels.outcomes import Cause
 from notifications.models import StaffAction, Standing
 from tests.desk import letter, logged_in, staff, unreadable

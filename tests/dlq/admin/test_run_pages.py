@@ -10,11 +10,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from dlq import runs
-from dlq.admin import selecting
-from dlq.groups import FRESH
+from dlq.admin.choosing import selecting
 from dlq.models import DeadLetter, Run
-from dlq.runs import Asked
+from dlq.runs import steering as runs
+from dlq.runs.groups import FRESH
+from dlq.runs.steering import Asked
 from dlq.selection import Selection
 from notifications.channels.outcomes import Cause
 from notifications.messages.words import Status

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
-from dlq.admin import story
+from dlq.admin.story import story
 from dlq.models import DeadLetter, DeadLetterEvent, Problem, Run
 from dlq.repair import repair
 from dlq.verbs import discard, replay

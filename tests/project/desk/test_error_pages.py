@@ -77,7 +77,7 @@ def test_a_database_that_is_away(anna: Client, path: str) -> None:
 @pytest.mark.django_db
 def test_an_error_of_ours(anna: Client) -> None:
     anna.raise_request_exception = False
-    with patch("dlq.admin.letter_list.selection_of", side_effect=ZeroDivisionError("secret")):
+    with patch("dlq.admin.lists.letter_list.selection_of", side_effect=ZeroDivisionError("secret")):
         answer = anna.get(LIST)
     assert answer.status_code == 500
     page = page_of(answer)
@@ -90,7 +90,7 @@ def test_a_statement_that_takes_too_long(anna: Client) -> None:
     anna.raise_request_exception = False
     error = OperationalError("canceling statement")
     error.__cause__ = Cancelled()
-    with patch("dlq.admin.story_page.story_of", side_effect=error):
+    with patch("dlq.admin.story.story.story_page.story_of", side_effect=error):
         answer = anna.get(reverse("admin:dlq_deadletter_change", args=[letter().pk]))
     assert answer.status_code == 503
     assert "This takes too long to find" in page_of(answer)

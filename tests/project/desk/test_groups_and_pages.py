@@ -12,7 +12,9 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
-from dlq.admin import problem_page, run_pages, verb_pages
+from dlq.admin.problems import problem_page
+from dlq.admin.runs import run_pages
+from dlq.admin.verbs import verb_pages
 from dlq.models import Mending
 from notifications.scheduling import job_rows
 from tests.desk import logged_in, member_of

@@ -18,10 +18,11 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from dlq import problems
-from dlq.admin import problem_page, run_pages
-from dlq.admin.verb_pages import VERBS
+from dlq.admin.problems import problem_page
+from dlq.admin.runs import run_pages
+from dlq.admin.verbs.verb_pages import VERBS
 from dlq.models import DeadLetter, Mending, Problem, Run
+from dlq.problems import assigning as problems
 from notifications.messages.words import Reason, Status
 from notifications.models import (
     BreakerEvent,
@@ -34,7 +35,7 @@ from notifications.models import (
 )
 from notifications.scheduling import job_rows
 from tests.desk import letter, notification, superuser, unreadable
-from tests.dlq.mended import mend
+from tests.dlq.mending.mended import mend
 from users.access.models import ApiKey
 from users.people.models import Device, User
 

@@ -12,8 +12,8 @@ from django.conf import settings as configured
 from django.core.management import call_command
 from pytest_django import Settings
 
-from dlq import problems
 from dlq.models import DeadLetter, DeadLetterEvent, Mending, Problem, ProblemHour, Run
+from dlq.problems import assigning as problems
 from notifications.channels.outcomes import Cause
 from notifications.messages.words import Happened, Status, standing
 from notifications.models import BreakerEvent, IdempotencyKey, Job, Minute, Notification, PrunedDay, SandboxMessage
