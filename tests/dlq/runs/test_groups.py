@@ -42,7 +42,7 @@ def test_a_dry_run_is_one_statement_and_two_small_ones() -> None:
 
 
 def test_a_question_about_too_many_names_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dlq.runs.steering.groups.MOST_IN_A_RUN", 3)
+    monkeypatch.setattr("dlq.runs.groups.MOST_IN_A_RUN", 3)
     letters = many(5)
     dry = dry_run(Selection())
     assert (dry.total, dry.more, dry.last) == (3, True, letters[2].pk)

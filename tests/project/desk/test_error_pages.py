@@ -90,7 +90,7 @@ def test_a_statement_that_takes_too_long(anna: Client) -> None:
     anna.raise_request_exception = False
     error = OperationalError("canceling statement")
     error.__cause__ = Cancelled()
-    with patch("dlq.admin.story.story.story_page.story_of", side_effect=error):
+    with patch("dlq.admin.story.story_page.story_of", side_effect=error):
         answer = anna.get(reverse("admin:dlq_deadletter_change", args=[letter().pk]))
     assert answer.status_code == 503
     assert "This takes too long to find" in page_of(answer)
