@@ -191,7 +191,7 @@ def send_again(letters: Sequence[DeadLetter], *, run: Run | None = None, **also:
     for status, those in stood.items():
         _move(those, State.REPLAYING, run=run, was_status=status)
     if not run:
-        _move(letters, State.REPLAYING)
+        _move(letters, State.REPLAYING, run=None)
     write_events(LetterEvent.REPLAYED, letters)
 
 

@@ -9,7 +9,7 @@ from dlq.mending.mistypings import meant_domain
 from dlq.models import DeadLetter
 from dlq.selection import Selection
 
-MOST_LETTERS = 20_000  # the newest, that are looked at
+MOST_LETTERS = 5_000  # the newest, that are looked at: as many as one correction takes
 MOST_DOMAINS = 500  # the most frequent, of each of which it is asked whether it is mistyped
 
 

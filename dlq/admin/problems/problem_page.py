@@ -24,6 +24,7 @@ from dlq.problems.assigning import hour_of
 from dlq.problems.counts import ONE_HOUR, Rates
 from dlq.problems.verbs import Stale, target
 from dlq.story.explanations import explain
+from notifications.channels.outcomes import Cause
 from notifications.messages.words import StaffVerb
 from notifications.models import Notification, StaffAction
 from project.desk import cells
@@ -39,6 +40,7 @@ ACTIONS = 20
 LIST = "admin:dlq_problem_changelist"
 LONGEST_NUMBER = 18  # digits of a bigint that surely fits
 State = Problem.State
+NOBODY_THERE = (Cause.UNKNOWN_RECEIVER, Cause.INVALID_RECEIVER)  # what a mistyped address dies of
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def show(desk: ReadOnlyAdmin[Problem], request: HttpRequest, object_id: str) -> 
         "letters": _letters(problem, sight_of(request)),
         "may_replay": may_any(request, (Right.REPLAY, Right.REPLAY_MANY)),
         "may_mend": may(request, Right.MEND_MANY),
-        "mistyped": mistyped_in(request, problem.pk),
+        "mistyped": mistyped_in(request, problem.pk) if problem.cause in NOBODY_THERE else [],
         "may_discard": may(request, Right.DISCARD),
     }
     return mark_when_rendered(TemplateResponse(request, "dlq/problem.html", context))
