@@ -184,22 +184,25 @@ class DeadLetter(models.Model):
     partition = models.IntegerField(null=True, blank=True)
     offset = models.BigIntegerField(null=True, blank=True)
     deaths = models.IntegerField(default=1)  # times it was opened
-    repeats = models.IntegerField(default=1)  # deaths in a row of the same cause
+    repeats = models.IntegerField(default=1, db_default=1)  # deaths in a row of the same cause
     discard_reason = models.CharField(max_length=1000, default="", blank=True)
-    # Of the notification, as it was at the last death or correction.
-    provider = models.CharField(max_length=64, default="", blank=True)
-    client = models.CharField(max_length=LENGTHS["client"], default="", blank=True)
-    category = models.CharField(max_length=LENGTHS["category"], default="", blank=True)
-    user = models.CharField(max_length=LENGTHS["user"], default="", blank=True)
-    receiver_hash = models.CharField(max_length=32, default="", blank=True)
+    # Of the notification, as it was at the last death or correction. What has a `db_default` was not there in 1.0: its
+    # senders go on while the database is migrated, and name none of it.
+    provider = models.CharField(max_length=64, default="", db_default="", blank=True)
+    client = models.CharField(max_length=LENGTHS["client"], default="", db_default="", blank=True)
+    category = models.CharField(max_length=LENGTHS["category"], default="", db_default="", blank=True)
+    user = models.CharField(max_length=LENGTHS["user"], default="", db_default="", blank=True)
+    receiver_hash = models.CharField(max_length=32, default="", db_default="", blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
-    uncertain = models.BooleanField(default=False)  # it may have arrived
+    uncertain = models.BooleanField(default=False, db_default=False)  # it may have arrived
     # The scheduler fills these two in within seconds: no sender waits for them.
     problem = models.ForeignKey(
         Problem, on_delete=models.SET_NULL, related_name="letters", null=True, blank=True, db_index=False
     )
-    receiver_domain = models.CharField(max_length=255, default="", blank=True)
-    was_receiver_hash = models.CharField(max_length=32, default="", blank=True)  # before it was corrected
+    receiver_domain = models.CharField(max_length=255, default="", db_default="", blank=True)
+    was_receiver_hash = models.CharField(
+        max_length=32, default="", db_default="", blank=True
+    )  # before it was corrected
     run = models.ForeignKey(
         Run, on_delete=models.SET_NULL, related_name="letters", null=True, blank=True, db_index=False
     )

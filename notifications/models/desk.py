@@ -26,12 +26,14 @@ class StaffAction(models.Model):
     target = models.CharField(max_length=100, db_index=True)  # such as "dead letter 17"
     notification_id: models.UUIDField[UUID | None, UUID | None] = models.UUIDField(null=True, blank=True, db_index=True)
     note = models.CharField(max_length=1000, default="", blank=True)  # what was done, where the verb does not say it
-    reason = models.CharField(max_length=1000, default="", blank=True)  # why, in the person's own words
-    before = models.CharField(max_length=255, default="", blank=True)  # masked
-    after = models.CharField(max_length=255, default="", blank=True)  # masked
-    before_hash = models.CharField(max_length=32, default="", blank=True)
-    after_hash = models.CharField(max_length=32, default="", blank=True)
-    flagged = models.BooleanField(default=False)  # somebody should look at it: a redirect to an unknown address
+    reason = models.CharField(max_length=1000, default="", db_default="", blank=True)  # why, in the person's own words
+    before = models.CharField(max_length=255, default="", db_default="", blank=True)  # masked
+    after = models.CharField(max_length=255, default="", db_default="", blank=True)  # masked
+    before_hash = models.CharField(max_length=32, default="", db_default="", blank=True)
+    after_hash = models.CharField(max_length=32, default="", db_default="", blank=True)
+    flagged = models.BooleanField(
+        default=False, db_default=False
+    )  # somebody should look at it: a redirect to an unknown address
     run_id = models.BigIntegerField(null=True, blank=True)
     at = models.DateTimeField(default=timezone.now)
 

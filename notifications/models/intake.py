@@ -21,7 +21,9 @@ class Category(models.Model):
     name = models.CharField(max_length=LENGTHS["category"], unique=True)
     on_uncertain = WordField(max_length=16, choices=OnUncertain, default=OnUncertain.RESEND)
     sensitive = models.BooleanField(
-        default=False, help_text="Hides what its notifications contain from staff, and lets nobody change a receiver."
+        default=False,
+        db_default=False,
+        help_text="Hides what its notifications contain from staff, and lets nobody change a receiver.",
     )
 
     class Meta:
