@@ -129,7 +129,9 @@ def minutes_to_go(until: datetime) -> QuerySet[Minute]:
 
 
 def jobs_to_go(until: datetime) -> QuerySet[Job]:
-    return Job.objects.filter(state__in=ENDED_JOBS, ended_at__lt=until)
+    """Returns the jobs that have ended. One of a run that is not over stays: the run could not be ended without it."""
+    unfinished = Run.objects.filter(job_id=OuterRef("pk"), ended_at=None)
+    return Job.objects.filter(~Exists(unfinished), state__in=ENDED_JOBS, ended_at__lt=until)
 
 
 def problems_to_go(until: datetime) -> QuerySet[Problem]:

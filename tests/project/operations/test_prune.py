@@ -191,7 +191,10 @@ class TestSmallTables:
             Run.objects.create(actor="ann", selection={}, last_letter=1, state=Run.State.DONE, ended_at=moment)
             job = Job.objects.create(kind="mend", actor="ann", state=Job.State.CANCELLED, ended_at=moment)
             _correction(f"old {moment}", moment, job)
-        Run.objects.create(actor="kept", selection={}, last_letter=1, created_at=ago(95 * DAY))
+        cancelled = Job.objects.create(kind="replay", actor="a", state=Job.State.CANCELLED, ended_at=ago(95 * DAY))
+        Run.objects.create(
+            actor="kept", selection={}, last_letter=1, created_at=ago(95 * DAY), job_id=cancelled.pk
+        )  # it can be resumed and stopped, by this job alone
         _correction("paused", ago(95 * DAY), Job.objects.create(kind="mend", actor="ann", state=Job.State.PAUSED))
         DeadLetterEvent.objects.create(event="untold", at=ago(95 * DAY))
         Job.objects.create(kind="failed", actor="ann", state=Job.State.FAILED, ended_at=ago(95 * DAY))
@@ -204,6 +207,7 @@ class TestSmallTables:
             "x": 1,
             "failed": 1,
             "mend": 2,
+            "replay": 1,
         }
 
 
