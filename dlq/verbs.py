@@ -190,8 +190,8 @@ def send_again(letters: Sequence[DeadLetter], *, run: Run | None = None, **also:
         stood.setdefault(letter.notification.status if letter.notification else "", []).append(letter)
     for status, those in stood.items():
         _move(those, State.REPLAYING, run=run, was_status=status)
-    if not run:
-        _move(letters, State.REPLAYING, run=None)
+    if not run:  # a run that had them before, and is stopped now, does not take them back
+        _move(letters, State.REPLAYING, run=None, was_status=None)
     write_events(LetterEvent.REPLAYED, letters)
 
 

@@ -1,6 +1,7 @@
 """Takes back what a stopped run has not sent: its notifications stand again where they stood, their letters are open.
 
-Only what waits with the reason `replay` was never published since the run took it. Whatever has gone further goes on.
+Only what waits with the reason `replay` was never published since the run took it. Whatever has gone further goes on,
+and so does what died again and was then replayed by a person: it has no `was_status` any more.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def take_back(run: int, new_expiry: datetime | None, most: int) -> int:
     It gives the generation back, for no record of it was ever published, and so a late success of the one before
     counts again; and the attempts and the expiry that the letter kept.
     """
-    mine = DeadLetter.objects.filter(NOT_PUBLISHED, run=run, state=State.REPLAYING)
+    mine = DeadLetter.objects.filter(NOT_PUBLISHED, run=run, state=State.REPLAYING, was_status__isnull=False)
     locked = mine.select_related("notification").select_for_update(skip_locked=True, of=("self", "notification"))
     letters = list(locked.only("id", "notification__id").order_by("id")[:most])
     if not letters:

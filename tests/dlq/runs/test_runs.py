@@ -12,6 +12,7 @@ from dlq.runs import steering as runs
 from dlq.runs.groups import FRESH, dry_run
 from dlq.runs.steering import NotBegun, NotInState
 from dlq.selection import Selection
+from dlq.verbs import replay
 from notifications.channels.outcomes import Cause
 from notifications.messages.words import Status, standing
 from notifications.models import Job, Notification, StaffAction
@@ -62,6 +63,19 @@ def test_a_stop_takes_back_what_was_not_published() -> None:
     assert set(StaffAction.objects.values_list("action", flat=True)) == {"replay", "stop-run"}
     assert DeadLetterEvent.objects.filter(event="dead").count() == 3
     assert [each for each in balance().off if "letter" in each[1]] == []
+
+
+def test_a_stop_leaves_what_a_person_has_replayed_since_the_run() -> None:
+    one, other = letter(status=Status.HELD), letter()
+    run = runs.begin(asked(), "anna")
+    step()
+    die(2)
+    assert replay([one.pk], "bert").done == [one.pk]
+    runs.stop(run.pk, "anna")
+    step(2)
+    assert (row_of(one).status, row_of(one).generation) == (Status.WAITING, 2)
+    assert dict(DeadLetter.objects.values_list("pk", "state")) == {one.pk: "replaying", other.pk: "open"}
+    assert (now(run).state, run.taken_back) == ("stopped", 0)
 
 
 def test_what_died_again_in_a_run_is_for_no_other_until_it_is_over() -> None:
