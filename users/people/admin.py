@@ -63,12 +63,19 @@ def record_device(request: HttpRequest, verb: StaffVerb, device: Device, before:
 
 
 def save_device(request: HttpRequest, device: Device) -> None:
-    """Saves a device that somebody typed, and writes it down where its address is another one."""
+    """Saves a device that somebody typed, and writes it down where its address is another one.
+
+    Given to another person or channel, it is gone from the one and new at the other.
+    """
     with one_at_a_time():
-        was = Device.objects.filter(pk=device.pk).values_list("address", flat=True).first() or ""
+        was = Device.objects.select_related("user").filter(pk=device.pk).first()
         device.save()
-        if was != device.address:
-            record_device(request, StaffVerb.SET_DEVICE, device, was, device.address)
+        before = was.address if was else ""
+        if was and (was.user_id, was.channel) != (device.user_id, device.channel):
+            record_device(request, StaffVerb.DELETE_DEVICE, was, was.address, "")
+            before = ""
+        if before != device.address:
+            record_device(request, StaffVerb.SET_DEVICE, device, before, device.address)
 
 
 def delete_device(request: HttpRequest, device: Device) -> None:

@@ -42,6 +42,17 @@ def test_a_save_without_a_change_records_nothing(agent: Client, device: Device) 
     assert not StaffAction.objects.exists()
 
 
+def test_a_device_given_to_another_person_is_recorded_at_both(agent: Client, device: Device) -> None:
+    other = User.objects.create(username="u2")
+    page = reverse("admin:users_device_change", args=[device.pk])
+    assert agent.post(page, form_of(device, device.address) | {"user": other.pk}).status_code == 302
+    rows = StaffAction.objects.order_by("pk").values_list("action", "target", "before", "after")
+    assert list(rows) == [
+        ("delete-device", "device of u1", "j…@gmial.com", ""),
+        ("set-device", "device of u2", "", "j…@gmial.com"),
+    ]
+
+
 def test_an_agent_deletes_none_and_a_supervisor_does(agent: Client, supervisor: Client, device: Device) -> None:
     page = reverse("admin:users_device_delete", args=[device.pk])
     assert agent.post(page, {"post": "yes"}).status_code == 403
