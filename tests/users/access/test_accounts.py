@@ -158,6 +158,21 @@ def test_an_administrator_gives_nothing_that_they_do_not_have(administrator: Cli
     assert administrator.post(reverse("admin:auth_group_change", args=[strong.pk]), {"name": "x"}).status_code == 403
 
 
+def test_nobody_becomes_somebody_else_for_the_record(administrator: Client) -> None:
+    me = User.objects.get(username="administrator")
+    given = {"username": "bert", "is_active": "on", "is_staff": "on", "groups": [me.groups.get().pk]}
+    administrator.post(page_of(me), given)
+    me.refresh_from_db()
+    assert me.username == "administrator"
+
+
+def test_a_superuser_renames_an_account_and_that_is_flagged(anna: Client) -> None:
+    account = staff("bert")
+    anna.post(page_of(account), {"username": "berta", "is_active": "on", "is_staff": "on"})
+    action = StaffAction.objects.get()
+    assert (action.target, action.note, action.flagged) == ("account berta", "renamed from bert", True)
+
+
 def test_a_new_password_is_recorded_without_it(administrator: Client) -> None:
     bert = staff("bert")
     new = NEW_PASSWORD | {"usable_password": "true", "set-password": "yes"}

@@ -101,9 +101,9 @@ def permissions_in_words(group: Group) -> str:
     return f"{group.permissions.count()} permissions"
 
 
-def record(request: HttpRequest, verb: StaffVerb, account: User, change: Change) -> None:
+def record(request: HttpRequest, verb: StaffVerb, account: User, change: Change, note: str = "") -> None:
     target = (f"account {account.get_username()}"[:100], None)
-    write_actions(request.user.get_username(), verb, [target], change=change)
+    write_actions(request.user.get_username(), verb, [target], note, change=change)
 
 
 def _permissions_of(account: User) -> set[tuple[str, str]]:
@@ -167,7 +167,12 @@ class AccountAdmin(ExactSearch[User], DjangoUserAdmin[User]):
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return ("last_login", "date_joined")
+        """Returns also the username of an existing account, but for superusers.
+
+        The record knows people by it, and so does the rule that nobody approves a run of their own.
+        """
+        renames = obj is None or decides(request)
+        return ("last_login", "date_joined") if renames else ("username", "last_login", "date_joined")
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"is_staff": True, **super().get_changeform_initial_data(request)}
@@ -186,7 +191,9 @@ class AccountAdmin(ExactSearch[User], DjangoUserAdmin[User]):
         return queryset.filter(username__startswith=term)
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: Any) -> None:
-        vars(obj)["was"] = standing_of(User.objects.get(pk=obj.pk)) if change else ""
+        before = User.objects.get(pk=obj.pk) if change else None
+        vars(obj)["was"] = standing_of(before) if before else ""
+        vars(obj)["old_name"] = before.username if before and before.username != obj.username else ""
         super().save_model(request, obj, form, change)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: Any) -> None:
@@ -194,7 +201,10 @@ class AccountAdmin(ExactSearch[User], DjangoUserAdmin[User]):
         with one_at_a_time():
             super().save_related(request, form, formsets, change)
             was, now = vars(form.instance).pop("was"), standing_of(User.objects.get(pk=form.instance.pk))
-            record(request, StaffVerb.SET_ACCOUNT, form.instance, Change(was, now, flagged="superuser" in now))
+            old_name = vars(form.instance).pop("old_name")
+            note = f"renamed from {old_name}" if old_name else ""
+            flagged = bool("superuser" in now or old_name)
+            record(request, StaffVerb.SET_ACCOUNT, form.instance, Change(was, now, flagged=flagged), note)
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         with one_at_a_time():
