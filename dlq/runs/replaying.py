@@ -138,11 +138,16 @@ def finish(run: Run, state: Run.State) -> None:
     run.summary = [
         {"problem": problem, "cause": cause, "letters": letters} for problem, cause, letters in causes[:MOST_IN_SUMMARY]
     ]
-    if run.selection.get("term"):
-        run.selection = run.selection | {"term": REMOVED}
+    forget_term(run)
     run.state, run.why_paused = state, ""
     run.save()
     Run.objects.filter(pk=run.pk).update(ended_at=Now())
+
+
+def forget_term(run: Run) -> None:
+    """Takes away what was searched for, which may be a receiver. Once a run is over nobody needs it."""
+    if run.selection.get("term"):
+        run.selection = run.selection | {"term": REMOVED}
 
 
 def _enough(run: Run) -> int:

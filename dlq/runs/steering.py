@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 
 from dlq.models import Run
 from dlq.runs.groups import FRESH, LEFT_OUT, Trait, dry_run
-from dlq.runs.replaying import CANARY, count
+from dlq.runs.replaying import CANARY, count, forget_term
 from dlq.selection import Selection
 from notifications.messages.words import StaffVerb
 from notifications.models import BreakerEvent, Job
@@ -91,6 +91,7 @@ def refuse(run_id: int, actor: str, reason: str = "") -> Run:
     """Ends a run that waits for a second person, before it begins. Raises NotInState."""
     with _locked(run_id, State.ASKED) as run:
         run.state, run.why_paused = State.REFUSED, f"Refused by {actor}. {reason}".strip()[:255]
+        forget_term(run)
         run.save()
         Run.objects.filter(pk=run.pk).update(ended_at=Now())
         write_actions(actor, StaffVerb.REFUSE_RUN, [(target(run.pk), None)], **_about(run, reason))

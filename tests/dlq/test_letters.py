@@ -232,8 +232,16 @@ def _final(id: Any, status: Status) -> FinalRow:
 
 _OLD_COLUMNS = {
     "dlq_deadletter": {
-        **{"state": "open", "channel": "EMAIL", "cause": "connection", "error": "refused", "topic": ""},
-        **{"attempts": 6, "deaths": 1, "discard_reason": "", "died_at": "2026-05-04", "changed_at": "2026-05-04"},
+        "state": "open",
+        "channel": "EMAIL",
+        "cause": "connection",
+        "error": "refused",
+        "topic": "",
+        "attempts": 6,
+        "deaths": 1,
+        "discard_reason": "",
+        "died_at": "2026-05-04",
+        "changed_at": "2026-05-04",
     },
     "notifications_staffaction": {"actor": "anna", "action": "replay", "target": "a", "note": "", "at": "2026-05-04"},
     "notifications_category": {"name": "codes", "on_uncertain": "resend"},

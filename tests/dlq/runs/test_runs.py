@@ -130,9 +130,11 @@ def test_a_large_run_waits_for_a_second_person(settings: Any) -> None:
 def test_a_run_that_is_refused_never_begins(settings: Any) -> None:
     settings.DESK_APPROVAL_ABOVE = 2
     many(3)
-    run = runs.begin(asked(), "anna")
+    DeadLetter.objects.update(user="hot@example.org")
+    run = runs.begin(asked(selection=Selection(term="hot@example.org")), "anna")
     runs.refuse(run.pk, "bert", "not today")
     assert (now(run).state, run.why_paused) == ("refused", "Refused by bert. not today")
+    assert run.selection == {"term": "(removed)"}
     assert run.ended_at is not None
     assert not Job.objects.exists()
 
