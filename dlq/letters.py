@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from dlq.models import DeadLetter, DeadLetterEvent
+from dlq.models import COPIED, DeadLetter, DeadLetterEvent
 from dlq.problems import assigning as problems
 from dlq.problems import counts as problem_counts
 from notifications.brokers.base import Broker, Outbound
@@ -31,9 +31,6 @@ logger = logging.getLogger(__name__)
 State = DeadLetter.State
 STOPPED = statuses(Is.STOPPED)
 PUBLISH_AT_ONCE = 1000
-
-# Columns of the notification that a letter has, too.
-COPIED = ("provider", "client", "category", "user", "receiver_hash", "expires_at")
 
 Place = tuple[str, int | None, int | None]  # topic, partition, offset
 

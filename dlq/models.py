@@ -16,6 +16,9 @@ from notifications.models import Notification
 from project.database.word_field import WordField, choices_of
 from project.desk.rights import Right
 
+# Columns of the notification that a letter has, too.
+COPIED = ("provider", "client", "category", "user", "receiver_hash", "expires_at")
+
 
 class Problem(models.Model):
     """What really failed: the dead letters of one channel, provider and cause whose answers read alike.

@@ -15,8 +15,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.utils import timezone
 
-from dlq.letters import COPIED
-from dlq.models import DeadLetter
+from dlq.models import COPIED, DeadLetter
 from notifications.channels.outcomes import Cause, Outcome
 from notifications.messages.ids import receiver_hash
 from notifications.messages.words import Status, listed

@@ -18,7 +18,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from dlq.models import DeadLetter, Problem
+from dlq.models import COPIED, DeadLetter, Problem
 from dlq.problems.fingerprint import OTHERS, VERSION, example, fingerprint
 from notifications.channels import domain_of
 from notifications.ledger.rows import span
@@ -32,7 +32,7 @@ MOST_PROBLEMS = 2_000  # beyond these, what is new joins the others of its chann
 
 _KEY = {"place": "integer", **dict.fromkeys(("channel", "provider", "cause", "fingerprint"), "text")}
 _TIMES = dict.fromkeys(("first", "last"), "timestamptz")
-_READ = ("pk", "channel", "provider", "cause", "error", "died_at", "notification_id", "problem_id")
+_READ = ("pk", "channel", "provider", "cause", "error", "died_at", "notification_id", "problem_id", "receiver_hash")
 
 
 class Key(NamedTuple):
@@ -55,6 +55,7 @@ class Taken(NamedTuple):
     died_at: datetime
     notification_id: UUID | None
     was: int | None
+    receiver_hash: str
 
     @property
     def key(self) -> Key:
@@ -107,7 +108,7 @@ def hour_of(moment: datetime) -> datetime:
 
 @transaction.atomic
 def _assign(limit: int) -> int:
-    letters = _take(_unassigned(), limit) or _take(_outdated(), limit)
+    letters = _as_opened_now(_take(_unassigned(), limit)) or _take(_outdated(), limit)
     groups: dict[Key, Group] = {}
     for letter in letters:
         groups.setdefault(letter.key, Group()).letters.append(letter)
@@ -119,6 +120,16 @@ def _assign(limit: int) -> int:
 def _take(letters: QuerySet[DeadLetter], limit: int) -> list[Taken]:
     locked = letters.order_by("pk").select_for_update(skip_locked=True, of=("self",))
     return [Taken(*row) for row in locked.values_list(*_READ)[:limit]]
+
+
+def _as_opened_now(letters: list[Taken]) -> list[Taken]:
+    """Returns the letters, each with its provider. A sender of 1.0 copied nothing of the notification into its own."""
+    ids = {letter.notification_id: letter for letter in letters if letter.notification_id and not letter.receiver_hash}
+    if not ids:
+        return letters
+    rows = as_json([{"letter": letter.id, "id": id} for id, letter in ids.items()])
+    providers = dict(copy_from_notifications(rows=rows, **span(ids)))
+    return [letter._replace(provider=providers.get(letter.id, letter.provider)) for letter in letters]
 
 
 def _unassigned() -> QuerySet[DeadLetter]:
@@ -248,6 +259,17 @@ def add_hours(d: Dialect) -> str:
         SELECT r.problem, r.hour, r.deaths
         FROM {d.rows({"problem": "bigint", "hour": "timestamptz", "deaths": "integer"})} WHERE true
         ON CONFLICT (problem_id, hour) DO UPDATE SET deaths = n.deaths + excluded.deaths"""
+
+
+@Statement
+def copy_from_notifications(d: Dialect) -> str:
+    copied = ", ".join(f'"{name}" = o."{name}"' for name in COPIED)
+    return f"""
+        UPDATE dlq_deadletter AS n SET {copied}, uncertain = o.uncertain_count > 0
+        FROM {d.rows({"letter": "bigint", "id": "uuid"})}
+        JOIN notifications_notification AS o ON o.id = r.id AND o.id BETWEEN %(first)s AND %(last)s
+        WHERE n.id = r.letter
+        {d.returning("id", "provider")}"""
 
 
 @Statement

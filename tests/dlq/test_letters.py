@@ -230,7 +230,7 @@ def _final(id: Any, status: Status) -> FinalRow:
     return FinalRow(id, status, "EMAIL", Cause.TIMEOUT, "", 1, "", None, None)
 
 
-_OLD_COLUMNS = {
+_OLD_COLUMNS: dict[str, dict[str, str | int]] = {
     "dlq_deadletter": {
         "state": "open",
         "channel": "EMAIL",

@@ -82,6 +82,19 @@ def test_a_letter_gets_the_domain_of_its_receiver() -> None:
     assert [DeadLetter.objects.get(pk=one.pk).receiver_domain for one in made] == ["gmial.com", "", ""]
 
 
+def test_a_letter_of_a_sender_of_the_version_before_gets_what_that_one_did_not_copy() -> None:
+    expires_at = timezone.now() + HOUR
+    made = letter(user="ann", category="codes", provider="smtp", uncertain_count=1, expires_at=expires_at)
+    hashed = made.receiver_hash
+    nothing = {"provider": "", "client": "", "category": "", "user": "", "receiver_hash": "", "expires_at": None}
+    DeadLetter.objects.filter(pk=made.pk).update(uncertain=False, **nothing)
+    problems.assign_all()
+    made.refresh_from_db()
+    assert (made.user, made.client, made.category, made.receiver_hash) == ("ann", "shop", "codes", hashed)
+    assert (made.uncertain, made.expires_at) == (True, expires_at)
+    assert Problem.objects.get().provider == "smtp"
+
+
 def test_a_letter_that_dies_again_returns_to_its_problem_and_counts_once_more() -> None:
     made = spam(1)
     problems.assign_all()
