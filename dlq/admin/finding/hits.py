@@ -73,11 +73,16 @@ class Tables:
     def __init__(self, request: HttpRequest) -> None:
         self.people = may_see(request, "users", "user")
         self.notifications = may_see(request, "notifications", "notification")
-        self.letters = may_see(request, "dlq", "deadletter")
+        self.letters = sees_letters(request)
 
 
 def may_see(request: HttpRequest, app: str, model: str) -> bool:
     return any(request.user.has_perm(f"{app}.{verb}_{model}") for verb in ("view", "change"))
+
+
+def sees_letters(request: HttpRequest) -> bool:
+    """Returns True where this person may open dead letters, and so the pages of their verbs."""
+    return may_see(request, "dlq", "deadletter")
 
 
 def look(request: HttpRequest, term: find.Term, most: int = MOST, far: FarLook | None = None) -> Found:
@@ -158,7 +163,7 @@ def _facts(*facts: str) -> tuple[str, ...]:
 
 def _persons(term: find.Term, people: list[User], rows: Sequence[Any], sight: Sight) -> list[Hit]:
     """Returns the people of the directory, then users and addresses that only the ledger knows."""
-    hits = [Hit(person_url(user.username, key=user.pk), user.username, _facts(user.name)) for user in people]
+    hits = [Hit(person_url(each.username, key=each.pk), each.username, _facts(each.name)) for each in people]
     known = {user.username for user in people}
     for each in rows:
         if not _is_of_a_person(term, each) or each.user in known or (not each.user and people):

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from django.http import HttpRequest
 from django.urls import reverse
 
+from dlq.admin.finding.hits import sees_letters
 from dlq.admin.mending.mend_pages import MEND_RIGHTS
 from dlq.mending.frequent import mistyped_domains
 from dlq.mending.mistypings import meant_domain
@@ -18,12 +19,16 @@ from notifications.channels import domain_of
 from notifications.models import Notification
 from project.database.dialects import bounded_reading
 from project.desk.rights import Right, may
+from project.desk.sight import Sight
 
 
-def did_you_mean(request: HttpRequest, notification: Notification | None, letter: DeadLetter | None) -> dict[str, str]:
+def did_you_mean(
+    request: HttpRequest, notification: Notification | None, letter: DeadLetter | None, sight: Sight
+) -> dict[str, str]:
     """Returns the domain that was probably meant for this open letter, and the pages that correct it; {} for none.
 
-    A domain may stand in an address of ours, the address of a person may not.
+    Nobody may correct a receiver of a sensitive category. A domain may stand in an address of ours, the address of a
+    person may not.
     """
     if notification is None or letter is None or letter.state != DeadLetter.State.OPEN:
         return {}
@@ -32,11 +37,12 @@ def did_you_mean(request: HttpRequest, notification: Notification | None, letter
     if not meant:
         return {}
     one = f"{reverse('admin:dlq_deadletter_redirect', args=[letter.pk])}?suggested=1"
+    may_be = sees_letters(request) and not sight.is_sensitive(notification.category)
     return {
         "domain": domain,
         "meant": meant,
-        "one": one if may(request, Right.REDIRECT) else "",
-        "many": correction_page(domain, meant) if _may_mend(request) else "",
+        "one": one if may_be and may(request, Right.REDIRECT) else "",
+        "many": correction_page(domain, meant) if may_be and may_mend(request) else "",
     }
 
 
@@ -44,9 +50,9 @@ def mistyped_in(request: HttpRequest, problem: int) -> list[tuple[str, str, int,
     """Returns the mistyped domains among the open letters of a problem: (domain, meant, letters, page or "")."""
     with bounded_reading():
         found = mistyped_domains(Selection(problem=problem))
-    may_mend = _may_mend(request)
+    mends = may_mend(request)
     return [
-        (each.domain, each.meant, each.letters, correction_page(each.domain, each.meant, problem=problem) * may_mend)
+        (each.domain, each.meant, each.letters, correction_page(each.domain, each.meant, problem=problem) * mends)
         for each in found
     ]
 
@@ -56,5 +62,6 @@ def correction_page(domain: str, meant: str, **where: Any) -> str:
     return f"{reverse('admin:dlq_mend_ask')}?{urlencode({**where, 'old': domain, 'new': meant})}"
 
 
-def _may_mend(request: HttpRequest) -> bool:
-    return all(may(request, right) for right in MEND_RIGHTS)
+def may_mend(request: HttpRequest) -> bool:
+    """Returns True where this person may open the pages that correct many letters."""
+    return sees_letters(request) and may(request, *MEND_RIGHTS)

@@ -14,8 +14,9 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
+from dlq.admin.finding.hits import sees_letters
 from dlq.admin.lists.letter_list import READ
-from dlq.admin.mending.did_you_mean import mistyped_in
+from dlq.admin.mending.did_you_mean import may_mend, mistyped_in
 from dlq.admin.problems import problem_shown as shown
 from dlq.admin.problems.problem_forms import IgnoreForm, KnownForm, NoteForm, ProblemForm
 from dlq.models import DeadLetter, Problem
@@ -124,17 +125,19 @@ def show(desk: ReadOnlyAdmin[Problem], request: HttpRequest, object_id: str) -> 
     if problem is None:
         messages.warning(request, f"There is no problem {object_id[:20]}.")
         return HttpResponseRedirect(reverse(LIST))
+    sees = sees_letters(request)
     context = {
         **desk.admin_site.each_context(request),
         "opts": desk.opts,
         "original": problem,
         "title": f"{shown.title(problem)}: {shown.way(problem)}",
         **_context(problem, request.user.get_username(), may_act=desk.has_act_permission(request)),
-        "letters": _letters(problem, sight_of(request)),
-        "may_replay": may_any(request, (Right.REPLAY, Right.REPLAY_MANY)),
-        "may_mend": may(request, Right.MEND_MANY),
+        "sees_letters": sees,
+        "letters": _letters(problem, sight_of(request)) if sees else [],
+        "may_replay": sees and may_any(request, (Right.REPLAY, Right.REPLAY_MANY)),
+        "may_mend": may_mend(request),
         "mistyped": mistyped_in(request, problem.pk) if problem.cause in NOBODY_THERE else [],
-        "may_discard": may(request, Right.DISCARD),
+        "may_discard": sees and may(request, Right.DISCARD),
     }
     return mark_when_rendered(TemplateResponse(request, "dlq/problem.html", context))
 

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django.http import HttpRequest
 from django.utils import timezone
 
+from dlq.admin.finding.hits import sees_letters
 from dlq.admin.story.story import Rows
 from dlq.story.advice import Advice
 from dlq.story.explanations import Step
@@ -52,7 +53,8 @@ def buttons(request: HttpRequest, rows: Rows, sight: Sight, advice: Advice) -> d
 
 
 def _is_allowed(request: HttpRequest, step: Step, rows: Rows, sight: Sight) -> bool:
-    if not may(request, *BUTTONS[step].rights):
+    button = BUTTONS[step]
+    if not may(request, *button.rights) or (button.page.startswith("dlq_") and not sees_letters(request)):
         return False
     if step in (Step.EDIT, Step.REDIRECT):
         return rows.notification is not None and not sight.is_sensitive(rows.notification.category)

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
+from dlq.admin.finding.hits import may_see, sees_letters
 from dlq.admin.mending.did_you_mean import did_you_mean
 from dlq.admin.story.story import Rows, story_of
 from dlq.admin.story.story_buttons import buttons
@@ -55,7 +56,7 @@ def story_page(
     context = {
         **desk.admin_site.each_context(request),
         "opts": desk.opts,
-        "original": notification if letter is None else letter,
+        "original": letter if letter and sees_letters(request) else notification,
         "title": f"Dead letter {letter.pk}" if letter else f"Notification {notification}",
         "notification": notification,
         "letter": letter,
@@ -63,17 +64,18 @@ def story_page(
         "label": _label(rows),
         "answer": answer(situation),
         "why": _why(rows, situation, sight),
-        "meant": did_you_mean(request, notification, letter),
+        "meant": did_you_mean(request, notification, letter, sight),
         "advice": advice.text,
         **buttons(request, rows, sight, advice),
         "customer": _customer(request, rows, situation, sight),
         "story": story_of(rows, sight, now),
         "zone": f"{timezone.localtime(now):%Z}",
         "next_step": next_step(situation),
-        **_contents(rows, sight),
+        **_contents(request, rows, sight),
         "person_page": _person_page(request, notification),
         "about": _about(rows, situation),
         "technique": _technique(rows),
+        "opens_both": sees_letters(request) and may_see(request, "notifications", "notification"),
         "links": _links(request, rows),
     }
     request.current_app = desk.admin_site.name
@@ -99,18 +101,19 @@ def _situation(rows: Rows, sight: Sight, now: datetime) -> Situation:
     return replace(found, why=sight.answer(found.why, *receivers)) if found.why else found
 
 
-def _contents(rows: Rows, sight: Sight) -> dict[str, Any]:
+def _contents(request: HttpRequest, rows: Rows, sight: Sight) -> dict[str, Any]:
     """Returns to whom it goes and what it says, as this person may see it, or how they can ask for it."""
     row, letter = rows.notification, rows.letter
     found: dict[str, Any] = {"channel": channel_in_words(_channel(rows))}
     if row is None:
         return found | {"raw": _raw(letter, sight) if letter else ""}
-    may_ask = sight.asks and not sight.receivers and not row.texts_removed
+    opens = may_see(request, "notifications", "notification")  # and so the page that asks why
+    may_ask = opens and sight.asks and not sight.receivers and not row.texts_removed
     return found | {
         "receiver": sight.receiver(row),
         "person": sight.answer(row.user) if row.user else "",  # some main applications use addresses as ids
         "content": _bounded(sight.content(row)),
-        "reveal": page_url("notifications_notification_reveal", row.pk, "content"),
+        "reveal": page_url("notifications_notification_reveal", row.pk, "content") if opens else "",
         "reveal_receiver": page_url("notifications_notification_reveal", row.pk, "receiver") if may_ask else "",
         "find": page_url("desk_find") if row.user and sight.receivers and not row.texts_removed else "",
     }

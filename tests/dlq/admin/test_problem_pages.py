@@ -19,6 +19,7 @@ from dlq.problems import assigning as problems
 from dlq.problems import counts as problem_counts
 from notifications.channels.outcomes import Cause
 from notifications.models import StaffAction, Standing
+from project.desk.rights import Right
 from tests.desk import letter, logged_in, staff, unreadable
 
 pytestmark = pytest.mark.django_db
@@ -28,8 +29,8 @@ LIST = "admin:dlq_problem_changelist"
 
 @pytest.fixture
 def sam(db: None) -> Client:
-    """Somebody who may say what is known about problems, and no more."""
-    return logged_in(staff("sam", "dlq.view_problem", "dlq.change_problem"))
+    """Somebody who may read letters and say what is known about problems, and no more."""
+    return logged_in(staff("sam", "dlq.view_problem", "dlq.change_problem", "dlq.view_deadletter"))
 
 
 def made(*, count: int = 1, **fields: Any) -> Problem:
@@ -259,6 +260,18 @@ def test_the_buttons_lead_to_what_is_done_with_its_letters_for_those_who_may(sam
         assert f'href="{address}"' in shown
         assert supervisor.get(address).status_code == 200, address
     assert "Replay …" not in sam.get(page(problem)).content.decode()
+
+
+def test_no_button_leads_to_a_page_that_refuses(db: None) -> None:
+    found = made()
+    mends = logged_in(staff("mends", "dlq.view_problem", "dlq.view_deadletter", Right.MEND_MANY))
+    reads = logged_in(staff("reads", "dlq.view_problem", Right.DISCARD, Right.REPLAY, Right.MEND_MANY, Right.REDIRECT))
+    for client in (mends, reads):
+        shown = client.get(page(found)).content.decode()
+        for target in ("dlq_mend_ask", "dlq_run_ask"):
+            assert f'href="{reverse(f"admin:{target}")}' not in shown
+        assert "/matching/discard/" not in shown
+    assert "The newest open letters" not in shown
 
 
 def test_nobody_sees_problems_without_the_right(db: None) -> None:

@@ -22,7 +22,8 @@ from dlq.verbs import discard, replay
 from notifications.channels.outcomes import Cause
 from notifications.messages.words import Reason, Status
 from notifications.models import Attempt, BreakerEvent, Category, Notification, StaffAction, WorkerHeartbeat
-from tests.desk import letter, logged_in, member_of, notification, row_of, unreadable
+from project.desk.rights import OF_LETTERS, Right
+from tests.desk import letter, logged_in, member_of, notification, row_of, staff, unreadable
 from users.people.models import User
 
 pytestmark = pytest.mark.django_db
@@ -147,6 +148,24 @@ def test_what_a_sensitive_category_contains_is_shown_and_changed_by_nobody(anna:
     assert "the-secret-link" not in text
     assert "A subject" not in text
     assert [words for words, *_ in seen(anna, dead)["buttons"]] == ["Replay", "Discard"]
+
+
+def test_a_mistyped_domain_of_a_sensitive_category_offers_no_correction(anna: Client) -> None:
+    Category.objects.create(name="password-reset", sensitive=True)
+    assert seen(anna, letter(receiver="joan@gmial.com"))["meant"]["one"]
+    meant = seen(anna, letter(receiver="joan@gmial.com", category="password-reset"))["meant"]
+    assert (meant["meant"], meant["one"], meant["many"]) == ("gmail.com", "", "")
+
+
+def test_no_link_leads_to_a_page_that_refuses(db: None) -> None:
+    one = letter(receiver="joan@gmial.com", subject="Your invoice")
+    rights = (*OF_LETTERS, Right.REVEAL, Right.MEND_MANY, Right.TRY_NOW)
+    reads_rows = logged_in(staff("rows", "notifications.view_notification", *rights))
+    assert not re.findall(r'href="(/admin/dlq/deadletter/[^"]+)"', shown(reads_rows, row_of(one)))
+    reads_letters = logged_in(staff("letters", "dlq.view_deadletter", *rights))
+    text = shown(reads_letters, one)
+    assert "Your invoice" in text
+    assert not re.findall(r'href="(/admin/notifications/[^"]+)"', text)
 
 
 def test_the_story_has_every_death_run_and_action(support: Client) -> None:
