@@ -6,6 +6,7 @@ a sensitive category contains is shown to nobody, whatever their rights.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,12 +14,13 @@ import msgspec
 from django.http import HttpRequest
 
 from notifications.channels import masked
-from notifications.channels.redaction import shown
+from notifications.channels.redaction import UNICODE_ESCAPE, shown
 from notifications.models import REMOVED, Category, Notification
 from project.desk.rights import Right, may
 
 LONGEST_FIRST_WORDS = 60  # characters of a text that stands for a subject
 HIDDEN = "(hidden)"
+DEFAULT = "default"  # the category of a record that names none
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +110,21 @@ class Sight:
         return not self._names_sensitive(record)
 
     def _names_sensitive(self, record: bytes) -> bool:
+        """Returns True where the category is sensitive; where nobody can tell the category, where any is named."""
+        if not self.sensitive:
+            return False
         try:
             found = msgspec.json.decode(record)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return any(name.encode() in record for name in self.sensitive)
-        return isinstance(found, dict) and found.get("category") in self.sensitive
+            found = None
+        if isinstance(found, dict) and isinstance(found.get("category"), str):
+            return found["category"] in self.sensitive
+        plain = UNICODE_ESCAPE.sub(_unescaped, record.replace(b"\0", b"").decode(errors="replace"))
+        return DEFAULT in self.sensitive or any(name in plain for name in self.sensitive)
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return chr(int(found[1], 16))
 
 
 def sight_of(request: HttpRequest) -> Sight:

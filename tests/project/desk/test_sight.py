@@ -62,9 +62,24 @@ def test_a_record_is_shown_to_whom_may_see_receivers_and_contents() -> None:
     sight = Sight(receivers=True, contents=True, asks=False)
     assert sight.raw(b'{"category": "news"}')
     assert not sight.raw(b'{"category": "password-\\u0072eset"}')
-    assert not sight.raw(b'{"category": "password-reset", "message": ')
+    for hidden in (
+        b'{"category": "password-reset", "message": ',
+        b'{"category": "password\\u002dreset", "message": ',
+        b'[{"category": "password-reset", "message": "1234"}]',
+        b'{"record": {"category": "password-reset"}, "message": "1234"}',
+        '{"category": "password-reset"'.encode("utf-16"),
+    ):
+        assert not sight.raw(hidden)
     assert not Sight(receivers=True, contents=False, asks=True).raw(b"{}")
     assert not Sight(receivers=False, contents=True, asks=True).raw(b"{}")
+
+
+def test_a_record_that_names_no_category_is_of_the_default_one() -> None:
+    Category.objects.update_or_create(name="default", defaults={"sensitive": True})
+    sight = Sight(receivers=True, contents=True, asks=False)
+    assert not sight.raw(b'{"message": "1234"}')
+    assert not sight.raw(b"\xff")
+    assert sight.raw(b'{"category": "news"}')
 
 
 def test_what_retention_removed_is_named() -> None:
