@@ -171,7 +171,7 @@ def _redirection(notification: Notification, receiver: str | None, reason: str) 
         return None
     of_the_person = has_device(notification.user, notification.channel, receiver)
     if not of_the_person and not reason.strip():
-        whose = f"no device of {notification.user}" if notification.user else "no device of a known person"
+        whose = "no device of this person" if notification.user else "no device of a known person"
         raise Invalid({"reason": [f"This is {whose}: say why it goes there. The record keeps it, and is flagged."]})
     return change_of_receiver(notification.channel, notification.receiver, receiver, flagged=not of_the_person)
 

@@ -79,8 +79,9 @@ def _shown(desk: ReadOnlyAdmin[Notification], request: HttpRequest, row: Notific
 
 
 def _facts(request: HttpRequest, row: Notification) -> list[tuple[str, str]]:
-    receiver = sight_of(request).receiver(row)
-    facts = [("Channel", row.channel), ("Receiver", receiver), ("Person", row.user), ("Category", row.category)]
+    sight = sight_of(request)
+    facts = [("Channel", row.channel), ("Receiver", sight.receiver(row)), ("Person", sight.person(row.user))]
+    facts += [("Category", row.category)]
     return [(name, value) for name, value in facts if value]
 
 

@@ -30,6 +30,7 @@ class Seen:
     receiver: str
     about: str
     answer: str
+    person: str = ""
 
 
 def with_beginning(rows: QuerySet[Notification], sight: Sight) -> QuerySet[Notification]:
@@ -42,7 +43,12 @@ def with_beginning(rows: QuerySet[Notification], sight: Sight) -> QuerySet[Notif
 def seen(row: Any, sight: Sight, answer: str) -> Seen:
     """Returns what a list shows of a row `with_beginning` and of an answer about it, with receivers masked."""
     shown = cut(redaction.shown(answer, row.receiver), LONGEST_ANSWER)
-    return Seen(row.masked_receiver, about_of(row, sight), shown)
+    return Seen(row.masked_receiver, about_of(row, sight), shown, sight.person(row.user))
+
+
+def unread(error: str) -> Seen:
+    """Returns what a list shows of a record that could not be read. What is wrong with it may name what is in it."""
+    return Seen("not readable", "a record that could not be read", cut(redaction.shown(error), LONGEST_ANSWER))
 
 
 def about_of(row: Any, sight: Sight) -> str:

@@ -23,6 +23,7 @@ from project.desk.audit import write_actions
 from project.desk.base import Context, DeskAdmin
 from project.desk.marks import marked
 from project.desk.rights import Right, may, need
+from project.desk.sight import Sight
 
 MOST_EXPORTED = 10_000  # rows
 AT_ONCE = 500
@@ -30,6 +31,8 @@ AT_ONCE = 500
 # https://owasp.org/www-community/attacks/CSV_Injection
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 UTF_8 = "\ufeff"  # tells spreadsheets that this is no old code page
+
+OTHERS = Sight(receivers=False, contents=False, asks=False)  # whoever reads what was written down
 
 M = TypeVar("M", bound=Model)
 
@@ -65,7 +68,7 @@ class ExportAdmin(DeskAdmin[M]):
         except (DisallowedModelAdminLookup, IncorrectLookupParameters):
             messages.warning(request, "These filters cannot be used: choose them anew.")
             return HttpResponseRedirect(home)
-        filters = [f"{chip.name}: {chip.words}" for chip in getattr(chosen, "chips", ())]
+        filters = [f"{chip.name}: {OTHERS.person(chip.words)}" for chip in getattr(chosen, "chips", ())]
         searched = ["a search"] if request.GET.get("q") else []  # what for may be an address
         note = "; ".join([f"{len(keys):,} rows", *filters, *searched])
         with transaction.atomic():

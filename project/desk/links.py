@@ -25,10 +25,10 @@ def person_url(user: str = "", *, key: int | None = None, notification: UUID | N
     return f"{page}?{urlencode({'notification': str(notification)})}" if notification else ""
 
 
-def person_link(row: Notification) -> str:
-    """Returns a link from a notification to the page of its user; "" where it has none."""
+def person_link(row: Notification, words: str) -> str:
+    """Returns a link with these words from a notification to the page of its user; "" where it has none."""
     url = person_url(row.user, notification=row.pk) if row.user else ""
-    return format_html('<a class="desk-link" href="{}"><bdi dir="auto">{}</bdi></a>', url, row.user) if url else ""
+    return format_html('<a class="desk-link" href="{}"><bdi dir="auto">{}</bdi></a>', url, words) if url else ""
 
 
 def page_url(name: str, *args: object, **query: str) -> str:

@@ -13,7 +13,7 @@ from functools import cached_property
 import msgspec
 from django.http import HttpRequest
 
-from notifications.channels import masked
+from notifications.channels import channel_class, channel_names, masked
 from notifications.channels.redaction import UNICODE_ESCAPE, shown
 from notifications.models import REMOVED, Category, Notification
 from project.desk.rights import Right, may
@@ -63,6 +63,14 @@ class Sight:
     def receiver(self, row: Notification) -> str:
         """Returns the row's receiver, whole or masked, or the word for what retention has removed."""
         return REMOVED if row.texts_removed else self.address(row.channel, row.receiver)
+
+    def person(self, user: str) -> str:
+        """Returns a user's id: some main applications use addresses and numbers of people as ids."""
+        if self.receivers or not (user.startswith("+") or "@" in user or "://" in user):
+            return user
+        names = (name for name in channel_names() if channel_class(name).receiver_problem(user) is None)
+        channel = next(names, "")
+        return masked(channel, user) if channel else shown(user)
 
     def content(self, row: Notification) -> Content:
         """Returns the row's texts, or why they are not shown."""

@@ -118,7 +118,7 @@ def row_hit(row: Any, sight: Sight, known: str = "") -> Hit:
     return Hit(
         reverse("admin:notifications_notification_change", args=[row.pk]),
         _about(row, sight),
-        _facts(row.channel, sight.receiver(row), _other(row.user, known), row.category, _why(row)),
+        _facts(row.channel, sight.receiver(row), sight.person(_other(row.user, known)), row.category, _why(row)),
         row.accepted_at,
         in_words("status", row.status),
         Status(row.status).tone,
@@ -130,10 +130,11 @@ def letter_hit(letter: Any, sight: Sight, known: str = "") -> Hit:
     row = letter.notification
     what = _about(row, sight, letter.beginning) if row else "a record that could not be read"
     receiver, category = (sight.receiver(row), row.category) if row else ("", "")
+    person = sight.person(_other(letter.user, known))
     return Hit(
         reverse("admin:dlq_deadletter_change", args=[letter.pk]),
         f"#{letter.pk} {what}",
-        _facts(letter.channel, receiver, _other(letter.user, known), category, in_words("cause", letter.cause)),
+        _facts(letter.channel, receiver, person, category, in_words("cause", letter.cause)),
         letter.died_at,
         in_words("state", letter.state),
         LETTER_TONES.get(letter.state, ""),
@@ -163,7 +164,9 @@ def _facts(*facts: str) -> tuple[str, ...]:
 
 def _persons(term: find.Term, people: list[User], rows: Sequence[Any], sight: Sight) -> list[Hit]:
     """Returns the people of the directory, then users and addresses that only the ledger knows."""
-    hits = [Hit(person_url(each.username, key=each.pk), each.username, _facts(each.name)) for each in people]
+    hits = [
+        Hit(person_url(each.username, key=each.pk), sight.person(each.username), _facts(each.name)) for each in people
+    ]
     known = {user.username for user in people}
     for each in rows:
         if not _is_of_a_person(term, each) or each.user in known or (not each.user and people):
@@ -172,7 +175,7 @@ def _persons(term: find.Term, people: list[User], rows: Sequence[Any], sight: Si
         row = each if isinstance(each, Notification) else each.notification
         if row is not None:
             where = "not in the directory" if each.user else NO_USER
-            name = each.user or f"{row.channel} {sight.receiver(row)}"
+            name = sight.person(each.user) or f"{row.channel} {sight.receiver(row)}"
             hits.append(Hit(person_url(each.user, notification=row.pk), name, (where,)))
     return hits
 

@@ -69,6 +69,7 @@ def _context(request: HttpRequest, person: Person, tables: Tables) -> dict[str, 
     return {
         "title": _name(person, sight, may_see_people=tables.people),
         "person": person,
+        "username": sight.person(person.username),
         "listed": person.user if tables.people else None,
         "sentence": "" if before else _sentence(people.statuses_of(person, period), cases, period),
         "cases": [letter_hit(each, sight, person.username) for each in cases[:MOST_OPEN]],
@@ -89,7 +90,8 @@ def _name(person: Person, sight: Sight, *, may_see_people: bool) -> str:
     if person.address is not None:
         return f"{person.address.channel} {sight.receiver(person.address)}"
     name = person.user.name if person.user and may_see_people else ""
-    return f"{name} ({person.username})" if name else person.username
+    username = sight.person(person.username)
+    return f"{name} ({username})" if name else username
 
 
 def _sentence(counts: Counter[str], cases: list[DeadLetter], period: str) -> str:

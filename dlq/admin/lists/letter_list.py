@@ -31,14 +31,13 @@ from notifications.models import Notification
 from project.desk import cells
 from project.desk.audit import MOST_AT_ONCE
 from project.desk.base import Context, ReadOnlyAdmin, column, ids_of, is_list
-from project.desk.cells import Seen
 from project.desk.export import ExportAdmin
 from project.desk.in_words import in_words
 from project.desk.rights import OF_LETTERS, Right, may, most_replayed, need, rights_of
 from project.desk.search import HELP
 from project.desk.sight import sight_of
 
-READ = ("channel", "receiver", "category", "subject", "settled_at")  # of the notifications of a page
+READ = ("channel", "receiver", "user", "category", "subject", "settled_at")  # of the notifications of a page
 VERB_RIGHTS = {"replay": Right.REPLAY, "discard": Right.DISCARD, "mark-sent": Right.REPLAY}
 
 
@@ -135,7 +134,7 @@ class DeadLetterAdmin(ExportAdmin[DeadLetter], ReadOnlyAdmin[DeadLetter]):
             answer = sight.answer(letter.error, row.receiver if row else "")
             yield (
                 *(letter.pk, letter.notification_id or "", letter.died_at.isoformat(), letter.channel, receiver),
-                *(letter.user, cells.about_of(row, sight) if row else "", letter.category),
+                *(sight.person(letter.user), cells.about_of(row, sight) if row else "", letter.category),
                 *(in_words("cause", letter.cause), answer, in_words("state", letter.state), letter.deaths),
                 *(letter.expires_at.isoformat() if letter.expires_at else "", "yes" if letter.uncertain else "no"),
                 *(letter.provider, letter.client),
@@ -149,8 +148,7 @@ class DeadLetterAdmin(ExportAdmin[DeadLetter], ReadOnlyAdmin[DeadLetter]):
         found = cells.with_beginning(Notification.objects.filter(pk__in=ids).only(*READ), sight).in_bulk()
         for letter in letters:
             row = found.get(letter.notification_id) if letter.notification_id else None
-            unread = Seen("not readable", "a record that could not be read", cells.cut(letter.error, 80))
-            vars(letter)["seen"] = cells.seen(row, sight, letter.error) if row else unread
+            vars(letter)["seen"] = cells.seen(row, sight, letter.error) if row else cells.unread(letter.error)
         return letters
 
     def get_urls(self) -> list[URLPattern]:

@@ -68,7 +68,7 @@ standing = column("where it stands", _standing)
 about = column("about", lambda row: cells.isolated(row.seen.about, "desk-about"))
 masked = column("receiver", lambda row: cells.isolated(row.seen.receiver))
 accepted = column("accepted", lambda row: cells.age(row.accepted_at))
-user = column("user", person_link)
+user = column("user", lambda row: person_link(row, row.seen.person))
 category = column("category", lambda row: cells.isolated(row.category))
 
 
@@ -113,7 +113,7 @@ class NotificationAdmin(ExportAdmin[Notification], ExactSearch[Notification], Re
         read = Notification.objects.filter(pk__in=keys).only(*READ, "last_error", "attempts", "client").order_by("-pk")
         for row in cells.with_beginning(read, sight):
             yield (
-                *(row.pk, row.accepted_at.isoformat(), row.channel, sight.receiver(row), row.user),
+                *(row.pk, row.accepted_at.isoformat(), row.channel, sight.receiver(row), sight.person(row.user)),
                 *(cells.about_of(row, sight), row.category, in_words("status", row.status)),
                 *(in_words("reason", row.reason), in_words("cause", row.last_cause)),
                 *(sight.answer(row.last_error, row.receiver), row.attempts),

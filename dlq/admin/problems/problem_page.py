@@ -252,7 +252,7 @@ def _letters(problem: Problem, sight: Sight) -> list[dict[str, Any]]:
             "id": letter.pk,
             "seen": cells.seen(rows[letter.notification_id], sight, letter.error)
             if letter.notification_id in rows
-            else cells.Seen("not readable", "", cells.cut(letter.error, 80)),
+            else cells.unread(letter.error),
             "died": cells.age(letter.died_at),
             "times": f"died {letter.deaths} times" if letter.deaths > 1 else "",
         }

@@ -111,7 +111,7 @@ def _contents(request: HttpRequest, rows: Rows, sight: Sight) -> dict[str, Any]:
     may_ask = opens and sight.asks and not sight.receivers and not row.texts_removed
     return found | {
         "receiver": sight.receiver(row),
-        "person": sight.answer(row.user) if row.user else "",  # some main applications use addresses as ids
+        "person": sight.person(row.user),
         "content": _bounded(sight.content(row)),
         "reveal": page_url("notifications_notification_reveal", row.pk, "content") if opens else "",
         "reveal_receiver": page_url("notifications_notification_reveal", row.pk, "receiver") if may_ask else "",

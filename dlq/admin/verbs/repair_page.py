@@ -114,7 +114,8 @@ def _notification_page(
 
 def _facts(request: HttpRequest, notification: Notification, form: CorrectionForm) -> list[tuple[str, str]]:
     """Returns what the notification has now: after a refusal also the texts, which another person may have changed."""
-    facts = [("Receiver now", sight_of(request).receiver(notification)), ("Person", notification.user)]
+    sight = sight_of(request)
+    facts = [("Receiver now", sight.receiver(notification)), ("Person", sight.person(notification.user))]
     if form.is_bound and isinstance(form, TextsForm):
         facts += [
             (f"{name} now".capitalize(), getattr(notification, name)) for name in TEXT_FIELDS if name in form.fields

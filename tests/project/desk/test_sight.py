@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
+from dlq.models import DeadLetter
 from notifications.models import REMOVED, Category
+from project.desk.rights import Right
 from project.desk.sight import HIDDEN, Sight
-from tests.desk import notification
+from tests.desk import letter, logged_in, notification, staff, unreadable
 
 pytestmark = pytest.mark.django_db
 
@@ -80,6 +84,40 @@ def test_a_record_that_names_no_category_is_of_the_default_one() -> None:
     assert not sight.raw(b'{"message": "1234"}')
     assert not sight.raw(b"\xff")
     assert sight.raw(b'{"category": "news"}')
+
+
+def test_an_address_that_is_the_id_of_a_person_is_masked_as_a_receiver() -> None:
+    blind = Sight(receivers=False, contents=True, asks=True)
+    assert [blind.person(user) for user in ("", "u1", "4711", "UTA1234567")] == ["", "u1", "4711", "UTA1234567"]
+    assert blind.person("joan.smith@example.org") == "j…@example.org"
+    assert blind.person("+14155550100") == "+14…00"
+    assert EVERYTHING.person("joan.smith@example.org") == "joan.smith@example.org"
+
+
+def test_no_page_shows_such_an_id_to_whom_may_not_see_receivers(viewer: Client) -> None:
+    found = letter(user="joan.smith@example.org")
+    names = staff("names", "dlq.view_deadletter", "notifications.view_notification", Right.REDIRECT, Right.REVEAL)
+    one, row = logged_in(names), found.notification_id
+    for client, page in (
+        (viewer, reverse("admin:notifications_notification_changelist")),
+        (viewer, reverse("admin:notifications_notification_change", args=[row])),
+        (viewer, f"{reverse('admin:desk_person')}?notification={row}"),
+        (one, reverse("admin:dlq_deadletter_redirect", args=[found.pk])),
+        (one, reverse("admin:notifications_notification_reveal", args=[row, "content"])),
+    ):
+        shown = client.get(page).content.decode()
+        assert "joan.smith" not in shown
+        assert "j…@example.org" in shown
+    hits = viewer.post(reverse("admin:desk_find"), {"q": str(row)[:13]}, follow=True).content.decode()
+    assert "joan.smith" not in hits
+
+
+def test_a_list_shows_no_address_out_of_a_record_that_could_not_be_read(viewer: Client) -> None:
+    found = unreadable(b"x")
+    DeadLetter.objects.filter(pk=found.pk).update(error="joan.smith@example.org: Unknown field.")
+    shown = viewer.get(reverse("admin:dlq_deadletter_changelist")).content.decode()
+    assert "joan.smith" not in shown
+    assert "Unknown field." in shown
 
 
 def test_what_retention_removed_is_named() -> None:
