@@ -15,7 +15,7 @@ from dlq.models import DeadLetter, Problem, Run
 from dlq.problems import assigning as problems
 from dlq.problems import verbs as problem_verbs
 from dlq.selection import Selection
-from notifications.messages.words import Happened, StaffVerb, Status
+from notifications.messages.words import Happened, Reason, StaffVerb, Status
 from notifications.models import Attempt, BreakerEvent, Category, Minute, Notification, StaffAction
 from project.demo.people import Somebody, people
 from project.demo.texts import CODE, PASSWORD, PAYMENT
@@ -89,9 +89,11 @@ def _minutes(week: Week) -> Iterator[Minute]:
             happened[_minute(row.settled_at), row.channel, row.provider, end, ""] += 1
     for letter in week.rows.letters:
         happened[_minute(letter.died_at), letter.channel, letter.provider, Happened.DEAD, letter.cause] += 1
+    last = {attempt.notification_id: attempt.number for attempt in week.rows.attempts}
     for attempt in week.rows.attempts:
         row = attempt.notification
-        happened[_minute(attempt.at), row.channel, row.provider, Happened.FAILED, attempt.cause] += 1
+        if row.status == Status.WAITING or attempt.number < last[row.pk]:  # it was to be tried again
+            happened[_minute(attempt.at), row.channel, row.provider, Happened.FAILED, Reason.RETRY] += 1
     for (minute, channel, provider, what, cause), count in sorted(happened.items()):
         about = {"channel": channel, "provider": provider, "cause": cause}
         yield Minute(minute=minute, happened=what, count=count, **about)
@@ -119,9 +121,13 @@ def _run(outage: list[DeadLetter]) -> None:
         last_letter=max(letter.pk for letter in outage),
         state=Run.State.DONE,
         asked=len(outage),
+        going=len(sent),
+        looked_at=len(outage),
         taken=len(sent),
-        left_out={"expired": len(outage) - len(sent)},
+        sent=len(sent),
+        left_out={"sensitive": len(outage) - len(sent)},
         created_at=began,
+        started_at=began,
         ended_at=last,
     )
     DeadLetter.objects.filter(pk__in=[letter.pk for letter in sent]).update(run=run)

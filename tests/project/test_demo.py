@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 
 from dlq.models import DeadLetter, Run
 from notifications.messages.words import Status
-from notifications.models import BreakerEvent, Minute, Notification
+from notifications.models import Attempt, BreakerEvent, Minute, Notification
 from project.demo.seed import seed
 from users.models import User
 
@@ -29,8 +29,23 @@ def test_it_has_what_the_tour_needs() -> None:
     assert BreakerEvent.objects.filter(state="open").count() == 2
     assert letters.filter(cause="unknown-receiver", notification__receiver__endswith="@gmial.com").count() > 10
     assert letters.filter(notification__status=Status.HELD).exists()
-    assert Run.objects.get().letters.filter(state="resolved").count() == Run.objects.get().taken
     assert Minute.objects.filter(happened="dead").exists()
+
+
+def test_its_run_has_the_figures_of_one_that_is_done() -> None:
+    seed()
+    run = Run.objects.get()
+    assert run.letters.filter(state="resolved").count() == run.taken == run.going == run.sent > 0
+    assert run.sent + sum(run.left_out.values()) == run.asked
+    assert (run.to_come, set(run.left_out)) == (0, {"sensitive"})
+
+
+def test_what_died_at_once_was_not_to_be_tried_again() -> None:
+    seed()
+    news = DeadLetter.objects.filter(cause="rejected-content")
+    minutes = Minute.objects.filter(happened="failed", minute__gte=news.earliest("died_at").died_at)
+    waiting = Attempt.objects.filter(notification__status=Status.WAITING).count()
+    assert sum(minutes.values_list("count", flat=True)) == waiting < news.count()
 
 
 def test_a_letter_says_of_its_notification_what_that_says_itself() -> None:
