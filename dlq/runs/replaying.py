@@ -44,10 +44,14 @@ State = DeadLetter.State
 
 @dataclass(slots=True)
 class Cursor:
-    """How far a run's job is. `after` is the last letter looked at; `missed` are those that somebody had locked."""
+    """How far a run's job is. `after` is the last letter looked at; `missed` are those that somebody had locked.
+
+    They are looked at once more at the end: `again` is what they are then, and empty before.
+    """
 
     after: int = 0
     missed: list[int] = field(default_factory=list)
+    again: list[int] = field(default_factory=list)
     through: bool = False  # every letter was looked at
     at: str = ""  # when the tokens were counted
     tokens: dict[str, float] = field(default_factory=dict)  # letters that may go now, by provider
@@ -97,6 +101,8 @@ def why_to_pause(run: Run, place: Cursor) -> str:
     """Returns why the run must not go on by itself, as a sentence; "" where it may."""
     if run.canary and run.died_again > run.canary - _enough(run):
         return f"{run.died_again:,} of the first {run.taken:,} died again."
+    if run.canary <= run.taken and not run.on_their_way and run.sent < _enough(run):
+        return f"Of the first {run.taken:,}, {run.sent:,} arrived."
     died = run.died_again - run.since.get("died", 0)
     ended = died + run.sent - run.since.get("sent", 0)
     if ended >= LEAST_ENDED and died >= MOST_DIED * ended:
@@ -123,11 +129,12 @@ def take(run: Run, place: Cursor) -> tuple[int, float]:
     chosen, looked_at, out_of_tokens = _choose(run, place, rows, most)
     missed = set(chosen) - set(_send(run, chosen))
     _leave(run, BUSY, len(missed))
-    place.missed = sorted({*place.missed, *missed})[: 2 * BATCH]
     run.looked_at += looked_at
+    if not place.again:
+        place.missed = sorted({*place.missed, *missed})[: 2 * BATCH]
     if looked_at == len(rows) < BATCH:
-        _take_missed(run, place)
-        place.through = True
+        place.through = not _look_again(run, place)
+        return looked_at, 0.0 if place.through else WATCH / 4
     return looked_at, WATCH / 4 if out_of_tokens else 0.0
 
 
@@ -159,6 +166,8 @@ def _next(run: Run, place: Cursor) -> list[tuple[int, int, str]]:
     """Returns (letter, kind, provider) of the next letters of the selection."""
     selection: Selection = from_json(run.selection)
     rows = selection.rows().filter(pk__gt=place.after, pk__lte=run.last_letter)
+    if place.again:
+        rows = rows.filter(pk__in=place.again)
     return list(classified(rows, run=run.pk).values_list("pk", "kind", "provider")[:BATCH])
 
 
@@ -238,10 +247,14 @@ def _renews(run: Run) -> bool:
     return Trait.EXPIRED.word in run.take and run.expires_at is not None and run.expires_at > timezone.now()
 
 
-def _take_missed(run: Run, place: Cursor) -> None:
-    """Tries once more those that somebody had locked; they were counted as left out."""
-    _leave(run, BUSY, -len(_send(run, place.missed)))
-    place.missed = []
+def _look_again(run: Run, place: Cursor) -> bool:
+    """Begins anew with the letters that somebody had locked, which counted as left out. Returns False for none."""
+    if not place.missed:
+        return False
+    _leave(run, BUSY, -len(place.missed))
+    run.looked_at -= len(place.missed)
+    place.again, place.missed, place.after = place.missed, [], 0
+    return True
 
 
 def _leave(run: Run, why: str, letters: int) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -15,6 +16,7 @@ from dlq.runs import replaying
 from dlq.runs import steering as runs
 from dlq.runs.groups import FRESH
 from dlq.runs.steering import NotBegun
+from dlq.verbs import replay
 from notifications.messages.words import Status
 from notifications.models import BreakerEvent, Category, Job, Notification, StaffAction
 from tests.desk import letter, row_of
@@ -129,6 +131,49 @@ def test_a_run_whose_first_letters_die_again_pauses_itself() -> None:
     runs.resume(run.pk, "anna")
     step()
     assert (now(run).state, run.taken) == ("running", 30)
+
+
+def test_a_run_whose_first_letters_are_settled_and_too_few_arrived_pauses_itself() -> None:
+    """One that died again was replayed by a person since, so it is the run's no more and counts neither way."""
+    many(30)
+    run = runs.begin(asked(), "anna")
+    step()
+    die(2)
+    replay(DeadLetter.objects.filter(state=State.OPEN, run=run.pk).values_list("pk", flat=True)[:1], "bert")
+    arrive(list(DeadLetter.objects.filter(state=State.REPLAYING, run=run.pk)[1:]))
+    step()
+    assert (now(run).state, run.sent, run.on_their_way) == ("running", 17, 1)
+    arrive()
+    step(2)
+    assert (now(run).state, run.taken) == ("paused", 20)
+    assert run.why_paused == "Of the first 20, 18 arrived."
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_what_somebody_has_locked_is_looked_at_once_more_and_not_all_at_once() -> None:
+    letters = many(30)
+    run = runs.begin(asked(), "anna")
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        list(DeadLetter.objects.select_for_update())
+        pool.submit(beside, step, 2).result()
+    assert (now(run).taken, run.state) == (0, "running")
+    step(2)
+    assert (now(run).taken, run.left_out, run.to_come) == (20, {}, 10)
+    arrive()
+    step(3)
+    assert now(run).taken == len(letters)
+    arrive()
+    step(2)
+    assert (now(run).state, run.sent, run.left_out, run.looked_at) == ("done", 30, {}, 30)
+
+
+def beside(work: Callable[[int], None], times: int) -> None:
+    """Works on a connection of its own."""
+    try:
+        work(times)
+    finally:
+        connection.close()
 
 
 def test_a_run_of_which_a_fifth_dies_again_pauses_itself(monkeypatch: pytest.MonkeyPatch) -> None:
