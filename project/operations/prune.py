@@ -283,6 +283,13 @@ def _delete(what: str, to_go: Callable[[datetime], QuerySet[Any]], bound: str) -
     return stage
 
 
+def delete_sessions(_: Bounds, _after: int | None) -> Part:
+    """Deletes the sessions of staff that are over. Nothing else does: who does not log out leaves theirs behind."""
+    found = list(retention.sessions_to_go().order_by("pk").values_list("pk", flat=True)[:BATCH])
+    retention.sessions_to_go().filter(pk__in=found).delete()
+    return Part(1 if len(found) == BATCH else None, {"sessions": len(found)})
+
+
 def _next(ids: list[UUID]) -> str | None:
     """Returns where the next step begins, after a step that took these; None where they were the last."""
     return UUID(int=ids[-1].int + 1).hex if len(ids) == BATCH else None
@@ -306,4 +313,5 @@ STAGES: dict[str, Callable[[Bounds, Any], Part]] = {
     "raw": empty_unreadable,
     "texts": empty_texts,
     "late texts": empty_late_texts,
+    "sessions": delete_sessions,
 }

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import TruncDate
 
@@ -155,6 +156,11 @@ def hours_to_go(until: datetime) -> QuerySet[ProblemHour]:
     return ProblemHour.objects.filter(hour__lt=until)
 
 
+def sessions_to_go() -> QuerySet[Session]:
+    """Returns the sessions of staff that are over, whatever the bounds: what somebody looked for is in them."""
+    return Session.objects.filter(expire_date__lt=clock())
+
+
 def preview(bounds: Bounds) -> Iterator[tuple[str, date, int]]:
     """Yields what would go: (what, day, how many), by table and then by day. Its numbers are those of a job's total."""
     if bounds.rows:
@@ -181,6 +187,7 @@ def preview(bounds: Bounds) -> Iterator[tuple[str, date, int]]:
         for day in _days(bounds.texts):
             if not (bounds.rows and day < bounds.rows):
                 yield from _of_day("texts", day, with_texts(rows_to_go(day + ONE_DAY, day)).count())
+    yield from _by_day("sessions", sessions_to_go(), "expire_date")
 
 
 def midnight(day: date) -> datetime:

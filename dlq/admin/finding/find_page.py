@@ -106,8 +106,9 @@ def _keep(request: HttpRequest, typed: str, far: FarLook | None) -> str:
 
     Returns the token that stands for it in the URL.
     """
-    token = token_urlsafe(12)
-    kept = dict(list(request.session.get(IN_SESSION, {}).items())[-(KEPT - 1) :])
+    token, until = token_urlsafe(12), time() - KEPT_SECONDS
+    young = [(of, each) for of, each in request.session.get(IN_SESSION, {}).items() if each[1] > until]
+    kept = dict(young[-(KEPT - 1) :])
     request.session[IN_SESSION] = {**kept, token: [typed, int(time()), msgspec.to_builtins(far)]}
     return token
 

@@ -214,6 +214,8 @@ def test_a_search_is_kept_for_its_session_and_ten_minutes(anna: Client, monkeypa
     assert Session.objects.count() == before
     monkeypatch.setattr("dlq.admin.finding.find_page.KEPT_SECONDS", -1)
     assert "This search is over" in anna.get(where).content.decode()
+    opened(anna, "anybody@example.com")
+    assert [typed for typed, _, _ in anna.session["find"].values()] == ["anybody@example.com"]
 
 
 def test_a_search_looks_far_once(anna: Client, monkeypatch: pytest.MonkeyPatch) -> None:

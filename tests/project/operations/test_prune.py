@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 from django.conf import settings as configured
+from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from pytest_django import Settings
 
@@ -210,6 +211,13 @@ class TestSmallTables:
             "replay": 1,
         }
 
+    def test_sessions_that_are_over_go_whatever_is_kept(self, settings: Settings) -> None:
+        settings.RETENTION_DAYS = settings.RETENTION_TEXT_DAYS = 0
+        for key, days in (("over", 1), ("lasts", -1)):
+            Session.objects.create(session_key=key, session_data="", expire_date=ago(days * DAY))
+        assert run().counts["sessions"] == 1
+        assert Session.objects.get().session_key == "lasts"
+
 
 def everything() -> None:
     """Something of all there is, old and young."""
@@ -219,6 +227,7 @@ def everything() -> None:
         past(days, Status.DEAD, letter=State.OPEN)
         past(days, Status.WAITING)
         BreakerEvent.objects.create(worker="w", channel="EMAIL", provider="p", state="open", at=ago(days * DAY))
+        Session.objects.create(session_key=f"{days} {Session.objects.count()}", expire_date=ago(days * DAY))
         Minute.objects.get_or_create(minute=ago(days * DAY), channel="EMAIL", happened=Happened.SENT)
         DeadLetterEvent.objects.create(event="dead", at=ago(days * DAY))
         IdempotencyKey.objects.create(client="main", key=id_of(0).hex, notification_id=id_of(days), body_hash="h")
