@@ -19,7 +19,7 @@ from project.desk.audit import printed
 from project.desk.in_words import in_words
 from project.desk.links import page_url, person_url
 from project.desk.marks import mark_when_rendered
-from project.desk.rights import Right, may
+from project.desk.rights import Right, may_any
 from project.desk.sight import Sight, sight_of
 from project.desk.spelling import LONGEST_NUMBER, as_id
 
@@ -81,7 +81,8 @@ def _context(request: HttpRequest, person: Person, tables: Tables) -> dict[str, 
         "periods": [(words, _query(request, days=days), days == period) for days, words in PERIODS.items()],
         "period": PERIODS[period],
         "all_cases": _all_cases(person),
-        "replay": _replay(request, person) if cases else "",
+        "replay": _replay(request, person, cases),
+        "others": any(each.user != person.username for each in cases),
         "directory": _directory(person) if tables.people else "",
     }
 
@@ -132,9 +133,13 @@ def _device(line: DeviceLine, sight: Sight, *, may_change: bool) -> dict[str, An
     }
 
 
-def _replay(request: HttpRequest, person: Person) -> str:
-    """Returns the address of the question for a run of this person's letters; "" where there is none for them."""
-    if not _all_cases(person) or not may(request, Right.REPLAY):
+def _replay(request: HttpRequest, person: Person, cases: list[DeadLetter]) -> str:
+    """Returns the address of the question for a run of this person's letters; "" where there is none for them.
+
+    Those that were sent to the address of a device for no user, or for another one, are not among them.
+    """
+    theirs = any(each.user == person.username for each in cases)
+    if not theirs or not _all_cases(person) or not may_any(request, (Right.REPLAY, Right.REPLAY_MANY)):
         return ""
     return page_url("dlq_run_ask", user=person.username)
 

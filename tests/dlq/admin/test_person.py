@@ -119,6 +119,14 @@ def test_what_is_open_is_replayed_by_a_run(anna: Client, user: User) -> None:
     assert "Replay what is open" not in page(logged_in(staff("viewing", "view")))
 
 
+def test_what_went_to_a_device_for_nobody_is_not_replayed_with_the_user(anna: Client, user: User) -> None:
+    device = user.devices.filter(channel="EMAIL").get()
+    letter(receiver=device.address)
+    assert "Replay what is open" not in page(anna)
+    letter(user="u1")
+    assert "Replay what is open of this user" in page(anna)
+
+
 @pytest.mark.usefixtures("user")
 def test_periods_and_pages_follow_each_other(anna: Client) -> None:
     def ids(days: float, count: int) -> None:
