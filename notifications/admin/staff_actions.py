@@ -18,7 +18,7 @@ from project.desk import cells
 from project.desk.audit import details
 from project.desk.base import ReadOnlyAdmin, column, time_column
 from project.desk.filters import TextFilter, TimeRange, WordFilter, word_filter
-from project.desk.search import ExactSearch, notification_matches
+from project.desk.search import ExactSearch, notification_matches, receivers_of
 from project.desk.sight import Sight, sight_of
 
 MOST_NOTIFICATIONS = 1_000  # of a receiver or person, whose actions a search finds
@@ -54,7 +54,8 @@ def address_of(target: str) -> str:
         for kind, (name, parameter) in LISTS.items():
             if target.startswith(f"{kind} "):
                 page, value = reverse(f"admin:{name}_changelist"), target.removeprefix(f"{kind} ")
-                return f"{page}?{urlencode({parameter: value})}" if parameter else page
+                named = parameter and "@" not in value and not receivers_of(value)  # an address stands in no URL
+                return f"{page}?{urlencode({parameter: value})}" if named else page
     except NoReverseMatch:
         return ""
     return ""
@@ -82,8 +83,8 @@ def _verbs() -> list[tuple[str, str]]:
 
 
 def _about(action: StaffAction) -> str:
-    address = address_of(action.target)
-    return format_html('<a class="desk-link" href="{}">{}</a>', address, action.target) if address else action.target
+    address, words = address_of(action.target), _seen(action, action.target)
+    return format_html('<a class="desk-link" href="{}">{}</a>', address, words) if address else words
 
 
 def _notification(action: StaffAction) -> str:

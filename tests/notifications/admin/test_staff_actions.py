@@ -60,6 +60,7 @@ def test_a_row_shows_from_what_to_what_and_why_and_links_to_it(anna: Client) -> 
 
 def test_a_reason_with_an_address_is_masked_for_whom_may_not_see_it(anna: Client, viewer: Client) -> None:
     write_actions("sam", StaffVerb.REPLAY, [("dead letter 1", None)], reason="joan@example.org called")
+    write_actions("sam", StaffVerb.PUT_USER, [("user joan@example.org", None)])
     assert "joan@example.org" in anna.get(LIST).content.decode()
     assert "joan@example.org" not in viewer.get(LIST).content.decode()
 
@@ -71,6 +72,8 @@ def test_a_reason_with_an_address_is_masked_for_whom_may_not_see_it(anna: Client
         ("notification 01", "/admin/notifications/notification/01/change/"),
         ("job 4", "/admin/notifications/job/4/change/"),
         ("user joan&", "/admin/users/user/?q=joan%26"),
+        ("device of joan@example.org", "/admin/users/device/"),
+        ("user +14155550100", "/admin/users/user/"),
         ("API key abc", "/admin/users/apikey/"),
         ("category default", "/admin/notifications/category/?q=default"),
         ("account sam", "/admin/auth/user/?q=sam"),
