@@ -72,7 +72,8 @@ def figures_of(mending: Mending) -> dict[str, Any]:
 
 
 def _facts(request: HttpRequest, mending: Mending) -> list[tuple[str, str]]:
-    words = corrections.from_json(mending.correction).in_words(whole=sight_of(request).receivers)
+    sight = sight_of(request)
+    words = corrections.from_json(mending.correction).in_words(whole=sight.receivers)
     chosen = [name for name in ("devices", "duplicates") if getattr(mending, name)]
     facts = [
         ("What is corrected", words),
@@ -82,7 +83,7 @@ def _facts(request: HttpRequest, mending: Mending) -> list[tuple[str, str]]:
         ("Also", " and ".join(chosen)),
         ("Ended", printed(mending.ended_at, none="")),
     ]
-    return [(name, value) for name, value in facts if value]
+    return [(name, sight.answer(value)) for name, value in facts if value]
 
 
 def _run_page(request: HttpRequest, mending: Mending) -> str:

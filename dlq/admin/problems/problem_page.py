@@ -131,7 +131,7 @@ def show(desk: ReadOnlyAdmin[Problem], request: HttpRequest, object_id: str) -> 
         "opts": desk.opts,
         "original": problem,
         "title": f"{shown.title(problem)}: {shown.way(problem)}",
-        **_context(problem, request.user.get_username(), may_act=desk.has_act_permission(request)),
+        **_context(problem, request.user.get_username(), sight_of(request), may_act=desk.has_act_permission(request)),
         "sees_letters": sees,
         "letters": _letters(problem, sight_of(request)) if sees else [],
         "may_replay": sees and may_any(request, (Right.REPLAY, Right.REPLAY_MANY)),
@@ -203,7 +203,7 @@ def _seen(request: HttpRequest) -> datetime:
     return seen if seen.tzinfo else timezone.make_aware(seen)
 
 
-def _context(problem: Problem, actor: str, *, may_act: bool) -> dict[str, Any]:
+def _context(problem: Problem, actor: str, sight: Sight, *, may_act: bool) -> dict[str, Any]:
     now = timezone.now()
     since = hour_of(now) - (HOURS - 1) * ONE_HOUR
     hours = dict(problem.hours.filter(hour__gte=since).values_list("hour", "deaths"))
@@ -214,11 +214,12 @@ def _context(problem: Problem, actor: str, *, may_act: bool) -> dict[str, Any]:
         "state": shown.state(problem),
         "colour": shown.STATE_COLOURS.get(shown.state(problem), ""),
         "standing": shown.standing(problem),
+        "note": sight.answer(problem.note),
         "explanation": explain(problem.cause),
         "rates": shown.rates_in_words(Rates.of(hours, now)),
         "bars": shown.Bars.of(hours, now, HOURS),
         "facts": _facts(problem),
-        "actions": [(printed(action.at), _what(action), action.note) for action in _actions(problem)],
+        "actions": [(printed(action.at), _what(action), sight.answer(action.note)) for action in _actions(problem)],
         "seen": problem.changed_at.isoformat(),
         "at_once": [(name, verb) for name, verb in allowed.items() if verb.form is None],
         "asked": [(name, verb) for name, verb in allowed.items() if verb.form is not None],

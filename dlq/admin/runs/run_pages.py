@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -24,6 +25,7 @@ from project.desk.audit import LONGEST_TEXT, printed
 from project.desk.base import Context, ReadOnlyAdmin, column, confirmation, time_column
 from project.desk.marks import mark_when_rendered
 from project.desk.rights import Right, may, may_any, most_replayed, need
+from project.desk.sight import Sight, sight_of
 from project.desk.unfold import Textarea
 
 LABELS = {"running": "info", "paused": "warning", "asked": "warning", "done": "success", "stopped": "", "refused": ""}
@@ -96,17 +98,24 @@ def allowed(request: HttpRequest, run: Run, name: str) -> bool:
 
 
 number = column("run", lambda run: f"#{run.pk}")
-which = column("letters", lambda run: selecting.in_words(from_json(run.selection)))
+which = column("letters", lambda run: _seen(run, selecting.in_words(from_json(run.selection))))
+reason = column("reason", lambda run: _seen(run, run.reason))
 state = column("state", lambda run: run.state, labels=LABELS)
 numbers = column("sent, died again, to come", lambda run: f"{run.sent:,}, {run.died_again:,}, {run.to_come:,}")
 
 
 @admin.register(Run)
 class RunAdmin(ReadOnlyAdmin[Run]):
-    list_display = (number, time_column("created_at", "asked"), "actor", which, state, numbers, "reason")
+    list_display = (number, time_column("created_at", "asked"), "actor", which, state, numbers, reason)
     list_display_links = (number,)
     ordering = ("-id",)
     sortable_by = ()
+
+    def rows_of_page(self, request: HttpRequest, rows: QuerySet[Run]) -> list[Run]:
+        sight = sight_of(request)
+        for run in (found := list(rows)):
+            vars(run)["sight"] = sight
+        return found
 
     def has_view_permission(self, request: HttpRequest, obj: Run | None = None) -> bool:
         return super().has_view_permission(request, obj) or may_any(request, RIGHTS)
@@ -150,8 +159,8 @@ class RunAdmin(ReadOnlyAdmin[Run]):
             "original": run,
             "title": f"Run {run.pk}",
             "verbs": self._verbs(request, run),
-            "facts": _facts(run),
-            **figures(run),
+            "facts": _facts(run, sight_of(request)),
+            **_figures(request, run),
         }
         return mark_when_rendered(TemplateResponse(request, "dlq/run.html", context))
 
@@ -162,7 +171,7 @@ class RunAdmin(ReadOnlyAdmin[Run]):
             raise PermissionDenied
         if run is None:
             raise Http404
-        return mark_when_rendered(TemplateResponse(request, "dlq/run_progress.html", figures(run)))
+        return mark_when_rendered(TemplateResponse(request, "dlq/run_progress.html", _figures(request, run)))
 
     def verb_view(self, request: HttpRequest, run_id: int, name: str) -> HttpResponse:
         """Asks where the verb has something to explain, and acts by POST."""
@@ -187,7 +196,7 @@ class RunAdmin(ReadOnlyAdmin[Run]):
             request,
             title=f"{verb.name} run {run_id}?",
             sentences=filter(None, [verb.explain]),
-            facts=_facts(run),
+            facts=_facts(run, sight_of(request)),
             form=form,
             button=verb.name,
             danger=verb.danger,
@@ -207,7 +216,19 @@ class RunAdmin(ReadOnlyAdmin[Run]):
         return list(found.items())
 
 
-def _facts(run: Run) -> list[tuple[str, str]]:
+def _seen(run: Run, words: str) -> str:
+    """Returns the words of a list without addresses, where the person of this page may not see receivers."""
+    sight: Sight = vars(run)["sight"]
+    return sight.answer(words)
+
+
+def _figures(request: HttpRequest, run: Run) -> Context:
+    found = figures(run)
+    return found | {"sentence": sight_of(request).answer(found["sentence"])}
+
+
+def _facts(run: Run, sight: Sight) -> list[tuple[str, str]]:
+    """Returns the facts, without addresses for whoever may not see receivers: a reason or a user can be one."""
     rate = f"{run.per_second:,} a second for each provider" if run.per_second else "as fast as it goes"
     facts = [
         ("State", state_in_words(run)),
@@ -219,4 +240,4 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("New expiry of what had expired", printed(run.expires_at, none="")),
         ("Ended", printed(run.ended_at, none="")),
     ]
-    return [(name, value) for name, value in facts if value]
+    return [(name, sight.answer(value)) for name, value in facts if value]

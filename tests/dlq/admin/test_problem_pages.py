@@ -262,6 +262,13 @@ def test_the_buttons_lead_to_what_is_done_with_its_letters_for_those_who_may(sam
     assert "Replay …" not in sam.get(page(problem)).content.decode()
 
 
+def test_a_note_with_an_address_is_masked_for_whom_may_not_see_it(sam: Client, anna: Client) -> None:
+    found = made()
+    Problem.objects.update(note="joan@example.org asked")
+    assert "joan@example.org" in anna.get(page(found)).content.decode()
+    assert "joan@example.org" not in sam.get(page(found)).content.decode()
+
+
 def test_no_button_leads_to_a_page_that_refuses(db: None) -> None:
     found = made()
     mends = logged_in(staff("mends", "dlq.view_problem", "dlq.view_deadletter", Right.MEND_MANY))

@@ -224,6 +224,18 @@ def test_a_viewer_sees_a_run_and_changes_nothing(viewer: Client) -> None:
     assert Run.objects.get().state == "running"
 
 
+def test_a_reason_or_a_user_that_is_an_address_is_masked_for_whom_may_not_see_it(viewer: Client) -> None:
+    run = begun()
+    given = {"user": "joan@example.org", "state": "open"}
+    Run.objects.update(
+        reason="joan@example.org called", selection=given, state="refused", why_paused="no joan@example.org"
+    )
+    pages = [reverse("admin:dlq_run_changelist"), reverse("admin:dlq_run_change", args=[run.pk])]
+    pages.append(reverse("admin:dlq_run_progress", args=[run.pk]))
+    for where in pages:
+        assert "joan@example.org" not in viewer.get(where).content.decode()
+
+
 def test_the_part_that_changes_is_a_fragment(few: Client) -> None:
     run = begun()
     Run.objects.update(taken=3, sent=1, died_again=1, on_their_way=1, looked_at=3, left_out={"expired": 4})
