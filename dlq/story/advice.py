@@ -80,6 +80,8 @@ def _mailbox_full(s: Situation) -> tuple[str, Step | None]:
 
 
 def _nothing_to_decide(s: Situation) -> tuple[str, Step | None]:
+    if not s.served and s.status in (Status.WAITING, Status.QUEUED):
+        return f"Tell whoever runs this site that no sender for {s.channel_in_words} is running.", None
     return _BY_STATUS.get(s.status, ""), None
 
 

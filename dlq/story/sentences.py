@@ -26,6 +26,8 @@ def answer(s: Situation) -> str:
 
 def next_step(s: Situation) -> str:
     """Returns what happens next by itself and when, or "" where nothing does."""
+    if s.status == Status.WAITING and not s.served:
+        return "It goes out when a sender is started."
     if s.status == Status.WAITING and s.due_at:
         return f"{_next_try(s, upper=True)}."
     if s.status in (Status.ACCEPTED, Status.QUEUED):
@@ -67,7 +69,10 @@ def _sending(_: Situation) -> str:
 
 
 def _waiting(s: Situation) -> str:
-    return _BY_REASON.get(s.reason, _retry)(s)
+    words = _BY_REASON.get(s.reason, _retry)(s)
+    if s.served:
+        return words
+    return f"{words} But no sender for {s.channel_in_words} is running: nothing goes out until one is started."
 
 
 def _retry(s: Situation) -> str:

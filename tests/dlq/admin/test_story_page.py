@@ -313,6 +313,8 @@ def test_no_heading_is_skipped(support: Client) -> None:
 
 
 def test_a_replay_shows_at_once_on_both_pages(support: Client) -> None:
+    now = timezone.now()
+    WorkerHeartbeat.objects.create(worker="w", kind="sender", channels="EMAIL", started_at=now, seen_at=now)
     dead = letter()
     replay([dead.pk], "bert")
     for row in (dead, row_of(dead)):

@@ -32,6 +32,13 @@ def dead(cause: Cause, **also: Any) -> Situation:
     return stands(Status.DEAD, cause, **({"state": State.OPEN, "died_at": at("02:52"), "deaths": 1} | also))
 
 
+def test_nothing_is_promised_while_no_sender_runs() -> None:
+    s = stands(Status.WAITING, Cause.TIMEOUT, reason=Reason.RETRY, due_at=at("04:05"), served=False)
+    assert answer(s).endswith(" But no sender for E-mail is running: nothing goes out until one is started.")
+    assert next_step(s) == "It goes out when a sender is started."
+    assert advise(s).text == "Tell whoever runs this site that no sender for E-mail is running."
+
+
 EXAMPLES = [
     (
         dead(Cause.MAILBOX_FULL, expires_at=at("03:22")),
