@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import get_template
 
@@ -17,8 +18,27 @@ RETRY_AFTER = 5  # seconds
 NOTHING_DONE = "Nothing was changed."
 
 
-def bad_request(request: HttpRequest) -> HttpResponse:
+def bad_request(request: HttpRequest, error: Exception | None = None) -> HttpResponse:
+    """Returns the page for a request that nobody can read, or whose session could not be saved behind its answer."""
+    if isinstance(error, SessionInterrupted):
+        return _interrupted(request, error)
     return _page(request, 400, "This request cannot be read", "Its address or its form has values that none can have.")
+
+
+def _interrupted(request: HttpRequest, error: SessionInterrupted) -> HttpResponse:
+    """Tells a database that takes no writes from a session that ended meanwhile: Django makes both the same error."""
+    why: BaseException | None = error
+    while why is not None:
+        if refusals.is_outage(why):
+            return _outage(request)
+        why = why.__context__
+    ended = "You logged out in another window while this was going on."
+    return _page(request, 400, "Your session has ended", ended, "Log in, and look whether it was done.")
+
+
+def _outage(request: HttpRequest) -> HttpResponse:
+    lost = "Nothing is lost: what was accepted waits, and is sent when the database is back."
+    return _page(request, 503, "The database does not answer", lost, "Try again in a moment.", again=True)
 
 
 def forbidden(request: HttpRequest, why: str = "") -> HttpResponse:
@@ -46,8 +66,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
         why = "There are too many rows to look through. Ask for fewer: by a shorter time, or with one more filter."
         return _page(request, 503, "This takes too long to find", why, again=True)
     if error is not None and refusals.is_outage(error):
-        lost = "Nothing is lost: what was accepted waits, and is sent when the database is back."
-        return _page(request, 503, "The database does not answer", lost, "Try again in a moment.", again=True)
+        return _outage(request)
     why = "It is an error of ours, and was written down. Nothing that was accepted is lost."
     return _page(
         request, 500, "Something went wrong here", why, "Try again, or tell whoever runs this site when it was."

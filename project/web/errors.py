@@ -122,8 +122,8 @@ def _is_admin(request: HttpRequest) -> bool:
     return request.path_info.startswith("/admin/")
 
 
-def bad_request(request: HttpRequest, *_: object, **__: object) -> HttpResponse:
-    return error_pages.bad_request(request) if _is_admin(request) else refusal(SuspiciousOperation())
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return error_pages.bad_request(request, exception) if _is_admin(request) else refusal(SuspiciousOperation())
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:

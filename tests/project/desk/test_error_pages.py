@@ -12,6 +12,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 from django.urls import reverse
 
+from dlq.admin.finding.hits import Found
 from dlq.models import DeadLetter
 from project.desk.error_pages import RETRY_AFTER
 from tests.desk import letter, staff
@@ -72,6 +73,26 @@ def test_a_database_that_is_away(anna: Client, path: str) -> None:
     assert "Nothing is lost" in page
     assert "10.1.2.3" not in page
     assert bool(re.search(r"Try again\s*</a>", page)) is not path.endswith("login/")
+
+
+@pytest.mark.django_db
+def test_a_session_that_cannot_be_saved(anna: Client) -> None:
+    """The box keeps what was typed: a standby that reads alone, or a log-out in another window, refuses that."""
+    anna.raise_request_exception = False
+    find = reverse("admin:desk_find")
+    with patch.object(Session, "save", side_effect=OperationalError("attempt to write a readonly database")):
+        answer = anna.post(find, {"q": "nobody@example.com"})
+    assert answer.status_code == 503
+    assert "The database does not answer" in page_of(answer)
+
+    def ended(*_: object) -> Found:
+        Session.objects.all().delete()
+        return Found([], "", None)
+
+    with patch("dlq.admin.finding.find_page.look", ended):
+        answer = anna.post(find, {"q": "nobody@example.com"})
+    assert answer.status_code == 400
+    assert "Your session has ended" in page_of(answer)
 
 
 @pytest.mark.django_db
