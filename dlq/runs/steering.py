@@ -12,10 +12,11 @@ from typing import Any
 
 import msgspec
 from django.conf import settings
+from django.db.models import Sum
 from django.db.models.functions import Now
 
 from dlq.models import Run
-from dlq.runs.groups import FRESH, LEFT_OUT, Trait, dry_run
+from dlq.runs.groups import FRESH, LEFT_OUT, MOST_IN_A_RUN, Trait, dry_run
 from dlq.runs.replaying import CANARY, count, forget_term
 from dlq.selection import Selection
 from notifications.messages.words import StaffVerb
@@ -140,9 +141,15 @@ def target(run_id: int) -> str:
     return f"run {run_id}"
 
 
-def needs_approval(letters: int) -> bool:
-    """Returns True where a second person must approve a run of so many letters."""
-    return 0 < settings.DESK_APPROVAL_ABOVE < letters
+def needs_approval(letters: int, actor: str) -> bool:
+    """Returns True where a second person must approve a run of so many letters, beside this person's other runs."""
+    return 0 < settings.DESK_APPROVAL_ABOVE < letters + under_way(actor)
+
+
+def under_way(actor: str) -> int:
+    """Returns how many letters are in this person's runs that are not over: many small runs are one large one."""
+    found = Run.objects.filter(actor=actor, ended_at=None).aggregate(letters=Sum("going"))
+    return int(found["letters"] or 0)
 
 
 def _checked(asked: Asked, actor: str) -> Run:
@@ -150,8 +157,7 @@ def _checked(asked: Asked, actor: str) -> Run:
     going = dry.going(asked.ticked)
     if not going:
         raise NotBegun("None of these letters can be sent again, or none was ticked.")
-    if asked.at_most is not None and going > asked.at_most:
-        raise NotBegun(f"You may send {asked.at_most:,} letters again at once, and these are {going:,}.")
+    _bounded(going, asked.at_most, actor)
     if going > 1 and not asked.reason.strip():
         raise NotBegun("Say why these letters are sent again.")
     if Trait.EXPIRED.word in asked.ticked and dry.first(Trait.EXPIRED) and asked.expires_at is None:
@@ -166,10 +172,21 @@ def _checked(asked: Asked, actor: str) -> Run:
         canary=CANARY if going > CANARY else 0,
         question=asked.question or None,
         last_letter=dry.last,
-        state=State.ASKED if needs_approval(going) else State.RUNNING,
+        state=State.ASKED if needs_approval(going, actor) else State.RUNNING,
         asked=dry.total,
         going=going,
     )
+
+
+def _bounded(going: int, at_most: int | None, actor: str) -> None:
+    """Raises NotBegun for more letters than this person may send again at once, by one run or by several."""
+    if at_most is None:
+        return
+    most = f"You may send {at_most:,} letters again at once"
+    if going > at_most:
+        raise NotBegun(f"{most}, and these are {going:,}.")
+    if at_most < MOST_IN_A_RUN and going + (others := under_way(actor)) > at_most:
+        raise NotBegun(f"{most}, and {others:,} are in runs of yours that are not over: wait until they are.")
 
 
 def _in_words(run: Run) -> str:

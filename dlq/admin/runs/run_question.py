@@ -153,7 +153,7 @@ def _page(
         "can_go": dry.going(GROUPS) > 0,
         "more": MOST_IN_A_RUN if dry.more else 0,
         "troubles": list(_troubles(selection)),
-        "approval": runs.needs_approval(dry.going(GROUPS)),
+        "approval": runs.needs_approval(dry.going(GROUPS), request.user.get_username()),
         "form": form,
         "selection": selecting.signed(selection),
         "question": request.POST.get("question") or secrets.token_hex(16),

@@ -113,6 +113,23 @@ def test_nobody_replays_more_than_they_may() -> None:
     assert runs.begin(asked(at_most=3), "anna").going == 3
 
 
+def test_many_small_runs_are_no_way_round_the_limits(settings: Any) -> None:
+    ids = [one.pk for one in many(5)]
+    first = runs.begin(asked(selection=Selection(ids=tuple(ids[:2])), at_most=3), "anna")
+    rest = Selection(ids=tuple(ids[2:4]))
+    with pytest.raises(NotBegun, match="3 letters again at once, and 2 are in runs of yours"):
+        runs.begin(asked(selection=rest, at_most=3), "anna")
+    settings.DESK_APPROVAL_ABOVE = 3
+    assert runs.begin(asked(selection=rest), "bert").state == "running"
+    last = Selection(ids=(ids[4],))
+    Run.objects.filter(pk=first.pk).update(going=3)
+    waits = runs.begin(asked(selection=last), "anna")
+    assert waits.state == "asked"
+    runs.refuse(waits.pk, "anna")
+    Run.objects.filter(pk=first.pk).update(ended_at=timezone.now())
+    assert runs.begin(asked(selection=last, at_most=3), "anna").state == "running"
+
+
 def test_a_large_run_waits_for_a_second_person(settings: Any) -> None:
     settings.DESK_APPROVAL_ABOVE = 2
     many(3)
