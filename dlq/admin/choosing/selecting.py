@@ -17,6 +17,7 @@ from dlq.admin.choosing.letter_filters import NO_LETTER, TEXTS, WORDS, number, s
 from dlq.models import DeadLetter
 from dlq.selection import Selection, from_json
 from project.desk.audit import printed
+from project.desk.in_words import in_words as shown
 
 SALT = "dlq.selection"
 A_DAY = 86_400  # seconds for which a question can be answered
@@ -93,7 +94,10 @@ def in_words(selection: Selection) -> str:
     if selection.ids:
         return f"{len(selection.ids):,} letters, ticked by hand"
     named = {name: name for name in (*TEXTS, *NUMBERS)} | {"mending": "correction"}
-    found = [f"{words} {value}" for name, words in named.items() if (value := getattr(selection, name))]
+    given = {name: value for name in named if (value := getattr(selection, name))}
+    if selection.cause:
+        given["cause"] = shown("cause", selection.cause)
+    found = [f"{named[name]} {value}" for name, value in given.items()]
     found += [f"died since {printed(selection.died_from)}"] if selection.died_from else []
     found += [f"died before {printed(selection.died_to)}"] if selection.died_to else []
     if selection.expired is not None:

@@ -13,6 +13,7 @@ from dlq.models import DeadLetter, Run
 from dlq.runs.groups import LEFT_OUT
 from notifications.models import Job
 from project.desk.audit import printed
+from project.desk.in_words import in_words
 
 MOST_LINES = 20
 LEAST_SECONDS = 5.0  # before an estimate means anything
@@ -112,6 +113,7 @@ def _died(run: Run) -> list[dict[str, Any]]:
     return [
         line
         | {
+            "words": in_words("cause", line["cause"]),
             "problem_page": reverse("admin:dlq_problem_change", args=[line["problem"]]) if line["problem"] else "",
             "list": _list(run, state="all", cause=line["cause"]),
         }

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -141,6 +142,7 @@ def _page(
     desk: ReadOnlyAdmin[Any], request: HttpRequest, selection: Selection, dry: Dry, form: RunForm
 ) -> TemplateResponse:
     never = [(NEVER[word], count) for word in NEVER if (count := dry.never[word])]
+    asker = request.user.get_username()
     context = {
         **desk.admin_site.each_context(request),
         "opts": desk.opts,
@@ -153,7 +155,8 @@ def _page(
         "can_go": dry.going(GROUPS) > 0,
         "more": MOST_IN_A_RUN if dry.more else 0,
         "troubles": list(_troubles(selection)),
-        "approval": runs.needs_approval(dry.going(GROUPS), request.user.get_username()),
+        "approval": settings.DESK_APPROVAL_ABOVE if runs.needs_approval(dry.going(GROUPS), asker) else 0,
+        "too_many": _at_most(request) if not form.is_bound and dry.going(form.ticked) > _at_most(request) else 0,
         "form": form,
         "selection": selecting.signed(selection),
         "question": request.POST.get("question") or secrets.token_hex(16),

@@ -84,6 +84,15 @@ def test_the_question_has_a_number_for_each_group_and_writes_nothing(few: Client
     assert few.get(f"{ASK}?cause=connection").context["going"] == 2
 
 
+def test_the_question_says_at_once_how_many_this_person_may_send(few: Client, many: Client, settings: Any) -> None:
+    settings.REPLAY_FEW = 2
+    letters(3)
+    assert "You may send 2 letters again at once." in few.get(ASK).content.decode()
+    assert "You may send" not in many.get(ASK).content.decode()
+    settings.DESK_APPROVAL_ABOVE = 2
+    assert "A run of more than 2 waits until a second person approves it." in many.get(ASK).content.decode()
+
+
 def test_an_answer_makes_a_run_and_leads_to_its_page(few: Client) -> None:
     chosen, other = letters(2), letter(last_cause=Cause.TIMEOUT)
     answer = answered(few, Selection(cause="connection"))
@@ -246,8 +255,20 @@ def test_the_part_that_changes_is_a_fragment(few: Client) -> None:
     assert "<html" not in text
     assert 'data-state="running"' in text
     assert f"{LIST}?run={run.pk}&amp;state=all&amp;cause=connection" in text
+    assert "provider not reached</a>" in text
     assert [part["kind"] for part in answer.context["bar"]] == ["sent", "died", "way", "left"]
     assert few.get(reverse("admin:dlq_run_progress", args=[run.pk + 1])).status_code == 404
+
+
+def test_a_run_says_why_it_did_not_look_at_letters(few: Client) -> None:
+    run = begun()
+    assert "somebody else sent or discarded it first" not in page(few, run)
+    Run.objects.update(state=Run.State.DONE, ended_at=timezone.now(), looked_at=1)
+    assert "somebody else sent or discarded it first" in page(few, run)
+
+
+def test_which_letters_are_meant_is_written_in_words() -> None:
+    assert selecting.in_words(Selection(cause="provider-outage")) == "cause provider out of order"
 
 
 def test_an_estimate_follows_from_what_has_ended(few: Client) -> None:
