@@ -1,4 +1,4 @@
-"""The tour of the README in a real browser, on the demo's week: a problem, the question of its run, the run, its end."""
+"""The tour in a real browser, on the demo's week: a problem, the question of its run, the run, its summary."""
 
 from __future__ import annotations
 
