@@ -93,6 +93,7 @@ class ProblemAdmin(ReadOnlyAdmin[Problem]):
     )
     list_per_page = 50
     list_before_template = "dlq/problems_before.html"
+    what_is_here = "What fails for good is here, grouped by what really failed. An empty list is good news."
     search_fields = ("example", "fingerprint", "note", "link", "owner")
     search_help_text = "Words of the answer, of the note or link, or who is on it"
     ordering = ("-growing", "-last_seen")

@@ -267,6 +267,11 @@ def test_a_run_says_why_it_did_not_look_at_letters(few: Client) -> None:
     assert "somebody else sent or discarded it first" in page(few, run)
 
 
+def test_empty_lists_say_what_would_be_here(approver: Client, viewer: Client) -> None:
+    assert "A run sends many dead letters again." in approver.get(reverse("admin:dlq_run_changelist")).content.decode()
+    assert "grouped by what really failed" in viewer.get(reverse("admin:dlq_problem_changelist")).content.decode()
+
+
 def test_which_letters_are_meant_is_written_in_words() -> None:
     assert selecting.in_words(Selection(cause="provider-outage")) == "cause provider out of order"
 
