@@ -108,7 +108,7 @@ numbers = column("sent, died again, to come", lambda run: f"{run.sent:,}, {run.d
 class RunAdmin(ReadOnlyAdmin[Run]):
     list_display = (number, time_column("created_at", "asked"), "actor", which, state, numbers, reason)
     list_display_links = (number,)
-    what_is_here = "A run sends many dead letters again. It begins on the page of a problem, or above the list of letters."
+    what_is_here = "A run sends many letters again. It begins on the page of a problem, or above the list of letters."
     ordering = ("-id",)
     sortable_by = ()
 

@@ -268,7 +268,7 @@ def test_a_run_says_why_it_did_not_look_at_letters(few: Client) -> None:
 
 
 def test_empty_lists_say_what_would_be_here(approver: Client, viewer: Client) -> None:
-    assert "A run sends many dead letters again." in approver.get(reverse("admin:dlq_run_changelist")).content.decode()
+    assert "A run sends many letters again." in approver.get(reverse("admin:dlq_run_changelist")).content.decode()
     assert "grouped by what really failed" in viewer.get(reverse("admin:dlq_problem_changelist")).content.decode()
 
 
