@@ -6,8 +6,8 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from dlq import problem_counts
 from dlq.models import DeadLetter, Problem, Run
+from dlq.problems import counts as problem_counts
 from notifications.messages.words import Status, standing
 from notifications.models import Job, Notification, StaffAction
 from notifications.scheduling.jobs import Runner
