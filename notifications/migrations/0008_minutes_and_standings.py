@@ -36,37 +36,37 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='category',
             name='sensitive',
-            field=models.BooleanField(default=False, help_text='Hides what its notifications contain from staff, and lets nobody change a receiver.'),
+            field=models.BooleanField(db_default=False, default=False, help_text='Hides what its notifications contain from staff, and lets nobody change a receiver.'),
         ),
         migrations.AddField(
             model_name='staffaction',
             name='after',
-            field=models.CharField(blank=True, default='', max_length=255),
+            field=models.CharField(blank=True, db_default='', default='', max_length=255),
         ),
         migrations.AddField(
             model_name='staffaction',
             name='after_hash',
-            field=models.CharField(blank=True, default='', max_length=32),
+            field=models.CharField(blank=True, db_default='', default='', max_length=32),
         ),
         migrations.AddField(
             model_name='staffaction',
             name='before',
-            field=models.CharField(blank=True, default='', max_length=255),
+            field=models.CharField(blank=True, db_default='', default='', max_length=255),
         ),
         migrations.AddField(
             model_name='staffaction',
             name='before_hash',
-            field=models.CharField(blank=True, default='', max_length=32),
+            field=models.CharField(blank=True, db_default='', default='', max_length=32),
         ),
         migrations.AddField(
             model_name='staffaction',
             name='flagged',
-            field=models.BooleanField(default=False),
+            field=models.BooleanField(db_default=False, default=False),
         ),
         migrations.AddField(
             model_name='staffaction',
             name='reason',
-            field=models.CharField(blank=True, default='', max_length=1000),
+            field=models.CharField(blank=True, db_default='', default='', max_length=1000),
         ),
         migrations.AddField(
             model_name='staffaction',
