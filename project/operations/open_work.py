@@ -81,6 +81,8 @@ def sentences(problems: Some | None, runs: Some | None) -> Iterator[Sentence]:
     for row in runs.rows if runs else []:
         if row.mark == Run.State.PAUSED.label:
             yield Sentence(f"{row.title} is paused, {row.note.rstrip('.')}.", "odd", row.link)
+        if row.mark == Run.State.ASKED.label:
+            yield Sentence(f"{row.title} {row.mark} to approve it, asked for {row.note}.", "odd", row.link)
 
 
 def _some(found: list[Problem], now: datetime, links: Links) -> Some:
