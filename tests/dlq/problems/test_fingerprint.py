@@ -35,7 +35,7 @@ WORD = st.text(LETTERS, min_size=1, max_size=12)
 HEX = st.text("0123456789abcdef", min_size=6, max_size=30)
 ID = st.one_of(
     st.uuids().map(str),
-    st.integers(0, 10**9).map(str),
+    st.integers(1_000, 10**9).map(str),  # three digits may be a code
     HEX.map(lambda text: f"7{text}"),
     st.builds("{}@{}.org".format, WORD, WORD),
     st.builds("https://{}.org/{}?x={}".format, WORD, HEX, WORD),

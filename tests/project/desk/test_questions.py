@@ -14,6 +14,7 @@ from django.contrib.auth.models import User as Account
 from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
+from django.urls.converters import IntConverter
 
 from project.desk.base import DeskAdmin
 from project.desk.listing import filter_parameters
@@ -195,7 +196,10 @@ def every_address() -> Iterator[str]:
     for pattern in site.get_urls():
         for each in getattr(pattern, "url_patterns", [pattern]):
             wanted = set(each.pattern.regex.groupindex)
-            numbers = bool(set(each.pattern.converters) & {"letter_id", "key_id", "job_id", "content_type_id"})
+            numbers = (
+                any(isinstance(one, IntConverter) for one in each.pattern.converters.values())
+                or "content_type_id" in wanted
+            )
             for key in ("1", "9" * 18) if numbers else ("1", "abc", "9" * 40, "%00"):
                 if each.name and (wanted or key == "1"):
                     yield reverse(f"admin:{each.name}", kwargs={name: known.get(name, key) for name in wanted})
