@@ -23,13 +23,13 @@ KILLS = 10
 DEADLINE = 60 + LETTERS / 100  # seconds for the run, with all kills
 
 BEGIN = """
-from dlq.runs import Asked, begin
+from dlq.runs.steering import Asked, begin
 from dlq.selection import Selection
 for actor in ("anna", "bert"):
     asked = Asked(selection=Selection(cause="timeout"), ticked=["fresh"], reason="it works again", per_second={rate})
     print("run", begin(asked, actor).pk)
 """
-RESUME = "from dlq.runs import resume; resume({run}, 'anna')"
+RESUME = "from dlq.runs.steering import resume; resume({run}, 'anna')"
 _ID = (
     "(lpad(to_hex((extract(epoch FROM now() - interval '1 hour') * 1000)::bigint + n / 1000), 12, '0')"
     " || '7' || lpad(to_hex(n % 1000), 3, '0') || '8000' || lpad(to_hex(n), 12, '0'))::uuid"

@@ -27,7 +27,7 @@ def test_a_dollar_means_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         assert env.text("KAFKA_PASSWORD") == secret
 
 
-TEXTS = Path(__file__).parents[2] / "dlq" / "answers"
+TEXTS = Path(__file__).parents[2] / "dlq" / "story" / "answers"
 READERS: dict[str, Callable[[str], object]] = {
     "text": lambda name: env.text(name, "a"),
     "boolean": lambda name: env.boolean(name, default=True),
@@ -39,6 +39,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "retry_schedule": lambda name: env.retry_schedule(name, "1,2"),
     "provider_url": env.provider_url,
     "countries": env.countries,
+    "country": env.country,
     "random_key": env.random_key,
     "random_keys": env.random_keys,
     "sender": lambda name: env.sender(name, "app@example.com"),

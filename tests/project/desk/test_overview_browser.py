@@ -84,6 +84,7 @@ def test_a_bar_opens_its_list(page: Page) -> None:
     alive()
     minute(40, ago=timedelta(hours=3))
     open_overview(page)
+    page.wait_for_function("window.Chart && Chart.getChart(document.querySelector('figure canvas'))")
     place = page.evaluate(
         """() => {
             const chart = Chart.getChart(document.querySelector("figure canvas"));
