@@ -32,6 +32,7 @@ def open_overview(page: Page) -> None:
     page.clock.install()
     log_in(page, "/admin/")
     expect(page.locator("[data-part=verdict]")).to_be_visible()
+    page.wait_for_selector("figure canvas[role=img]", state="attached")  # its script has begun
 
 
 def test_it_renews_itself_while_somebody_looks_at_it(page: Page, errors: list[str]) -> None:
@@ -84,7 +85,6 @@ def test_a_bar_opens_its_list(page: Page) -> None:
     alive()
     minute(40, ago=timedelta(hours=3))
     open_overview(page)
-    page.wait_for_function("window.Chart && Chart.getChart(document.querySelector('figure canvas'))")
     place = page.evaluate(
         """() => {
             const chart = Chart.getChart(document.querySelector("figure canvas"));
