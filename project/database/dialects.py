@@ -7,6 +7,8 @@ Times are computed by the database, so that a worker's wrong clock moves nothing
 
 from __future__ import annotations
 
+import random
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -27,6 +29,7 @@ T = TypeVar("T")
 REFUSALS = (DataError, IntegrityError, ValueError, OverflowError)
 
 _DEADLOCK = ("40P01", "40001")
+PAUSE_OF_A_LOSER = 0.02  # seconds at most before the second try, and as much more before each other
 READ_SECONDS = 5.0  # a statement of a list in the web; longer ones would use up its threads
 _encode = msgspec.json.Encoder(uuid_format="hex").encode  # as both databases read ids
 
@@ -289,11 +292,15 @@ def turn_to_write() -> AbstractContextManager[Any]:
 
 
 def repeated(work: Callable[[], T], *, times: int = 5) -> T:
-    """`work`, again when it lost a deadlock or a serialisation conflict; it must be one whole transaction."""
-    for _ in range(times - 1):
+    """`work`, again when it lost a deadlock or a serialisation conflict; it must be one whole transaction.
+
+    It waits for a moment of chance between, so that the same two do not meet again and again.
+    """
+    for tried in range(1, times):
         try:
             return work()
         except OperationalError as error:
             if sqlstate(error) not in _DEADLOCK:
                 raise
+            time.sleep(random.uniform(0, PAUSE_OF_A_LOSER * tried))
     return work()
