@@ -94,6 +94,11 @@ def figure(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(f"notifications_{name}_total", {"channel": "EMAIL", **labels}) or 0.0
 
 
+def counted(expected: float, name: str, **labels: str) -> None:
+    """A sender counts once its transaction is over: a moment after others see the rows."""
+    wait_until(lambda: figure(name, **labels) == expected, what=f"{name} is {expected}; it is {figure(name, **labels)}")
+
+
 def test_a_made_up_gate_puts_off_and_ends_what_it_wants(run: Run) -> None:
     awake, asleep, gone = three()
     put_back, claimed_before = figure("put_back", reason="parked"), figure("claimed", priority="transactional")
@@ -111,8 +116,8 @@ def test_a_made_up_gate_puts_off_and_ends_what_it_wants(run: Run) -> None:
     assert read(gone.id).settled_at is not None
     assert not Attempt.objects.exists()
     assert [record.offset for record in feed.committed] == [0, 1, 2]
-    assert figure("put_back", reason="parked") == put_back + 1
-    assert figure("claimed", priority="transactional") == claimed_before + 3
+    counted(put_back + 1, "put_back", reason="parked")
+    counted(claimed_before + 3, "claimed", priority="transactional")
     wait_until(lambda: running.settler.unsettled() == 0)
 
 
@@ -124,7 +129,7 @@ def test_what_a_gate_lets_die_has_its_letter(run: Run) -> None:
     settled(Status.DEAD, gone)
     letter = DeadLetter.objects.get()
     assert (letter.notification_id, letter.cause, letter.error) == (gone.id, Cause.OPTED_OUT, "They want nothing more.")
-    assert figure("dead", cause=Cause.OPTED_OUT) == died + 1
+    counted(died + 1, "dead", cause=Cause.OPTED_OUT)
 
 
 def test_what_is_decided_is_durable_before_the_offset_is_committed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +175,7 @@ def test_a_database_that_fails_a_gate_is_asked_again(run: Run) -> None:
     settled(Status.SUPPRESSED, gone)
     assert running.channel.handed == [awake.id]
     assert {read(one.id).claims for one in (awake, asleep, gone)} == {1}
-    assert figure("put_back", reason="parked") == put_back + 1
+    counted(put_back + 1, "put_back", reason="parked")
 
 
 def test_a_claim_whose_answer_was_lost_decides_nothing_twice(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +189,7 @@ def test_a_claim_whose_answer_was_lost_decides_nothing_twice(run: Run, monkeypat
     assert [users for _, users in person.seen] == [["awake", "asleep", "gone"], ["awake"]]
     assert running.channel.handed == [awake.id]
     assert read(asleep.id).claims == 1
-    assert figure("put_back", reason="parked") == put_back + 1
+    counted(put_back + 1, "put_back", reason="parked")
 
 
 def test_a_lost_answer_leaves_the_rows_of_a_receiver_in_their_order(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +241,7 @@ def test_a_death_between_the_two_commits_loses_nothing(run: Run, monkeypatch: py
     running.stop()
     put_back, repeated = figure("put_back", reason="parked"), figure("duplicate_records")
     run(broker=Feed(*records), gates_of=Person().behind_the_others)
-    wait_until(lambda: figure("duplicate_records") == repeated + 3, what="the next sender drops them")
+    counted(repeated + 3, "duplicate_records")
     assert [read(one.id).status for one in three_of_them] == [Status.SENDING, Status.WAITING, Status.SUPPRESSED]
     assert {read(one.id).claims for one in three_of_them} == {1}
     assert figure("put_back", reason="parked") == put_back

@@ -42,8 +42,11 @@ def test_a_letter_is_found_and_opened_without_a_mouse(page: Page) -> None:
     assert serious(page) == []
     press_until(page, "Tab", "select[name=cause] + .select2-container .select2-selection")
     page.keyboard.press("Enter")
+    expect(page.locator(".select2-search__field")).to_be_focused()
     page.keyboard.type("mailbox full")
+    expect(page.locator(".select2-results__option--highlighted")).to_have_text("mailbox full")
     page.keyboard.press("Enter")
+    expect(page.locator("select[name=cause]")).to_have_value("mailbox-full")
     press_until(page, "Tab", "#filter-form button[type=submit]")
     page.keyboard.press("Enter")
     page.wait_for_url("**cause=mailbox-full**")
