@@ -19,7 +19,13 @@ MOST = 5  # of each, in a card
 LONGEST_EXAMPLE = 80
 GROWING = "growing"
 BACK = Problem.State.BACK.label
-TONES = {GROWING: "bad", BACK: "bad", Problem.State.NEW.label.lower(): "odd"}
+NEW = Problem.State.NEW.label.lower()
+TONES = {GROWING: "bad", BACK: "bad", NEW: "odd"}
+BEGINNINGS = {
+    GROWING: "A problem grows",
+    BACK: "A problem that was fixed is back",
+    NEW: "Nobody has looked at a problem",
+}
 
 State = Problem.State
 
@@ -32,6 +38,7 @@ class Work:
     tone: str = ""
     detail: str = ""
     note: str = ""
+    taken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +82,8 @@ def runs(links: Links) -> Some:
 def sentences(problems: Some | None, runs: Some | None) -> Iterator[Sentence]:
     """Yields what the first lines of the page say of these."""
     for row in problems.rows if problems else []:
-        if row.mark in (GROWING, BACK):
-            verb = "A problem grows" if row.mark == GROWING else "A problem that was fixed is back"
-            yield Sentence(f"{verb}: {row.title}, {row.detail}.", "odd", row.link)
+        if row.mark in BEGINNINGS and not (row.mark == NEW and row.taken):
+            yield Sentence(f"{BEGINNINGS[row.mark]}: {row.title}, {row.detail}.", "odd", row.link)
     for row in runs.rows if runs else []:
         if row.mark == Run.State.PAUSED.label:
             yield Sentence(f"{row.title} is paused, {row.note.rstrip('.')}.", "odd", row.link)
@@ -101,4 +107,5 @@ def _row(problem: Problem, now: datetime, links: Links) -> Work:
         TONES.get(mark, ""),
         f"{problem.open_letters:,} open",
         f"last {age(problem.last_seen, now)}{owner}. {cut(problem.example, LONGEST_EXAMPLE)}",
+        taken=bool(problem.owner),
     )

@@ -5,7 +5,7 @@ What somebody searched for can be an address, so it stands in no URL that is mad
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlencode
 
 import msgspec
@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from dlq.admin.choosing.letter_filters import NO_LETTER, TEXTS, WORDS, number, selection_of
-from dlq.models import DeadLetter
+from dlq.models import DeadLetter, Problem
 from dlq.selection import Selection, from_json
 from project.desk.audit import printed
 from project.desk.in_words import in_words as shown
@@ -89,14 +89,26 @@ def query_of(selection: Selection, **also: str) -> str:
     return urlencode(found | also)
 
 
-def in_words(selection: Selection) -> str:
-    """Returns what the selection is, for people, without what was searched for."""
+def problems_in_words(selections: Iterable[Selection]) -> dict[int, str]:
+    """Returns by number what failed, for the problems that these selections name: such as "8 (timeout, SMS)"."""
+    problems = Problem.objects.filter(pk__in={selection.problem for selection in selections if selection.problem})
+    return {each.pk: f"{each.pk} ({shown('cause', each.cause)}, {each.channel or 'no channel'})" for each in problems}
+
+
+def in_words(selection: Selection, problems: Mapping[int, str] | None = None) -> str:
+    """Returns what the selection is, for people, without what was searched for.
+
+    `problems` are words of `problems_in_words`; without them they are asked for.
+    """
     if selection.ids:
         return f"{len(selection.ids):,} letters, ticked by hand"
     named = {name: name for name in (*TEXTS, *NUMBERS)} | {"mending": "correction"}
     given = {name: value for name in named if (value := getattr(selection, name))}
     if selection.cause:
         given["cause"] = shown("cause", selection.cause)
+    if selection.problem:
+        names = problems_in_words([selection]) if problems is None else problems
+        given["problem"] = names.get(selection.problem, selection.problem)
     found = [f"{named[name]} {value}" for name, value in given.items()]
     found += [f"died since {printed(selection.died_from)}"] if selection.died_from else []
     found += [f"died before {printed(selection.died_to)}"] if selection.died_to else []

@@ -19,7 +19,7 @@ from dlq.admin.lists.letter_list import READ
 from dlq.admin.mending.did_you_mean import may_mend, mistyped_in
 from dlq.admin.problems import problem_shown as shown
 from dlq.admin.problems.problem_forms import IgnoreForm, KnownForm, NoteForm, ProblemForm
-from dlq.models import DeadLetter, Problem
+from dlq.models import DeadLetter, Problem, Run
 from dlq.problems import verbs as problem_verbs
 from dlq.problems.assigning import hour_of
 from dlq.problems.counts import ONE_HOUR, Rates
@@ -38,6 +38,7 @@ from project.desk.sight import Sight, sight_of
 HOURS = 7 * 24
 LETTERS = 20
 ACTIONS = 20
+RUNS = 10
 LIST = "admin:dlq_problem_changelist"
 LONGEST_NUMBER = 18  # digits of a bigint that surely fits
 State = Problem.State
@@ -138,6 +139,7 @@ def show(desk: ReadOnlyAdmin[Problem], request: HttpRequest, object_id: str) -> 
         "may_mend": may_mend(request),
         "mistyped": mistyped_in(request, problem.pk) if problem.cause in NOBODY_THERE else [],
         "may_discard": sees and may(request, Right.DISCARD),
+        "runs": _runs(problem, sight_of(request)) if sees else [],
     }
     return mark_when_rendered(TemplateResponse(request, "dlq/problem.html", context))
 
@@ -259,6 +261,17 @@ def _letters(problem: Problem, sight: Sight) -> list[dict[str, Any]]:
         }
         for letter in newest
     ]
+
+
+def _runs(problem: Problem, sight: Sight) -> list[tuple[int, str, str]]:
+    """Returns the newest runs over this problem: number, what became of it, why."""
+    newest = Run.objects.filter(selection__problem=problem.pk).order_by("-pk")[:RUNS]
+    return [(run.pk, _what_became_of(run), sight.answer(run.reason)) for run in newest]
+
+
+def _what_became_of(run: Run) -> str:
+    asked = f"{run.get_state_display()}, asked for by {run.actor} at {printed(run.created_at)}"
+    return f"{asked}: {run.sent:,} of {run.going or run.asked:,} sent, {run.died_again:,} died again"
 
 
 def _actions(problem: Problem) -> list[StaffAction]:

@@ -98,7 +98,7 @@ def allowed(request: HttpRequest, run: Run, name: str) -> bool:
 
 
 number = column("run", lambda run: f"#{run.pk}")
-which = column("letters", lambda run: _seen(run, selecting.in_words(from_json(run.selection))))
+which = column("letters", lambda run: _seen(run, vars(run)["which"]))
 reason = column("reason", lambda run: _seen(run, run.reason))
 state = column("state", lambda run: run.state, labels=LABELS)
 numbers = column("sent, died again, to come", lambda run: f"{run.sent:,}, {run.died_again:,}, {run.to_come:,}")
@@ -113,9 +113,11 @@ class RunAdmin(ReadOnlyAdmin[Run]):
     sortable_by = ()
 
     def rows_of_page(self, request: HttpRequest, rows: QuerySet[Run]) -> list[Run]:
-        sight = sight_of(request)
-        for run in (found := list(rows)):
-            vars(run)["sight"] = sight
+        sight, found = sight_of(request), list(rows)
+        selections = [from_json(run.selection) for run in found]
+        problems = selecting.problems_in_words(selections)
+        for run, selection in zip(found, selections, strict=True):
+            vars(run).update(sight=sight, which=selecting.in_words(selection, problems))
         return found
 
     def has_view_permission(self, request: HttpRequest, obj: Run | None = None) -> bool:

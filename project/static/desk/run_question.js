@@ -18,5 +18,7 @@ function show() {
   if (expiry) expiry.hidden = !(expired && expired.checked);
 }
 
+// The reason is all that must be typed. The page stays where it is, for the groups above are to be read first.
+question.querySelector("[name=reason]")?.focus({ preventScroll: true });
 for (const box of boxes) box.addEventListener("change", show);
 show();

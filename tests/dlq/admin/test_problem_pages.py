@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dlq.admin.problems import problem_shown as shown_bars
-from dlq.models import DeadLetter, Problem
+from dlq.models import DeadLetter, Problem, Run
 from dlq.problems import assigning as problems
 from dlq.problems import counts as problem_counts
 from notifications.channels.outcomes import Cause
@@ -130,6 +130,20 @@ def test_the_page_asks_as_often_for_many_letters_as_for_one(sam: Client) -> None
             sam.get(page(problem))
         counts.append(len(queries))
     assert counts[0] == counts[1]
+
+
+def test_its_runs_are_on_its_page_and_name_it_by_what_failed(sam: Client, supervisor: Client) -> None:
+    problem = made()
+    run = Run.objects.create(actor="anna", reason="it is up", selection={"problem": problem.pk}, last_letter=1, going=1)
+    other = Run.objects.create(actor="anna", reason="", selection={"problem": problem.pk + 1}, last_letter=1)
+    shown = supervisor.get(page(problem)).content.decode()
+    assert reverse("admin:dlq_run_change", args=[run.pk]) in shown
+    assert "asked for by anna" in shown
+    assert "it is up" in shown
+    assert reverse("admin:dlq_run_change", args=[other.pk]) not in shown
+    named = f"problem {problem.pk} (text refused, EMAIL)"
+    assert named in supervisor.get(reverse("admin:dlq_run_change", args=[run.pk])).content.decode()
+    assert named in supervisor.get(reverse("admin:dlq_run_changelist")).content.decode()
 
 
 def test_a_problem_of_unreadable_records_has_a_page(sam: Client) -> None:

@@ -164,6 +164,9 @@ def test_problems_and_runs_that_need_somebody_are_at_the_top(anna: Client) -> No
     assert found.problems.rows[1].link.endswith(f"/{mine.pk}/change/")
     assert [row.detail for row in found.runs.rows] == ["4 of 9 sent, 0 died again"]
     assert "A problem grows: Text refused: E-mail over smtp, 150 open." in sentences(anna)
+    assert "Nobody has looked at a problem" not in sentences(anna), "somebody is on it"
+    Problem.objects.update(growing=False, owner="")
+    assert "Nobody has looked at a problem: Text refused: E-mail over smtp, 7 open." in sentences(anna)
     assert f"Run {run.pk} is paused, by sam: a breaker opened." in sentences(anna)
     Run.objects.update(state=Run.State.ASKED, why_paused="")
     assert f"Run {run.pk} waits for a second person to approve it, asked for by sam." in sentences(anna)
