@@ -95,9 +95,12 @@ class Platform:
         self.processes.append(process)
         return process
 
-    def start_web(self, *arguments: str) -> Process:
-        """Starts a web process. Returns it once it answers. `post` and `get` ask the newest one."""
-        (port,) = free_ports(1)
+    def start_web(self, *arguments: str, port: int | None = None) -> Process:
+        """Starts a web process, on a free port unless one is given. Returns it once it answers.
+
+        `post` and `get` ask the newest one.
+        """
+        port = port or free_ports(1)[0]
         granian = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port), *arguments]
         web = self.start("web", [*granian, "project.wsgi:application"])
         self.ports.append(port)

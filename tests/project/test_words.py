@@ -13,8 +13,8 @@ RETIRED = r"rooms?|doors?|said|told|heard"
 IN_CODE = re.compile(rf"(?<![a-z])({RETIRED})(?![a-z])", re.IGNORECASE)  # parts of names, too
 IN_PROSE = re.compile(rf"\b({RETIRED})\b", re.IGNORECASE)
 HOLD = re.compile(r"\b(holds?|holding)\b|\bheld\b(?! notification)", re.IGNORECASE)  # but the status and the policy
-CODE = ("project", "users", "notifications", "dlq", "harness", "benchmarks")
-PROSE = ("docs", "tests", "README.md")
+CODE = ("project", "users", "notifications", "dlq", "harness", "benchmarks", "clients")
+PROSE = ("clients", "docs", "tests", "README.md")
 ALLOWED = {Path("docs/words.md"), Path("tests/project/test_words.py")}
 
 

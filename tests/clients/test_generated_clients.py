@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,26 +14,12 @@ import pytest
 from harness.platform import Platform
 from harness.services import jars
 from harness.services.shared import skip_without
-from project.run.local import WEB_OPTIONS
+
+pytestmark = pytest.mark.xdist_group("clients")
 
 HERE = Path(__file__).parent
 # Java makes the clients, and each language has its own compiler.
 MISSING = [program for program in ("java", "mvn", "node", "go") if shutil.which(program) is None]
-
-
-@pytest.fixture(scope="module")
-def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    skip_without(" and ".join(MISSING) or None)
-    with Platform.embedded(tmp_path_factory.mktemp("web")) as platform:
-        platform.environment["API_KEYS_REQUIRED"] = "true"
-        platform.prepare()
-        platform.start_web(*WEB_OPTIONS)
-        yield platform
-
-
-@pytest.fixture(scope="module")
-def key(web: Platform) -> str:
-    return web.create_api_key()
 
 
 def run(command: list[str], directory: Path, **environment: str) -> str:
@@ -44,14 +29,6 @@ def run(command: list[str], directory: Path, **environment: str) -> str:
     )
     assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}{done.stderr}"
     return done.stdout
-
-
-def python(directory: Path) -> list[str]:
-    needs = directory / "needs"
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", str(needs)]
-    run([*pip, "-r", str(HERE / "requirements.txt")], directory)
-    code = "import sys; sys.path[:0] = ['needs', '.']; import runpy; runpy.run_path(sys.argv.pop(1))"
-    return [sys.executable, "-c", code, str(HERE / "use.py")]
 
 
 def typescript(directory: Path) -> list[str]:
@@ -72,10 +49,11 @@ def go(directory: Path) -> list[str]:
     return [str(directory / "client")]
 
 
-@pytest.mark.parametrize(("generator", "compiled"), [("python", python), ("typescript-fetch", typescript), ("go", go)])
+@pytest.mark.parametrize(("generator", "compiled"), [("typescript-fetch", typescript), ("go", go)])
 def test_a_generated_client_works(
     web: Platform, key: str, tmp_path: Path, generator: str, compiled: Callable[[Path], list[str]]
 ) -> None:
+    skip_without(" and ".join(MISSING) or None)
     schema = web.request("GET", "/schema", headers={"Authorization": f"Bearer {key}"})
     (tmp_path / "schema.json").write_bytes(schema.body)
     (jar,) = jars.fetched(HERE / "pom.xml").glob("openapi-generator-cli-*.jar")

@@ -1,0 +1,122 @@
+"""The calls of the API. Each is a flow (retrying.py) from what the caller gave to what the platform answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from notifications_client import wire
+from notifications_client.errors import (
+    InvalidRequest,
+    NotificationsError,
+    Problem,
+    Unavailable,
+    refusals_of_items,
+)
+from notifications_client.retrying import Flow, ask
+from notifications_client.types import (
+    Accepted,
+    Attempt,
+    Notification,
+    NotificationDetail,
+    NotificationRow,
+    Page,
+    Result,
+)
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Where the platform is, and how long to try: `deadline` and `timeout` in seconds, see retrying.ask."""
+
+    url: str
+    api_key: str
+    deadline: float
+    timeout: float
+
+    def send(self, notification: Notification) -> Flow[Accepted]:
+        """POST /notification. Raises ApiError, and Unavailable with the idempotency key."""
+        key = str(wire.with_key(notification).idempotency_key)
+        if not (key.isascii() and key.isprintable()):  # else it could not travel in a header
+            raise InvalidRequest(400, (Problem("idempotency_key", "Must hold printable ASCII characters only."),))
+        body = wire.as_json(replace(notification, idempotency_key=None))
+        try:
+            answer = yield from self._ask("POST", "/notification", body, {"Idempotency-Key": key})
+        except Unavailable as error:
+            error.idempotency_key = key
+            raise
+        accepted = wire.content_of(answer, 202)
+        return Accepted(UUID(accepted["id"]), accepted["status"])
+
+    def send_many(self, notifications: Iterable[Notification]) -> Flow[list[Result]]:
+        """POST /notifications, as often as its limits ask for. Returns a result for each notification, in order.
+
+        After a part that is not answered, or is refused as a whole, the others are not tried: they would take as
+        long, or be refused as well. Their results have the same error.
+        """
+        results: list[Result] = []
+        stopped: NotificationsError | None = None
+        for part in wire.parts(wire.with_key(notification) for notification in notifications):
+            if stopped is None:
+                of_part, stopped = yield from self._send_part(part)
+            else:
+                of_part = [Result(notification, error=stopped) for notification, _ in part]
+            results += of_part
+        return results
+
+    def read(self, id: UUID | str) -> Flow[NotificationDetail]:
+        """GET /notification/<id>. Raises ApiError and Unavailable."""
+        answer = yield from self._ask("GET", f"/notification/{UUID(str(id))}")
+        found = wire.content_of(answer, 200)
+        attempts = tuple(wire.read_as(Attempt, attempt) for attempt in found["attempts"])
+        return wire.read_as(NotificationDetail, found | {"attempts": attempts})
+
+    def list_page(self, filters: dict[str, Any]) -> Flow[Page]:
+        """GET /notifications. Raises ApiError and Unavailable."""
+        answer = yield from self._ask("GET", f"/notifications?{wire.query_of(filters)}")
+        found = wire.content_of(answer, 200)
+        rows = tuple(wire.read_as(NotificationRow, row) for row in found["results"])
+        return Page(wire.cursor_in(found["next"]), wire.cursor_in(found["previous"]), rows)
+
+    def _send_part(
+        self, part: list[tuple[Notification, bytes]]
+    ) -> Flow[tuple[list[Result], NotificationsError | None]]:
+        """Returns a result for each, and the error that was not about some of them but about all, if there was one.
+
+        The platform accepts all of a request or nothing. So what it refuses is left out, and the rest sent again.
+        """
+        results = [Result(notification) for notification, _ in part]
+        left = list(range(len(part)))
+        while left:
+            try:
+                answer = yield from self._post([part[position][1] for position in left])
+                refused = refusals_of_items(answer.status_code, wire.json_of(answer), len(left))
+                ids = [] if refused else wire.ids_of(answer, len(left))
+            except NotificationsError as error:
+                for position in left:
+                    results[position] = replace(results[position], error=error)
+                return results, error
+            for position, id in zip(left, ids, strict=False):
+                results[position] = replace(results[position], id=id)
+            for place, refusal in refused.items():
+                results[left[place]] = replace(results[left[place]], error=refusal)
+            left = [position for place, position in enumerate(left) if refused and place not in refused]
+        return results, None
+
+    def _post(self, items: list[bytes]) -> Flow[httpx.Response]:
+        return self._ask("POST", "/notifications", wire.BEFORE + b",".join(items) + wire.AFTER)
+
+    def _ask(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> Flow[httpx.Response]:
+        named = {"Accept": "application/json"} | (headers or {})
+        if body is not None:
+            named["Content-Type"] = "application/json"
+        if self.api_key:
+            named["Authorization"] = f"Bearer {self.api_key}"
+        request = httpx.Request(method, f"{self.url}{path}", headers=named, content=body)
+        return ask(request, deadline=self.deadline, timeout=self.timeout)

@@ -1,0 +1,80 @@
+"""The client that blocks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Self, TypeVar, Unpack
+from uuid import UUID
+
+import httpx
+
+from notifications_client.calls import Calls
+from notifications_client.retrying import BROKEN, Flow, Outcome
+from notifications_client.types import Accepted, Notification, NotificationDetail, NotificationRow, Page, Query, Result
+
+T = TypeVar("T")
+
+
+class Client:
+    """Keep one for your program: it keeps connections open, and threads may share it. Close it, or use `with`."""
+
+    def __init__(self, url: str, api_key: str = "", *, deadline: float = 60.0, timeout: float = 10.0) -> None:
+        """`deadline`: seconds a call may take with all its repetitions; `timeout`: for each step of one try."""
+        self._calls = Calls(url.rstrip("/"), api_key.strip(), deadline, timeout)
+        self._http = httpx.Client()
+
+    def send(self, notification: Notification) -> Accepted:
+        """Hands over a notification. Returns its id. Raises ApiError where it is refused, and Unavailable."""
+        return self._run(self._calls.send(notification))
+
+    def send_many(self, notifications: Iterable[Notification]) -> list[Result]:
+        """Hands over any number. Returns a result for each, in order; raises nothing that the platform answers.
+
+        They travel in parts of up to 5,000 notifications or 5 MiB, each part with a deadline of its own.
+        """
+        return self._run(self._calls.send_many(notifications))
+
+    def read(self, id: UUID | str) -> NotificationDetail:
+        """Returns where a notification stands. Raises NotFound, other ApiErrors, and Unavailable."""
+        return self._run(self._calls.read(id))
+
+    def list_page(self, **query: Unpack[Query]) -> Page:
+        """Returns a page of the notifications of this client, newest first. Raises ApiError and Unavailable."""
+        return self._run(self._calls.list_page({**query}))
+
+    def list_all(self, **query: Unpack[Query]) -> Iterator[NotificationRow]:
+        """Yields all that match, newest first, page by page. Raises ApiError and Unavailable."""
+        while True:
+            page = self.list_page(**query)
+            yield from page.results
+            if page.next is None:
+                return
+            query["cursor"] = page.next
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self, flow: Flow[T]) -> T:
+        try:
+            step = next(flow)
+            while True:
+                step = flow.send(self._do(step))
+        except StopIteration as end:
+            value: T = end.value
+            return value
+
+    def _do(self, step: httpx.Request | float) -> Outcome:
+        if not isinstance(step, httpx.Request):
+            time.sleep(step)
+            return None
+        try:
+            return self._http.send(step)
+        except BROKEN as error:
+            return error

@@ -1,0 +1,101 @@
+"""The JSON of requests and answers, and how notifications become the parts of a batch."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID, uuid4
+
+import httpx
+
+from notifications_client.errors import ApiError, Problem, refusal
+from notifications_client.types import Attempt, Notification, NotificationDetail, NotificationRow
+
+# The platform's limits of a batch.
+MAX_ITEMS = 5_000
+MAX_BYTES = 5 * 1024 * 1024
+BEFORE, AFTER = b'{"notifications":[', b"]}"
+
+TIMES = ("accepted_at", "at", "due_at", "expires_at", "settled_at")
+R = TypeVar("R", NotificationRow, NotificationDetail, Attempt)
+
+
+def with_key(notification: Notification) -> Notification:
+    """Returns the notification with an idempotency key, a new one where it has none."""
+    if notification.idempotency_key is not None:
+        return notification
+    return dataclasses.replace(notification, idempotency_key=str(uuid4()))
+
+
+def parts(notifications: Iterable[Notification]) -> Iterator[list[tuple[Notification, bytes]]]:
+    """Yields them with their JSON, in parts that each fit into one request, in order."""
+    part: list[tuple[Notification, bytes]] = []
+    size = len(BEFORE) + len(AFTER)
+    for notification in notifications:
+        item = as_json(notification)
+        if part and (len(part) == MAX_ITEMS or size + len(item) + 1 > MAX_BYTES):
+            yield part
+            part, size = [], len(BEFORE) + len(AFTER)
+        part.append((notification, item))
+        size += len(item) + 1
+    if part:
+        yield part
+
+
+def as_json(notification: Notification) -> bytes:
+    given = {field.name: getattr(notification, field.name) for field in dataclasses.fields(notification)}
+    named = {name: _plain(value) for name, value in given.items() if value is not None}
+    return json.dumps(named, separators=(",", ":")).encode()
+
+
+def content_of(answer: httpx.Response, status: int) -> dict[str, Any]:
+    """Returns the JSON object of an answer with this status. Raises ApiError for any other answer."""
+    body = json_of(answer)
+    if answer.status_code != status or not isinstance(body, dict):
+        raise refusal(answer.status_code, body)
+    return body
+
+
+def ids_of(answer: httpx.Response, count: int) -> list[UUID]:
+    """Returns the ids of an accepted batch. Raises ApiError where the answer is not one id for each item."""
+    accepted = content_of(answer, 202).get("notifications", [])
+    if len(accepted) != count:
+        raise ApiError(answer.status_code, (Problem("", f"{len(accepted)} ids for {count} notifications."),))
+    return [UUID(each["id"]) for each in accepted]
+
+
+def json_of(answer: httpx.Response) -> Any:
+    """Returns the JSON of an answer; None where it has none, such as a proxy's page."""
+    try:
+        return answer.json()
+    except ValueError:
+        return None
+
+
+def read_as(shape: type[R], found: dict[str, Any]) -> R:
+    """Returns an answer's object in its shape. What the shape does not have is left out, what is missing is None."""
+    return shape(**{field.name: _value(field.name, found.get(field.name)) for field in dataclasses.fields(shape)})
+
+
+def query_of(filters: dict[str, Any]) -> str:
+    """Returns the filters of a list as they stand in its address."""
+    return str(httpx.QueryParams({name: _plain(value) for name, value in filters.items()}))
+
+
+def cursor_in(link: str | None) -> str | None:
+    """Returns the cursor in the link to a page; None where there is no such page."""
+    return parse_qs(urlsplit(link).query)["cursor"][0] if link else None
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _value(name: str, value: Any) -> Any:
+    if name == "id":
+        return UUID(value)
+    return datetime.fromisoformat(value) if name in TIMES and value else value

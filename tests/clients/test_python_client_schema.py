@@ -1,0 +1,118 @@
+"""clients/python has the calls, fields and words of the OpenAPI description, and leaves out only what is listed."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import types as python_types
+from datetime import datetime
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+import pytest
+
+from notifications_client import AsyncClient, Client, types, wire
+from tests.caller import Api, json_of
+
+pytestmark = pytest.mark.sqlite  # the description is the same on PostgreSQL
+
+SHAPES: dict[str, type] = {
+    "BatchItemRequest": types.Notification,
+    "Accepted": types.Accepted,
+    "NotificationRow": types.NotificationRow,
+    "NotificationDetail": types.NotificationDetail,
+    "AttemptRow": types.Attempt,
+    "PaginatedNotificationRowList": types.Page,
+}
+CALLS = {
+    "submit_notification": "send",
+    "submit_notifications": "send_many",
+    "read_notification": "read",
+    "list_notifications": "list_page",
+}
+# Calls for notifications that the client leaves out, each with the reason.
+LEFT_OUT: dict[str, str] = {}
+TEXTS = {"uuid": UUID, "date-time": datetime}
+PLAIN = {"string": str, "integer": int, "boolean": bool}
+
+
+@pytest.fixture
+def description(api: Api) -> Any:
+    return json_of(api.get("/schema"))
+
+
+def operations(description: Any) -> dict[str, Any]:
+    """The calls for notifications by their names."""
+    calls = [call for methods in description["paths"].values() for call in methods.values()]
+    return {call["operationId"]: call for call in calls if call["tags"] == ["notifications"]}
+
+
+def kind_of(described: Any, description: Any) -> tuple[Any, bool]:
+    """The Python type of a property, without None, and whether it may be null. Enums are sets of words."""
+    nullable = bool(described.get("nullable"))
+    for wrapped in described.get("allOf", ()):
+        described = wrapped
+    if "$ref" in described:
+        described = description["components"]["schemas"][described["$ref"].rpartition("/")[2]]
+    if "enum" in described:
+        return set(described["enum"]), nullable
+    if described["type"] == "array":
+        return SHAPES[described["items"]["$ref"].rpartition("/")[2]], nullable
+    return TEXTS.get(described.get("format", ""), PLAIN[described["type"]]), nullable
+
+
+def kind_in_client(hint: Any) -> tuple[Any, bool]:
+    """The same of a type hint of the client. A tuple is the type of its items."""
+    if get_origin(hint) in (Union, python_types.UnionType):
+        (hint,) = [each for each in get_args(hint) if each is not type(None)]
+        return kind_in_client(hint)[0], True
+    if get_origin(hint) is Literal:
+        return set(get_args(hint)), False
+    return get_args(hint)[0] if get_origin(hint) is tuple else hint, False
+
+
+def test_every_call_for_notifications_is_a_method_of_both_clients(description: Any) -> None:
+    assert set(operations(description)) == {*CALLS, *LEFT_OUT}
+    for client in (Client, AsyncClient):
+        assert set(CALLS.values()) <= set(vars(client))
+    of_both = [
+        {name: str(inspect.signature(member)) for name, member in vars(client).items() if inspect.isfunction(member)}
+        for client in (Client, AsyncClient)
+    ]
+    for name in ("__init__", *CALLS.values()):
+        assert of_both[0][name] == of_both[1][name]
+
+
+@pytest.mark.parametrize("name", [name for name in SHAPES if name != "BatchItemRequest"])
+def test_answers_have_the_fields_and_types_that_are_described(description: Any, name: str) -> None:
+    properties = description["components"]["schemas"][name]["properties"]
+    described = {field: kind_of(each, description) for field, each in properties.items()}
+    assert {field: kind_in_client(hint) for field, hint in get_type_hints(SHAPES[name]).items()} == described
+
+
+def test_a_notification_has_the_fields_and_types_of_a_request(description: Any) -> None:
+    schema = description["components"]["schemas"]["BatchItemRequest"]
+    described = {field: kind_of(each, description)[0] for field, each in schema["properties"].items()}
+    hints = get_type_hints(types.Notification)
+    assert {field: kind_in_client(hint)[0] for field, hint in hints.items()} == described
+    required = {field.name for field in dataclasses.fields(types.Notification) if field.default is dataclasses.MISSING}
+    assert required == set(schema["required"])
+    header = {parameter["name"] for parameter in operations(description)["submit_notification"]["parameters"]}
+    assert header == {"Idempotency-Key"}
+
+
+def test_a_list_can_be_asked_for_all_that_is_described(description: Any) -> None:
+    parameters = operations(description)["list_notifications"]["parameters"]
+    described = {each["name"]: kind_of(each["schema"], description)[0] for each in parameters}
+    assert {name: kind_in_client(hint)[0] for name, hint in get_type_hints(types.Query).items()} == described
+
+
+def test_parts_are_within_the_limits_of_a_batch(description: Any) -> None:
+    items = description["components"]["schemas"]["BatchRequest"]["properties"]["notifications"]
+    assert items["maxItems"] == wire.MAX_ITEMS
+    large = types.Notification(message="é" * 100_000)
+    found = [[item for _, item in part] for part in wire.parts([large] * 20)]
+    bodies = [wire.BEFORE + b",".join(part) + wire.AFTER for part in found]
+    assert [len(part) for part in found] == [8, 8, 4]
+    assert max(map(len, bodies)) <= wire.MAX_BYTES
+    assert len(bodies[0]) + len(found[0][0]) + 1 > wire.MAX_BYTES
