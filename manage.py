@@ -10,12 +10,19 @@ from django.conf import settings
 from django.core.management import execute_from_command_line
 from django.db import Error as DatabaseProblem
 
+from project import VERSION
 from project.database.refusals import is_outage, reason
 
 
 def main() -> None:
-    """Runs the command. A database that cannot be used ends it with one sentence, whichever command it is."""
+    """Runs the command, or prints the version.
+
+    A database that cannot be used ends it with one sentence, whichever command it is.
+    """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+    if "--version" in sys.argv or sys.argv[1:] == ["version"]:  # else Django would print its own
+        sys.stdout.write(f"{VERSION}\n")
+        return
     try:
         execute_from_command_line(sys.argv)
     except DatabaseProblem as error:

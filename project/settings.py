@@ -6,8 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from project import VERSION, production
 from project import environment as env
-from project import production
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = env.directory("VAR_DIR", BASE_DIR / "var")
@@ -232,7 +232,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Notifications",
-    "VERSION": "1.0.0",
+    "VERSION": VERSION,
     "DESCRIPTION": (
         f"Notifications on {', '.join(CHANNELS)}. "
         'Errors are `{"field": ["why"]}` or `{"detail": "why", "code": "…"}`; '

@@ -20,6 +20,7 @@ from uuid_utils.compat import uuid7
 from notifications.brokers.base import open_broker
 from notifications.messages.words import Status
 from notifications.models import Notification
+from project import VERSION
 from project.database import refusals
 
 PROBE_BYTES = 16_384
@@ -27,9 +28,10 @@ PROBE_EVERY = 1.0  # seconds
 
 
 class Health(serializers.Serializer[Any]):
-    """The answer of a probe: a status, and what is missing and why."""
+    """The answer of a probe: a status, the version where it is live, and what is missing and why."""
 
     status = serializers.CharField()
+    version = serializers.CharField(required=False)
     missing = serializers.DictField(child=serializers.CharField(), required=False)
 
 
@@ -50,7 +52,7 @@ class Live(Open):
         responses=Health,
     )
     def get(self, _request: Request) -> Response:
-        return Response({"status": "live"})
+        return Response({"status": "live", "version": VERSION})
 
 
 class Ready(Open):
