@@ -9,7 +9,7 @@ from pathlib import Path
 from harness.services.process import ROOT
 
 WORKFLOW = ".github/workflows/ci.yml"
-KUBERNETES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "deploy" / "kubernetes").glob("*.yaml"))
+KUBERNETES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "deploy" / "kubernetes" / "base").glob("*.yaml"))
 LINTERS = [
     ["hadolint", "Dockerfile"],
     ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml"],

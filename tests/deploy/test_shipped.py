@@ -24,7 +24,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
 def manifests() -> list[dict[str, Any]]:
-    files = sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))
+    files = sorted((ROOT / "deploy" / "kubernetes" / "base").glob("*.yaml"))
     return [part for file in files for part in yaml.safe_load_all(file.read_text())]
 
 

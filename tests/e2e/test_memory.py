@@ -20,7 +20,7 @@ def limit(manifest: str) -> float:
     """What a container of that manifest may use, in MiB."""
     found = [
         container["resources"]["limits"]["memory"]
-        for document in yaml.safe_load_all((ROOT / "deploy" / "kubernetes" / manifest).read_text())
+        for document in yaml.safe_load_all((ROOT / "deploy" / "kubernetes" / "base" / manifest).read_text())
         if document["kind"] == "Deployment"
         for container in document["spec"]["template"]["spec"]["containers"]
     ]
