@@ -88,7 +88,9 @@ class Log(Protocol):
 
 
 class Consumer(Protocol):
-    """Reads one topic in its group. One thread owns it."""
+    """Reads one topic in its group. One thread owns it; others may ask whether it `is_assigned`."""
+
+    is_assigned: bool  # its group has given it its share of the partitions: none, where it has more members than those
 
     def poll(self, limit: int, timeout: float, *, ahead: bool = False) -> list[Record]:
         """Up to `limit` records, waiting up to `timeout` seconds for the first; with limit 0, none, yet alive.

@@ -115,6 +115,7 @@ class KafkaConsumer:
 
     def __init__(self, topic: str, troubles: Troubles | None = None) -> None:
         self.topic = topic
+        self.is_assigned = False
         self._health = _Health(topic, troubles or Troubles())
         self._stash = Stash(STASH)
         self._paused_at: float | None = None
@@ -212,8 +213,10 @@ class KafkaConsumer:
         consumer.assign(known)
         if self._paused_at is not None:
             consumer.pause(known)
+        self.is_assigned = True
 
     def _revoked(self, _consumer: Consumer, _partitions: list[TopicPartition]) -> None:
+        self.is_assigned = False
         # Unclaimed and uncommitted: the next owner reads them. Claimed ones need no partition any more.
         self._stash.clear()
 

@@ -131,6 +131,8 @@ def _call(topics: Iterable[str]) -> None:
 
 
 class EmbeddedConsumer:
+    is_assigned = True  # there are no partitions
+
     def __init__(self, channel: str, priority: str) -> None:
         self.channel = channel
         self.priority = priority

@@ -74,7 +74,8 @@ class Delivery:
         self._accept_to_provider = metrics.accept_to_provider.labels(self.name)
         self._stood_still = False  # the loop of the sends, at the last look
         self._polled_at: dict[str, float] = {}  # monotonic, by priority
-        self._consumers = [
+        self._consumers: dict[str, Consumer] = {}  # by priority, once they are made
+        self._threads = [
             threading.Thread(target=self._consume, args=(priority,), name=f"{self.name}-{priority}", daemon=True)
             for priority in PRIORITIES
         ]
@@ -94,7 +95,7 @@ class Delivery:
         self._pool.start()
         for priority in PRIORITIES:
             metrics.last_poll.labels(topic_of(self.name, priority)).set_function(partial(self._since_poll, priority))
-        for thread in self._consumers:
+        for thread in self._threads:
             thread.start()
 
     def stop(self, deadline: float) -> None:
@@ -104,7 +105,7 @@ class Delivery:
         """
         self._stopping.set()
         self._hand_back(self._pool.stop())
-        for thread in self._consumers:
+        for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         self._pool.join(deadline)
 
@@ -127,6 +128,11 @@ class Delivery:
         """Returns whether a consumer's loop has stood still for a minute, and not because the database is away."""
         return self.failing_since is None and any(self._since_poll(priority) > STUCK for priority in PRIORITIES)
 
+    def unassigned(self) -> list[str]:
+        """Returns the topics of which it has not been given its share of the partitions."""
+        consumers = {priority: self._consumers.get(priority) for priority in PRIORITIES}
+        return [topic_of(self.name, p) for p, consumer in consumers.items() if not (consumer and consumer.is_assigned)]
+
     def _since_poll(self, priority: str) -> float:
         """Seconds; a loop that waits for the database does not poll for records."""
         return time.monotonic() - self._polled_at[priority]
@@ -134,6 +140,7 @@ class Delivery:
     def _consume(self, priority: str) -> None:
         try:
             with closing(self._broker.consumer(self.name, priority)) as consumer:
+                self._consumers[priority] = consumer
                 while not self._stopping.is_set():
                     self._round(consumer, priority)
         except Stopped:

@@ -94,6 +94,10 @@ class Sender:
         scheduler_is_stuck = self._scheduler is not None and self._scheduler.is_stuck()
         return scheduler_is_stuck or any(delivery.is_stuck() for delivery in self._deliveries)
 
+    def unassigned(self) -> list[str]:
+        """Returns the topics of which it has not been given its share of the partitions, so that it cannot read."""
+        return [topic for delivery in self._deliveries for topic in delivery.unassigned()]
+
     def run(self) -> int:
         self._housekeeping.thread.start()
         if self._wait_for_policies():

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from socketserver import ThreadingMixIn
 from typing import Any, cast
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from django.conf import settings
 from django.core.management.base import CommandError
+from django.db import Error as DatabaseProblem
+from django.db import connection
 from prometheus_client import make_wsgi_app
 
 from notifications.brokers.base import open_broker
+from project.database import refusals
+from project.operations.health import writing
 
 
-def serve_metrics(port: int, is_stuck: Callable[[], bool]) -> None:
+def serve_metrics(port: int, is_stuck: Callable[[], bool], unassigned: Callable[[], Sequence[str]] = tuple) -> None:
     """Serves `/metrics`, `/health/live` and `/health/ready` on METRICS_HOST, in a thread. Port 0 serves nothing.
 
-    A worker whose loop stands still is not live, because a restart may help. A worker that Kafka does not answer is not
-    ready: a restart would not help, and it goes on by itself. Raises CommandError where it cannot listen on the port.
+    A worker whose loop stands still is not live, because a restart may help. A worker is not ready while Kafka does not
+    answer it, its groups have not given it its share of the topics that `unassigned` returns, or the database takes no
+    writes: a restart would not help, and it goes on by itself. Raises CommandError where it cannot listen on the port.
     """
     if not port:
         return
@@ -29,11 +34,25 @@ def serve_metrics(port: int, is_stuck: Callable[[], bool]) -> None:
         if environ["PATH_INFO"] == "/health/live":
             return _answer(start_response, "A loop has not moved for a minute." if is_stuck() else "")
         if environ["PATH_INFO"] == "/health/ready":
-            return _answer(start_response, open_broker().problem() or "")
+            return _answer(start_response, _missing(unassigned()))
         return cast("Iterable[bytes]", metrics_app(environ, start_response))
 
     server = _listen(port, app)
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+
+
+def _missing(unassigned: Sequence[str]) -> str:
+    """Returns what a worker lacks to do its work, as sentences; "" where it lacks nothing."""
+    found = [open_broker().problem() or ""]
+    if unassigned:
+        found.append(f"No partitions yet of {', '.join(unassigned)}.")
+    try:
+        writing.prove()
+    except DatabaseProblem as error:
+        found.append(f"The database takes no writes. {refusals.reason(error)}")
+    finally:
+        connection.close()  # each probe has a thread of its own
+    return " ".join(filter(None, found))
 
 
 def _listen(port: int, app: Any) -> WSGIServer:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from harness.platform.web import metric
+from harness.platform.web import metric, request
 from harness.services.postgres import Postgres
 from harness.services.process import free_ports
 from harness.services.proxy import Proxy
@@ -222,14 +222,27 @@ def _accepted(site: Site, item: dict[str, str]) -> str:
 
 
 def test_ready_says_that_the_database_takes_no_writes(site: Site, own_postgres: Postgres) -> None:
+    """Of the web, and of a sender, which has its partitions by then."""
     site.platform.start_web()
+    (port,) = free_ports(1)
+    sender = site.platform.start_sender("--no-scheduler", "--metrics-port", str(port))
+    wait_until_sending(sender)
+
+    def answer() -> tuple[int, str]:
+        found = request(port, "GET", "/health/ready")
+        return found.status, found.body.decode()
+
+    wait_until(lambda: answer() == (200, "ok\n"), what="the sender is ready")
     assert site.platform.get("/health/ready").status == 200
     own_postgres.execute("ALTER SYSTEM SET default_transaction_read_only = on")
     try:
         own_postgres.execute("SELECT pg_reload_conf()")
         wait_until(lambda: site.platform.get("/health/ready").status == 503, what="it is not ready")
         assert "read-only" in site.platform.get("/health/ready").json()["missing"]["database"]
+        assert answer()[0] == 503
+        assert answer()[1].startswith("The database takes no writes. It is read-only")
     finally:
         own_postgres.execute("ALTER SYSTEM RESET default_transaction_read_only")
         own_postgres.execute("SELECT pg_reload_conf()")
     wait_until(lambda: site.platform.get("/health/ready").status == 200, what="it is ready again")
+    wait_until(lambda: answer()[0] == 200, what="the sender is ready again")

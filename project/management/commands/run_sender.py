@@ -58,7 +58,7 @@ class Command(BaseCommand):
             kinds=kinds(),
         )
         on_stop(sender.stop)
-        serve_metrics(options["metrics_port"], sender.is_stuck)
+        serve_metrics(options["metrics_port"], sender.is_stuck, sender.unassigned)
         routes = (f"{name} ({', then '.join(one.name for one in route)})" for name, route in providers.items())
         sys.setswitchinterval(SWITCH)
         collector.look_seldom()

@@ -26,6 +26,27 @@ while True:
 """
 
 
+def test_a_member_for_whom_no_partition_is_left_has_its_share(kafka: SharedKafka, settings: Settings) -> None:
+    """Else a rollout would wait for ever for a sender that is one more than the partitions."""
+    settings.KAFKA_BOOTSTRAP_SERVERS = kafka.servers
+    settings.TOPIC_PREFIX = f"members-{uuid.uuid4().hex[:8]}."
+    broker = KafkaBroker()
+    broker.create_topics(1, 1)
+    with (
+        closing(broker.consumer("EMAIL", "transactional")) as one,
+        closing(broker.consumer("EMAIL", "transactional")) as other,
+    ):
+        assert not one.is_assigned
+
+        def shared() -> bool:
+            for consumer in (one, other):
+                consumer.poll(1, 0.1)
+            return one.is_assigned and other.is_assigned
+
+        wait_until(shared, deadline=60, what="both have their share")
+        assert sum(len(each._consumer.assignment()) for each in (one, other)) == 1
+
+
 def test_a_killed_member_is_missed_soon_and_a_starved_one_keeps_its_partitions(
     kafka: SharedKafka, settings: Settings, tmp_path: Path
 ) -> None:
