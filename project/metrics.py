@@ -42,6 +42,9 @@ send_seconds = Histogram(
 )
 
 consumer_lag = Gauge("notifications_consumer_lag", "Records that the senders of a topic have still to read", ["topic"])
+oldest_record = Gauge(
+    "notifications_oldest_record_seconds", "Age of the oldest record that a topic's senders have to read", ["topic"]
+)
 last_poll = Gauge("notifications_last_poll_seconds", "Since a consumer asked for records last", ["topic"])
 outbox_depth = Gauge("notifications_outbox_depth", "Rows in the outbox, and those taken from it and not yet published")
 waiting = Gauge("notifications_waiting", "Rows waiting", ["reason"])

@@ -68,6 +68,16 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     key: bytes = b""
 
 
+class Lag(msgspec.Struct, frozen=True, gc=False):
+    """What the senders of a topic have still to read: how many records, and for how many seconds the oldest is there.
+
+    The seconds are 0.0 where there is none.
+    """
+
+    records: int = 0
+    seconds: float = 0.0
+
+
 class LogRecord(msgspec.Struct, frozen=True, gc=False):
     """A record as it stands in the log. `committed`: its group need not read it again."""
 
@@ -117,8 +127,8 @@ class Broker(Protocol):
     def problem(self) -> str | None:
         """Why publishing or reading fails now, or None."""
 
-    def lags(self) -> dict[str, int]:
-        """For each topic of notifications, how many records its senders have still to read. Raises ConnectionError."""
+    def lags(self) -> dict[str, Lag]:
+        """For each topic of notifications, what its senders have still to read. Raises ConnectionError."""
 
     def warnings(self) -> list[str]:
         """What an operator should mend about the topics, as sentences; also when nobody answers."""

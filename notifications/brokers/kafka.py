@@ -9,7 +9,7 @@ from datetime import datetime
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from notifications.brokers.base import AWAY, DURABLE, Fate, LogLost, Outbound, Record
+from notifications.brokers.base import AWAY, DURABLE, Fate, Lag, LogLost, Outbound, Record
 from notifications.brokers.kafka_client import (
     CONSUMER,
     Troubles,
@@ -84,7 +84,7 @@ class KafkaBroker:
             return f"{in_words(error.args[0])} Accepting through the outbox."
         return None
 
-    def lags(self) -> dict[str, int]:
+    def lags(self) -> dict[str, Lag]:
         return self._lags.measure()
 
     def warnings(self) -> list[str]:

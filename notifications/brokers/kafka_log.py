@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,7 +19,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from notifications.brokers.base import LogRecord
+from notifications.brokers.base import Lag, LogRecord
 from notifications.brokers.kafka_client import QUIETLY, headers_of, in_words
 from notifications.messages.topics import all_topics, dlq_topic
 
@@ -27,6 +28,7 @@ QUIET = 10.0  # seconds without a record, with some still expected, after which 
 _Spec: Any = OffsetSpec  # whose methods have no types
 EARLIEST, LATEST = _Spec.earliest(), _Spec.latest()
 PATIENCE = 2.0  # seconds for an answer about the lags, for the scheduler waits meanwhile
+AGES = (0.0, *(1.25**step for step in range(1, 64)))  # seconds; the last are two weeks
 
 
 def notification_topics() -> list[str]:
@@ -46,7 +48,7 @@ class GroupLags:
         self._admin: AdminClient | None = None
         self._groups: dict[str, Consumer] = {}
 
-    def measure(self) -> dict[str, int]:
+    def measure(self) -> dict[str, Lag]:
         """By topic; one that is missing has no lag. Raises ConnectionError."""
         with _readable():
             self._forget_errors()
@@ -54,12 +56,17 @@ class GroupLags:
             known = admin.list_topics(timeout=PATIENCE).topics
             topics = {topic: list(known[topic].partitions) for topic in notification_topics() if topic in known}
             places = [TopicPartition(topic, partition) for topic in topics for partition in topics[topic]]
-            starts, ends = _offsets(admin, places, EARLIEST), _offsets(admin, places, LATEST)
-            lags = dict.fromkeys(topics, 0)
+            starts = _offsets(admin, dict.fromkeys(places, EARLIEST))
+            ends = _offsets(admin, dict.fromkeys(places, LATEST))
+            records = dict.fromkeys(topics, 0)
+            unread: Offsets = {}
             for topic, partition, committed in self._committed(topics):
-                place = topic, partition
-                lags[topic] += max(0, ends[place] - max(committed, starts[place]))
-            return lags
+                place, first = (topic, partition), max(committed, starts[topic, partition])
+                if first < ends[place]:
+                    records[topic] += ends[place] - first
+                    unread[place] = first
+            ages = _ages(admin, unread)
+            return {topic: Lag(count, ages.get(topic, 0.0)) for topic, count in records.items()}
 
     def _forget_errors(self) -> None:
         """What the clients noted since they were last asked. Nobody else takes it, so it would pile up."""
@@ -81,11 +88,27 @@ class GroupLags:
 Offsets = dict[tuple[str, int], int]  # by topic and partition
 
 
-def _offsets(admin: AdminClient, places: list[TopicPartition], spec: Any) -> Offsets:
-    if not places:
+def _offsets(admin: AdminClient, wanted: Mapping[TopicPartition, Any]) -> Offsets:
+    if not wanted:
         return {}
-    asked = admin.list_offsets(dict.fromkeys(places, spec), request_timeout=PATIENCE)
+    asked = admin.list_offsets(dict(wanted), request_timeout=PATIENCE)
     return {(place.topic, place.partition): future.result(PATIENCE + 1).offset for place, future in asked.items()}
+
+
+def _ages(admin: AdminClient, unread: Offsets) -> dict[str, float]:
+    """Returns the age in seconds, to a quarter, of the oldest of these records of each topic.
+
+    Kafka tells the first record since a time, so the ages that are possible are halved until one is left: six
+    questions, each for all topics together. Looking at the records themselves would take the right to read them.
+    """
+    now = time.time()
+    steps = dict.fromkeys((topic for topic, _ in unread), 0)
+    for half in (32, 16, 8, 4, 2, 1):
+        since = {topic: _Spec.for_timestamp(int((now - AGES[step + half]) * 1000)) for topic, step in steps.items()}
+        first = _offsets(admin, {TopicPartition(*place): since[place[0]] for place in unread})
+        for topic in {place[0] for place, offset in unread.items() if not 0 <= first[place] <= offset}:
+            steps[topic] += half
+    return {topic: AGES[step] for topic, step in steps.items()}
 
 
 @contextmanager

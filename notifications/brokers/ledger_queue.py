@@ -19,8 +19,9 @@ from functools import cache
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.utils import timezone
 
-from notifications.brokers.base import AWAY, DURABLE, LOOK_AHEAD, POLL_BYTES, Fate, Outbound, Record
+from notifications.brokers.base import AWAY, DURABLE, LOOK_AHEAD, POLL_BYTES, Fate, Lag, Outbound, Record
 from notifications.ledger import due
 from notifications.ledger.insert import insert
 from notifications.messages.topics import topic_of
@@ -59,9 +60,13 @@ class EmbeddedBroker:
     def problem(self) -> str | None:
         return None  # it is the database, which is asked about on its own
 
-    def lags(self) -> dict[str, int]:
+    def lags(self) -> dict[str, Lag]:
+        """The oldest is as old as its notification, for nothing tells when a row came into the queue."""
         rows = Notification.objects.queued_by_channel()
-        return {topic_of(channel, priority): count for (channel, priority), count in rows.items()}
+        oldest = Notification.objects.oldest_queued(place for place, count in rows.items() if count)
+        now = timezone.now()
+        ages = {place: max(0.0, (now - moment).total_seconds()) for place, moment in oldest.items()}
+        return {topic_of(*place): Lag(count, ages.get(place, 0.0)) for place, count in rows.items()}
 
     def warnings(self) -> list[str]:
         return []

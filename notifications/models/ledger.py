@@ -56,16 +56,16 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         every = dict.fromkeys(product(channel_names(), PRIORITIES), 0)
         return every | {(channel, priority): rows for channel, priority, rows in found}
 
-    def oldest_queued(self, channels: Iterable[str]) -> dict[str, datetime]:
-        """Returns when the oldest row that nobody has claimed was accepted, of those of these channels that have one.
+    def oldest_queued(self, places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], datetime]:
+        """Returns when the oldest row that nobody has claimed was accepted, of these channels and priorities.
 
-        It takes a look at the index for each channel and priority.
+        One that has no such row is left out. It takes a look at the index for each of them.
         """
-        found: dict[str, datetime] = {}
-        for channel, priority in product(channels, PRIORITIES):
+        found: dict[tuple[str, str], datetime] = {}
+        for channel, priority in places:
             free = self.filter(listed=Status.QUEUED, channel=channel, priority=priority).order_by("id")
             if first := free.values_list("accepted_at", flat=True).first():
-                found[channel] = min(first, found.get(channel, first))
+                found[channel, priority] = first
         return found
 
     def waiting(self) -> dict[tuple[str, str], tuple[int, datetime]]:

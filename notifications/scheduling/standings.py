@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from notifications.brokers.base import Broker
+from notifications.brokers.base import Broker, Lag
 from notifications.channels import channel_names
 from notifications.ledger import partitions
 from notifications.messages.topics import topic_of
@@ -19,6 +18,7 @@ from project import metrics
 logger = logging.getLogger(__name__)
 
 Figures = Mapping[str, Any]
+NOTHING = Lag()
 
 
 def measure(broker: Broker, kinds: Collection[str]) -> None:
@@ -75,13 +75,16 @@ def _queued(broker: Broker) -> dict[str, Figures]:
         logger.warning("the lags of the senders cannot be measured: %s", error)
         return {}
     for topic, lag in lags.items():
-        metrics.consumer_lag.labels(topic).set(lag)
-    rows: Counter[str] = Counter()
-    for channel in channel_names():
-        rows[channel] = sum(lags.get(topic_of(channel, priority), 0) for priority in PRIORITIES)
-    oldest = Notification.objects.oldest_queued(channel for channel, count in rows.items() if count)
-    queued = {
-        channel: {"rows": count, "oldest": oldest[channel].isoformat() if channel in oldest else None}
-        for channel, count in rows.items()
+        metrics.consumer_lag.labels(topic).set(lag.records)
+        metrics.oldest_record.labels(topic).set(lag.seconds)
+    by_channel = {channel: _queued_of(channel, lags) for channel in channel_names()}
+    return {
+        Standing.Name.LAGS: {topic: lag.records for topic, lag in lags.items()},
+        Standing.Name.QUEUED: by_channel,
     }
-    return {Standing.Name.LAGS: lags, Standing.Name.QUEUED: queued}
+
+
+def _queued_of(channel: str, lags: Mapping[str, Lag]) -> Figures:
+    rows = sum(lags.get(topic_of(channel, priority), NOTHING).records for priority in PRIORITIES)
+    oldest = Notification.objects.oldest_queued((channel, priority) for priority in PRIORITIES) if rows else {}
+    return {"rows": rows, "oldest": min(oldest.values()).isoformat() if oldest else None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from contextlib import closing
 from typing import Any
@@ -105,12 +106,20 @@ def test_a_notification_with_an_unreadable_header_is_a_letter_with_its_bytes(
     assert (letter.error, bytes(letter.raw or b"")) == ("The name of a header is not UTF-8.", submitted.to_record())
 
 
-def test_the_lag_of_a_group_is_what_it_has_not_committed(broker: KafkaBroker, settings: Settings) -> None:
-    """Also where no member of it is alive, or never was."""
+def test_the_lag_of_a_group_is_what_it_has_not_committed(
+    broker: KafkaBroker, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where no member of it is alive, or never was. The age of the oldest is known to a quarter."""
+    email = topic_of("EMAIL", "transactional")
     assert all(broker.publish([outbound(message(), origin=Origin.INTAKE) for _ in range(20)]))
-    wait_until(lambda: broker.lags()[topic_of("EMAIL", "transactional")] == 20, what="all is unread")
+    wait_until(lambda: broker.lags()[email].records == 20, what="all is unread")
     read_and_commit(broker, 5)
-    delete_before({"bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS}, topic_of("EMAIL", "transactional"), [10])
-    assert broker.lags() == {topic: 0 for topic in all_topics() if not topic.endswith(".dlq")} | {
-        topic_of("EMAIL", "transactional"): 10
+    delete_before({"bootstrap.servers": settings.KAFKA_BOOTSTRAP_SERVERS}, email, [10])
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3600)
+    lags = broker.lags()
+    assert {topic: lag.records for topic, lag in lags.items()} == {
+        topic: 10 if topic == email else 0 for topic in all_topics() if not topic.endswith(".dlq")
     }
+    assert 3600 / 1.25 < lags[email].seconds <= 3700
+    assert {lag.seconds for topic, lag in lags.items() if topic != email} == {0.0}

@@ -14,7 +14,7 @@ from prometheus_client import REGISTRY
 from pytest_django import Settings
 
 from dlq.models import DeadLetter
-from notifications.brokers.base import AWAY, DURABLE, Broker, Fate, Outbound
+from notifications.brokers.base import AWAY, DURABLE, Broker, Fate, Lag, Outbound
 from notifications.ledger import due, partitions
 from notifications.ledger.hooks import Hooks
 from notifications.ledger.sql_taking import REPUBLISH_AFTER
@@ -50,8 +50,8 @@ class Topic:
         self.records += records
         return [self.fates.get(record.message.id, self.fate) if record.message else self.fate for record in records]
 
-    def lags(self) -> dict[str, int]:
-        return {"notifications.email": 7}
+    def lags(self) -> dict[str, Lag]:
+        return {"notifications.email": Lag(7, 30.0)}
 
 
 def open_scheduler(topic: Topic, hooks: Hooks = LETTERS) -> Scheduler:
@@ -123,6 +123,7 @@ def test_what_is_taken_and_not_acknowledged_still_counts_as_outbox() -> None:
 def test_the_lag_of_every_topic_is_shown() -> None:
     open_scheduler(Topic()).round()
     assert metrics.consumer_lag.labels("notifications.email")._value.get() == 7
+    assert metrics.oldest_record.labels("notifications.email")._value.get() == 30
 
 
 def test_expired_rows_are_not_published() -> None:

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from notifications.brokers.base import Broker
+from notifications.brokers.base import Broker, Lag
 from notifications.brokers.ledger_queue import EmbeddedBroker
 from notifications.messages.words import Reason, Status
 from notifications.models import Job, Standing
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 class Away:
     """A broker that cannot be asked."""
 
-    def lags(self) -> dict[str, int]:
+    def lags(self) -> dict[str, Lag]:
         raise ConnectionError("Kafka does not answer.")
 
 
