@@ -16,7 +16,7 @@ class ProjectConfig(AppConfig):
 
     def ready(self) -> None:
         from notifications.ledger import columns
-        from project import metrics
+        from project import metrics, open_connections
         from project.database import schema
         from project.web import calls
 
@@ -24,6 +24,8 @@ class ProjectConfig(AppConfig):
         checks.register(calls.check, checks.Tags.urls)
         checks.register(columns.compare, checks.Tags.models)
         connection_created.connect(_bound_idle_transactions)
+        connection_created.connect(open_connections.note)
+        metrics.database_connections.set_function(open_connections.count)
         metrics.start_at_zero(settings.CHANNELS)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import product
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -20,7 +20,7 @@ commit_failures = Counter("notifications_commit_failures", "Offset commits that 
 claimed = Counter("notifications_claimed", "Rows claimed", ["channel", "priority"])
 duplicates = Counter("notifications_duplicate_records", "Records whose row was not to be claimed", ["channel"])
 unclaimable = Counter("notifications_unclaimable_records", "Records that became dead letters", ["cause"])
-attempts = Counter("notifications_attempts", "Sends by outcome", ["channel", "outcome"])
+attempts = Counter("notifications_attempts", "Sends by outcome", ["channel", "provider", "outcome"])
 dead = Counter("notifications_dead", "Notifications that died", ["channel", "cause"])
 put_back = Counter("notifications_put_back", "Claimed rows put back unsent", ["channel", "reason"])
 stale_settlements = Counter("notifications_stale_settlements", "Results whose row had moved on, so changed nothing")
@@ -30,16 +30,19 @@ unsettled = Gauge("notifications_unsettled", "Claimed rows without a settlement 
 breaker_open = Gauge("notifications_breaker_open", "1 while the circuit breaker is open", ["channel", "provider"])
 accept_to_provider = Histogram(
     "notifications_accept_to_provider_seconds",
-    "From accepted to handed over, first attempts",
-    ["channel"],
+    "From accepted to the first hand-over",
+    ["channel", "priority"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
 )
 send_seconds = Histogram(
     "notifications_send_seconds",
     "The provider's answer time",
-    ["channel"],
+    ["channel", "provider"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30),
 )
+
+database_connections = Gauge("notifications_database_connections", "Connections to the database that are open")
+database_connects = Counter("notifications_database_connects", "Connections to the database that were opened")
 
 consumer_lag = Gauge("notifications_consumer_lag", "Records that the senders of a topic have still to read", ["topic"])
 oldest_record = Gauge(
@@ -49,6 +52,8 @@ last_poll = Gauge("notifications_last_poll_seconds", "Since a consumer asked for
 outbox_depth = Gauge("notifications_outbox_depth", "Rows in the outbox, and those taken from it and not yet published")
 waiting = Gauge("notifications_waiting", "Rows waiting", ["reason"])
 oldest_due = Gauge("notifications_oldest_due_seconds", "How long the most overdue waiting row is due")
+last_round = Gauge("notifications_last_round_seconds", "Since the scheduler of this process began a round last")
+leases_swept = Counter("notifications_leases_swept", "Leases that passed unsettled: their sender died or stood still")
 ledger_default_rows = Gauge("notifications_ledger_default_rows", "Rows in the ledger's default partition, up to 10,000")
 jobs = Gauge("notifications_jobs", "Jobs by state", ["kind", "state"])
 open_letters = Gauge("notifications_open_dead_letters", "Open dead letters", ["cause"])
@@ -69,12 +74,22 @@ def start_at_zero(channels: Iterable[str]) -> None:
         claimed: [channels, PRIORITIES],
         duplicates: [channels],
         unclaimable: [(Cause.UNDECODABLE, Cause.REFUSED_BY_DATABASE)],
-        attempts: [channels, ("sent", *Outcome)],
         dead: [channels, Cause],
         put_back: [channels, Reason],
-        accept_to_provider: [channels],
-        send_seconds: [channels],
+        accept_to_provider: [channels, PRIORITIES],
     }
+    _show(labels)
+
+
+def start_providers_at_zero(channel: str, providers: Iterable[str]) -> None:
+    """Does the same for what a sender counts of the providers of its route; their breakers are closed."""
+    providers = list(providers)
+    _show({attempts: [[channel], providers, ("sent", *Outcome)], send_seconds: [[channel], providers]})
+    for provider in providers:
+        breaker_open.labels(channel, provider).set(0)
+
+
+def _show(labels: Mapping[Counter | Histogram, Iterable[Iterable[str]]]) -> None:
     for metric, values in labels.items():
         for combination in product(*values):
             metric.labels(*combination)

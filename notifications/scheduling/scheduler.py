@@ -77,6 +77,7 @@ class Scheduler:
         return time.monotonic() - self._moved_at > STUCK
 
     def run(self) -> None:
+        metrics.last_round.set_function(lambda: time.monotonic() - self._moved_at)
         self._jobs.start()
         pause = IDLE
         while not self._stopping.is_set():
@@ -150,6 +151,7 @@ class Scheduler:
         if not self._leases_could_be_renewed():
             return
         if swept := leases.sweep(settings.RETRY_SCHEDULE, BATCH, hooks=self._hooks, passed_by=moment):
+            metrics.leases_swept.inc(swept)
             logger.warning("%d leases passed unsettled: their senders died or were stopped", swept)
 
     def _leases_could_be_renewed(self) -> bool:

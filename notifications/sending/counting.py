@@ -28,7 +28,7 @@ def count_settled(settlements: Iterable[Settlement]) -> None:
     counts: dict[Key, int] = {}
     for (channel, provider, status, outcome, why), count in kinds.items():
         if status is Status.SENT or outcome:
-            metrics.attempts.labels(channel, outcome or "sent").inc(count)
+            metrics.attempts.labels(channel, provider, outcome or "sent").inc(count)
         elif status is Status.WAITING:
             metrics.put_back.labels(channel, why).inc(count)
         if status is Status.SENT:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from functools import partial
 
+from prometheus_client import Histogram
+
 from notifications.brokers.base import Broker, Consumer, LogLost
 from notifications.ledger import verdicts
 from notifications.ledger.hooks import Hooks
@@ -70,8 +72,10 @@ class Delivery:
         self._appetite = Appetite(self.name, route, self._pool, self._custody, self._stopping)
         passage = Gates(self.name, gates_of(self._parking), hooks)
         self._claiming = Claiming(self.name, passage, hooks=hooks, custody=self._custody, stopping=self._stopping)
-        self._send_seconds = metrics.send_seconds.labels(self.name)
-        self._accept_to_provider = metrics.accept_to_provider.labels(self.name)
+        self._send_seconds = {name: metrics.send_seconds.labels(self.name, name) for name in route.names}
+        self._accept_to_provider: dict[str, Histogram] = {
+            priority: metrics.accept_to_provider.labels(self.name, priority) for priority in PRIORITIES
+        }
         self._stood_still = False  # the loop of the sends, at the last look
         self._polled_at: dict[str, float] = {}  # monotonic, by priority
         self._consumers: dict[str, Consumer] = {}  # by priority, once they are made
@@ -90,6 +94,7 @@ class Delivery:
 
     def start(self) -> None:
         self._polled_at = dict.fromkeys(PRIORITIES, time.monotonic())
+        metrics.start_providers_at_zero(self.name, self.route.names)
         metrics.in_flight.labels(self.name).set_function(self._pool.in_flight)
         metrics.ready.labels(self.name).set_function(lambda: sum(map(self._pool.waiting, PRIORITIES)))
         self._pool.start()
@@ -210,8 +215,8 @@ class Delivery:
             choice.withdraw()
             self._hand_back([row])
             return False
-        if row.claims == 1:
-            self._accept_to_provider.observe(max(0.0, time.time() - row.accepted_at))
+        if row.claims == 1 or _is_first(row):
+            self._accept_to_provider[row.priority].observe(max(0.0, time.time() - row.accepted_at))
         return True
 
     def _conclude(self, row: Claimed, choice: Choice, answer: Answer) -> None:
@@ -225,7 +230,7 @@ class Delivery:
         elif row.reason or self._pool.lane_length(row.priority, row.receiver_hash) > 1:
             self._parking.observe(row.receiver_hash, answer.seconds)
         self._appetite.pace.add()
-        self._send_seconds.observe(answer.seconds)
+        self._send_seconds[choice.name].observe(answer.seconds)
 
     def _meet_outage(self, row: Claimed) -> None:
         """No provider takes it now, so this row waits, unsent, and what is new of its receiver behind it."""
@@ -249,3 +254,11 @@ class Delivery:
         for row, reason, due_in in rows:
             verdict = verdicts.put_back(reason, due_in)
             self._settler.settle(Settlement(row, verdict, self.name, waits_from=now))
+
+
+def _is_first(row: Claimed) -> bool:
+    """Returns whether a row that was claimed before was never handed over, and waited for us and not for its receiver.
+
+    So an outage shows in the time that its notifications took.
+    """
+    return not (row.attempts or row.generation) and row.reason in {Reason.OUTAGE, Reason.HANDED_BACK}

@@ -75,6 +75,11 @@ class Route:
         return min(breaker.rest_of() for _, breaker in self._ways)
 
     @property
+    def names(self) -> list[str]:
+        """Returns the names of its providers, in order."""
+        return [provider.name for provider, _ in self._ways]
+
+    @property
     def needs_threads(self) -> bool:
         """Returns whether a provider of the route blocks while it sends."""
         return not all(isinstance(provider, AsyncProvider) for provider, _ in self._ways)

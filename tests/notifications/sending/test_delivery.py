@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -326,6 +327,16 @@ def test_deaths_and_unreadable_records_are_counted_wherever_they_come_from(run: 
     feed = Feed(Record(topic_of("EMAIL", "transactional"), 0, 1, b"{", ""))
     run(broker=feed)
     wait_until(lambda: figure("notifications_unclaimable_records_total", cause="undecodable") == unreadable + 1)
+
+
+def test_the_way_to_the_provider_is_timed_once_and_an_outage_is_a_part_of_it(run: Run) -> None:
+    timed = partial(figure, "notifications_accept_to_provider_seconds_count", channel="EMAIL", priority="transactional")
+    before = timed()
+    put_off = [row(claims=1, reason=reason) for reason in (Reason.OUTAGE, Reason.HANDED_BACK)]
+    others = [row(claims=1, reason=Reason.PARKED), row(claims=2, attempts=1, reason=Reason.OUTAGE)]
+    run()
+    settled(Status.SENT, *put_off, *others)
+    assert timed() == before + len(put_off)
 
 
 def figure(name: str, **labels: str) -> float:
