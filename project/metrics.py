@@ -13,6 +13,13 @@ from notifications.messages.words import PRIORITIES, Reason
 accepted = Counter("notifications_accepted", "Notifications answered 202", ["channel"])
 published = Counter("notifications_published", "Records acknowledged by the broker", ["origin"])
 outboxed = Counter("notifications_outboxed", "Notifications accepted through the outbox")
+http_request_seconds = Histogram(
+    "notifications_http_request_seconds",
+    "Requests by call and kind of answer, and how long each took",
+    ["call", "code"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+places_in_use = Gauge("notifications_places_in_use", "Requests that are being worked on")
 kafka_up = Gauge("notifications_kafka_up", "1 while this process can publish to Kafka and read from it")
 kafka_up.set(1)
 commit_failures = Counter("notifications_commit_failures", "Offset commits that Kafka refused")

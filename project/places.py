@@ -12,6 +12,8 @@ from wsgiref.types import InputStream, StartResponse, WSGIApplication, WSGIEnvir
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from project import metrics
+
 COUNT = 32
 BODY_SECONDS = 60  # for a body to arrive
 STEP = 65_536
@@ -32,6 +34,7 @@ class Places:
             connection = connections.create_connection(DEFAULT_DB_ALIAS)
             connection.inc_thread_sharing()  # by one thread at a time
             self._free.put(connection)
+        metrics.places_in_use.set_function(lambda: COUNT - self._free.qsize())
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Returns the whole answer at once, so that a client that reads slowly keeps no place."""

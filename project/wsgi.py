@@ -19,6 +19,7 @@ from django.utils.module_loading import import_string
 
 from project import collector
 from project.places import Places
+from project.timing import Timed
 
 LIVE = "/health/live"
 
@@ -48,7 +49,7 @@ if _is_one_of_several():
     )
 
 
-def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+def _application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Django's, spared the extended parameters (RFC 8187) of a Content-Type.
 
     Strange ones (`charset*=x'y'%00`) make it fail before any of its error handling begins, and no client needs them.
@@ -63,6 +64,7 @@ def _answer_of(environ: WSGIEnvironment) -> WSGIApplication:
     return _django if environ["PATH_INFO"] == LIVE or not environ["wsgi.multithread"] else _places
 
 
+application = Timed(_application)
 import_module(settings.ROOT_URLCONF)  # the views, which else the first request would load
 import_module("notifications.ledger.minutes").minutes.begin(by_itself=True)
 collector.look_seldom()
