@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from dlq.models import COPIED, DeadLetter, DeadLetterEvent
+from dlq.models import COPIED, DeadLetter, DeadLetterEvent, Problem
 from dlq.problems import assigning as problems
 from dlq.problems import counts as problem_counts
 from notifications.brokers.base import Broker, Outbound
@@ -116,9 +116,12 @@ def publish_events(broker: Broker) -> None:
 
 
 def measure() -> None:
-    """Sets the gauge of open letters, for every cause there is, as a scheduler counted them last."""
+    """Sets the gauges of open letters and of their problems, as a scheduler counted them last."""
     for cause, count in ({cause.value: 0 for cause in Cause} | problem_counts.open_by_cause()).items():
         metrics.open_letters.labels(cause).set(count)
+    for state, count in problem_counts.open_by_state().items():
+        metrics.open_problems.labels(state).set(count)
+    metrics.growing_problems.set(Problem.objects.filter(growing=True).count())
 
 
 def _open(rows: Sequence[FinalRow]) -> None:

@@ -63,6 +63,8 @@ last_round = Gauge("notifications_last_round_seconds", "Since the scheduler of t
 leases_swept = Counter("notifications_leases_swept", "Leases that passed unsettled: their sender died or stood still")
 ledger_default_rows = Gauge("notifications_ledger_default_rows", "Rows in the ledger's default partition, up to 10,000")
 jobs = Gauge("notifications_jobs", "Jobs by state", ["kind", "state"])
+open_problems = Gauge("notifications_open_problems", "Problems with open dead letters", ["state"])
+growing_problems = Gauge("notifications_growing_problems", "Problems whose deaths in an hour have more than doubled")
 open_letters = Gauge("notifications_open_dead_letters", "Open dead letters", ["cause"])
 
 ORIGINS = ("intake", "outbox", "retry", "replay")

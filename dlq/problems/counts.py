@@ -104,6 +104,12 @@ def open_by_cause() -> dict[str, int]:
     return figures or {}
 
 
+def open_by_state() -> dict[str, int]:
+    """Returns how many problems have open letters, for each state that a problem can be in."""
+    found = Problem.objects.filter(open_letters__gt=0).order_by().values_list("state").annotate(Count("pk"))
+    return dict.fromkeys(State.values, 0) | dict(found)
+
+
 def rates_since(now: datetime) -> dict[int, Rates]:
     """Returns the rates of the problems that got letters in the hours that matter."""
     since = hour_of(now) - (HOURS_BEFORE + 1) * ONE_HOUR
