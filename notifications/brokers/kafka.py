@@ -29,7 +29,9 @@ logger = logging.getLogger(__name__)
 
 ACK_TIMEOUT = 4.0  # seconds; the delivery timeout of 2.5 s fires at about 3
 STASH = 500  # records fetched and not yet asked for; above it fetching pauses
-FETCH_AHEAD = 2_000  # records of those read ahead, in one poll
+FETCH_AHEAD = 2_000  # records of those read ahead, at a time
+LOOK_SECONDS = 0.05  # for reading ahead in one poll: others are sent meanwhile
+GO_BACK_EVERY = 10.0  # seconds, for the share of one client; all is read again then that was passed over
 PAUSE_AT_LEAST = 1.0  # seconds; each pause throws the prefetched records away
 LOOK_EVERY = 1.0  # seconds between two looks of a consumer in trouble
 CALM = 3.0  # seconds without an error after which such a look is believed
@@ -119,6 +121,7 @@ class KafkaConsumer:
         self._health = _Health(topic, troubles or Troubles())
         self._stash = Stash(STASH)
         self._paused_at: float | None = None
+        self._went_back_at = 0.0
         self._closing = False
         own = {"group.id": f"{topic}.senders", "on_commit": _count_commit, "error_cb": self._health.note}
         self._consumer = Consumer(connection_settings() | CONSUMER | own, logger=client_logger)
@@ -130,14 +133,41 @@ class KafkaConsumer:
         first = self._consumer.poll(wait)
         if first is not None:
             self._keep([first])
-            if (free := self._stash.free(limit, ahead=ahead)) > 0:
-                self._keep(self._consumer.consume(min(free, FETCH_AHEAD), 0))
+            self._fetch(limit, ahead=ahead)
         self._health.look(self._consumer)
-        if ahead and len(self._stash) > limit:
-            self._stash.line_up()
         taken = self._stash.take(limit)
+        self._go_back()
         self._balance_stash()
         return taken
+
+    def _fetch(self, limit: int, *, ahead: bool) -> None:
+        """Takes what the client has fetched into the stash. Reading ahead, for a moment, as far as the stash allows."""
+        until = time.monotonic() + LOOK_SECONDS
+        more = True
+        while more and (free := self._stash.free(limit, ahead=ahead)) > 0:
+            found = self._consumer.consume(min(free, FETCH_AHEAD), 0)
+            self._keep(found)
+            if ahead and len(self._stash) > limit:
+                self._stash.line_up()
+            more = ahead and bool(found) and not self._stash.is_full and time.monotonic() < until
+
+    def _go_back(self) -> None:
+        """Reads again what was passed over, once little else is left: of all clients, or for a while of one."""
+        now = time.monotonic()
+        short = self._stash.is_short and now - self._went_back_at >= GO_BACK_EVERY
+        if not (short or self._stash.is_spent):
+            return
+        if self._paused_at is not None:
+            self._consumer.resume(self._consumer.assignment())
+            self._paused_at = None
+        try:
+            for partition, offset in self._stash.passed_over.items():
+                self._consumer.seek(TopicPartition(*partition, offset))
+        except KafkaException as error:  # what was sought already is passed over once more, until all are
+            logger.warning("cannot go back on %s yet: %s", self.topic, error)
+            return
+        self._stash.go_back()
+        self._went_back_at = now
 
     def commit(self, records: Sequence[Record]) -> None:
         offsets = [TopicPartition(*place, offset) for place, offset in self._stash.read_until(records).items()]
@@ -172,6 +202,8 @@ class KafkaConsumer:
                     _bytes(message.key()),
                 )
             )
+        if self._stash.must_line_up:
+            self._stash.line_up()
 
     def _complain(self, message: Message, error: KafkaError) -> None:
         if error.code() == KafkaError._AUTO_OFFSET_RESET:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 
 import msgspec
 
@@ -22,18 +23,24 @@ class Turns:
         self._turn = 0  # of what was taken last
         self._last_of_client: dict[str, int] = {}  # turns; those that are over are removed
         self._last_of_receiver: dict[bytes, int] = {}  # by the record's key
+        self.size = 0  # bytes
+        self.count_of: Counter[str] = Counter()  # records here, by client
+        self.bytes_of: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._queue)
 
-    def add(self, record: Record) -> None:
-        client = _client_of(record)
+    def add(self, record: Record, client: str) -> None:
         turn = max(self._turn, self._last_of_client.get(client, 0)) + 1
         self._last_of_client[client] = turn
         turn = max(turn, self._last_of_receiver.get(record.key, 0))
         self._last_of_receiver[record.key] = turn
         self._number += 1
         heapq.heappush(self._queue, (turn, self._number, client, record))
+        size = len(record.value or b"")
+        self.size += size
+        self.count_of[client] += 1
+        self.bytes_of[client] += size
 
     def take(self) -> Record:
         self._turn, _, client, record = heapq.heappop(self._queue)
@@ -41,6 +48,12 @@ class Turns:
             self._last_of_client.pop(client, None)
         if self._last_of_receiver.get(record.key, 0) <= self._turn:
             self._last_of_receiver.pop(record.key, None)
+        size = len(record.value or b"")
+        self.size -= size
+        self.count_of[client] -= 1
+        self.bytes_of[client] -= size
+        if not self.count_of[client]:
+            del self.count_of[client], self.bytes_of[client]
         return record
 
 
@@ -51,7 +64,7 @@ class _Written(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Written).decode
 
 
-def _client_of(record: Record) -> str:
+def client_of(record: Record) -> str:
     """Returns the client that a record names. Nothing else of it is looked at, for it may wait here for long.
 
     What cannot be read has a turn like a client's: it must be buried some time.

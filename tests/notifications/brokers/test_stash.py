@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from notifications.brokers import stash as stash_module
 from notifications.brokers.base import POLL_BYTES, Record
 from notifications.brokers.stash import Stash
-from notifications.brokers.turns import Turns
+from notifications.brokers.turns import Turns, client_of
 from tests.notifications.rows import message
 
 MOST = 5
@@ -53,10 +54,12 @@ def test_who_comes_later_waits_for_one_of_every_other_client_at_most() -> None:
 def test_names_do_not_fill_the_memory() -> None:
     turns = Turns()
     for number in range(200):
-        turns.add(record(number, f"c{number % 7}", f"r{number % 30}"))
+        one = record(number, f"c{number % 7}", f"r{number % 30}")
+        turns.add(one, client_of(one))
     for _ in range(200):
         turns.take()
-    assert (turns._last_of_client, turns._last_of_receiver) == ({}, {})
+    assert (turns._last_of_client, turns._last_of_receiver, turns.count_of, turns.bytes_of) == ({}, {}, {}, {})
+    assert turns.size == 0
 
 
 def test_a_client_alone_has_its_records_in_the_order_read() -> None:
@@ -115,6 +118,35 @@ def test_ahead_it_holds_more_records_but_a_bounded_number_of_bytes(monkeypatch: 
     assert free == [0, 40 - MOST, 0]
 
 
+def test_no_client_fills_it_and_what_is_passed_over_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 100 records of one client half as many are kept as fit in, and those of others behind them are found."""
+    monkeypatch.setattr(stash_module, "LOOK_AHEAD", 40)
+    log = [*(record(n, "a") for n in range(100)), record(100, "b", "ann"), record(101, "b", "99"), record(102, "b")]
+    stash = filled(*log)
+    stash.line_up()
+    assert len(stash) == 22, "20 of the first client, and two of the other's"
+    taken = stash.take(4)
+    assert offsets(taken) == [0, 100, 1, 102], "one would overtake what was passed over for its receiver"
+    assert stash.read_until(taken) == {("email", 0): 2}
+    taken = stash.take(18)
+    assert stash.read_until(taken) == stash.passed_over == {("email", 0): 20}
+    assert stash.is_short and stash.is_spent
+    stash.go_back()
+    assert stash.read_until(taken) == {("email", 0): 20}, "nothing of it is here yet"
+    for one in log[20:]:
+        stash.add(one)
+        stash.line_up()
+    assert offsets(stash.take(100)) == list(range(20, 40))
+
+
+def test_large_records_are_passed_over_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stash_module, "LOOK_AHEAD_BYTES", 10_000)
+    large = b'{"client": "a", "message": "' + b"x" * 970 + b'"}'
+    stash = filled(*(Record("email", 0, n, large, "", key=b"%d" % n) for n in range(20)), record(20, "b"))
+    stash.line_up()
+    assert offsets(stash.take(100)) == [0, 20, 1, 2, 3, 4]
+
+
 def test_records_come_out_until_they_are_enough_bytes() -> None:
     stash = filled(*(Record("email", 0, n, b"x" * (POLL_BYTES // 2), "") for n in range(5)))
     assert [len(stash.take(10)) for _ in range(3)] == [2, 2, 1]
@@ -126,10 +158,11 @@ PARTITIONS = {"ann": 0, "bob": 1, "cyd": 0}  # of receivers
 LOG = st.lists(st.tuples(CLIENTS, st.sampled_from(sorted(PARTITIONS))), min_size=10, max_size=40)
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("fetch"), st.integers(5, 40)),
+        st.tuples(st.just("fetch"), st.integers(1, 40)),
         st.tuples(st.just("take"), st.integers(1, 3)),
         st.tuples(st.just("take ahead"), st.integers(1, 4)),
         st.tuples(st.just("lose"), st.integers(0, 3)),
+        st.tuples(st.just("go back"), st.just(0)),
     ),
     min_size=10,
     max_size=60,
@@ -158,6 +191,8 @@ class Reader:
             for one in held[start : start + count]:
                 self.stash.add(one)
                 self.position[partition] += 1
+        if self.stash.must_line_up:
+            self.stash.line_up()
 
     def take(self, limit: int, *, lost: bool = False) -> None:
         """With `lost` the partitions are given up and given back between the claim and the commit."""
@@ -172,6 +207,10 @@ class Reader:
         unclaimed = set(self.receivers) - set(self.claimed)
         assert not [place for place in unclaimed if place[1] < self.committed[place[0]]], "nothing is passed over"
 
+    def go_back(self) -> None:
+        self.position |= {partition: offset for (_, partition), offset in self.stash.passed_over.items()}
+        self.stash.go_back()
+
     def in_order(self) -> dict[str, list[int]]:
         found: defaultdict[str, list[int]] = defaultdict(list)
         for place in self.claimed:
@@ -179,6 +218,7 @@ class Reader:
         return found
 
 
+@mock.patch.object(stash_module, "LOOK_AHEAD", 8)
 @given(LOG, STEPS)
 def test_whatever_happens_each_receivers_records_are_claimed_in_order_and_none_is_lost(
     log: list[tuple[str, str]], steps: list[tuple[str, int]]
@@ -188,11 +228,16 @@ def test_whatever_happens_each_receivers_records_are_claimed_in_order_and_none_i
         if what == "fetch":
             reader.fetch(count)
             continue
+        if what == "go back":
+            reader.go_back()
+            continue
         if what == "take ahead":
             reader.stash.line_up()
         reader.take(count, lost=what == "lose")
-    reader.fetch(len(log))
-    reader.take(2 * len(log))
+    for _ in log:
+        reader.fetch(len(log))
+        reader.take(2 * len(log))
+        reader.go_back()
     assert len(reader.claimed) == len(log), "all are claimed"
     assert reader.committed == {partition: len(held) for partition, held in reader.partitions.items()}
     assert all(found == sorted(found) for found in reader.in_order().values())
