@@ -25,11 +25,15 @@ SCOPES = ("send", "read", "users", "metrics")
 
 
 class Platform:
-    """A platform. Change `environment` before starting anything. Its processes are killed at the end of the `with`."""
+    """A platform. Change `environment` before starting anything. Its processes are killed at the end of the `with`.
+
+    `code` is the checkout whose commands are run: this one, unless it is set to another version's.
+    """
 
     def __init__(self, directory: Path, environment: dict[str, str], database_url: str) -> None:
         self.directory = directory
         self.database_url = database_url
+        self.code = ROOT
         self.environment = {name: os.environ[name] for name in KEPT if name in os.environ} | environment
         self.environment["VAR_DIR"] = str(directory / "var")
         self.processes: list[Process] = []
@@ -71,7 +75,7 @@ class Platform:
         """Runs a management command to its end. Returns its standard output. Raises AssertionError where it fails."""
         command = [sys.executable, "manage.py", *arguments]
         done = subprocess.run(
-            command, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=deadline, check=False
+            command, env=self.environment, cwd=self.code, capture_output=True, text=True, timeout=deadline, check=False
         )
         assert done.returncode == 0, f"manage.py {arguments[0]} ended with {done.returncode}:\n{done.stderr}"
         return done.stdout
@@ -91,7 +95,7 @@ class Platform:
 
     def start(self, name: str, command: Sequence[str]) -> Process:
         log = self.directory / f"{next(self._numbers)}-{name}.log"
-        process = Process(name, command, log=log, env=self.environment)
+        process = Process(name, command, log=log, env=self.environment, cwd=self.code)
         self.processes.append(process)
         return process
 

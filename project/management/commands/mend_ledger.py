@@ -1,4 +1,4 @@
-"""Repair what an older version wrote while the platform was upgraded: docs/runbooks.md, Upgrading from 1.0."""
+"""Repair what an older version wrote while the platform was upgraded: docs/upgrading.md, From 1.0."""
 
 from __future__ import annotations
 
