@@ -31,6 +31,7 @@ lint: setup-dev
 	$(BIN)/lint-imports
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/python -m tests.deploy.lint
+	$(BIN)/python -m tests.upgrades.lint_migrations
 
 # bench, faults and soak need PostgreSQL and Java; docs/testing.md says how long each takes.
 # FULL=1 adds the runs with millions of rows, OTHERS=1 other systems beside ours: redis-server and Go for all of them.
