@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import path, re_path
 
@@ -18,6 +19,9 @@ urlpatterns = [
     *operation_calls,
     *user_calls,
     path("", errors.leads_to("/docs")),
+    path("docs/", errors.leads_to("/docs")),
+    path("schema/", errors.leads_to("/schema")),
+    path("favicon.ico", errors.leads_to(f"{settings.STATIC_URL}desk/favicon.svg")),
     path("admin", errors.leads_to("/admin/")),
     path("admin/second-factor/", second_factor, name="second_factor"),
     path("admin/search/", admin.site.admin_view(find_pages)),  # before unfold's own

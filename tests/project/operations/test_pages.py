@@ -121,6 +121,16 @@ def test_page_and_its_assets_come_from_here(api: Api) -> None:
     assert "https://" not in page
 
 
+@pytest.mark.parametrize(
+    ("path", "leads_to"),
+    [("/docs/", "/docs"), ("/schema/", "/schema"), ("/favicon.ico", "/static/desk/favicon.svg")],
+)
+def test_what_people_and_browsers_try_leads_somewhere(path: str, leads_to: str) -> None:
+    answer = Api().get(path)
+    assert (answer.status_code, answer.headers["Location"]) == (302, leads_to)
+    assert Api().post(path, {}).status_code == 405
+
+
 @pytest.mark.parametrize("path", ["/schema", "/docs"])
 def test_description_is_for_those_with_a_key_and_for_staff(db: None, keys_required: None, path: str) -> None:
     answer = Api().get(path)
