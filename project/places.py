@@ -76,7 +76,7 @@ class Body:
     """The body of a request. The thread that reads it has no place until the body has arrived.
 
     It looks at the deadline between reads of STEP bytes. One read waits as long as the server lets it, so a caller who
-    sends nothing is bounded by the proxy (deploy/nginx.conf).
+    sends nothing is bounded by the proxy (deploy/nginx/nginx.conf).
     """
 
     def __init__(self, stream: InputStream, places: Places) -> None:

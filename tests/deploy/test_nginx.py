@@ -1,4 +1,4 @@
-"""deploy/nginx.conf, tried with the real nginx before a web that has two threads and wants HTTPS."""
+"""deploy/nginx/nginx.conf, tried with the real nginx before a web that has two threads and wants HTTPS."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ http {{
     {site}
 }}
 """
-LIMIT = int(re.findall(r"limit_conn callers (\d+);", (ROOT / "deploy" / "nginx.conf").read_text())[0])
-MOST = int(re.findall(r"limit_conn all (\d+);", (ROOT / "deploy" / "nginx.conf").read_text())[0])
+LIMIT = int(re.findall(r"limit_conn callers (\d+);", (ROOT / "deploy" / "nginx" / "nginx.conf").read_text())[0])
+MOST = int(re.findall(r"limit_conn all (\d+);", (ROOT / "deploy" / "nginx" / "nginx.conf").read_text())[0])
 SILENT = (
     b"POST /admin/login/ HTTP/1.1\r\nHost: localhost\r\nOrigin: https://localhost\r\nCookie: csrftoken=%s\r\n"
     b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100000\r\n\r\nx" % (b"a" * 32)
@@ -54,7 +54,7 @@ class Front:
         self.tls = ssl.create_default_context()
         authority.configure_trust(self.tls)
         authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(directory / "server.pem"))
-        site = (ROOT / "deploy" / "nginx.conf").read_text()
+        site = (ROOT / "deploy" / "nginx" / "nginx.conf").read_text()
         for shipped, here in (("listen 8080;", f"listen {self.port} ssl;"), ("web:8020", f"127.0.0.1:{web_port}")):
             assert shipped in site
             site = site.replace(shipped, here)
