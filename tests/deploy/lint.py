@@ -4,31 +4,57 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
+
 from harness.services.process import ROOT
+from tests.deploy.rendered import CRDS, OVERLAYS, Object, rendered
 
 WORKFLOW = ".github/workflows/ci.yml"
-KUBERNETES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "deploy" / "kubernetes" / "base").glob("*.yaml"))
 LINTERS = [
     ["hadolint", "Dockerfile"],
     ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml"],
     ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", WORKFLOW],
     ["check-jsonschema", "--builtin-schema", "custom.github-workflows-require-timeout", WORKFLOW],
     ["check-jsonschema", "--builtin-schema", "vendor.renovate", "renovate.json"],
-    ["kubernetes-validate", "--strict", *KUBERNETES],
 ]
+KUBERNETES_VERSIONS = ("1.25", "1.37")  # the oldest and the newest there are schemas of
 
 
 def complaints() -> list[str]:
     """What the linters say, one entry for each that says something."""
-    found = []
-    for program, *arguments in LINTERS:
-        command = [str(Path(sys.executable).parent / program), *arguments]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        if done.returncode:
-            found.append(f"{program}:\n{done.stdout}{done.stderr}")
-    return found
+    with tempfile.TemporaryDirectory() as directory:
+        commands = [*LINTERS, *_kubernetes(Path(directory))]
+        return [words for command in commands if (words := _complaint(command))]
+
+
+def _kubernetes(directory: Path) -> Iterator[list[str]]:
+    """Yields a linter for Kubernetes' own objects of all overlays, and one for each kind of another project."""
+    objects = [each for overlay in OVERLAYS for each in rendered(overlay)]
+    theirs = {path.stem for path in CRDS.glob("*.json")}
+    own = [each for each in objects if each["kind"] not in theirs]
+    for version in KUBERNETES_VERSIONS:
+        yield ["kubernetes-validate", "--strict", "--quiet", "-k", version, *_written(directory, "own", own)]
+    for kind in sorted(theirs):
+        found = [each for each in objects if each["kind"] == kind]
+        yield ["check-jsonschema", "--schemafile", str(CRDS / f"{kind}.json"), *_written(directory, kind, found)]
+
+
+def _written(directory: Path, name: str, objects: list[Object]) -> Iterator[str]:
+    for number, each in enumerate(objects):
+        file = directory / f"{name}-{number}-{each['metadata']['name']}.yaml"
+        file.write_text(yaml.safe_dump(each))
+        yield str(file)
+
+
+def _complaint(command: list[str]) -> str:
+    program, *arguments = command
+    command = [str(Path(sys.executable).parent / program), *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return f"{program}:\n{done.stdout}{done.stderr}" if done.returncode else ""
 
 
 if __name__ == "__main__":

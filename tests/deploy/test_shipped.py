@@ -1,4 +1,4 @@
-"""What is shipped: the linters agree, and every command of image and manifests starts, without a container engine."""
+"""What is shipped: the linters agree, and every command of image and compose.yaml starts, without an engine."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -23,22 +21,9 @@ COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
-def manifests() -> list[dict[str, Any]]:
-    files = sorted((ROOT / "deploy" / "kubernetes" / "base").glob("*.yaml"))
-    return [part for file in files for part in yaml.safe_load_all(file.read_text())]
-
-
-def pods() -> Iterator[tuple[str, dict[str, Any]]]:
-    for manifest in manifests():
-        if manifest["kind"] in ("Deployment", "Job"):
-            yield manifest["metadata"]["name"], manifest["spec"]["template"]["spec"]
-
-
 def shipped_commands() -> list[list[str]]:
-    """Each different command of compose.yaml and the manifests, with compose's defaults filled in."""
+    """Each different command of compose.yaml, with its defaults filled in. tests/faults starts those of Kubernetes."""
     found = [service["command"] for service in COMPOSE["services"].values() if "command" in service]
-    for _, pod in pods():
-        found += [each["command"] for each in pod.get("initContainers", []) + pod["containers"] if "command" in each]
     plain = [[re.sub(r"\$\{\w+:-(.*)\}", r"\1", word) for word in command] for command in found]
     return [list(command) for command in sorted({tuple(command) for command in plain})]
 
@@ -115,33 +100,9 @@ def test_the_image_holds_all_the_code_and_no_tests() -> None:
     assert "\nUSER 10001\n" in stages[1]
 
 
-@pytest.mark.parametrize(("name", "pod"), list(pods()), ids=[name for name, _ in pods()])
-def test_every_pod_is_confined(name: str, pod: dict[str, Any]) -> None:
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    for container in pod.get("initContainers", []) + pod["containers"]:
-        context = container["securityContext"]
-        assert context["readOnlyRootFilesystem"] is True
-        assert context["allowPrivilegeEscalation"] is False
-        assert context["capabilities"] == {"drop": ["ALL"]}
-        assert {"requests", "limits"} <= set(container["resources"])
-
-
 def test_senders_may_drain_before_they_are_killed() -> None:
     """The drain at SIGTERM is the send timeout (20 s) and 5 s."""
-    graces = {name: pod["terminationGracePeriodSeconds"] for name, pod in pods() if "sender" in name}
-    assert len(graces) == 3
-    assert all(grace > 25 for grace in graces.values())
     assert int(COMPOSE["services"]["sender"]["stop_grace_period"].removesuffix("s")) > 25
-
-
-def test_selectors_find_their_pods() -> None:
-    labels = [each["spec"]["template"]["metadata"]["labels"] for each in manifests() if each["kind"] == "Deployment"]
-    selectors = [
-        each["spec"]["selector"].get("matchLabels", each["spec"]["selector"])
-        for each in manifests()
-        if each["kind"] in ("Deployment", "Service", "PodDisruptionBudget")
-    ]
-    assert all(selector in labels for selector in selectors)
 
 
 def start(environment: dict[str, str], directory: Path) -> tuple[int, list[str]]:
@@ -177,14 +138,3 @@ def test_the_example_names_settings_there_are() -> None:
     reference = (ROOT / "docs" / "reference.md").read_text()
     of_compose = {"POSTGRES_PASSWORD", "SENDER_CHANNELS"}
     assert {name for name in set(env_example()) - of_compose if f"| `{name}` |" not in reference} == set()
-
-
-@pytest.mark.parametrize(("name", "pod"), list(pods()), ids=[name for name, _ in pods()])
-def test_services_of_the_cluster_set_nothing_of_ours(name: str, pod: dict[str, Any]) -> None:
-    assert pod["enableServiceLinks"] is False
-
-
-def test_pods_whose_metrics_are_probed_listen_for_the_probe() -> None:
-    probed = [each for _, pod in pods() for each in pod["containers"] if "--metrics-port" in each.get("command", [])]
-    assert len(probed) == 4
-    assert all({"name": "METRICS_HOST", "value": "0.0.0.0"} in container["env"] for container in probed)

@@ -5,26 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 
 from harness.platform import Platform
 from harness.platform.providers import Providers
-from harness.services.process import ROOT, Process
+from harness.services.process import Process
 from harness.services.waiting import wait_until
+from tests.deploy.rendered import pod, workloads
 
 MEBIBYTE = 1024**2
 LEFT = 0.75  # of a pod's limit may be used: the rest is for what a test does not reach
 
 
-def limit(manifest: str) -> float:
-    """What a container of that manifest may use, in MiB."""
-    found = [
-        container["resources"]["limits"]["memory"]
-        for document in yaml.safe_load_all((ROOT / "deploy" / "kubernetes" / "base" / manifest).read_text())
-        if document["kind"] == "Deployment"
-        for container in document["spec"]["template"]["spec"]["containers"]
-    ]
-    return min(float(text.removesuffix("Mi")) for text in found)
+def limit(part: str) -> float:
+    """What the container of that part may use, in MiB."""
+    (container,) = pod(workloads("production")[part])["containers"]
+    return float(container["resources"]["limits"]["memory"].removesuffix("Mi"))
 
 
 def most_used(process: Process) -> float:
@@ -58,5 +53,5 @@ def test_scheduler_and_sender_stay_within_their_pods(
     wait_until(lambda: connected.sql(published), deadline=120, what="all are published")
     sender = connected.start_sender("--no-scheduler")
     connected.wait_for(sent=count)
-    assert most_used(scheduler) < LEFT * limit("scheduler.yaml")
-    assert most_used(sender) < LEFT * limit("senders.yaml")
+    assert most_used(scheduler) < LEFT * limit("scheduler")
+    assert most_used(sender) < LEFT * limit("sender-email")
