@@ -94,8 +94,7 @@ class SubmitBatch(LeanPost):
 
 def rights_of(caller: Caller) -> Rights:
     """What the key of the caller allows beside its scope `send`."""
-    spend_texts = caller.texts.spend if caller.texts else None
-    return Rights(channels=caller.channels, knows_users=knows_users(caller), spend_texts=spend_texts)
+    return Rights(channels=caller.channels, knows_users=knows_users(caller), a_day=caller.a_day)
 
 
 def read_key(request: Call) -> str | None:

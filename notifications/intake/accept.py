@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -26,6 +26,7 @@ from notifications.messages.message import MAX_RECORD_BYTES, new_message
 from notifications.messages.tracing import trace, trace_id_of
 from notifications.messages.words import Happened, Origin, Status
 from project import metrics
+from users.access.limits import Ceilings
 
 _accepted = cache(metrics.accepted.labels)
 _published = metrics.published.labels(Origin.INTAKE)
@@ -40,7 +41,7 @@ class Rights:
 
     channels: frozenset[str] | None = None  # a user's device is chosen among these; None: every channel
     knows_users: bool = True  # sees which users cannot be reached, and why
-    spend_texts: Callable[[int], None] | None = None  # called with how many texts are to be accepted
+    a_day: Ceilings | None = None  # counts what is to be accepted
 
 
 EVERYTHING = Rights()
@@ -58,7 +59,7 @@ def accept(
     """Makes the drafts durable, all or none of them. Returns their ids, in order.
 
     `keys` are the idempotency keys, in order; they are the client's, or OURS where `keys_of` says so. Raises
-    Refused, Conflict, TooLarge, Unavailable, and what `rights.spend_texts` raises. After Unavailable nothing was
+    Refused, Conflict, TooLarge, Unavailable, and OverLimit. After Unavailable nothing was
     promised, yet some may be sent.
     """
     fresh = new_ids(len(drafts))
@@ -114,7 +115,7 @@ def _with_a_new_key(call: _Call) -> dict[int, Outbound] | None:
         records = _records_of(call, Identified(call.fresh))
     except Refused:
         return None
-    if call.rights.spend_texts and _texts(records):
+    if call.rights.a_day and call.rights.a_day.concern(_texts(records.values())):
         return None
     [draft], [key] = call.drafts, call.keys or [""]
     new = NewKey(call.owner, key or "", call.fresh[0], draft.body_hash())
@@ -129,15 +130,16 @@ def _with_any_keys(call: _Call) -> tuple[list[UUID], dict[int, Outbound]]:
 
 
 def _checked(call: _Call, identified: Identified) -> dict[int, Outbound]:
-    """Returns the records to publish, by position; texts are counted. Raises what `accept` raises."""
+    """Returns the records to publish, by position; those that are new count. Raises what `accept` raises."""
     records = _records_of(call, identified)
-    if call.rights.spend_texts:
-        call.rights.spend_texts(_texts({p: record for p, record in records.items() if p not in identified.known}))
+    if call.rights.a_day:
+        new = [record for position, record in records.items() if position not in identified.known]
+        call.rights.a_day.spend(len(new), _texts(new))
     return records
 
 
-def _texts(records: Mapping[int, Outbound]) -> int:
-    return sum(1 for record in records.values() if record.message and record.message.channel == TEXTS)
+def _texts(records: Iterable[Outbound]) -> int:
+    return sum(1 for record in records if record.message and record.message.channel == TEXTS)
 
 
 def _records_of(call: _Call, identified: Identified) -> dict[int, Outbound]:

@@ -18,7 +18,7 @@ from django.db.models.signals import post_delete, post_save
 from django.utils import timezone
 
 from users.access import limits
-from users.access.limits import Limit
+from users.access.limits import Ceilings, Limit
 from users.access.models import SCOPES, ApiKey
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Caller:
     channels: frozenset[str] | None = None  # it may send on; None: on every one
     prefix: str = ""  # of its API key; none in the embedded default
     requests: Limit | None = None
-    texts: Limit | None = None
+    a_day: Ceilings | None = None
     is_authenticated: ClassVar[bool] = True  # what Django REST framework asks of a user
 
     @property
@@ -164,7 +164,7 @@ def _known(row: ApiKey) -> _Known:
         channels=frozenset(row.channels) or None,
         prefix=row.prefix,
         requests=limits.requests_of(row),
-        texts=limits.texts_of(row),
+        a_day=limits.ceilings_of(row),
     )
     return _Known(row.digest, caller, expires_at, revoked=row.revoked_at is not None)
 

@@ -1,6 +1,7 @@
-"""What an API key may use up in a time: requests in a minute, texts in a day.
+"""What an API key may use up in a time: requests in a minute, notifications and texts in a day.
 
-The database counts, so a limit is for all web processes together; one statement for each request of a key that has one.
+The database counts, so a limit is for all web processes together; one statement for each request and limit of a key
+that has one.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Self
 
+from django.db import transaction
 from rest_framework.exceptions import APIException
 
 from project.database.dialects import dialect, fetch
@@ -66,12 +68,36 @@ class OverLimit(APIException):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Ceilings:
+    """What a key may have accepted in a day."""
+
+    notifications: Limit | None = None
+    texts: Limit | None = None
+
+    def concern(self, texts: int) -> bool:
+        """Returns whether there is something to count for notifications of which so many are texts."""
+        return self.notifications is not None or (self.texts is not None and texts > 0)
+
+    def spend(self, notifications: int, texts: int) -> None:
+        """Counts as many of each kind. Raises OverLimit, and counts nothing, where one is over its limit."""
+        if not self.concern(texts):
+            return
+        with transaction.atomic():
+            if self.notifications:
+                self.notifications.spend(notifications)
+            if self.texts:
+                self.texts.spend(texts)
+
+
 def requests_of(key: ApiKey) -> Limit | None:
     return None if key.per_minute is None else Limit(key.pk, "requests", key.per_minute, MINUTE)
 
 
-def texts_of(key: ApiKey) -> Limit | None:
-    return None if key.texts_a_day is None else Limit(key.pk, "texts", key.texts_a_day, DAY)
+def ceilings_of(key: ApiKey) -> Ceilings | None:
+    most = {"notifications": key.notifications_a_day, "texts": key.texts_a_day}
+    limits = {kind: Limit(key.pk, kind, count, DAY) for kind, count in most.items() if count is not None}
+    return Ceilings(**limits) if limits else None
 
 
 def _spend(seconds: int) -> str:

@@ -14,7 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-SCOPES = ("send", "read", "users", "metrics")
+SCOPES = ("send", "read", "users", "configure", "metrics")
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
@@ -35,6 +35,7 @@ class ApiKey(models.Model):
     scopes = models.JSONField(default=list)
     channels = models.JSONField(default=list, blank=True)  # it may send on these alone; none named: on every one
     per_minute = models.PositiveIntegerField(null=True, blank=True)  # requests; users/access/limits.py counts
+    notifications_a_day = models.PositiveIntegerField(null=True, blank=True)
     texts_a_day = models.PositiveIntegerField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -73,6 +74,7 @@ class ApiKey(models.Model):
         scopes: list[str],
         channels: Sequence[str] = (),
         per_minute: int | None = None,
+        notifications_a_day: int | None = None,
         texts_a_day: int | None = None,
         expires_at: datetime | None = None,
     ) -> tuple[ApiKey, str]:
@@ -88,6 +90,7 @@ class ApiKey(models.Model):
             scopes=scopes,
             channels=list(channels),
             per_minute=per_minute,
+            notifications_a_day=notifications_a_day,
             texts_a_day=texts_a_day,
             expires_at=expires_at,
         )
@@ -103,7 +106,7 @@ class KeyUsage(models.Model):
     """How much of a limit an API key has used since its present minute or day began; one row for each limit."""
 
     key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="usage")
-    kind = models.CharField(max_length=16)  # requests, texts
+    kind = models.CharField(max_length=16)  # requests, notifications, texts
     since = models.DateTimeField()
     used = models.PositiveIntegerField()
 

@@ -65,11 +65,17 @@ def test_the_limits_of_a_key_are_set_and_recorded(anna: Client) -> None:
     assert 'value="60"' in anna.get(page).content.decode()
     for wrong in ({"per_minute": "0"}, {"texts_a_day": "many"}, {"texts_a_day": "1000000001"}, {"channels": ["FAX"]}):
         assert anna.post(page, wrong).status_code == 200
-    assert anna.post(page, {"channels": ["EMAIL", "SMS"], "texts_a_day": "500"}).status_code == 302
+    assert (
+        anna.post(page, {"channels": ["EMAIL", "SMS"], "notifications_a_day": "9000", "texts_a_day": "500"}).status_code
+        == 302
+    )
     row.refresh_from_db()
     assert (row.channels, row.per_minute, row.texts_a_day) == (["EMAIL", "SMS"], None, 500)
     action = StaffAction.objects.get(action="set-limits")
-    assert (action.target, action.note) == (f"API key {row.prefix}", "EMAIL, SMS, 500 texts a day")
+    assert (action.target, action.note) == (
+        f"API key {row.prefix}",
+        "EMAIL, SMS, 9,000 notifications a day, 500 texts a day",
+    )
     assert "500 texts a day" in anna.get(reverse("admin:users_apikey_changelist")).content.decode()
 
 

@@ -30,9 +30,10 @@ def test_key_is_alone_on_the_last_line() -> None:
 
 def test_what_a_key_may_be_given() -> None:
     limits = ("--channels", "EMAIL, SMS", "--per-minute", "60", "--texts-a-day", "500", "--expires", "90d")
-    run("shop", "--scope", "send", *limits)
+    run("shop", "--scope", "configure", *limits, "--notifications-a-day", "9000")
     row = ApiKey.objects.get()
     assert (row.client, row.channels, row.per_minute, row.texts_a_day) == ("shop", ["EMAIL", "SMS"], 60, 500)
+    assert (row.scopes, row.notifications_a_day) == (["configure"], 9000)
     assert row.expires_at
     assert timedelta(days=89) < row.expires_at - timezone.now() < timedelta(days=91)
     assert list(StaffAction.objects.values_list("action", "target")) == [("issue", f"API key {row.prefix}")]

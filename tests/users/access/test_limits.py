@@ -1,4 +1,4 @@
-"""What a key may use up: requests a minute, texts a day, and the channels it may send on; over HTTP."""
+"""What a key may use up, in requests a minute and in a day, and the channels it may send on; over HTTP."""
 
 from __future__ import annotations
 
@@ -77,6 +77,19 @@ def test_texts_a_day_however_they_are_addressed() -> None:
     assert api.post("/notification", SMS).status_code == 202
 
 
+def test_notifications_a_day_and_of_two_limits_neither_counts_what_the_other_refuses() -> None:
+    api = limited(notifications_a_day=4, texts_a_day=1)
+    assert_over(api.post("/notifications", batch(EMAIL, SMS, SMS)), "texts", 1, 86_400)
+    assert_over(api.post("/notifications", batch(*[EMAIL] * 5)), "notifications", 4, 86_400)
+    for _ in range(2):  # a repetition counts once
+        assert api.post("/notification", EMAIL, Idempotency_Key="k").status_code == 202
+    assert api.post("/notifications", batch(EMAIL, SMS, EMAIL)).status_code == 202
+    assert_over(api.post("/notification", EMAIL), "notifications", 4, 86_400)
+    assert Notification.objects.count() == 4
+    pass_time(days=1, seconds=1)
+    assert api.post("/notification", EMAIL).status_code == 202
+
+
 def test_what_is_refused_or_repeated_costs_no_text() -> None:
     api = limited(texts_a_day=1)
     assert api.post("/notifications", batch(SMS, SMS | {"expires_at": "2020-01-01T00:00:00Z"})).status_code == 400
@@ -147,7 +160,7 @@ def nothing_can_be_counted() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("limits", [{"per_minute": 5}, {"texts_a_day": 5}])
+@pytest.mark.parametrize("limits", [{"per_minute": 5}, {"notifications_a_day": 5}, {"texts_a_day": 5}])
 def test_a_limit_that_cannot_be_counted_lets_nothing_through(limits: dict[str, Any]) -> None:
     api = limited(**limits)
     with nothing_can_be_counted():

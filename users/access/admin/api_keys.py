@@ -43,11 +43,21 @@ revoked = time_column("revoked_at", "revoked")
 
 
 def limits_of(key: ApiKey) -> str:
-    counts = {"requests a minute": key.per_minute, "texts a day": key.texts_a_day}
+    counts = {
+        "requests a minute": key.per_minute,
+        "notifications a day": key.notifications_a_day,
+        "texts a day": key.texts_a_day,
+    }
     return ", ".join([*key.channels, *(f"{most:,} {what}" for what, most in counts.items() if most is not None)])
 
 
 limits = column("limits", limits_of)
+
+
+def _most(label: str) -> forms.IntegerField:
+    return forms.IntegerField(
+        required=False, min_value=1, max_value=MOST, widget=TextInput, label=label, help_text="Empty: any."
+    )
 
 
 class LimitsForm(forms.Form):
@@ -59,17 +69,9 @@ class LimitsForm(forms.Form):
         widget=CheckboxSelectMultiple,
         help_text="Those it may send on. None ticked: all.",
     )
-    per_minute = forms.IntegerField(
-        required=False,
-        min_value=1,
-        max_value=MOST,
-        widget=TextInput,
-        label="Requests a minute",
-        help_text="Empty: any.",
-    )
-    texts_a_day = forms.IntegerField(
-        required=False, min_value=1, max_value=MOST, widget=TextInput, label="Texts a day", help_text="Empty: any."
-    )
+    per_minute = _most("Requests a minute")
+    notifications_a_day = _most("Notifications a day")
+    texts_a_day = _most("Texts a day")
 
 
 class NewKeyForm(LimitsForm):

@@ -34,8 +34,9 @@ class Command(BaseCommand):
             "--channels", type=_channels, default=[], metavar="EMAIL,SMS", help="those it may send on (default: all)"
         )
         parser.add_argument("--per-minute", type=_count, metavar="N", help="requests a minute, at most")
+        parser.add_argument("--notifications-a-day", type=_count, metavar="N", help="notifications a day, at most")
         parser.add_argument("--texts-a-day", type=_count, metavar="N", help="SMS a day, at most")
-        parser.add_argument("--expires", type=_days, metavar="90d", help="in so many days (default: never)")
+        parser.add_argument("--expires", type=_days, metavar="90d", help="after so many days (default: never)")
 
     @transaction.atomic
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -52,6 +53,7 @@ class Command(BaseCommand):
             scopes=scopes,
             channels=options["channels"],
             per_minute=options["per_minute"],
+            notifications_a_day=options["notifications_a_day"],
             texts_a_day=options["texts_a_day"],
             expires_at=options["expires"] and timezone.now() + options["expires"],
         )
