@@ -208,14 +208,19 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not EMBEDDED
 # That proxy also redirects to HTTPS and sets HSTS; health checks and callers inside speak plain HTTP to us.
 SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
 
+# Logs: docs/logs.md names every line about a notification.
+LOG_FORMAT = env.choice("LOG_FORMAT", "text" if EMBEDDED else "json", ("text", "json"))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     # Django logs the path of each refused request, which may be an address (/users/<e-mail>); tracebacks are kept.
     "filters": {"unexpected": {"()": "django.utils.log.CallbackFilter", "callback": lambda record: record.exc_info}},
-    "loggers": {"django.request": {"filters": ["unexpected"]}},
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {"line": {"()": f"project.logs.formats.{'Text' if LOG_FORMAT == 'text' else 'Json'}"}},
+    "handlers": {"stderr": {"class": "project.logs.handler.ToWriter", "formatter": "line"}},
+    "loggers": {
+        "django.request": {"filters": ["unexpected"]},
+        "_granian": {"handlers": ["stderr"], "propagate": False},
+    },
     "root": {"handlers": ["stderr"], "level": "INFO"},
 }
 

@@ -18,12 +18,14 @@ from django.db import reset_queries
 from django.utils.module_loading import import_string
 
 from project import collector
+from project.logs.handler import log_what_nobody_catches
 from project.places import Places
 from project.timing import Timed
 
 LIVE = "/health/live"
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+log_what_nobody_catches()
 _django = get_wsgi_application()
 if settings.DEBUG:  # Django then keeps every statement of a request, and its way alone forgets them again
     _places = Places(_django)

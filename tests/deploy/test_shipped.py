@@ -35,9 +35,9 @@ def image_command() -> list[str]:
 
 def image_environment() -> dict[str, str]:
     """What the image sets of our settings."""
-    return dict(
-        re.findall(r"\b(EMBEDDED|METRICS_HOST)=(\S+)", "\n".join(re.findall(r"^ENV .*$", DOCKERFILE, re.MULTILINE)))
-    )
+    lines = re.findall(r"^ENV .*$", DOCKERFILE.replace("\\\n", ""), re.MULTILINE)
+    found = re.findall(r"\b(EMBEDDED|METRICS_HOST|PYTHONPATH|GRANIAN_LOG_CONFIG)=(\S+)", "\n".join(lines))
+    return {name: value.replace("/app", str(ROOT)) for name, value in found}
 
 
 def env_example() -> dict[str, str]:

@@ -36,5 +36,5 @@ def test_due_times_follow_the_clock_of_the_database(site: Site, tmp_path: Path, 
     assert site.ids(off) == set()
     site.balance()
     sender.stop()
-    hour = (datetime.now(UTC) + timedelta(hours=hours)).strftime("%Y-%m-%d %H:")
+    hour = (datetime.now(UTC) + timedelta(hours=hours)).strftime("%Y-%m-%dT%H:")
     assert hour in sender.output, "its clock is right"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
@@ -15,9 +16,12 @@ from notifications.channels import channel_names, open_providers
 from notifications.sending.sandbox_store import SandboxTable
 from notifications.sending.sender import Sender
 from project import collector
+from project.logs.handler import log_what_nobody_catches
 from project.management.serving import serve_metrics
 from project.management.stopping import on_stop
 from project.operations.kinds import kinds
+
+logger = logging.getLogger(__name__)
 
 # Seconds that a thread keeps Python's lock while another one wants it. With Python's own 0.005 the loop, the consumers
 # and the settler take it from each other in the middle of their batches, which costs a tenth of a sender's CPU.
@@ -35,6 +39,7 @@ class Command(BaseCommand):
         parser.add_argument("--drain", type=float, help="seconds a SIGTERM may take; default: send timeout + 5")
 
     def handle(self, *_args: Any, **options: Any) -> None:
+        log_what_nobody_catches()
         names = [name.strip().upper() for name in options["channels"].split(",") if name.strip()]
         if unknown := set(names) - set(channel_names()):
             raise CommandError(f"Unknown channels: {', '.join(sorted(unknown))}. Known: {', '.join(channel_names())}.")
@@ -47,7 +52,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         broker = open_broker()
         for warning in broker.warnings():
-            self.stderr.write(f"warning: {warning}")
+            logger.warning("%s", warning)
         sender = Sender(
             providers,
             broker=broker,
@@ -62,5 +67,5 @@ class Command(BaseCommand):
         routes = (f"{name} ({', then '.join(one.name for one in route)})" for name, route in providers.items())
         sys.setswitchinterval(SWITCH)
         collector.look_seldom()
-        self.stderr.write(f"sending {', '.join(routes)}")
+        logger.info("sending %s", ", ".join(routes))
         sys.exit(sender.run())
