@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -22,6 +24,7 @@ from notifications.messages.words import Is, LetterEvent, Reason, StaffVerb, Sta
 from notifications.models import Category, Notification, StaffAction
 from project.database.dialects import Dialect, Statement, as_json
 from project.desk.audit import MOST_AT_ONCE, expect, last_actions, one_at_a_time, printed, write_actions
+from project.logs import events
 
 # An expired notification has a letter only where it was replayed before: it came back.
 REPLAYABLE = statuses(Is.REPLAYABLE)
@@ -193,6 +196,13 @@ def send_again(letters: Sequence[DeadLetter], *, run: Run | None = None, **also:
     if not run:  # a run that had them before, and is stopped now, does not take them back
         _move(letters, State.REPLAYING, run=None, was_status=None)
     write_events(LetterEvent.REPLAYED, letters)
+    transaction.on_commit(partial(_log_replayed, letters, run.pk if run else None))
+
+
+def _log_replayed(letters: Sequence[DeadLetter], run_id: int | None) -> None:
+    now = events.now()
+    rows = [letter.notification for letter in letters if letter.notification]
+    events.write([events.Replayed(now, row.pk, row.trace_id, run_id) for row in rows])
 
 
 def _as_new() -> dict[str, object]:
@@ -224,7 +234,7 @@ def _take_stopped(ids: Sequence[int], statuses: Sequence[Status], only: Q | None
     """Returns the open letters among `ids` whose notification has one of `statuses`, with both rows locked."""
     chosen = DeadLetter.objects.filter(only or Q(), pk__in=ids, state=State.OPEN, notification__status__in=statuses)
     locked = chosen.select_related("notification").select_for_update(skip_locked=True, of=("self", "notification"))
-    read = ("id", "notification__id", "notification__status", "notification__expires_at")
+    read = ("id", "notification__id", "notification__status", "notification__expires_at", "notification__trace_id")
     return list(locked.only(*read).order_by("id"))
 
 

@@ -223,8 +223,8 @@ def _send(run: Run, ids: Sequence[int]) -> list[int]:
     free = Q(run=None) | ~Q(run__in=list(unfinished_runs().values_list("pk", flat=True)))
     still = DeadLetter.objects.filter(free, pk__in=ids, state=State.OPEN, notification__status__in=REPLAYABLE)
     locked = still.select_related("notification").select_for_update(skip_locked=True, of=("self", "notification"))
-    read = ("id", "notification__id", "notification__status", "notification__expires_at", "notification__category")
-    letters = list(locked.only(*read).order_by("id"))
+    read = ("id", "status", "expires_at", "category", "trace_id")
+    letters = list(locked.only("id", *(f"notification__{name}" for name in read)).order_by("id"))
     late = [letter for letter in letters if has_expired(letter)]
     sensitive = Category.sensitive_names() if late else frozenset()
     never = [letter for letter in late if letter.notification and letter.notification.category in sensitive]

@@ -6,9 +6,12 @@ and so does what died again and was then replayed by a person: it has no `was_st
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
@@ -19,6 +22,7 @@ from notifications.ledger.sql import WITHIN
 from notifications.messages.words import LetterEvent, Reason, Status
 from project.database.dialects import Dialect, Statement, as_json
 from project.desk.audit import expect
+from project.logs import events
 
 State = DeadLetter.State
 NOT_PUBLISHED = Q(notification__status=Status.WAITING, notification__reason=Reason.REPLAY)
@@ -32,7 +36,7 @@ def take_back(run: int, new_expiry: datetime | None, most: int) -> int:
     """
     mine = DeadLetter.objects.filter(NOT_PUBLISHED, run=run, state=State.REPLAYING, was_status__isnull=False)
     locked = mine.select_related("notification").select_for_update(skip_locked=True, of=("self", "notification"))
-    letters = list(locked.only("id", "notification__id").order_by("id")[:most])
+    letters = list(locked.only("id", "notification__id", "notification__trace_id").order_by("id")[:most])
     if not letters:
         return 0
     ids = [letter.notification_id for letter in letters if letter.notification_id]
@@ -43,7 +47,14 @@ def take_back(run: int, new_expiry: datetime | None, most: int) -> int:
     taken: Any = DeadLetter.objects.filter(pk__in=[letter.pk for letter in letters], state=State.REPLAYING)
     write_events(LetterEvent.DEAD, letters)
     expect(len(letters), taken.update(state=State.OPEN, run=None, changed_at=Now()))
+    transaction.on_commit(partial(_log, letters, run))
     return len(letters)
+
+
+def _log(letters: Sequence[DeadLetter], run: int) -> None:
+    now = events.now()
+    rows = [letter.notification for letter in letters if letter.notification]
+    events.write([events.TakenBack(now, row.pk, row.trace_id, run) for row in rows])
 
 
 @Statement

@@ -26,6 +26,7 @@ from notifications.messages.message import MAX_RECORD_BYTES, new_message
 from notifications.messages.tracing import trace, trace_id_of
 from notifications.messages.words import Happened, Origin, Status
 from project import metrics
+from project.logs import events
 from users.access.limits import Ceilings
 
 _accepted = cache(metrics.accepted.labels)
@@ -205,3 +206,13 @@ def _publish(records: list[Outbound]) -> None:
     if outbox:
         insert([(r.message, trace_id_of(r.traceparent)) for r in outbox if r.message], Status.ACCEPTED)
         metrics.outboxed.inc(len(outbox))
+    _log(outbox, outbox=True)
+    _log([record for record, fate in zip(records, fates, strict=True) if fate.durable] if outbox else records)
+
+
+def _log(records: Sequence[Outbound], *, outbox: bool = False) -> None:
+    """Writes the lines of a request's records, all of which have one trace and one client."""
+    ids = [record.message.id for record in records if record.message]
+    if ids and (first := records[0].message):
+        about = (events.now(), first.client, outbox, trace_id_of(records[0].traceparent))
+        events.write([events.Accepted(*about, some) for some in events.parts(ids)])

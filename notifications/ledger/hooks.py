@@ -18,6 +18,7 @@ from notifications.channels.outcomes import Cause
 from notifications.ledger.minutes import Key, minutes
 from notifications.messages.words import Happened, Status
 from project import metrics
+from project.logs import events
 
 # How the minutes count an end. A send that succeeded is counted where it is settled.
 ENDS: dict[str, Happened] = {
@@ -40,6 +41,9 @@ class FinalRow(msgspec.Struct, frozen=True, gc=False):
     partition: int | None
     offset: int | None
     provider: str = ""
+    trace_id: str = ""
+    generation: int = 1
+    claims: int = 0
 
 
 class Unclaimable(msgspec.Struct, frozen=True):
@@ -83,13 +87,19 @@ def tell_final(rows: Sequence[FinalRow], hooks: Hooks) -> None:
 
 
 def _count_ends(rows: Sequence[FinalRow]) -> None:
+    """Counts the ends, and writes their lines, which a sender writes of what simply was sent."""
     counts: Counter[Key] = Counter()
+    now = events.now()
+    lines: list[events.Event] = []
     for row in rows:
         if row.status == Status.DEAD:
             metrics.dead.labels(row.channel, row.cause).inc()
         if happened := ENDS.get(row.status):
             counts[row.channel, row.provider, happened, row.cause] += 1
+        if end := events.ENDS.get(row.status):
+            lines.append(end(now, row.id, row.trace_id, row.channel, row.provider, row.attempts, row.cause))
     minutes.add(counts)
+    events.write(lines)
 
 
 def tell_unclaimable(records: Sequence[Unclaimable], without_row: Sequence[Unclaimable], hooks: Hooks) -> None:
@@ -100,6 +110,9 @@ def tell_unclaimable(records: Sequence[Unclaimable], without_row: Sequence[Uncla
 
 
 def _count_unclaimable(records: Sequence[Unclaimable], without_row: Sequence[Unclaimable]) -> None:
+    now = events.now()
     for record in records:
         metrics.unclaimable.labels(record.cause).inc()
+    places = [(each.id, each.topic, each.partition, each.offset, each.cause.value) for each in records]
+    events.write([events.Unreadable(now, *place) for place in places])
     minutes.add(Counter((record.channel, "", Happened.DEAD, record.cause.value) for record in without_row))

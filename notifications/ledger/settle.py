@@ -6,8 +6,9 @@ Like claim.py: what the database cannot be reached for is raised, what it refuse
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -16,11 +17,12 @@ from django.db import transaction
 
 from notifications.ledger import sql_settling
 from notifications.ledger.culprits import around_culprits
-from notifications.ledger.hooks import Hooks, tell_final
+from notifications.ledger.hooks import FinalRow, Hooks, tell_final
 from notifications.ledger.rows import LONGEST_ERROR, Claimed, Fence, clean, final_row, span
 from notifications.ledger.verdicts import Verdict
 from notifications.messages.words import Status
 from project.database.dialects import REFUSALS, as_json, as_uuid, repeated
+from project.logs import events
 
 
 class Settlement(msgspec.Struct, frozen=True, gc=False):
@@ -109,8 +111,21 @@ def _settle_others(settlements: list[Settlement], hooks: Hooks) -> list[UUID]:
     ids = {row.id for row in settled}
     if attempts := [result for result in results if result.outcome and result.id in ids]:
         sql_settling.insert_attempts(rows=as_json(attempts))
+    if waiting := [row for row in settled if row.status == Status.WAITING]:
+        transaction.on_commit(partial(_log_waiting, waiting, {result.id: result for result in results}))
     tell_final([row for row in settled if row.status != Status.WAITING], hooks)
     return list(ids)
+
+
+def _log_waiting(rows: Sequence[FinalRow], results: Mapping[UUID, _Result]) -> None:
+    now = events.now()
+    events.write([_waiting(now, row, results[row.id]) for row in rows])
+
+
+def _waiting(now: str, row: FinalRow, result: _Result) -> events.Waiting:
+    tried = (result.provider, row.claims, result.milliseconds)
+    why = (result.reason, result.attempt_cause or "", result.due_in)
+    return events.Waiting(now, row.id, row.trace_id, row.channel, row.generation, *tried, *why)
 
 
 def renew(claims: Sequence[Claimed], *, lease: float) -> set[UUID]:

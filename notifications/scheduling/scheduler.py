@@ -33,6 +33,7 @@ from notifications.scheduling import standings
 from notifications.scheduling.jobs import Kind, Runner
 from project import metrics
 from project.database import refusals
+from project.logs import events
 
 logger = logging.getLogger(__name__)
 
@@ -131,6 +132,7 @@ class Scheduler:
             due.mark_published(self._owner, [row.message.id for row in acknowledged])
             for origin, count in Counter(row.origin for row in acknowledged).items():
                 metrics.published.labels(origin).inc(count)
+            _log_queued(acknowledged)
         if refused := {row.message.id: fate.why for row, fate in fates if fate.refused}:
             died = due.end_refused(self._owner, refused, hooks=self._hooks)
             logger.error("%d notifications died, for Kafka will never take them", died)
@@ -181,6 +183,12 @@ class Scheduler:
             self._measure_at = now + MEASURE_EVERY
             standings.measure(self._broker, self._jobs.kinds)
         self._hooks.do_chores()
+
+
+def _log_queued(rows: Sequence[due.Taken]) -> None:
+    now = events.now()
+    about = [(row.message, row) for row in rows]
+    events.write([events.Queued(now, m.id, row.trace_id, m.channel, m.generation, row.origin) for m, row in about])
 
 
 def worker_name(kind: WorkerKind) -> str:

@@ -86,7 +86,8 @@ def _failed(row: Claimed, error: BaseException, began: float, *, hold: bool) -> 
     if isinstance(error, SendError):
         failure = error
     else:
-        logger.error("a provider of %s raised what it does not declare", row.channel, exc_info=error)
+        about = {"id": row.id, "trace_id": row.trace_id}
+        logger.error("a provider of %s raised what it does not declare", row.channel, exc_info=error, extra=about)
         failure = SendError(Cause.BUG, f"{type(error).__name__} in our code.")
     schedule = settings.RETRY_SCHEDULE
     verdict = verdicts.failed(failure, attempts=row.attempts, hold=hold, schedule=schedule, throttled=row.throttled)

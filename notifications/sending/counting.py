@@ -1,14 +1,17 @@
-"""What a sender counts of its settlements, once the ledger has committed them."""
+"""What a sender counts of its settlements, and the lines of what was sent, once the ledger has committed them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from notifications.ledger.minutes import Key, minutes
+from notifications.ledger.rows import Claimed
 from notifications.ledger.settle import Settlement
 from notifications.messages.words import Happened, Status
 from project import metrics
+from project.logs import events
+from project.logs.events import Sent
 
 
 def count_settled(settlements: Iterable[Settlement]) -> None:
@@ -36,3 +39,15 @@ def count_settled(settlements: Iterable[Settlement]) -> None:
         elif status is Status.WAITING and outcome:
             counts[channel, provider, Happened.FAILED, why or ""] = count
     minutes.add(counts)
+
+
+def log_sent(settlements: Sequence[Settlement]) -> None:
+    """Writes a line for each that was sent. The lines of the others are the ledger's, which knows more of them."""
+    now = events.now()
+    events.write(
+        [
+            Sent(now, row.id, row.trace_id, row.channel, row.generation, each.provider, row.claims, each.milliseconds)
+            for each in settlements
+            if each.verdict.status is Status.SENT and isinstance(row := each.fence, Claimed)
+        ]
+    )

@@ -29,6 +29,7 @@ from notifications.sending.policies import Policies
 from notifications.sending.route import Route
 from notifications.sending.settler import Settler
 from project import metrics
+from project.logs import events
 
 logger = logging.getLogger(__name__)
 
@@ -186,7 +187,7 @@ class Sender:
 
     def _note_breaker(self, channel: str, provider: str, is_open: bool, cause: Cause | None) -> None:
         state = BreakerState.OPEN if is_open else BreakerState.CLOSED
-        logger.warning("the breaker of %s (%s) is %s%s", channel, provider, state, f": {cause}" if cause else "")
+        events.write([events.Breaker(events.now(), channel, provider, state, cause or "")])
         metrics.breaker_open.labels(channel, provider).set(int(is_open))
         event = BreakerEvent(
             worker=worker_name(WorkerKind.SENDER), channel=channel, provider=provider, state=state, cause=cause or ""

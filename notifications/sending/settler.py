@@ -18,7 +18,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections
 from notifications.ledger.hooks import Hooks
 from notifications.ledger.rows import Claimed
 from notifications.ledger.settle import Settlement, mark_handed, renew, settle
-from notifications.sending.counting import count_settled
+from notifications.sending.counting import count_settled, log_sent
 from notifications.sending.custody import Custody
 from project import metrics
 from project.database import refusals
@@ -143,7 +143,9 @@ class Settler:
             for _ in batch:
                 self._results.popleft()
             self.custody.let_go([settlement.fence for settlement in batch])
-        count_settled(settlement for settlement in batch if settlement.fence.id in settled)
+        done = batch if len(settled) == len(batch) else [each for each in batch if each.fence.id in settled]
+        count_settled(done)
+        log_sent(done)
         if stale := len(batch) - len(settled):
             metrics.stale_settlements.inc(stale)
             logger.warning("%d results came too late: their rows had moved on", stale)

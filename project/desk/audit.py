@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -16,6 +17,7 @@ from notifications.messages.ids import receiver_hash
 from notifications.messages.words import StaffVerb, Status
 from notifications.models import Notification, StaffAction
 from project.database.dialects import Dialect, Statement, as_json, fetch
+from project.logs import events
 
 MOST_AT_ONCE = 5_000
 LONGEST_TEXT = 1_000  # characters of a note or a reason
@@ -76,6 +78,7 @@ def write_actions(
     rows = [{"target": target, "id": notification_id} for target, notification_id in targets]
     about = {"note": note[:LONGEST_TEXT], "reason": reason[:LONGEST_TEXT], "run_id": run_id}
     insert_staff_actions(rows=as_json(rows), actor=actor, action=action, **about, **asdict(change or Change()))
+    transaction.on_commit(partial(_log, action, [id for _, id in targets], run_id))
 
 
 @Statement
@@ -103,6 +106,14 @@ def write_changes(
     """Writes a staff action for each (target, notification id, what changed), in one statement, as `write_actions`."""
     rows = [{"target": target, "id": id, **asdict(change)} for target, id, change in changes]
     insert_staff_changes(rows=as_json(rows), actor=actor, action=action, note=note[:LONGEST_TEXT])
+    transaction.on_commit(partial(_log, action, [id for _, id, _ in changes]))
+
+
+def _log(action: StaffVerb, targets: Sequence[UUID | None], run_id: int | None = None) -> None:
+    """Writes the line of an act: what was done to how many. The record says who did it, and to what."""
+    ids = [id for id in targets if id]
+    now = events.now()
+    events.write([events.StaffAct(now, action, run_id, len(targets), some) for some in events.parts(ids)])
 
 
 @Statement
