@@ -83,7 +83,8 @@ class KafkaBroker:
         try:
             self._publisher.open().list_topics(timeout=2)
         except KafkaException as error:
-            return f"{in_words(error.args[0])} Accepting through the outbox."
+            why = self._publisher.reason.in_words() or in_words(error.args[0])
+            return f"{why} Accepting through the outbox."
         return None
 
     def lags(self) -> dict[str, Lag]:
@@ -94,6 +95,8 @@ class KafkaBroker:
             return topic_warnings(connection_settings())
         except KafkaException as error:
             return [f"Kafka cannot be reached; waiting for it. {in_words(error.args[0])}"]
+        except ConnectionError as error:
+            return [f"Kafka cannot be reached; waiting for it. {error}"]
 
     def log(self, since: datetime | None) -> KafkaLog:
         return KafkaLog(connection_settings(), since)

@@ -70,6 +70,9 @@ WORDS = {
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "The user lacks a right on the cluster, or Write on any topic.",
 }
 
+# Errors of a client as a whole, each of which explains why no broker answers it or acknowledges.
+EXPLAIN = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL})
+
 
 def connection_settings() -> dict[str, Any]:
     """librdkafka's settings for reaching the brokers, TLS and SASL included."""
@@ -93,6 +96,25 @@ def connection_settings() -> dict[str, Any]:
 def in_words(error: KafkaError) -> str:
     """What an error means to an operator."""
     return WORDS.get(error.code(), f"{error.str()}.".replace("..", "."))
+
+
+class Reason:
+    """Why no broker answers a client, where the client knows it: its calls say no more than that nobody did.
+
+    `note` is the client's `error_cb`. The client tries again each second, so what it noted lately still holds.
+    """
+
+    def __init__(self) -> None:
+        self._noted: tuple[float, KafkaError] | None = None
+
+    def note(self, error: KafkaError) -> None:
+        if error.code() in EXPLAIN:
+            self._noted = time.monotonic(), error
+
+    def in_words(self) -> str:
+        """Returns the reason, "" where none is known."""
+        noted = self._noted
+        return in_words(noted[1]) if noted and time.monotonic() - noted[0] < SAY_AGAIN else ""
 
 
 def headers_of(message: Message) -> dict[str, bytes] | None:

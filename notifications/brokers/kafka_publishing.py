@@ -13,7 +13,14 @@ from typing import Any, NamedTuple
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from notifications.brokers.base import AWAY, DURABLE, Fate, Outbound
-from notifications.brokers.kafka_client import PRODUCER, Troubles, client_logger, connection_settings, in_words
+from notifications.brokers.kafka_client import (
+    PRODUCER,
+    Reason,
+    Troubles,
+    client_logger,
+    connection_settings,
+    in_words,
+)
 from notifications.messages.topics import all_topics
 
 logger = logging.getLogger(__name__)
@@ -54,6 +61,7 @@ class Publisher:
         self._own = own or {}
         self._lock = threading.Lock()
         self._producer: Producer | None = None
+        self.reason = Reason()
 
     def send(self, records: Sequence[Outbound], report: Report) -> dict[int, KafkaError]:
         """Hands records over. Returns what went wrong with those that the producer did not take, by position.
@@ -89,7 +97,8 @@ class Publisher:
         if self._producer is None:
             with self._lock:
                 if self._producer is None:
-                    producer = Producer(connection_settings() | PRODUCER | self._own, logger=client_logger)
+                    own = {"error_cb": self.reason.note} | self._own
+                    producer = Producer(connection_settings() | PRODUCER | own, logger=client_logger)
                     self._producer = producer
                     threading.Thread(target=self._serve, args=(producer,), name="kafka-acks", daemon=True).start()
         return self._producer
@@ -242,6 +251,7 @@ class Outage:
         topic, now = place[0], time.monotonic()
         self._next_try[place] = now + PROBE_EVERY
         self._failed_at[topic] = now
+        why = self._publisher.reason.in_words() or why
         self._troubles.begin(f"Publishing to {topic}", f"{why} Accepting through the outbox.")
         if not self._watched:
             self._watched = True

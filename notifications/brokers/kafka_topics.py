@@ -16,10 +16,11 @@ from confluent_kafka.admin import (
     NewPartitions,
     NewTopic,
     ResourceType,
+    TopicMetadata,
 )
 from django.conf import settings
 
-from notifications.brokers.kafka_client import LARGEST_RECORD, QUIETLY
+from notifications.brokers.kafka_client import LARGEST_RECORD, QUIETLY, Reason
 from notifications.messages.topics import all_topics, dlq_topic
 
 SIZE = "max.message.bytes"
@@ -39,10 +40,9 @@ class Denied(Exception):
 def create_topics(connection: dict[str, Any], partitions: int, replication_factor: int) -> list[str]:
     """Make the topics that are missing, grow those with too few partitions or too low a limit of a record's size.
 
-    Returns what was done, as lines. Raises Denied and KafkaException.
+    Returns what was done, as lines. Raises Denied, ConnectionError and KafkaException.
     """
-    admin = _admin(connection)
-    known = admin.list_topics(timeout=10).topics
+    admin, known = _reach(connection, timeout=10)
     config = {SIZE: str(TOPIC_SIZE)} | ({IN_SYNC: "2"} if replication_factor >= 3 else {})
     done = []
     for topic in all_topics():
@@ -60,9 +60,8 @@ def create_topics(connection: dict[str, Any], partitions: int, replication_facto
 
 
 def topic_warnings(connection: dict[str, Any]) -> list[str]:
-    """What an operator should mend, as sentences. Raises KafkaException where nobody answers."""
-    admin = _admin(connection)
-    known = admin.list_topics(timeout=5).topics
+    """What an operator should mend, as sentences. Raises ConnectionError, and KafkaException, where nobody answers."""
+    admin, known = _reach(connection, timeout=5)
     found = _missing_warnings(admin, [topic for topic in all_topics() if topic not in known])
     there = [topic for topic in all_topics() if topic in known]
     if thin := [t for t in there if any(len(p.replicas) < 3 for p in known[t].partitions.values())]:
@@ -93,8 +92,17 @@ def _retention_warnings(configs: Mapping[str, Config]) -> list[str]:
     return [f"{problem}, so that a topic read again has a person decide about what was removed: {', '.join(long)}."]
 
 
-def _admin(connection: dict[str, Any]) -> AdminClient:
-    return AdminClient(connection | QUIETLY)
+def _reach(connection: dict[str, Any], timeout: float) -> tuple[AdminClient, dict[str, TopicMetadata]]:
+    """Returns a client and the topics that there are. Raises ConnectionError where it is known why nobody answers."""
+    reason = Reason()
+    admin = AdminClient(connection | QUIETLY | {"error_cb": reason.note})
+    try:
+        return admin, admin.list_topics(timeout=timeout).topics
+    except KafkaException:
+        admin.poll(0)  # now it says what went wrong
+        if why := reason.in_words():
+            raise ConnectionError(why) from None
+        raise
 
 
 def _create(admin: AdminClient, new: NewTopic) -> None:
