@@ -107,8 +107,8 @@ class Platform:
         port = port or free_ports(1)[0]
         granian = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(port), *arguments]
         web = self.start("web", [*granian, "project.wsgi:application"])
-        self.ports.append(port)
         wait_until(lambda: self._answers(web, port), deadline=60, what="the web answers")
+        self.ports.append(port)
         return web
 
     def start_sender(self, *arguments: str) -> Process:

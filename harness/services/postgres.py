@@ -33,14 +33,24 @@ def missing_program() -> str | None:
 
 
 class Postgres:
-    """`start` and `stop` keep data and port, so that a test can take the database away and give it back."""
+    """`start` and `stop` keep data and port, so that a test can take the database away and give it back.
 
-    def __init__(self) -> None:
+    With `primary` it is a standby that follows that one, until it is promoted.
+    """
+
+    def __init__(self, *, primary: Postgres | None = None) -> None:
         # Not below pytest's directories: those are closed to the system user PostgreSQL runs as.
         self.directory = Path(tempfile.mkdtemp(prefix="ntf-pg-"))
         (self.port,) = free_ports(1)
         self._process: Process | None = None
+        self._primary = primary
         self._as_user = as_unprivileged_user(self.directory)
+        if primary is None:
+            self._make()
+        else:
+            self._copy(primary)
+
+    def _make(self) -> None:
         initdb = [
             str(find("initdb")),
             "-D",
@@ -53,6 +63,11 @@ class Postgres:
             "--no-sync",
         ]
         subprocess.run([*self._as_user, *initdb, "--locale=C.UTF-8"], check=True, capture_output=True, cwd="/")
+
+    def _copy(self, primary: Postgres) -> None:
+        address = ["-h", "127.0.0.1", "-p", str(primary.port), "-U", "postgres"]
+        backup = [str(find("pg_basebackup")), "-D", str(self._data), "--write-recovery-conf", "--no-sync", *address]
+        subprocess.run([*self._as_user, *backup, "--checkpoint=fast"], check=True, capture_output=True, cwd="/")
 
     def __enter__(self) -> Self:
         self.start()
@@ -67,7 +82,12 @@ class Postgres:
         command = [*self._as_user, str(find("postgres")), "-D", str(self._data), "-p", str(self.port), *options]
         self._process = Process("postgres", command, log=self.directory / "log", cwd=Path("/"))
         wait_until(self._answers, what="PostgreSQL answers")
-        self._create_role()
+        if self._primary is None:
+            self._create_role()
+
+    def promote(self) -> None:
+        """Makes the standby the primary. Returns once it takes writes."""
+        self.execute("SELECT pg_promote(true)")
 
     def stop(self, *, immediate: bool = False) -> None:
         """Stops the server and cuts sessions off. `immediate` is a crash, with recovery at the next start."""
