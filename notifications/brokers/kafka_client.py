@@ -101,7 +101,7 @@ def in_words(error: KafkaError) -> str:
 class Reason:
     """Why no broker answers a client, where the client knows it: its calls say no more than that nobody did.
 
-    `note` is the client's `error_cb`. The client tries again each second, so what it noted lately still holds.
+    `note` is the client's `error_cb`. The client tries again each second, so what it noted lately is still true.
     """
 
     def __init__(self) -> None:
