@@ -46,8 +46,8 @@ class Stash:
     @property
     def is_low(self) -> bool:
         if self._turns:
-            has_room = len(self) < LOOK_AHEAD - self._most and self._bytes < LOOK_AHEAD_BYTES - POLL_BYTES
-            return has_room and self._passed.count < LOOK_PAST
+            is_free = len(self) < LOOK_AHEAD - self._most and self._bytes < LOOK_AHEAD_BYTES - POLL_BYTES
+            return is_free and self._passed.count < LOOK_PAST
         return len(self) < self._most // 4 and self._bytes < POLL_BYTES // 4
 
     def free(self, limit: int, *, ahead: bool = False) -> int:

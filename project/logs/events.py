@@ -121,7 +121,7 @@ class Unreadable(Event, frozen=True, gc=False):
 
 
 class Replayed(Event, frozen=True, gc=False):
-    """Waits to be sent again as the next generation, because a person or their run said so."""
+    """Waits to be sent again as the next generation, because a person or their run asked for it."""
 
     id: UUID
     trace_id: str

@@ -31,7 +31,7 @@ class Json(logging.Formatter):
         }
         line |= {name: str(record.__dict__[name]) for name in ALSO if record.__dict__.get(name)}
         if error := error_of(record):
-            line["exception"] = told(error)
+            line["exception"] = traceback_of(error)
         return encode(line).decode()
 
 
@@ -42,7 +42,7 @@ class Text(logging.Formatter):
         words = [self.formatTime(record), record.levelname, record.name, message_of(record)]
         words += [f"{name}={record.__dict__[name]}" for name in ALSO if record.__dict__.get(name)]
         error = error_of(record)
-        return " ".join(words) + (f"\n{told(error)}" if error else "")
+        return " ".join(words) + (f"\n{traceback_of(error)}" if error else "")
 
 
 def chosen() -> logging.Formatter:
@@ -68,12 +68,12 @@ def error_of(record: logging.LogRecord) -> BaseException | None:
     return record.exc_info[1] if record.exc_info else None
 
 
-def told(error: BaseException) -> str:
+def traceback_of(error: BaseException) -> str:
     """Returns the traceback of an error and of those that led to it, the first one first, without their words."""
-    return "\n".join(reversed(list(_each_told(error))))
+    return "\n".join(reversed(list(_tracebacks(error))))
 
 
-def _each_told(error: BaseException | None) -> Iterator[str]:
+def _tracebacks(error: BaseException | None) -> Iterator[str]:
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

@@ -192,7 +192,7 @@ def disk_full(services: Services) -> Iterator[str]:
             filler.unlink()
             wait_until(lambda: platform.post(_mail(9)).status == 202, deadline=60, what="it accepts again")
             wait_until(lambda: set(platform.statuses()) == {"sent"}, deadline=60, what="all is sent")
-            yield f"with room again it goes on by itself; {platform.manage('balance').strip().splitlines()[-1]}"
+            yield f"with space again it goes on by itself; {platform.manage('balance').strip().splitlines()[-1]}"
             platform.kill_all()
     finally:
         subprocess.run([str(which("umount")), "-l", str(disk)], check=True)

@@ -24,9 +24,9 @@ def record(message: str, *arguments: object, name: str = "a.b", **also: object) 
 def test_a_line_is_one_object_whatever_its_message() -> None:
     line = Json().format(record('two\nlines, "quotes" and %s', "\ud800", id=7, trace_id="ab"))
     assert "\n" not in line
-    said = json.loads(line)
-    assert said.pop("time").endswith("Z")
-    assert said == {
+    read = json.loads(line)
+    assert read.pop("time").endswith("Z")
+    assert read == {
         "level": "ERROR",
         "logger": "a.b",
         "message": 'two\nlines, "quotes" and \\ud800',
