@@ -77,7 +77,7 @@ def close_run() -> None:
     for file in directory.glob("*.json"):
         keeper = json.loads(file.read_text())["keeper"]
         os.kill(keeper, signal.SIGTERM)
-        wait_until(functools.partial(_gone, file), deadline=60, what=f"{file.stem} has ended")
+        wait_until(functools.partial(_gone, file), deadline=300, what=f"{file.stem} has ended")
     shutil.rmtree(directory, ignore_errors=True)
 
 
