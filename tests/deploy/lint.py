@@ -13,12 +13,13 @@ import yaml
 from harness.services.process import ROOT
 from tests.deploy.rendered import CRDS, OVERLAYS, Object, rendered
 
-WORKFLOW = ".github/workflows/ci.yml"
+WORKFLOWS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / ".github" / "workflows").glob("*.yml"))
 LINTERS = [
     ["hadolint", "Dockerfile"],
     ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml"],
-    ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", WORKFLOW],
-    ["check-jsonschema", "--builtin-schema", "custom.github-workflows-require-timeout", WORKFLOW],
+    ["check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS],
+    ["check-jsonschema", "--builtin-schema", "custom.github-workflows-require-timeout", *WORKFLOWS],
+    ["zizmor", "--offline", "--no-progress", "--quiet", ".github/workflows"],
     ["check-jsonschema", "--builtin-schema", "vendor.renovate", "renovate.json"],
 ]
 KUBERNETES_VERSIONS = ("1.25", "1.37")  # the oldest and the newest there are schemas of

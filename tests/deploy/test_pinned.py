@@ -49,10 +49,20 @@ def test_a_lock_names_no_index(name: str) -> None:
     assert not re.search(r"https?://|--(extra-)?index-url|--find-links|--trusted-host", (ROOT / name).read_text())
 
 
-def test_image_and_actions_are_named_by_content() -> None:
-    images = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+def test_the_image_is_built_on_a_digest_from_hashed_packages() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    images = re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)
     assert len(images) == 2
     assert all(re.fullmatch(r"python:[\w.-]+@sha256:[0-9a-f]{64}", image) for image in images)
-    actions = re.findall(r"uses: (\S+)", (ROOT / ".github" / "workflows" / "ci.yml").read_text())
-    assert actions
-    assert all(re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", action) for action in actions)
+    installs = re.findall(r"pip install .*", dockerfile)
+    assert installs
+    assert all("--require-hashes" in line and line.endswith("-r requirements.lock") for line in installs)
+
+
+def test_actions_are_named_by_content() -> None:
+    for workflow in (ROOT / ".github" / "workflows").glob("*.yml"):
+        actions = re.findall(r"uses: (\S+)", workflow.read_text())
+        assert actions
+        assert all(
+            action.startswith("./") or re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}", action) for action in actions
+        )
