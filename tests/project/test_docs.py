@@ -17,7 +17,7 @@ from django.core.management import get_commands, load_command_class
 
 from harness.services.process import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "clients" / "python" / "README.md"]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "clients").rglob("*.md")])
 LINK = re.compile(r"""(?:\]\(|src=")([^)\s"]+)""")
 COMMAND = re.compile(r"manage\.py ([a-z_]+)((?: --?[a-z-]+| [A-Za-z0-9_.…-]+)*)")
 TESTS = re.compile(r"tests/[\w/]+\.py::(\w+)")
