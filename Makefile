@@ -72,7 +72,7 @@ lock: setup-dev
 	@command -v $(PYTHON) >/dev/null || { \
 	  echo "There is no $(PYTHON). On Debian: apt-get install python3 python3-venv" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "Python 3.11 or newer is needed; $(PYTHON) is older. Another one: make setup PYTHON=python3.12" >&2; exit 1; }
+	  echo "Python 3.11 or newer is needed; $(PYTHON) is older. Another one: make $(or $(MAKECMDGOALS),run) PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
 	  echo "$(PYTHON) cannot make virtual environments. On Debian: apt-get install python3-venv" >&2; exit 1; }
 	@rm -rf .venv
