@@ -43,6 +43,8 @@ def main() -> None:
     port, directory = running.port_and_directory()
     _stop_if_port_is_in_use(port)
     mark = running.mark(env.made("VAR_DIR", directory), port)
+    for other in running.others(directory, port):
+        say(f"Another make run has this VAR_DIR, on port {other}: both show and send the same notifications.")
     os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
     os.chdir(BASE_DIR)
     django.setup()
@@ -115,6 +117,7 @@ def _answers(port: int) -> bool:
 
 def _prepare_embedded(port: int, directory: Path, demo: bool) -> str:
     """Migrates, fills an empty database where a demo is wanted, and makes the demo login. Returns the announcement."""
+    stop_where_the_database_is_newer(directory)
     call_command("migrate", verbosity=0, interactive=False)
     if demo:
         _fill_with_demo()
@@ -129,6 +132,18 @@ def _prepare_embedded(port: int, directory: Path, demo: bool) -> str:
 
   Ctrl-C ends everything.
 """
+
+
+def stop_where_the_database_is_newer(directory: Path) -> None:
+    """Exits where a newer version has changed the database: this one would write rows that lack something there."""
+    loader = MigrationExecutor(connection).loader
+    unknown = sorted(loader.applied_migrations.keys() - loader.disk_migrations.keys())
+    ours = [f"{app}.{name}" for app, name in unknown if app in ("notifications", "users", "dlq")]
+    if ours:
+        sys.exit(
+            f"A newer version has changed the database in {directory}: this one does not know {', '.join(ours)}. "
+            "Go on with that version, or begin in another directory: make run VAR_DIR=…"
+        )
 
 
 def _fill_with_demo() -> None:

@@ -64,6 +64,12 @@ def process_of(directory: Path, port: int) -> int | None:
     return None
 
 
+def others(directory: Path, port: int) -> list[int]:
+    """Returns the ports of the other `make run`s with this VAR_DIR."""
+    ports = (int(path.stem.removeprefix("run-")) for path in directory.glob("run-*.pid"))
+    return sorted(each for each in ports if each != port and process_of(directory, each) is not None)
+
+
 def _path(directory: Path, port: int) -> Path:
     return directory / f"run-{port}.pid"
 
