@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 from wsgiref.types import InputStream, StartResponse, WSGIApplication, WSGIEnvironment
 
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from project import metrics
+from project.web.pieces import Pieces
 
 COUNT = 32
 BODY_SECONDS = 60  # for a body to arrive
 STEP = 65_536
+T = TypeVar("T")
 
 
 class Places:
@@ -37,17 +39,35 @@ class Places:
         metrics.places_in_use.set_function(lambda: COUNT - self._free.qsize())
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Returns the whole answer at once, so that a client that reads slowly keeps no place."""
+        """Returns the whole answer at once, so that a client that reads slowly keeps no place; Pieces one by one."""
         environ["wsgi.input"] = Body(environ["wsgi.input"], self)
         self._take()
         try:
             response: Any = self._application(environ, start_response)
             if isinstance(response, list):  # of the short way, which has nothing to close
                 return response
+            if isinstance(response, Pieces):
+                return self._one_by_one(response)
             try:
                 return [b"".join(response)]
             finally:
                 response.close()
+        finally:
+            self._leave()
+
+    def _one_by_one(self, response: Pieces) -> Iterator[bytes]:
+        """Yields the pieces. The client has no place while it takes one."""
+        pieces = iter(response)
+        try:
+            while (piece := self._inside(lambda: next(pieces, None))) is not None:
+                yield piece
+        finally:
+            self._inside(response.close)
+
+    def _inside(self, work: Callable[[], T]) -> T:
+        self._take()
+        try:
+            return work()
         finally:
             self._leave()
 

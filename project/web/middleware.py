@@ -84,7 +84,8 @@ class StraightToTheView:
         response: HttpResponse = match.func(request, *match.args, **match.kwargs)
         if isinstance(response, SimpleTemplateResponse):
             response.render()
-        response.headers["Content-Length"] = str(len(response.content))  # else servers answer in chunks
+        if not response.streaming:
+            response.headers["Content-Length"] = str(len(response.content))  # else servers answer in chunks
         return response
 
 
