@@ -10,6 +10,7 @@ from notifications.api.urls import urlpatterns as notification_calls
 from project.desk.base import find_pages
 from project.operations.dashboard import fragment_view
 from project.operations.urls import urlpatterns as operation_calls
+from project.privacy.urls import urlpatterns as privacy_calls
 from project.web import errors
 from users.access.admin.second_factor import second_factor
 from users.people.urls import urlpatterns as user_calls
@@ -18,6 +19,7 @@ urlpatterns = [
     *notification_calls,  # not included: each level of resolvers costs every call a few µs
     *operation_calls,
     *user_calls,
+    *privacy_calls,
     path("", errors.leads_to("/docs")),
     path("docs/", errors.leads_to("/docs")),
     path("schema/", errors.leads_to("/schema")),

@@ -159,7 +159,7 @@ def _suppressed(s: Situation) -> str:
 
 
 def _cancelled(s: Situation) -> str:
-    return f"Not sent: whoever sent it cancelled it{_when(s.ended_at, s)}."
+    return f"Not sent: it was cancelled{_when(s.ended_at, s)}, or its person was erased."
 
 
 def _digested(s: Situation) -> str:

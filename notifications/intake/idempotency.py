@@ -35,7 +35,8 @@ def claim_keys(drafts: Sequence[Draft], keys: Sequence[str | None], ids: Sequenc
     ]
     stored = _store(rows, owner)
     winners = {position: stored[keys[position] or ""] for position in hashes}
-    if wrong := [position for position, body_hash in hashes.items() if winners[position].body_hash != body_hash]:
+    wrong = [position for position, body_hash in hashes.items() if winners[position].body_hash not in (body_hash, "")]
+    if wrong:  # the hash is empty where the person was erased
         raise Conflict({position: {"idempotency_key": ["Was used with another body."]} for position in wrong})
     known = {position: row.notification_id for position, row in winners.items() if row.notification_id != ids[position]}
     if not known:

@@ -76,3 +76,17 @@ def bury(d: Dialect) -> str:
         FROM {d.rows({"id": "uuid", "cause": "text", "error": "text"})}
         WHERE n.id = r.id AND {WITHIN} AND n.status = '{Status.QUEUED}'
         {d.returning(*FINAL_COLUMNS)}"""
+
+
+@Statement
+def anybody_forgotten(_: Dialect) -> str:
+    """Gives a row where anybody was erased lately, which hardly ever needs more than a look."""
+    return "SELECT 1 FROM notifications_forgottenhash LIMIT 1"
+
+
+@Statement
+def forgotten(d: Dialect) -> str:
+    """Those of these hashes of persons and receivers that were erased, and until when what was accepted is not sent."""
+    return f"""
+        SELECT f.hash, f.before FROM notifications_forgottenhash AS f
+        JOIN {d.rows({"hash": "text"})} ON r.hash = f.hash"""

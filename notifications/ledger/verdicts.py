@@ -41,6 +41,10 @@ def expired() -> Verdict:
     return Verdict(Status.EXPIRED)
 
 
+def cancelled() -> Verdict:
+    return Verdict(Status.CANCELLED)
+
+
 def put_back(reason: Reason, due_in: float = 0.0) -> Verdict:
     """Not handed over: back to waiting, nothing spent."""
     deferral: Deferral = "begin" if reason in {Reason.OUTAGE, Reason.THROTTLED} else "keep"

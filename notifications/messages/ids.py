@@ -59,6 +59,19 @@ def receiver_hashes(channel: str, receiver: str) -> list[str]:
     return [blake2b(canonical, digest_size=16, key=key).hexdigest() for key in settings.HASH_KEYS]
 
 
+def person_hash(username: str) -> str:
+    """Returns what stands for a person of the directory once they were erased."""
+    found = _keyed().copy()
+    found.update(f"person {username}".encode())
+    return found.hexdigest()
+
+
+def person_hashes(username: str) -> list[str]:
+    """Returns that under today's key, and those under former ones."""
+    words = f"person {username}".encode()
+    return [blake2b(words, digest_size=16, key=key).hexdigest() for key in settings.HASH_KEYS]
+
+
 @cache_of_settings
 def _keyed() -> blake2b:
     """Returns a hash that has read today's key: doing so takes as long as hashing a receiver."""

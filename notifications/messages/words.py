@@ -49,7 +49,7 @@ class Status(StrEnum):
     DEAD = "dead", "danger", Is.FINAL | Is.MAY_BE_SENT | Is.STOPPED | Is.REPLAYABLE | Is.RARE
     EXPIRED = "expired", "danger", Is.FINAL | Is.REPLAYABLE | Is.RARE  # replayable: it may have a dead letter
     SUPPRESSED = "suppressed", "danger", Is.FINAL  # reserved
-    CANCELLED = "cancelled", "info", Is.FINAL  # reserved
+    CANCELLED = "cancelled", "info", Is.FINAL
     DIGESTED = "digested", "success", Is.FINAL  # reserved
 
 
@@ -153,6 +153,8 @@ class StaffVerb(StrEnum):
     SET_GROUP = "set-group", "changed the group"
     PUT_USER = "put-user", "changed the person"
     DELETE_USER = "delete-user", "deleted the person"
+    EXPORT_USER = "export-user", "exported all about the person"
+    FORGET_USER = "forget-user", "had a person erased"
     SET_UP_FACTOR = "set-up", "set it up"
     REMOVE_FACTOR = "remove", "removed it"
 

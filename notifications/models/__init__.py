@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from notifications.models.desk import Minute, StaffAction, Standing
+from notifications.models.forgotten import Forgetting, ForgottenHash
 from notifications.models.intake import Category, IdempotencyKey
-from notifications.models.ledger import REMOVED, Attempt, Lease, Notification, NotificationQuerySet, PrunedDay
+from notifications.models.ledger import (
+    NO_TEXTS,
+    NOBODY,
+    REMOVED,
+    Attempt,
+    Lease,
+    Notification,
+    NotificationQuerySet,
+    PrunedDay,
+)
 from notifications.models.work import BreakerEvent, Job, SandboxMessage, WorkerHeartbeat
 
 __all__ = [
+    "NOBODY",
+    "NO_TEXTS",
     "REMOVED",
     "Attempt",
     "BreakerEvent",
     "Category",
+    "Forgetting",
+    "ForgottenHash",
     "IdempotencyKey",
     "Job",
     "Lease",

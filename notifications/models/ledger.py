@@ -26,6 +26,9 @@ from notifications.messages.words import (
 from project.database.word_field import WordField, choices_of
 
 REMOVED = "(removed)"  # shown for a receiver or text that retention has emptied
+NO_TEXTS = {"message": "", "html": "", "subject": "", "receiver": ""}  # what it writes instead
+# What is written over a row once its person was erased. What stays are the books: id, times, status, counts.
+NOBODY = NO_TEXTS | dict.fromkeys(("receiver_hash", "user", "reference", "provider_message_id", "last_error"), "")
 
 
 class NotificationQuerySet(models.QuerySet["Notification"]):

@@ -18,15 +18,17 @@ from django.conf import settings
 from django.db import transaction
 
 from notifications.channels.outcomes import Cause, SendError
-from notifications.ledger import due, verdicts
+from notifications.ledger import due, sql_claiming, verdicts
 from notifications.ledger.hooks import Hooks
 from notifications.ledger.rows import Claimed
 from notifications.ledger.settle import Settlement, settle
 from notifications.ledger.verdicts import Verdict
+from notifications.messages.ids import person_hash
 from notifications.messages.words import Reason
+from notifications.models import NOBODY, Notification
 from notifications.sending.counting import count_settled
 from project import metrics
-from project.database.dialects import from_time
+from project.database.dialects import as_json, from_time
 
 
 class Later(NamedTuple):
@@ -76,6 +78,27 @@ class Expiry:
         return Split([row for row in rows if row.id not in ids], end=[End(row, verdicts.expired()) for row in gone])
 
 
+class Forgotten:
+    """Ends, without its texts, what was accepted for a person before they were erased (project/privacy/).
+
+    Its record is in Kafka still, and its row may be as new as the claim.
+    """
+
+    def split(self, rows: list[Claimed]) -> Split:
+        if not sql_claiming.anybody_forgotten():
+            return Split(rows)
+        persons = {row.user: person_hash(row.user) for row in rows if row.user}
+        hashes = [{"hash": each} for each in {*persons.values(), *(row.receiver_hash for row in rows)}]
+        found = dict(sql_claiming.forgotten(rows=as_json(hashes)))
+        # A row with a user is that person's alone: their address may be another one's as well.
+        gone = [row for row in rows if _is_before(row, found.get(persons.get(row.user, row.receiver_hash)))]
+        if not gone:
+            return Split(rows)
+        ids = {row.id for row in gone}
+        Notification.objects.filter(pk__in=ids).update(**NOBODY)
+        return Split([row for row in rows if row.id not in ids], end=[End(row, verdicts.cancelled()) for row in gone])
+
+
 class Removed:
     """Ends as `held` what is older than the ledger keeps rows: it may be gone from there, and sent long ago.
 
@@ -101,6 +124,11 @@ class Removed:
         return [row for row in rows if row.accepted_at < before and row.claims == 1 and not row.reason]
 
 
+def _is_before(row: Claimed, moment: datetime | str | None) -> bool:
+    before = from_time(moment)
+    return before is not None and row.accepted_at < before.timestamp()
+
+
 def _database_time() -> float:
     """A worker's clock may be wrong; it is enough to say that nothing in a batch is old."""
     return cast("datetime", from_time(due.clock())).timestamp()
@@ -115,7 +143,7 @@ def _unknown(row: Claimed) -> Verdict:
 def in_order(parking: Gate) -> list[Gate]:
     """Returns the gates of a channel in the order in which they are asked: the one place that says it."""
     kept = settings.RETENTION_DAYS if settings.KAFKA_BOOTSTRAP_SERVERS else 0  # without Kafka the ledger is the queue
-    return [*([Removed(kept)] if kept else []), parking, Expiry()]
+    return [Forgotten(), *([Removed(kept)] if kept else []), parking, Expiry()]
 
 
 class Gates:

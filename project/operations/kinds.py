@@ -8,10 +8,12 @@ from dlq.runs import steering as runs
 from dlq.runs.replaying import Replay
 from notifications.scheduling.jobs import Kind
 from project.operations.prune import Prune
+from project.privacy import forget
+from project.privacy.job import Forget
 
 PRUNE = "prune"
 
 
 def kinds() -> dict[str, Kind]:
     """Returns every kind by its name."""
-    return {PRUNE: Prune(), runs.KIND: Replay(), mending_job.KIND: Mend()}
+    return {PRUNE: Prune(), runs.KIND: Replay(), mending_job.KIND: Mend(), forget.KIND: Forget()}

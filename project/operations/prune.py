@@ -23,7 +23,7 @@ from notifications.ledger.leases import any_sending
 from notifications.ledger.partitions import LOCK_NOT_AVAILABLE, Partition, drop, partitions
 from notifications.messages.ids import first_id_at, time_of
 from notifications.messages.words import TAKEN, Status
-from notifications.models import Attempt, IdempotencyKey, Job, Notification, PrunedDay
+from notifications.models import NO_TEXTS, Attempt, IdempotencyKey, Job, Notification, PrunedDay
 from notifications.scheduling.job_rows import Step
 from project.database.dialects import Dialect, Statement, as_json, fetch
 from project.database.refusals import sqlstate
@@ -260,7 +260,7 @@ def empty_late_texts(bounds: Bounds, after: int | None) -> Part:
 def _empty(ids: list[UUID]) -> int:
     """Returns how many texts it emptied. The receiver's hash stays: who knows the address still finds the row."""
     rows = retention.with_texts(Notification.objects.filter(id__in=ids, status__in=FINAL))
-    return rows.update(message="", html="", subject="", receiver="")
+    return rows.update(**NO_TEXTS)
 
 
 def _unfinished(day: date) -> bool:
@@ -309,6 +309,8 @@ STAGES: dict[str, Callable[[Bounds, Any], Part]] = {
     "breakers": _delete("breaker events", retention.breakers_to_go, "others"),
     "minutes": _delete("minutes", retention.minutes_to_go, "others"),
     "jobs": _delete("jobs", retention.jobs_to_go, "others"),
+    "forgotten": _delete("hashes of people who were erased", retention.forgotten_to_go, "others"),
+    "forgettings": _delete("requests to erase", retention.forgettings_to_go, "others"),
     "sandbox": _delete("sandbox messages", retention.sandbox_to_go, "texts"),
     "raw": empty_unreadable,
     "texts": empty_texts,

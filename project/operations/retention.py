@@ -22,6 +22,8 @@ from notifications.messages.ids import first_id_at, time_of
 from notifications.models import (
     Attempt,
     BreakerEvent,
+    Forgetting,
+    ForgottenHash,
     IdempotencyKey,
     Job,
     Minute,
@@ -156,6 +158,15 @@ def hours_to_go(until: datetime) -> QuerySet[ProblemHour]:
     return ProblemHour.objects.filter(hour__lt=until)
 
 
+def forgotten_to_go(until: datetime) -> QuerySet[ForgottenHash]:
+    """Returns the hashes that nothing needs any more: what was accepted before them has gone as well."""
+    return ForgottenHash.objects.filter(before__lt=until)
+
+
+def forgettings_to_go(until: datetime) -> QuerySet[Forgetting]:
+    return Forgetting.objects.filter(before__lt=until)
+
+
 def sessions_to_go() -> QuerySet[Session]:
     """Returns the sessions of staff that are over, whatever the bounds: what somebody looked for is in them."""
     return Session.objects.filter(expire_date__lt=clock())
@@ -177,6 +188,8 @@ def preview(bounds: Bounds) -> Iterator[tuple[str, date, int]]:
         yield from _by_day("breaker events", breakers_to_go(bounds.others), "at")
         yield from _by_day("minutes", minutes_to_go(bounds.others), "minute")
         yield from _by_day("jobs", jobs_to_go(bounds.others), "ended_at")
+        yield from _by_day("hashes of people who were erased", forgotten_to_go(bounds.others), "before")
+        yield from _by_day("requests to erase", forgettings_to_go(bounds.others), "before")
         yield from _by_day("hours of problems", hours_to_go(bounds.others), "hour")
         yield from _by_day("problems", problems_to_go(bounds.others), "last_seen")
         yield from _by_day("runs", runs_to_go(bounds.others), "ended_at")

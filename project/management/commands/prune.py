@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from itertools import groupby
 from typing import Any
 
@@ -11,14 +10,11 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from notifications.models import Job
 from notifications.scheduling import job_rows
-from notifications.scheduling.job_rows import TO_DO, UNFINISHED, State
-from notifications.scheduling.jobs import Runner
+from notifications.scheduling.job_rows import UNFINISHED
 from project.desk.audit import COMMAND_LINE
+from project.management.following import follow
 from project.operations import retention
-from project.operations.kinds import PRUNE, kinds
-
-LOOK_EVERY = 0.5  # seconds, while another runner has the job or it pauses
-TELL_EVERY = 1.0  # seconds between two lines of progress
+from project.operations.kinds import PRUNE
 
 
 class Command(BaseCommand):
@@ -36,7 +32,7 @@ class Command(BaseCommand):
             job = job_rows.create(PRUNE, COMMAND_LINE)
         else:
             self.stdout.write(f"Job {job.pk} is {job.state} already; this follows it.")
-        sys.exit(0 if self._follow(job) else 1)
+        sys.exit(0 if follow(job, self.stdout, self.stderr) else 1)
 
     def _preview(self) -> None:
         found = list(retention.preview(retention.Bounds.now()))
@@ -46,22 +42,3 @@ class Command(BaseCommand):
             for day, count in days:
                 self.stdout.write(f"  {day} {count:>12,}")
         self.stdout.write("Nothing was removed." if found else "There is nothing to remove.")
-
-    def _follow(self, job: Job) -> bool:
-        """Does the job's steps, or waits while another does them. Returns whether it came to its end."""
-        runner, printed_at = Runner(kinds(), only=job.pk), 0.0
-        try:
-            while job.state in TO_DO:
-                if not runner.turn():
-                    time.sleep(LOOK_EVERY)
-                job.refresh_from_db()
-                if time.monotonic() - printed_at >= TELL_EVERY:
-                    printed_at = time.monotonic()
-                    self.stdout.write(f"{job.done:,} of {job.total or 0:,}", ending="\n")
-        except KeyboardInterrupt:
-            self.stderr.write(f"Left at {job.done:,}; a scheduler goes on with job {job.pk}.")
-            return False
-        for what, count in job.counts.items():
-            self.stdout.write(f"{what}: {count:,}")
-        self.stdout.write(f"Job {job.pk} is {job.state}{f': {job.error}' if job.error else '.'}")
-        return job.state == State.DONE

@@ -82,6 +82,7 @@ def test_every_call_and_filter_is_described(description: Any) -> None:
     assert calls == {
         ("POST", "/notification"), ("POST", "/notifications"), ("GET", "/notification/{id}"), ("GET", "/notifications"),
         ("GET", "/users"), ("GET", "/users/{username}"), ("PUT", "/users/{username}"), ("DELETE", "/users/{username}"),
+        ("GET", "/users/{username}/export"), ("GET", "/users/{username}/forget"), ("POST", "/users/{username}/forget"),
         ("GET", "/health/live"), ("GET", "/health/ready"), ("GET", "/metrics"),
     }  # fmt: skip
     parameters = {parameter["name"] for parameter in description["paths"]["/notifications"]["get"]["parameters"]}

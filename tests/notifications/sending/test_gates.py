@@ -24,7 +24,7 @@ from notifications.ledger.verdicts import Verdict
 from notifications.messages.words import Reason, Status
 from notifications.models import Attempt, Notification
 from notifications.sending import claiming
-from notifications.sending.gates import End, Expiry, Gate, Gates, Later, Split, in_order
+from notifications.sending.gates import End, Expiry, Forgotten, Gate, Gates, Later, Split, in_order
 from notifications.sending.parking import CAP, Parking
 from tests.notifications.rows import (
     LETTERS,
@@ -259,9 +259,10 @@ def test_nothing_is_counted_of_a_claim_that_is_rolled_back() -> None:
     assert figure("claimed", priority="transactional") == before
 
 
-def test_the_order_is_parking_then_expiry() -> None:
+def test_the_order_is_forgotten_parking_expiry() -> None:
     parking = Parking(lambda *_: 0)
-    first, second = in_order(parking)
+    forgotten, first, second = in_order(parking)
+    assert isinstance(forgotten, Forgotten)
     assert first is parking
     assert isinstance(second, Expiry)
 

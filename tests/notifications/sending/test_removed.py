@@ -68,8 +68,8 @@ def test_a_wrong_clock_holds_nothing() -> None:
 @pytest.mark.parametrize(
     ("servers", "days", "asked"), [("kafka:9092", 90, True), ("kafka:9092", 0, False), ("", 90, False)]
 )
-def test_it_is_asked_first_where_a_topic_could_be_read_again(
+def test_it_is_asked_where_a_topic_could_be_read_again(
     settings: Settings, servers: str, days: int, asked: bool
 ) -> None:
     settings.KAFKA_BOOTSTRAP_SERVERS, settings.RETENTION_DAYS = servers, days
-    assert isinstance(gates.in_order(Open())[0], Removed) == asked
+    assert any(isinstance(gate, Removed) for gate in gates.in_order(Open())) == asked

@@ -1,0 +1,105 @@
+"""All about one person as one JSON document, in pieces, so that much of it fills no memory.
+
+Its shape is in docs/privacy.md. What staff did is in it, and who they were is not: that is not about the person.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from dlq.models import DeadLetter
+from notifications.messages.ids import first_id_at
+from notifications.messages.words import StaffVerb
+from notifications.models import Attempt, IdempotencyKey, Notification, StaffAction
+from project.desk.audit import write_actions
+from project.privacy.person import Person, targets_of
+
+VERSION = 1
+A_PAGE = 50  # notifications; each has up to half a megabyte of texts
+MOST_ACTIONS = 10_000  # on their entry in the directory
+NOTIFICATION = (
+    *("id", "client", "reference", "channel", "receiver", "subject", "message", "html", "user", "category", "priority"),
+    *("status", "reason", "generation", "due_at", "expires_at", "accepted_at", "settled_at"),
+    *("provider", "provider_message_id", "last_cause", "last_error"),
+)
+ATTEMPT = ("at", "outcome", "cause", "error")
+LETTER = ("state", "cause", "error", "died_at", "changed_at", "discard_reason")
+ACTION = ("at", "action", "note", "reason", "before", "after")
+
+
+def export(person: Person) -> Iterator[bytes]:
+    """Yields the document, piece by piece. Each piece reads the database by itself, so no transaction stays open."""
+    devices = [{"type": channel, "address": address} for channel, address in person.devices]
+    head = {"version": VERSION, "exported_at": timezone.now(), "username": person.username, "name": person.name}
+    yield _json(head | {"devices": devices})[:-1] + b',"notifications":['
+    yield from _listed(_notifications(person))
+    yield b'],"staff_actions":['
+    yield from _listed(_actions_on(person))
+    yield b"]}\n"
+
+
+def note(person: Person, actor: str) -> None:
+    """Writes down who had it exported."""
+    write_actions(actor, StaffVerb.EXPORT_USER, [(targets_of(person.username)[0], None)])
+
+
+def _listed(pages: Iterable[Sequence[Any]]) -> Iterator[bytes]:
+    """Yields the items of pages as they stand inside a list of JSON."""
+    comma = b""
+    for page in pages:
+        if page:
+            yield comma + b",".join(_json(each) for each in page)
+            comma = b","
+
+
+def _notifications(person: Person) -> Iterator[list[dict[str, Any]]]:
+    """Yields pages of notifications, those of the user first and then of each address, the oldest first."""
+    until = first_id_at(timezone.now())
+    for condition in person.conditions():
+        last = UUID(int=0)
+        while True:
+            chosen = Notification.objects.filter(condition, id__gt=last, id__lt=until).order_by("id")
+            page = list(chosen.values(*NOTIFICATION)[:A_PAGE])
+            if not page:
+                break
+            last = page[-1]["id"]
+            yield _with_all(page)
+
+
+def _with_all(page: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns the notifications with what hangs on them, with a statement for each table."""
+    ids = [row["id"] for row in page]
+    attempts = _by_id(Attempt.objects.filter(notification_id__in=ids).order_by("number"), ATTEMPT)
+    letters = _by_id(DeadLetter.objects.filter(notification_id__in=ids), LETTER)
+    actions = _by_id(StaffAction.objects.filter(notification_id__in=ids).order_by("id"), ACTION)
+    keys = dict(IdempotencyKey.objects.filter(notification_id__in=ids).values_list("notification_id", "key"))
+    return [
+        {"id": row.pop("id"), "type": row.pop("channel"), **row}
+        | {"idempotency_key": keys.get(id), "attempts": attempts[id], "staff_actions": actions[id]}
+        | {"dead_letter": next(iter(letters[id]), None)}
+        for id, row in zip(ids, page, strict=True)
+    ]
+
+
+def _by_id(rows: QuerySet[Any], columns: Sequence[str]) -> Mapping[UUID, list[dict[str, Any]]]:
+    found: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows.values("notification_id", *columns):
+        found[row.pop("notification_id")].append(row)
+    return found
+
+
+def _actions_on(person: Person) -> Iterator[list[dict[str, Any]]]:
+    """Yields what was done to the person and their devices in the directory."""
+    for target in targets_of(person.username):
+        yield list(StaffAction.objects.filter(target=target).order_by("id").values(*ACTION)[:MOST_ACTIONS])
+
+
+def _json(value: Any) -> bytes:
+    return msgspec.json.encode(value)
