@@ -89,6 +89,15 @@ class LogRecord(msgspec.Struct, frozen=True, gc=False):
     committed: bool
 
 
+class Rewind(msgspec.Struct, frozen=True, gc=False):
+    """A partition whose group is to read again from `offset` on; it had read what is before `before`."""
+
+    topic: str
+    partition: int
+    offset: int
+    before: int
+
+
 class Log(Protocol):
     def unread_and_gone(self) -> list[str]:
         """The places whose records retention has deleted before their group read them."""
@@ -135,6 +144,15 @@ class Broker(Protocol):
 
     def log(self, since: datetime | None) -> Log | None:
         """The published records beside their groups, or None where the ledger is the log. Raises ConnectionError."""
+
+    def rewinds(self, to: datetime | None) -> list[Rewind]:
+        """What would be read again, since that time or at all; nothing where the ledger is the queue.
+
+        Raises ConnectionError.
+        """
+
+    def rewind(self, places: Sequence[Rewind]) -> None:
+        """Have the groups, which must have no members, read again from there. Raises ConnectionError."""
 
     def create_topics(self, partitions: int, replication_factor: int) -> list[str]:
         """Make and grow topics; what was done, as lines. Raises ConnectionError."""

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from notifications.brokers.base import AWAY, DURABLE, Fate, Lag, LogLost, Outbound, Record
+from notifications.brokers.base import AWAY, DURABLE, Fate, Lag, LogLost, Outbound, Record, Rewind
 from notifications.brokers.kafka_client import (
     CONSUMER,
     Troubles,
@@ -20,6 +20,7 @@ from notifications.brokers.kafka_client import (
 )
 from notifications.brokers.kafka_log import GroupLags, KafkaLog
 from notifications.brokers.kafka_publishing import ANY, Acked, Acks, Outage, Publisher
+from notifications.brokers.kafka_rewind import rewind, rewinds
 from notifications.brokers.kafka_topics import Denied, create_topics, topic_warnings
 from notifications.brokers.stash import Stash
 from notifications.messages.topics import topic_of
@@ -100,6 +101,12 @@ class KafkaBroker:
 
     def log(self, since: datetime | None) -> KafkaLog:
         return KafkaLog(connection_settings(), since)
+
+    def rewinds(self, to: datetime | None) -> list[Rewind]:
+        return rewinds(connection_settings(), to)
+
+    def rewind(self, places: Sequence[Rewind]) -> None:
+        rewind(connection_settings(), places)
 
     def create_topics(self, partitions: int, replication_factor: int) -> list[str]:
         try:

@@ -50,7 +50,7 @@ class GroupLags:
 
     def measure(self) -> dict[str, Lag]:
         """By topic; one that is missing has no lag. Raises ConnectionError."""
-        with _readable():
+        with readable():
             self._forget_errors()
             admin = self._admin = self._admin or AdminClient(self._connection() | QUIETLY)
             known = admin.list_topics(timeout=PATIENCE).topics
@@ -112,7 +112,8 @@ def _ages(admin: AdminClient, unread: Offsets) -> dict[str, float]:
 
 
 @contextmanager
-def _readable() -> Iterator[None]:
+def readable() -> Iterator[None]:
+    """Has Kafka's errors raised as ConnectionError, in words."""
     try:
         yield
     except KafkaException as error:
@@ -129,16 +130,16 @@ class KafkaLog:
         """Notes what is committed now. Raises ConnectionError."""
         self._connection = connection
         self._since = since
-        with _readable():
+        with readable():
             self._committed = {topic: self._committed_offsets(topic) for topic in notification_topics()}
 
     def unread_and_gone(self) -> list[str]:
-        with _readable():
+        with readable():
             return [gap for topic in self._committed for gap in self._gaps(topic)]
 
     def read(self) -> Iterator[list[LogRecord]]:
         for topic in self._committed:
-            with _readable():
+            with readable():
                 yield from self._read_topic(topic)
 
     def _consumer(self, topic: str) -> Consumer:

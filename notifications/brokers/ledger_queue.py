@@ -21,7 +21,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.utils import timezone
 
-from notifications.brokers.base import AWAY, DURABLE, LOOK_AHEAD, POLL_BYTES, Fate, Lag, Outbound, Record
+from notifications.brokers.base import AWAY, DURABLE, LOOK_AHEAD, POLL_BYTES, Fate, Lag, Outbound, Record, Rewind
 from notifications.ledger import due
 from notifications.ledger.insert import insert
 from notifications.messages.topics import topic_of
@@ -73,6 +73,12 @@ class EmbeddedBroker:
 
     def log(self, since: datetime | None) -> None:
         return None
+
+    def rewinds(self, to: datetime | None) -> list[Rewind]:
+        return []
+
+    def rewind(self, places: Sequence[Rewind]) -> None:
+        pass
 
     def create_topics(self, partitions: int, replication_factor: int) -> list[str]:
         return ["KAFKA_BOOTSTRAP_SERVERS is not set: the ledger is the queue and needs no topics."]

@@ -6,6 +6,7 @@ from notifications.channels.outcomes import Cause
 from notifications.ledger.columns import FINAL_COLUMNS
 from notifications.ledger.sql import ENDED, FITTING, ID, TAKEN_COLUMNS, WITHIN, listing, names, stands, words
 from notifications.messages.words import Is, Reason, Status
+from notifications.models import Category
 from project.database.dialects import Dialect, Statement
 
 REPUBLISH_AFTER = 5.0  # seconds, where the broker did not acknowledge
@@ -147,6 +148,23 @@ def give_up(d: Dialect) -> str:
                 WHEN n.reason = '{Reason.THROTTLED}' THEN '{Cause.THROTTLED}'
                 ELSE '{Cause.PROVIDER_OUTAGE}' END,
             {ENDED}, settled_at = {d.now}
+        FROM picked WHERE n.id = picked.id
+        {d.returning(*FINAL_COLUMNS)}"""
+
+
+@Statement
+def hold_unfinished(d: Dialect) -> str:
+    """Ends the next rows that may have been sent since a backup, of the categories in which a person decides."""
+    return f"""
+        WITH picked AS MATERIALIZED (
+            SELECT n.id FROM notifications_notification AS n
+            JOIN notifications_category AS c ON c.name = n.category AND c.on_uncertain = '{Category.OnUncertain.HOLD}'
+            WHERE n.id > %(after)s AND n.status NOT IN ({words(Is.FINAL)}) AND (n.due_at IS NULL OR n.due_at <= {d.now})
+            ORDER BY n.id LIMIT %(limit)s
+        )
+        UPDATE notifications_notification AS n
+        SET {stands(Status.HELD)}, {ENDED}, settled_at = {d.now}, uncertain_count = n.uncertain_count + 1,
+            last_cause = '{Cause.OUTCOME_UNKNOWN}', last_error = %(why)s
         FROM picked WHERE n.id = picked.id
         {d.returning(*FINAL_COLUMNS)}"""
 

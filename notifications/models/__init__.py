@@ -15,6 +15,7 @@ from notifications.models.ledger import (
     NotificationQuerySet,
     PrunedDay,
 )
+from notifications.models.rewound import Rewound
 from notifications.models.work import BreakerEvent, Job, SandboxMessage, WorkerHeartbeat
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Notification",
     "NotificationQuerySet",
     "PrunedDay",
+    "Rewound",
     "SandboxMessage",
     "StaffAction",
     "Standing",

@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol, cast
 from django.conf import settings
 from django.db import transaction
 
+from notifications import models
 from notifications.channels.outcomes import Cause, SendError
 from notifications.ledger import due, sql_claiming, verdicts
 from notifications.ledger.hooks import Hooks
@@ -25,7 +26,7 @@ from notifications.ledger.settle import Settlement, settle
 from notifications.ledger.verdicts import Verdict
 from notifications.messages.ids import person_hash
 from notifications.messages.words import Reason
-from notifications.models import NOBODY, Notification
+from notifications.models import NOBODY, Category, Notification
 from notifications.sending.counting import count_settled
 from project import metrics
 from project.database.dialects import as_json, from_time
@@ -99,6 +100,30 @@ class Forgotten:
         return Split([row for row in rows if row.id not in ids], end=[End(row, verdicts.cancelled()) for row in gone])
 
 
+class Rewound:
+    """Ends as `held`, where the category says so, what is read again and may have been sent (`manage.py rewind`).
+
+    The ledger was restored from a backup, which does not know what was sent since. Only what the groups had not read
+    before, or what was published afterwards, is certainly unsent.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[tuple[str, int | None], int] | None = None  # read once: no sender runs during a rewind
+
+    def split(self, rows: list[Claimed]) -> Split:
+        if self._before is None:
+            self._before = {(each.topic, each.partition): each.before for each in models.Rewound.objects.all()}
+        held = Category.held() if self._before else frozenset()
+        if not held:
+            return Split(rows)
+        asked = Notification.objects.filter(pk__in=[row.id for row in rows if row.category in held])
+        places = asked.values_list("pk", "topic", "partition", "offset")
+        ids = {id for id, topic, number, offset in places if (offset or 0) < self._before.get((topic, number), 0)}
+        why = "The ledger was restored from a backup, so nobody knows whether it was sent before."
+        end = [End(row, _unknown(row, why)) for row in rows if row.id in ids]
+        return Split([row for row in rows if row.id not in ids], end=end)
+
+
 class Removed:
     """Ends as `held` what is older than the ledger keeps rows: it may be gone from there, and sent long ago.
 
@@ -113,7 +138,8 @@ class Removed:
         if not self._old(rows, time.time()) or not (old := self._old(rows, _database_time())):
             return Split(rows)
         ids = {row.id for row in old}
-        return Split([row for row in rows if row.id not in ids], end=[End(row, _unknown(row)) for row in old])
+        why = "It is older than the ledger keeps rows, so nobody knows whether it was sent before."
+        return Split([row for row in rows if row.id not in ids], end=[End(row, _unknown(row, why)) for row in old])
 
     def _old(self, rows: list[Claimed], now: float) -> list[Claimed]:
         """Those of them that may be new in the ledger. A row that was there, replayed before any claim, has a reason.
@@ -134,16 +160,17 @@ def _database_time() -> float:
     return cast("datetime", from_time(due.clock())).timestamp()
 
 
-def _unknown(row: Claimed) -> Verdict:
-    why = "It is older than the ledger keeps rows, so nobody knows whether it was sent before."
+def _unknown(row: Claimed, why: str) -> Verdict:
     error = SendError(Cause.OUTCOME_UNKNOWN, why, uncertain=True)
     return verdicts.failed(error, attempts=row.attempts, hold=True, schedule=())
 
 
 def in_order(parking: Gate) -> list[Gate]:
     """Returns the gates of a channel in the order in which they are asked: the one place that says it."""
-    kept = settings.RETENTION_DAYS if settings.KAFKA_BOOTSTRAP_SERVERS else 0  # without Kafka the ledger is the queue
-    return [Forgotten(), *([Removed(kept)] if kept else []), parking, Expiry()]
+    if not settings.KAFKA_BOOTSTRAP_SERVERS:  # the ledger is the queue, so nothing is read again
+        return [Forgotten(), parking, Expiry()]
+    kept = settings.RETENTION_DAYS
+    return [Forgotten(), Rewound(), *([Removed(kept)] if kept else []), parking, Expiry()]
 
 
 class Gates:

@@ -29,6 +29,7 @@ from notifications.models import (
     Minute,
     Notification,
     PrunedDay,
+    Rewound,
     SandboxMessage,
 )
 from notifications.scheduling.job_rows import UNFINISHED, clock
@@ -167,6 +168,11 @@ def forgettings_to_go(until: datetime) -> QuerySet[Forgetting]:
     return Forgetting.objects.filter(before__lt=until)
 
 
+def rewound_to_go(until: datetime) -> QuerySet[Rewound]:
+    """Returns what was noted of topics whose records of that time are gone."""
+    return Rewound.objects.filter(at__lt=until)
+
+
 def sessions_to_go() -> QuerySet[Session]:
     """Returns the sessions of staff that are over, whatever the bounds: what somebody looked for is in them."""
     return Session.objects.filter(expire_date__lt=clock())
@@ -190,6 +196,7 @@ def preview(bounds: Bounds) -> Iterator[tuple[str, date, int]]:
         yield from _by_day("jobs", jobs_to_go(bounds.others), "ended_at")
         yield from _by_day("hashes of people who were erased", forgotten_to_go(bounds.others), "before")
         yield from _by_day("requests to erase", forgettings_to_go(bounds.others), "before")
+        yield from _by_day("places of a rewind", rewound_to_go(bounds.others), "at")
         yield from _by_day("hours of problems", hours_to_go(bounds.others), "hour")
         yield from _by_day("problems", problems_to_go(bounds.others), "last_seen")
         yield from _by_day("runs", runs_to_go(bounds.others), "ended_at")

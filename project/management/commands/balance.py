@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
+from project.management.moments import moment
 from project.operations import balance
 
 NAMED = 100
@@ -19,7 +18,8 @@ class Command(BaseCommand):
     help = "Check that every notification accepted is in the ledger or still to be read, and that every row can move."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--since", type=_moment, help="such as 2030-01-31T12:00:00Z; default: everything")
+        wanted = "such as 2030-01-31T12:00:00Z; default: everything"
+        parser.add_argument("--since", type=partial(moment, "--since"), help=wanted)
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
@@ -38,13 +38,3 @@ class Command(BaseCommand):
             self.stdout.write(f"off: and {len(found.off) - NAMED:,} more")
         self.stdout.write("It balances." if not found.off else f"{len(found.off):,} off.")
         sys.exit(1 if found.off else 0)
-
-
-def _moment(raw: str) -> datetime:
-    try:
-        moment = parse_datetime(raw)
-    except ValueError:
-        moment = None
-    if moment is None:
-        raise CommandError(f"--since must be a time such as 2030-01-31T12:00:00Z; {raw!r} is not one.")
-    return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
