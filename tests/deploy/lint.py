@@ -55,7 +55,8 @@ def _complaint(command: list[str]) -> str:
     program, *arguments = command
     command = [str(Path(sys.executable).parent / program), *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    return f"{program}:\n{done.stdout}{done.stderr}" if done.returncode else ""
+    words = f"{program}:\n{done.stdout}{done.stderr}"
+    return words if done.returncode or "WARN" in words else ""  # of a kind that has no schema it only warns
 
 
 if __name__ == "__main__":
