@@ -1,7 +1,8 @@
-"""The alerts and the dashboard speak of metrics there are."""
+"""The alerts and the dashboards speak of metrics there are, and each alert fires when it should and leads on."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -11,13 +12,14 @@ from typing import Any
 
 import pytest
 import yaml
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, generate_latest
 
 from harness.platform import Platform
 from harness.services.process import ROOT
 from project import metrics
 
 MONITORING = ROOT / "deploy" / "monitoring"
+DASHBOARDS = sorted((MONITORING / "dashboards").glob("*.json"))
 CASES = (MONITORING / "alerts.test.yml", MONITORING / "promises.test.yml")
 NAME = re.compile(r"\bnotifications_\w+")
 
@@ -30,14 +32,69 @@ def exposed() -> set[str]:
     return {family.name + suffix for family in families for suffix in suffixes[family.type]}
 
 
+def promtool() -> str:
+    """Prometheus' own tool."""
+    found = shutil.which("promtool")
+    if found is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("needs promtool (Prometheus), which CI must have")
+        pytest.skip("needs promtool (Prometheus)")
+    return found
+
+
+def check(*command: str, given: str = "") -> None:
+    done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def named(file: Path) -> set[str]:
     return set(NAME.findall(file.read_text()))
 
 
-def test_alerts_and_dashboard_name_only_metrics_there_are() -> None:
-    for file in (MONITORING / "alerts.yml", MONITORING / "dashboard.json"):
+def test_the_metrics_keep_to_prometheus_conventions() -> None:
+    """Its own linter: base units, names by type, a help text."""
+    check(promtool(), "check", "metrics", given=generate_latest().decode())
+
+
+def test_no_label_has_a_value_that_somebody_outside_chooses() -> None:
+    """All of these are of closed lists, or of settings."""
+    labels = {
+        label
+        for family in REGISTRY.collect()
+        if family.name.startswith("notifications_")
+        for sample in family.samples
+        for label in sample.labels
+    }
+    closed = {"call", "code", "channel", "provider", "priority", "outcome", "cause", "reason", "origin"}
+    assert labels <= closed | {"topic", "kind", "state", "le"}
+
+
+def test_alerts_and_dashboards_name_only_metrics_there_are() -> None:
+    for file in (MONITORING / "alerts.yml", *DASHBOARDS):
         assert named(file)
         assert named(file) <= exposed()
+
+
+def test_the_dashboards_are_four_that_lead_to_each_other() -> None:
+    read = {file.stem: json.loads(file.read_text()) for file in DASHBOARDS}
+    assert set(read) == {"overview", "channel", "letters", "kafka-and-database"}
+    assert len({dashboard["uid"] for dashboard in read.values()}) == len(read)
+    for name, dashboard in read.items():
+        assert {link["tags"][0] for link in dashboard["links"]} == set(dashboard["tags"])
+        variables = {variable["name"] for variable in dashboard["templating"]["list"]}
+        assert set(re.findall(r"\$\{?(\w+)", json.dumps(dashboard))) == variables, name
+        assert all(panel["fieldConfig"]["defaults"]["unit"] for panel in dashboard["panels"])
+        places = [tuple(panel["gridPos"].values()) for panel in dashboard["panels"]]
+        assert len(set(places)) == len(places)
+
+
+def test_the_shipped_configuration_is_good_and_scrapes_one_job(tmp_path: Path) -> None:
+    for file in MONITORING.glob("*.yml"):
+        shutil.copy(file, tmp_path)
+    (tmp_path / "api-key").write_text("ntf_x")
+    check(promtool(), "check", "config", str(tmp_path / "prometheus.yml"))
+    (job,) = yaml.safe_load((MONITORING / "prometheus.yml").read_text())["scrape_configs"]
+    assert job["job_name"] == "notifications"
 
 
 def rules() -> list[dict[str, Any]]:
@@ -58,14 +115,7 @@ def looks_at(expression: str) -> set[str]:
 
 def test_the_alerts_fire_when_they_should() -> None:
     """Prometheus' own evaluation of the rules, on made-up figures."""
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("needs promtool (Prometheus), which CI must have")
-        pytest.skip("needs promtool (Prometheus)")
-    command = [promtool, "test", "rules", *map(str, CASES)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    check(promtool(), "test", "rules", *map(str, CASES))
 
 
 def test_every_alert_is_expected_in_one_case_and_not_in_another() -> None:
