@@ -1,14 +1,25 @@
-"""The metrics that Prometheus reads. Counts are of this process; the scheduler sets the gauges of the whole ledger."""
+"""The metrics that Prometheus reads. Counts are of this process; the scheduler sets the gauges of the whole ledger.
+
+With PROMETHEUS_MULTIPROC_DIR, Prometheus' client keeps them in files there, and `exposition` adds up those of all
+workers of a web.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from itertools import product
+from pathlib import Path
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from notifications.channels.outcomes import Cause, Outcome
 from notifications.messages.words import PRIORITIES, Reason
+
+SHARED_IN = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")  # as its client reads it, before any metric is made
+if SHARED_IN:
+    Path(SHARED_IN).mkdir(parents=True, exist_ok=True)
 
 accepted = Counter("notifications_accepted", "Notifications answered 202", ["channel"])
 published = Counter("notifications_published", "Records acknowledged by the broker", ["origin"])
@@ -20,7 +31,11 @@ http_request_seconds = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 places_in_use = Gauge("notifications_places_in_use", "Requests that are being worked on")
-kafka_up = Gauge("notifications_kafka_up", "1 while this process can publish to Kafka and read from it")
+kafka_up = Gauge(
+    "notifications_kafka_up",
+    "1 while this process can publish to Kafka and read from it",
+    multiprocess_mode="livemin",
+)
 kafka_up.set(1)
 commit_failures = Counter("notifications_commit_failures", "Offset commits that Kafka refused")
 
@@ -68,6 +83,23 @@ growing_problems = Gauge("notifications_growing_problems", "Problems whose death
 open_letters = Gauge("notifications_open_dead_letters", "Open dead letters", ["cause"])
 
 ORIGINS = ("intake", "outbox", "retry", "replay")
+
+
+class OfAllWorkers(MultiProcessCollector):
+    """Adds up the counts of all workers. Other gauges than that of Kafka are of one of them, so it has none."""
+
+    def collect(self) -> list[Metric]:
+        families: Iterable[Metric] = super().collect()  # type: ignore[no-untyped-call]
+        return [each for each in families if each.type != "gauge" or each.name == "notifications_kafka_up"]
+
+
+def exposition() -> bytes:
+    """Returns the figures of this process, or of all workers that share them, in Prometheus' text format."""
+    if not SHARED_IN:
+        return generate_latest()
+    registry = CollectorRegistry()
+    OfAllWorkers(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
 
 
 def start_at_zero(channels: Iterable[str]) -> None:

@@ -17,7 +17,7 @@ from django.core.wsgi import get_wsgi_application
 from django.db import reset_queries
 from django.utils.module_loading import import_string
 
-from project import collector
+from project import collector, metrics
 from project.logs.handler import log_what_nobody_catches
 from project.places import Places
 from project.timing import Timed
@@ -44,10 +44,10 @@ def _is_one_of_several() -> bool:
     return int(option[1] if option else os.environ.get("GRANIAN_WORKERS") or 1) > 1
 
 
-if _is_one_of_several():
+if _is_one_of_several() and not metrics.SHARED_IN:
     logging.getLogger(__name__).warning(
         "One of several workers: /metrics shows the figures of whichever answers. "
-        "Run one worker in each process, and have Prometheus scrape each process."
+        "Run one worker in each process and have Prometheus scrape each, or set PROMETHEUS_MULTIPROC_DIR."
     )
 
 

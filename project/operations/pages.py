@@ -9,11 +9,12 @@ from drf_spectacular.renderers import OpenApiJsonRenderer2
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from project import metrics
 from project.web.openapi import refusals
 from users.access.authentication import StaffOrApiKey
 
@@ -31,7 +32,7 @@ class Metrics(APIView):
         responses={(200, "text/plain"): OpenApiTypes.STR, **refusals()},
     )
     def get(self, _request: Request) -> HttpResponse:
-        return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+        return HttpResponse(metrics.exposition(), content_type=CONTENT_TYPE_LATEST)
 
 
 class Schema(SpectacularJSONAPIView):

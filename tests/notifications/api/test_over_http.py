@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from harness.platform import Platform, wait_until
+from harness.platform.web import metric
 from tests.caller import EMAIL
 
 BODY = json.dumps(EMAIL).encode()
@@ -126,6 +127,20 @@ def test_several_workers_say_that_their_figures_are_not_all(
     web = embedded.start_web(*options)
     words = "One of several workers: /metrics"
     wait_until(lambda: web.output.count(words) == times, deadline=30, what="each worker has written it")
+
+
+def test_workers_that_share_their_figures_all_show_the_sum(embedded: Platform, tmp_path: Path) -> None:
+    embedded.environment["PROMETHEUS_MULTIPROC_DIR"] = str(tmp_path / "figures")
+    embedded.prepare()
+    web = embedded.start_web("--workers", "2")
+    name = "notifications_accepted_total"
+    for number in range(10):
+        embedded.send(f"receiver{number}@example.org")
+        assert metric(embedded.ports[-1], name) == number + 1, "whichever answers"
+    assert metric(embedded.ports[-1], "notifications_kafka_up") == 1
+    lines = embedded.get("/metrics").body.decode().splitlines()
+    assert [line for line in lines if "pid=" in line] == []
+    assert "One of several workers" not in web.output
 
 
 def check_puts_and_deletes(web: Platform) -> None:
