@@ -35,6 +35,7 @@ class Item(msgspec.Struct):
     subject: str
     message: str
     html: str = ""
+    traceparent: str = ""
 
 
 class Exchange(NamedTuple):

@@ -18,6 +18,7 @@ class ProjectConfig(AppConfig):
         from notifications.ledger import columns
         from project import metrics, open_connections
         from project.database import schema
+        from project.traces import tracing
         from project.web import calls
 
         checks.register(schema.compare, checks.Tags.database)
@@ -27,6 +28,7 @@ class ProjectConfig(AppConfig):
         connection_created.connect(open_connections.note)
         metrics.database_connections.set_function(open_connections.count)
         metrics.start_at_zero(settings.CHANNELS)
+        tracing.start()
 
 
 def _bound_idle_transactions(connection: BaseDatabaseWrapper, **_: Any) -> None:

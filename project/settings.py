@@ -208,6 +208,8 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not EMBEDDED
 # That proxy also redirects to HTTPS and sets HSTS; health checks and callers inside speak plain HTTP to us.
 SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
 
+OTEL = env.prefixed("OTEL_")  # OpenTelemetry's SDK reads them itself; they say whether there is something to trace for
+
 # Logs: docs/logs.md names every line about a notification.
 LOG_FORMAT = env.choice("LOG_FORMAT", "text" if EMBEDDED else "json", ("text", "json"))
 LOGGING = {

@@ -80,7 +80,7 @@ class NotificationRow(serializers.ModelSerializer[Notification]):
             "id", "type", "status", "reason", "receiver", "user", "reference", "category", "priority",
             "generation", "attempts_spent", "uncertain_count", "due_at", "last_cause", "last_error",
             "provider", "provider_message_id", "accepted_at", "expires_at", "settled_at",
-            "texts_removed",
+            "trace_id", "texts_removed",
         ]  # fmt: skip
         read_only_fields = fields
 

@@ -25,7 +25,7 @@ from notifications.brokers.base import AWAY, DURABLE, LOOK_AHEAD, POLL_BYTES, Fa
 from notifications.ledger import due
 from notifications.ledger.insert import insert
 from notifications.messages.topics import topic_of
-from notifications.messages.tracing import trace_id_of
+from notifications.messages.tracing import trace, trace_id_of
 from notifications.messages.words import FROM_LEDGER, Status
 from notifications.models import Notification
 from project.database import refusals
@@ -177,8 +177,7 @@ class EmbeddedConsumer:
             time.sleep(PAUSE_AFTER_ERROR)
             return []
         records = [
-            Record(self.topic, 0, 0, message.to_record(), f"00-{trace_id or '0' * 32}-{'0' * 16}-00")
-            for message, trace_id in found
+            Record(self.topic, 0, 0, message.to_record(), trace(trace_id=trace_id)) for message, trace_id in found
         ]
         large = sum(len(record.value or b"") for record in records) >= POLL_BYTES
         self._few = 2 * len(records) if large else None

@@ -30,6 +30,9 @@ class Outgoing(Protocol):
     def message(self) -> str: ...
     @property
     def html(self) -> str: ...
+    @property
+    def traceparent(self) -> str:
+        """Of W3C Trace Context, for a provider that is asked over HTTP."""
 
 
 class Channel(ABC):

@@ -27,6 +27,8 @@ from notifications.messages.tracing import trace, trace_id_of
 from notifications.messages.words import Happened, Origin, Status
 from project import metrics
 from project.logs import events
+from project.traces import tracing
+from project.traces.tracing import Span
 from users.access.limits import Ceilings
 
 _accepted = cache(metrics.accepted.labels)
@@ -64,11 +66,25 @@ def accept(
     promised, yet some may be sent.
     """
     fresh = new_ids(len(drafts))
-    ids = fresh  # but for keys that are known
     keys = keys if keys and any(keys) else None  # without one, the database is not needed
-    call = _Call(drafts, fresh, keys, client if keys_of is None else keys_of, client, traceparent, rights)
+    owner = client if keys_of is None else keys_of
+    with _begin_span(traceparent, len(drafts)) as span:
+        parent = span.traceparent or traceparent
+        return _accept(_Call(drafts, fresh, keys, owner, client, parent, rights))
+
+
+def _begin_span(traceparent: str, count: int) -> Span:
+    """Returns the span of a request, below the caller's, which began the trace where theirs is well-formed."""
+    if not tracing.is_on():
+        return tracing.NOTHING
+    about = tracing.about("intake", "create", "", **{"messaging.batch.message_count": count})
+    return tracing.begin("intake", traceparent if trace_id_of(traceparent) else "", tracing.SERVER, about)
+
+
+def _accept(call: _Call) -> list[UUID]:
+    ids = call.fresh  # but for keys that are known
     try:
-        records = _with_a_new_key(call) if keys else _checked(call, Identified(fresh))
+        records = _with_a_new_key(call) if call.keys else _checked(call, Identified(call.fresh))
         if records is None:
             ids, records = _with_any_keys(call)
         _publish(list(records.values()))
@@ -200,7 +216,8 @@ def _publish(records: list[Outbound]) -> None:
     What Kafka refuses for good takes the outbox too: the caller kept to our limits, so the scheduler makes a dead
     letter of it, which is replayed once the topic's settings are mended.
     """
-    fates = open_broker().publish(records)
+    with _span(records):
+        fates = open_broker().publish(records)
     outbox = [record for record, fate in zip(records, fates, strict=True) if not fate.durable]
     _published.inc(len(records) - len(outbox))
     if outbox:
@@ -208,6 +225,15 @@ def _publish(records: list[Outbound]) -> None:
         metrics.outboxed.inc(len(outbox))
     _log(outbox, outbox=True)
     _log([record for record, fate in zip(records, fates, strict=True) if fate.durable] if outbox else records)
+
+
+def _span(records: list[Outbound]) -> Span:
+    if not records or not tracing.is_on():
+        return tracing.NOTHING
+    topics = {record.topic for record in records}
+    topic, count = topics.pop() if len(topics) == 1 else "", len(records)
+    about = tracing.about("publish", "send", topic, **{"messaging.batch.message_count": count})
+    return tracing.begin(f"publish {topic}".strip(), records[0].traceparent, tracing.CLIENT, about)
 
 
 def _log(records: Sequence[Outbound], *, outbox: bool = False) -> None:

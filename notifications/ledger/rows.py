@@ -10,6 +10,7 @@ import msgspec
 
 from notifications.ledger.hooks import FinalRow
 from notifications.messages.message import Message
+from notifications.messages.tracing import trace
 from project.database.dialects import as_uuid
 
 TABLE = "notifications_notification"
@@ -26,6 +27,7 @@ class Incoming(msgspec.Struct, frozen=True, gc=False):
     offset: int
     trace_id: str
     value: bytes
+    traceparent: str = ""
 
 
 class Fence(msgspec.Struct, frozen=True, gc=False):
@@ -59,6 +61,12 @@ class Claimed(Fence, frozen=True, gc=False):
     throttled: int  # how many of its attempts were answered "slow down"
     expires_in: float | None  # seconds from the claim
     owner: str
+    span: str = ""  # the traceparent of its claim, where that is traced
+
+    @property
+    def traceparent(self) -> str:
+        """Returns what a provider is told of the trace."""
+        return self.span or trace(trace_id=self.trace_id)
 
     @property
     def accepted_at(self) -> float:
@@ -66,7 +74,7 @@ class Claimed(Fence, frozen=True, gc=False):
         return (self.id.int >> 80) / 1000
 
 
-_NO_COLUMNS = {"throttled", "expires_in", "owner"}
+_NO_COLUMNS = {"throttled", "expires_in", "owner", "span"}
 CLAIMED_COLUMNS = tuple(name for name in Claimed.__struct_fields__ if name not in _NO_COLUMNS)
 
 

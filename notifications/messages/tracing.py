@@ -5,15 +5,28 @@ from __future__ import annotations
 import random
 import re
 
-TRACEPARENT = re.compile(r"\A00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\Z")
+from project.traces import tracing
+
+# Zeros alone are no trace and no span.
+TRACEPARENT = re.compile(r"\A00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
 
 
 def trace(traceparent: str = "", *, trace_id: str = "") -> str:
-    """`traceparent` where it is a W3C one; else one that continues `trace_id`, or that of a new trace."""
+    """`traceparent` where it is a W3C one; else one that continues `trace_id`, or that of a new trace.
+
+    What the ledger keeps of a trace is its id, so a retry and a replay are traced wherever we trace at all, whether
+    the first try was or not.
+    """
     if traceparent and TRACEPARENT.match(traceparent):
         return traceparent
     # Not secrets, so the quick generator will do: urandom would be a call to the system for each.
-    return f"00-{trace_id or f'{random.getrandbits(128):032x}'}-{random.getrandbits(64):016x}-00"
+    flags = "01" if trace_id and tracing.is_on() else "00"
+    return f"00-{trace_id or _random(128)}-{_random(64)}-{flags}"
+
+
+def _random(bits: int) -> str:
+    """Returns that many random bits in hex, at least one of which is 1."""
+    return f"{random.getrandbits(bits) or 1:0{bits // 4}x}"
 
 
 def trace_id_of(traceparent: str) -> str:

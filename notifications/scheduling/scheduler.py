@@ -34,6 +34,8 @@ from notifications.scheduling.jobs import Kind, Runner
 from project import metrics
 from project.database import refusals
 from project.logs import events
+from project.traces import tracing
+from project.traces.tracing import Span
 
 logger = logging.getLogger(__name__)
 
@@ -125,8 +127,13 @@ class Scheduler:
 
     def _publish(self, taken: Sequence[due.Taken]) -> int:
         """Publish what was leased, end the lease of what is durable; how many bytes it was."""
-        records = [outbound(row.message, origin=row.origin, traceparent=trace(trace_id=row.trace_id)) for row in taken]
+        spans = [_begin_span(row) for row in taken]
+        parents = [span.traceparent or trace(trace_id=row.trace_id) for row, span in zip(taken, spans, strict=True)]
+        of = zip(taken, parents, strict=True)
+        records = [outbound(row.message, origin=row.origin, traceparent=parent) for row, parent in of]
         fates = list(zip(taken, self._broker.publish(records), strict=True))
+        for span, (_, fate) in zip(spans, fates, strict=True):
+            span.end("" if fate else "not-acknowledged")
         acknowledged = [row for row, fate in fates if fate.durable]
         if acknowledged:
             due.mark_published(self._owner, [row.message.id for row in acknowledged])
@@ -183,6 +190,14 @@ class Scheduler:
             self._measure_at = now + MEASURE_EVERY
             standings.measure(self._broker, self._jobs.kinds)
         self._hooks.do_chores()
+
+
+def _begin_span(row: due.Taken) -> Span:
+    if not tracing.is_on():
+        return tracing.NOTHING
+    message = row.message
+    about = tracing.about("publish", "send", message.topic, message.id, origin=row.origin.value)
+    return tracing.begin(f"publish {message.topic}", trace(trace_id=row.trace_id), tracing.PRODUCER, about)
 
 
 def _log_queued(rows: Sequence[due.Taken]) -> None:

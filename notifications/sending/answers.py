@@ -14,6 +14,9 @@ from notifications.channels.outcomes import About, Cause, SendError
 from notifications.ledger import verdicts
 from notifications.ledger.rows import Claimed
 from notifications.ledger.verdicts import Verdict
+from notifications.messages.topics import topic_of
+from project.traces import tracing
+from project.traces.tracing import Span
 
 logger = logging.getLogger(__name__)
 
@@ -48,26 +51,37 @@ def hand_over(row: Claimed, provider: Sends, *, hold: bool) -> Answer:
 
     `hold` is the category's policy for an unknown outcome.
     """
+    span, row = _begin_span(row)
     began = time.monotonic()
     try:
         id = provider.send(row)
     except Exception as error:
-        return _failed(row, error, began, hold=hold)
-    return _sent(id, began)
+        return _failed(row, error, began, span, hold=hold)
+    return _sent(id, began, span)
 
 
 async def ahand_over(row: Claimed, provider: SendsOnLoop, *, hold: bool) -> Answer:
     """Does the same on an event loop. Raises CancelledError where the loop ends, and nothing else."""
+    span, row = _begin_span(row)
     began = time.monotonic()
     try:
         id = await provider.asend(row)
     except asyncio.CancelledError as error:
         if _is_ending():
             raise  # nobody knows how this send ends, so it has no answer
-        return _failed(row, error, began, hold=hold)
+        return _failed(row, error, began, span, hold=hold)
     except Exception as error:
-        return _failed(row, error, began, hold=hold)
-    return _sent(id, began)
+        return _failed(row, error, began, span, hold=hold)
+    return _sent(id, began, span)
+
+
+def _begin_span(row: Claimed) -> tuple[Span, Claimed]:
+    """Returns the span of a send, and the row with it, so that the provider is told of it."""
+    if not tracing.is_on():
+        return tracing.NOTHING, row
+    about = tracing.about("send", "process", topic_of(row.channel, row.priority), row.id, channel=row.channel)
+    span = tracing.begin(f"send {row.channel}", row.traceparent, tracing.CLIENT, about)
+    return span, msgspec.structs.replace(row, span=span.traceparent)
 
 
 def _is_ending() -> bool:
@@ -76,12 +90,13 @@ def _is_ending() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _sent(id: str, began: float) -> Answer:
+def _sent(id: str, began: float, span: Span) -> Answer:
     ended = time.monotonic()
+    span.end()
     return Answer(verdicts.sent(id), ended, ended - began)
 
 
-def _failed(row: Claimed, error: BaseException, began: float, *, hold: bool) -> Answer:
+def _failed(row: Claimed, error: BaseException, began: float, span: Span, *, hold: bool) -> Answer:
     ended = time.monotonic()
     if isinstance(error, SendError):
         failure = error
@@ -89,6 +104,7 @@ def _failed(row: Claimed, error: BaseException, began: float, *, hold: bool) -> 
         about = {"id": row.id, "trace_id": row.trace_id}
         logger.error("a provider of %s raised what it does not declare", row.channel, exc_info=error, extra=about)
         failure = SendError(Cause.BUG, f"{type(error).__name__} in our code.")
+    span.end(failure.cause)
     schedule = settings.RETRY_SCHEDULE
     verdict = verdicts.failed(failure, attempts=row.attempts, hold=hold, schedule=schedule, throttled=row.throttled)
     rest = _rest_of_receiver(failure, verdict)

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 
+import msgspec
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
@@ -17,10 +18,11 @@ from notifications.ledger.claim import claim
 from notifications.ledger.hooks import Hooks, Unclaimable
 from notifications.ledger.rows import LONGEST_ERROR, Claimed, Incoming, clean
 from notifications.messages.message import Unreadable, from_record, id_in
-from notifications.messages.tracing import trace_id_of
+from notifications.messages.tracing import trace, trace_id_of
 from notifications.sending.custody import Custody
 from notifications.sending.gates import Gates
 from project.database import refusals
+from project.traces import tracing
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +55,7 @@ class Claiming:
         batch, unreadable = read(records)
         owner, pause = uuid.uuid4().hex, 0.1
         while True:
-            began = time.monotonic()
+            began, at = time.monotonic(), time.time_ns()
             try:
                 go = self._claim(batch, unreadable, owner)
             except (DatabaseError, InterfaceError) as error:
@@ -66,6 +68,8 @@ class Claiming:
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
                 self.failing_since = None
+                if tracing.is_on():
+                    go = _traced(go, batch, at)
                 self._custody.keep(go, began)
                 return go
 
@@ -92,6 +96,20 @@ def read(records: Sequence[Record]) -> tuple[list[Incoming], list[Unclaimable]]:
     return batch, unreadable
 
 
+def _traced(rows: list[Claimed], batch: Sequence[Incoming], at: int) -> list[Claimed]:
+    """Returns the rows with the spans of their claims, each in the trace of its record."""
+    records = {incoming.message.id: incoming for incoming in batch}
+    traced = []
+    for row in rows:
+        record = records[row.id]
+        about = tracing.about("claim", "receive", record.topic, row.id, **{"messaging.kafka.offset": record.offset})
+        about["messaging.destination.partition.id"] = str(record.partition)
+        parent = trace(record.traceparent, trace_id=row.trace_id)
+        with tracing.begin(f"claim {record.topic}", parent, tracing.CONSUMER, about, at=at) as span:
+            traced.append(msgspec.structs.replace(row, span=span.traceparent))
+    return traced
+
+
 def _incoming(record: Record) -> Incoming:
     if record.problem:
         raise Unreadable(record.problem)
@@ -99,7 +117,8 @@ def _incoming(record: Record) -> Incoming:
     if message.topic != record.topic:
         raise Unreadable(f"It belongs to the topic {message.topic}.")
     trace_id = trace_id_of(record.traceparent)
-    return Incoming(message, record.topic, record.partition, record.offset, trace_id, record.value or b"")
+    value = record.value or b""
+    return Incoming(message, record.topic, record.partition, record.offset, trace_id, value, record.traceparent)
 
 
 def _unclaimable(record: Record, why: str) -> Unclaimable:

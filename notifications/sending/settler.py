@@ -18,11 +18,13 @@ from django.db import DatabaseError, InterfaceError, close_old_connections
 from notifications.ledger.hooks import Hooks
 from notifications.ledger.rows import Claimed
 from notifications.ledger.settle import Settlement, mark_handed, renew, settle
+from notifications.messages.topics import topic_of
 from notifications.sending.counting import count_settled, log_sent
 from notifications.sending.custody import Custody
 from project import metrics
 from project.database import refusals
 from project.database.dialects import turn_to_write
+from project.traces import tracing
 
 logger = logging.getLogger(__name__)
 
@@ -138,6 +140,7 @@ class Settler:
 
     def _settle(self, batch: list[Settlement]) -> None:
         """Settle the first results of the queue; they leave it only after the commit."""
+        at = time.time_ns()
         settled = settle(batch, hooks=self._hooks)
         with self._settled:
             for _ in batch:
@@ -146,6 +149,8 @@ class Settler:
         done = batch if len(settled) == len(batch) else [each for each in batch if each.fence.id in settled]
         count_settled(done)
         log_sent(done)
+        if tracing.is_on():
+            _trace(done, at)
         if stale := len(batch) - len(settled):
             metrics.stale_settlements.inc(stale)
             logger.warning("%d results came too late: their rows had moved on", stale)
@@ -169,3 +174,13 @@ class Settler:
                 self._handovers.append(handover)  # its row was locked: the next round
             else:
                 handover.noted.set_result(False)
+
+
+def _trace(settlements: list[Settlement], at: int) -> None:
+    """Writes the spans of a batch that was settled since `at`, in ns, each below that of its claim."""
+    for each in settlements:
+        row, verdict = each.fence, each.verdict
+        if isinstance(row, Claimed):
+            more = {"status": verdict.status.value, "provider": each.provider, "attempts": row.attempts}
+            about = tracing.about("settle", "settle", topic_of(row.channel, row.priority), row.id, **more)
+            tracing.begin("settle", row.traceparent, tracing.CLIENT, about, at=at).end(verdict.cause or "")

@@ -59,11 +59,12 @@ class SlackApi(AsyncProvider):
     async def asend(self, notification: Outgoing) -> str:
         text = escape(notification.message)
         if ID.fullmatch(notification.receiver):
-            return await self._post_message(notification.receiver, text)
+            return await self._post_message(notification.receiver, text, notification.traceparent)
         webhook = allowed_webhook(notification.receiver)
         if webhook is None:
             raise SendError(Cause.INVALID_RECEIVER, "Not under SLACK_WEBHOOK_PREFIXES.", permanent=True)
-        answer = await self._http.post(webhook.url, msgspec.json.encode({"text": text}), self._webhook_headers)
+        body, trace = msgspec.json.encode({"text": text}), notification.traceparent
+        answer = await self._http.post(webhook.url, body, self._webhook_headers, trace)
         if not 200 <= answer.status < 300:  # RFC 9110 15.3: any 2xx is a success
             raise refused_webhook(answer, webhook, self._token)
         return ""
@@ -71,11 +72,11 @@ class SlackApi(AsyncProvider):
     async def aclose(self) -> None:
         await self._http.close()
 
-    async def _post_message(self, receiver: str, text: str) -> str:
+    async def _post_message(self, receiver: str, text: str, traceparent: str) -> str:
         if not self._token:  # webhooks go on
             raise BARRED.error("SLACK_BOT_TOKEN is not set, so only webhooks can be sent to.")
         body = msgspec.json.encode({"channel": receiver, "text": text})
-        answer = await self._http.post(self._post_message_url, body, self._api_headers)
+        answer = await self._http.post(self._post_message_url, body, self._api_headers, traceparent)
         fields = answer.json()
         ok = fields.get("ok")
         if ok is False or not 200 <= answer.status < 300:

@@ -57,7 +57,7 @@ class Twilio(AsyncProvider):
         if Sms.receiver_problem(receiver):
             raise SendError(Cause.INVALID_RECEIVER, "Not a number in E.164.", permanent=True)
         form = f"To=%2B{receiver[1:]}&{self._sender}&Body={quote_plus(notification.message)}"  # digits behind the +
-        answer = await self._http.post(self._url, form.encode(), self._headers)
+        answer = await self._http.post(self._url, form.encode(), self._headers, notification.traceparent)
         if not 200 <= answer.status < 300:
             raise _refused(answer, (receiver, *self._secrets))
         sid = message_id(SID, answer.json().get("sid"), receiver)

@@ -28,7 +28,7 @@ class Http:
         self._tls = ssl.create_default_context()
         self._idle: defaultdict[Place, list[_Exchange]] = defaultdict(list)  # the one used last at the end
 
-    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+    async def post(self, url: str, body: bytes, headers: dict[str, str], traceparent: str = "") -> Answer:
         """Returns the answer, whatever its status.
 
         Raises SendError, which is uncertain once the whole request was handed over.
@@ -36,7 +36,8 @@ class Http:
         deadline = monotonic() + self._timeout
         origin, path = _split(url)
         target = _origin(origin)
-        request = post_bytes(target.netloc, path, body, headers)
+        traced = headers | {"traceparent": traceparent} if traceparent else headers
+        request = post_bytes(target.netloc, path, body, traced)
         idle = self._idle[asyncio.get_running_loop(), origin]
         connection = await self._hand_over(target, request, idle, deadline)
         try:

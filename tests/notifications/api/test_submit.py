@@ -163,9 +163,10 @@ def test_trace_goes_on(api: Api) -> None:
     assert Notification.objects.get().trace_id == trace
 
 
-@pytest.mark.parametrize("traceparent", ["", "x", "00-zz", "\u00e9" * 5000])
+@pytest.mark.parametrize("traceparent", ["", "x", "00-zz", "\u00e9" * 5000, f"00-{'0' * 32}-{'1' * 16}-01"])
 def test_strange_trace_is_dropped(api: Api, traceparent: str) -> None:
     assert api.post("/notification", EMAIL, traceparent=traceparent).status_code == 202
+    assert Notification.objects.get().trace_id.strip("0"), "it began one of its own"
 
 
 def test_nobody_can_take_it(api: Api) -> None:

@@ -26,6 +26,7 @@ class Note:
     subject: str = ""
     html: str = ""
     id: UUID = field(default_factory=uuid4)
+    traceparent: str = ""
 
 
 class Kept:
