@@ -29,6 +29,7 @@ BENCHMARKS = {
     "single": "benchmarks.intake.single",
     "batch": "benchmarks.intake.batch",
     "noop": "benchmarks.drain.noop",
+    "traced": "benchmarks.traced.noop",
     "two-senders": "benchmarks.senders.noop",
     "slack": "benchmarks.providers.slack",
     "sms": "benchmarks.providers.sms",

@@ -42,8 +42,8 @@ def noop(bench: Bench) -> list[Line]:
     ]
 
 
-def drain_noop(bench: Bench, count: int) -> Drained:
-    site = bench.services.fresh(**NOOP)
+def drain_noop(bench: Bench, count: int, **environment: str) -> Drained:
+    site = bench.services.fresh(**NOOP | environment)
     publish(site, "EMAIL", count)
     drained = Sender(site, "EMAIL", IN_FLIGHT).drained(count, beside=bench.services.pids)
     check_ledger(site, count)
