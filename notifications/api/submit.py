@@ -21,6 +21,7 @@ from notifications.intake.refused import Conflict, Refused, TooLarge
 from notifications.messages.draft import Draft, read_batch, read_request
 from notifications.messages.explain import Invalid
 from notifications.messages.fields import LONGEST_KEY
+from notifications.messages.tracing import trace_id_of
 from project.web.body import MAX_BATCH_BODY, MAX_BODY, Call, read_body
 from project.web.errors import JSON, Answer, answer_to, as_json
 from users.access.authentication import identify, knows_users, require, require_channels
@@ -47,7 +48,7 @@ class LeanPost(APIView):
             require(caller, "send")
             return self.post(request, caller)
         except Exception as error:
-            return as_json(*answer_to(error))
+            return as_json(*answer_to(error, trace_id=trace_id_of(request.META.get("HTTP_TRACEPARENT", ""))))
 
     @staticmethod
     def accepted(request: Call, caller: Caller, drafts: Sequence[Draft], keys: Sequence[str | None]) -> list[UUID]:

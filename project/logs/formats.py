@@ -56,12 +56,14 @@ def in_utc(seconds: float) -> str:
 
 
 def message_of(record: logging.LogRecord) -> str:
-    """Returns the message. Of a request that failed Django says the path, which may be an address; we say the route."""
+    """Returns the message. Where Django says the path of a request, which may be an address, it has the route."""
+    message = record.getMessage().encode(errors="backslashreplace").decode()  # there may be lone surrogates
     request = getattr(record, "request", None)
-    if record.name != "django.request" or request is None:
-        return record.getMessage().encode(errors="backslashreplace").decode()  # of lone surrogates
+    path = str(getattr(request, "path", ""))
+    if len(path) < 2:
+        return message
     match = getattr(request, "resolver_match", None)
-    return f"{request.method} {match.route if match else '(unknown route)'} failed"
+    return message.replace(path, f"/{match.route}" if match else "(a path without a route)")
 
 
 def error_of(record: logging.LogRecord) -> BaseException | None:

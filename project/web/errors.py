@@ -45,8 +45,11 @@ class LengthRequired(exceptions.APIException):
     default_code = "length_required"
 
 
-def answer_to(error: Exception) -> Problem:
-    """Returns the answer to an error. An error that nobody expected is logged and becomes a 500."""
+def answer_to(error: Exception, *, trace_id: str = "") -> Problem:
+    """Returns the answer to an error. An error that nobody expected is logged and becomes a 500.
+
+    `trace_id` is that of the request, for the log.
+    """
     if isinstance(error, Invalid):
         return 400, error.errors, {}
     if isinstance(error, exceptions.APIException):
@@ -54,7 +57,7 @@ def answer_to(error: Exception) -> Problem:
             log.warning("%s %s", error.detail, refusals.reason(error.__cause__))
         return _api_exception(error)
     if isinstance(error, Unavailable):
-        return _detail(503, "unavailable", _not_taken(error), {"Retry-After": str(error.retry_after)})
+        return _detail(503, "unavailable", _not_taken(error, trace_id), {"Retry-After": str(error.retry_after)})
     if refusals.took_too_long(error):
         why = "This takes too long to find. Ask for a shorter time with since and until, or try again."
         return _detail(503, "unavailable", why, {"Retry-After": str(RETRY_AFTER)})
@@ -68,19 +71,20 @@ def answer_to(error: Exception) -> Problem:
         return _detail(403, "permission_denied", "Permission denied.")
     if isinstance(error, SuspiciousOperation):
         return _detail(400, "bad_request", "The request cannot be read.")
-    return unexpected(error)
+    return unexpected(error, trace_id)
 
 
-def unexpected(error: Exception) -> Problem:
+def unexpected(error: Exception, trace_id: str = "") -> Problem:
     """Returns the answer to an error that nobody expected, and logs it."""
-    log.error("An error nobody expected", exc_info=error)
+    log.error("An error nobody expected", exc_info=error, extra={"trace_id": trace_id})
     return _detail(500, "error", "A server error occurred.")
 
 
-def _not_taken(error: Unavailable) -> str:
+def _not_taken(error: Unavailable, trace_id: str) -> str:
     """Why nothing was accepted, logged too: the reason is the database's, for the broker was tried before."""
     why = refusals.reason(error.__cause__ or error)
-    log.warning("Nothing was accepted: the broker took it not, and the database cannot be used. %s", why)
+    words = "Nothing was accepted: the broker took it not, and the database cannot be used. %s"
+    log.warning(words, why, extra={"trace_id": trace_id})
     return f"Neither the broker nor the database could take it. {why} Some may be sent nevertheless; repeat with keys."
 
 

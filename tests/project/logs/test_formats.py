@@ -9,6 +9,7 @@ import sys
 import pytest
 from django.db import DatabaseError, connection
 from django.test import RequestFactory
+from django.urls import resolve
 
 from project.logs.formats import Json, Text
 
@@ -64,4 +65,7 @@ def test_an_error_of_the_database_says_its_sqlstate() -> None:
 def test_a_request_that_failed_is_named_by_its_route() -> None:
     request = RequestFactory().get(f"/users/{SECRET}")
     line = Text().format(record("Internal Server Error: %s", request.path, name="django.request", request=request))
-    assert line.endswith("ERROR django.request GET (unknown route) failed")
+    assert line.endswith("ERROR django.request Internal Server Error: (a path without a route)")
+    request.resolver_match = resolve(request.path)
+    line = Text().format(record("Forbidden: %s", request.path, name="django.security.csrf", request=request))
+    assert line.endswith("ERROR django.security.csrf Forbidden: /users/<str:username>")
