@@ -10,6 +10,7 @@ from harness.fakes.fake import Behaviour, serve
 from harness.fakes.web import Request, Sent, WebFake
 
 API = "/api/chat.postMessage"
+WHOSE_TOKEN = "/api/auth.test"
 
 TOKEN = "xoxb-fake"
 
@@ -36,10 +37,12 @@ class SlackFake(WebFake):
     def read(self, request: Request) -> Sent | Behaviour:
         if request.path.startswith("/services/"):
             return Sent(self.url + request.path, request.json()["text"])
-        if request.path != API:
+        if request.path not in (API, WHOSE_TOKEN):
             return Behaviour(status=404, body="not found")
         if request.headers.get("authorization") != f"Bearer {self.token}":
             return Behaviour(status=200, code="invalid_auth")
+        if request.path == WHOSE_TOKEN:
+            return Behaviour(status=200, body=json.dumps({"ok": True, "team": "Fakes", "user": "bot"}))
         body = request.json()
         return Sent(body["channel"], body["text"])
 

@@ -1,4 +1,4 @@
-"""Twilio: the Messages resource of one account."""
+"""Twilio: one account and its Messages."""
 
 from __future__ import annotations
 
@@ -22,11 +22,14 @@ class TwilioFake(WebFake):
         super().__init__(**given)
         self.account = account
         self.token = token
+        self.status = "active"  # of the account
 
     def read(self, request: Request) -> Sent | Behaviour:
         wanted = base64.b64encode(f"{self.account}:{self.token}".encode()).decode()
         if request.headers.get("authorization") != f"Basic {wanted}":
             return Behaviour(status=401, code=20003)
+        if request.path == f"/2010-04-01/Accounts/{self.account}.json":
+            return Behaviour(status=200, body=json.dumps({"sid": self.account, "status": self.status}))
         if request.path != f"/2010-04-01/Accounts/{self.account}/Messages.json":
             return Behaviour(status=404, code=20404)
         form = request.form()

@@ -7,6 +7,7 @@ are asked.
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import ClassVar, Protocol, Self
@@ -108,6 +109,12 @@ class Provider(ABC):
     def close(self) -> None:
         """Closes the calling thread's connections. The thread may send again afterwards."""
 
+    def prove(self, timeout: float) -> None:
+        """Logs in without sending anything. Does nothing for a provider that cannot be asked.
+
+        Raises SendError where it refuses us or cannot be reached, and TimeoutError after so many seconds.
+        """
+
 
 class AsyncProvider(Provider):
     """A provider that waits for its answers as coroutines do: one thread has hundreds of its sends under way.
@@ -125,6 +132,12 @@ class AsyncProvider(Provider):
     @abstractmethod
     async def aclose(self) -> None:
         """Closes the running loop's connections. The loop may send again afterwards."""
+
+    async def aprove(self) -> None:
+        """Logs in without sending anything. Raises SendError where the provider refuses us or cannot be reached."""
+
+    def prove(self, timeout: float) -> None:
+        self._own_loop.run(asyncio.wait_for(self.aprove(), timeout))
 
     def send(self, notification: Outgoing) -> str:
         return self._own_loop.run(self.asend(notification))

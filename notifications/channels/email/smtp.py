@@ -47,5 +47,8 @@ class OverSmtp(AsyncProvider):
         words = await self._smtp.send(address_of(mail.sender), mail.receiver, mime(mail))
         return queue_id(words, mail.receiver)
 
+    async def aprove(self) -> None:
+        await self._smtp.log_in()
+
     async def aclose(self) -> None:
         await self._smtp.close()

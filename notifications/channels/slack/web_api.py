@@ -41,6 +41,7 @@ class SlackApi(AsyncProvider):
         self._http = http
         self._token = token
         self._post_message_url = f"{base_url.rstrip('/')}/chat.postMessage"
+        self._auth_test_url = f"{base_url.rstrip('/')}/auth.test"
         self._webhook_headers = {"Content-Type": "application/json", "User-Agent": AGENT}
         self._api_headers = {
             "Content-Type": "application/json;charset=utf-8",
@@ -68,6 +69,15 @@ class SlackApi(AsyncProvider):
         if not 200 <= answer.status < 300:  # RFC 9110 15.3: any 2xx is a success
             raise refused_webhook(answer, webhook, self._token)
         return ""
+
+    async def aprove(self) -> None:
+        """Asks whose token this is. A webhook cannot be asked: all that it takes is a message."""
+        if not self._token:
+            return
+        answer = await self._http.post(self._auth_test_url, b"{}", self._api_headers)
+        fields = answer.json()
+        if fields.get("ok") is not True:
+            raise refused(answer, fields.get("error"), self._token)
 
     async def aclose(self) -> None:
         await self._http.close()

@@ -17,6 +17,7 @@ from notifications.channels.statuses import retry_after, status_error
 from notifications.channels.transport.answer import Answer, basic
 from notifications.channels.transport.http import AGENT, Http
 
+ACTIVE = "active"  # or suspended, or closed: the status of an account
 SID = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
 
 
@@ -28,7 +29,8 @@ class Twilio(AsyncProvider):
     def __init__(self, http: Http, *, account: str, token: str, sender: str, base_url: str) -> None:
         """`sender` is a number, a short code or name, or a messaging service (MG…)."""
         self._http = http
-        self._url = f"{base_url.rstrip('/')}/2010-04-01/Accounts/{quote(account, safe='')}/Messages.json"
+        self._account_url = f"{base_url.rstrip('/')}/2010-04-01/Accounts/{quote(account, safe='')}"
+        self._url = f"{self._account_url}/Messages.json"
         self._sender = urlencode({"MessagingServiceSid" if sender.startswith("MG") else "From": sender})
         authorization = basic(account, token)
         self._secrets = (account, token, authorization)
@@ -64,6 +66,15 @@ class Twilio(AsyncProvider):
         if not sid and answer.status != 201:  # a 201 says that the message exists, whatever can be read of it
             raise SendError(Cause.OUTCOME_UNKNOWN, f"Twilio answered {answer.status} without an id.", uncertain=True)
         return sid
+
+    async def aprove(self) -> None:
+        """Asks for our account, which must be active."""
+        answer = await self._http.get(f"{self._account_url}.json", self._headers)
+        if not 200 <= answer.status < 300:
+            raise _refused(answer, self._secrets)
+        status = answer.json().get("status")
+        if status != ACTIVE:
+            raise SendError(Cause.CREDENTIALS, f"The account is {shown(str(status), *self._secrets)}.")
 
     async def aclose(self) -> None:
         await self._http.close()

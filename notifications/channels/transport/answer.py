@@ -1,4 +1,4 @@
-"""HTTP without a connection: the bytes of a POST, and an answer as it comes in, piece by piece."""
+"""HTTP without a connection: the bytes of a request, and an answer as it comes in, piece by piece."""
 
 from __future__ import annotations
 
@@ -83,9 +83,9 @@ def basic(user: str, password: str) -> str:
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
-def post_bytes(host: str, path: str, body: bytes, headers: dict[str, str]) -> bytes:
+def request_bytes(method: str, host: str, path: str, body: bytes, headers: dict[str, str]) -> bytes:
     """Returns the request. Raises ValueError where a header contains a line break."""
-    lines = [f"POST {path} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(body)}"]
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items() if name.lower() != "accept-encoding"]
     lines.append("Accept-Encoding: identity")  # nothing here unpacks a body
     if any("\r" in line or "\n" in line for line in lines):

@@ -11,7 +11,7 @@ from time import monotonic
 from urllib.parse import SplitResult, urlsplit
 
 from notifications.channels.outcomes import Cause, SendError
-from notifications.channels.transport.answer import NOT_HTTP, Answer, Incoming, post_bytes
+from notifications.channels.transport.answer import NOT_HTTP, Answer, Incoming, request_bytes
 from notifications.channels.transport.connection import Connection
 
 AGENT = "notifications"  # how our requests name who sends them
@@ -21,7 +21,7 @@ Place = tuple[asyncio.AbstractEventLoop, str]  # a loop, and where its connectio
 
 
 class Http:
-    """POSTs with a total timeout in seconds; follows no redirects. Each event loop has connections of its own."""
+    """Asks with a total timeout in seconds; follows no redirects. Each event loop has connections of its own."""
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
@@ -33,11 +33,18 @@ class Http:
 
         Raises SendError, which is uncertain once the whole request was handed over.
         """
+        traced = headers | {"traceparent": traceparent} if traceparent else headers
+        return await self._ask("POST", url, body, traced)
+
+    async def get(self, url: str, headers: dict[str, str]) -> Answer:
+        """Returns the answer, whatever its status. Raises SendError."""
+        return await self._ask("GET", url, b"", headers)
+
+    async def _ask(self, method: str, url: str, body: bytes, headers: dict[str, str]) -> Answer:
         deadline = monotonic() + self._timeout
         origin, path = _split(url)
         target = _origin(origin)
-        traced = headers | {"traceparent": traceparent} if traceparent else headers
-        request = post_bytes(target.netloc, path, body, traced)
+        request = request_bytes(method, target.netloc, path, body, headers)
         idle = self._idle[asyncio.get_running_loop(), origin]
         connection = await self._hand_over(target, request, idle, deadline)
         try:

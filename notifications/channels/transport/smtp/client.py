@@ -49,6 +49,11 @@ class Smtp:
             await _give_back(session, sessions, sent=sent)
         return words
 
+    async def log_in(self) -> None:
+        """Opens a session up to where a mail would begin, and ends it. Raises SendError."""
+        session = await self._opened(monotonic() + self._timeout)
+        await session.quit()
+
     async def close(self) -> None:
         """Closes the idle sessions of the running loop."""
         if sessions := self._sessions.pop(asyncio.get_running_loop(), None):
