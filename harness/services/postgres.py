@@ -145,8 +145,8 @@ class Postgres:
         self.create_database(ROLE)
 
 
-def run_as_superuser(port: int, statement: str) -> None:
-    connection = psycopg2.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres", connect_timeout=3)
+def run_as_superuser(port: int, statement: str, *, database: str = "postgres") -> None:
+    connection = psycopg2.connect(host="127.0.0.1", port=port, user="postgres", dbname=database, connect_timeout=3)
     try:
         connection.autocommit = True
         connection.cursor().execute(statement)

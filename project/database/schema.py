@@ -31,11 +31,11 @@ def compare(databases: Sequence[str] | None = None, **_: Any) -> list[checks.Che
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         return []
     with connection.cursor() as cursor:
-        found = [what for model in _models() for what in _differences(connection, cursor, model)]
+        found = [what for model in models_of_ours() for what in _differences(connection, cursor, model)]
     return [checks.Warning(what, hint=HINT, id="notifications.W001") for what in found]
 
 
-def _models() -> list[type[models.Model]]:
+def models_of_ours() -> list[type[models.Model]]:
     return [model for app in OURS for model in apps.get_app_config(app).get_models(include_auto_created=True)]
 
 

@@ -74,7 +74,7 @@ class Ready(Open):
 def _database() -> tuple[str, str]:
     """Returns what the database lacks, and why. The reason is empty where it lacks nothing."""
     try:
-        if unapplied := _unapplied_migrations():
+        if unapplied := unapplied_migrations():
             return "migrations", f"Not applied: {', '.join(unapplied)}. Run: manage.py migrate."
         writing.prove()
     except DatabaseProblem as error:
@@ -108,7 +108,7 @@ class Writing:
 writing = Writing()
 
 
-def _unapplied_migrations() -> list[str]:
+def unapplied_migrations() -> list[str]:
     executor = MigrationExecutor(connection)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
