@@ -8,7 +8,7 @@ from harness.services.process import ROOT
 from project.logs import events
 from project.logs.events import Event
 
-PAGE = (ROOT / "docs" / "logs.md").read_text()
+PAGE = (ROOT / "docs" / "logs.md").read_text().partition("\n## What the lines cost\n")[0]
 ROW = re.compile(r"^\| `(\w+)` \|.*\| ([^|]+) \|$", re.MULTILINE)
 
 
