@@ -110,5 +110,5 @@ def test_an_example_repeats_with_its_key_and_prints_the_id(
     ((first, second),) = front.bodies.values()
     assert first == second
     (id,) = UUID.findall(done.stdout)
-    row = web.request("GET", f"/notification/{id}", headers={"Authorization": f"Bearer {key}"})
+    row = web.request("GET", f"/notification/{id}", headers={"Authorization": f"Bearer {key}"}, port=web.ports[0])
     assert row.json()["receiver"] == "ann@example.com"

@@ -54,11 +54,14 @@ def test_a_generated_client_works(
     web: Platform, key: str, tmp_path: Path, generator: str, compiled: Callable[[Path], list[str]]
 ) -> None:
     skip_without(" and ".join(MISSING) or None)
-    schema = web.request("GET", "/schema", headers={"Authorization": f"Bearer {key}"})
+    schema = web.request("GET", "/schema", headers={"Authorization": f"Bearer {key}"}, port=web.ports[0])
     (tmp_path / "schema.json").write_bytes(schema.body)
     (jar,) = jars.fetched(HERE / "pom.xml").glob("openapi-generator-cli-*.jar")
     run(["java", "-jar", str(jar), "generate", "-i", "schema.json", "-g", generator, "-o", "client"], tmp_path)
     command = compiled(tmp_path / "client")
     words = run([*command, f"http://127.0.0.1:{web.ports[0]}", key], tmp_path / "client").split()
     assert words[1:] == ["EMAIL", words[2], "1", "ann@example.com"]
-    assert web.request("GET", f"/notification/{words[0]}", headers={"Authorization": f"Bearer {key}"}).status == 200
+    found = web.request(
+        "GET", f"/notification/{words[0]}", headers={"Authorization": f"Bearer {key}"}, port=web.ports[0]
+    )
+    assert found.status == 200

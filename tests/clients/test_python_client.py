@@ -137,23 +137,26 @@ def test_without_a_server_the_error_has_the_key_to_repeat_it_with() -> None:
     assert result.notification.idempotency_key
 
 
-def test_a_server_killed_in_the_middle_of_a_batch_accepts_each_once(embedded: Platform) -> None:
-    embedded.prepare()
-    server = embedded.start_web(*WEB_OPTIONS)
-    (port,) = embedded.ports
-    count = "SELECT count(*) AS rows, count(DISTINCT receiver) AS receivers FROM notifications_notification"
+def test_a_server_killed_in_the_middle_of_a_batch_accepts_each_once(web: Platform, key: str) -> None:
+    server = web.start_web(*WEB_OPTIONS)
+    port = web.ports[-1]
+    reference = str(uuid4())
+    count = (
+        "SELECT count(*) AS rows, count(DISTINCT receiver) AS receivers FROM notifications_notification "
+        f"WHERE reference = '{reference}'"
+    )
     with (
         Proxy(port) as network,
-        Client(f"http://127.0.0.1:{network.port}", deadline=240) as client,
+        Client(f"http://127.0.0.1:{network.port}", key, deadline=240) as client,
         ThreadPoolExecutor(1) as thread,
     ):
         network.hold_answers()
-        sending = thread.submit(client.send_many, with_reference("batch", 5_200))
-        wait_until(lambda: embedded.sql(count)[0]["rows"] == 5_000, what="the first part is accepted")
+        sending = thread.submit(client.send_many, with_reference(reference, 5_200))
+        wait_until(lambda: web.sql(count)[0]["rows"] == 5_000, deadline=120, what="the first part is accepted")
         server.kill()
         network.drop()
         network.resume()
-        embedded.start_web(*WEB_OPTIONS, port=port)
+        web.start_web(*WEB_OPTIONS, port=port)
         results = sending.result()
     assert len({result.id for result in results} - {None}) == 5_200
-    assert embedded.sql(count) == [{"rows": 5_200, "receivers": 5_200}]
+    assert web.sql(count) == [{"rows": 5_200, "receivers": 5_200}]
