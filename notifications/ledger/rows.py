@@ -65,7 +65,7 @@ class Claimed(Fence, frozen=True, gc=False):
 
     @property
     def traceparent(self) -> str:
-        """Returns what a provider is told of the trace."""
+        """Returns what a provider gets to know of the trace."""
         return self.span or trace(trace_id=self.trace_id)
 
     @property

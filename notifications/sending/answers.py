@@ -76,7 +76,7 @@ async def ahand_over(row: Claimed, provider: SendsOnLoop, *, hold: bool) -> Answ
 
 
 def _begin_span(row: Claimed) -> tuple[Span, Claimed]:
-    """Returns the span of a send, and the row with it, so that the provider is told of it."""
+    """Returns the span of a send, and the row with it, so that the provider learns of it."""
     if not tracing.is_on():
         return tracing.NOTHING, row
     about = tracing.about("send", "process", topic_of(row.channel, row.priority), row.id, channel=row.channel)

@@ -68,14 +68,14 @@ def about(operation: str, kind: str, topic: str, id: object = None, **more: Any)
 
     `operation` is our name of it and `kind` that of the conventions: create, send, receive, process or settle.
     """
-    said: dict[str, str | int] = {
+    given: dict[str, str | int] = {
         "messaging.system": "kafka",
         "messaging.operation.name": operation,
         "messaging.operation.type": kind,
     }
-    said |= {"messaging.destination.name": topic} if topic else {}
-    said |= {"messaging.message.id": str(id)} if id else {}
-    return said | more
+    given |= {"messaging.destination.name": topic} if topic else {}
+    given |= {"messaging.message.id": str(id)} if id else {}
+    return given | more
 
 
 def names_a_collector(otel: Mapping[str, str]) -> bool:

@@ -62,6 +62,7 @@ KNOWN: dict[str, tuple[str, set[str]]] = {
     ),
     "users.0003_people_apart_from_accounts": (PEOPLE, {WAIT, "ban-drop-table", "ban-drop-column"}),
     "users.0004_search": (PEOPLE, {INDEX, WAIT, "adding-field-with-default"}),
+    "users.0005_notifications_a_day": ("A column without a default is added in a moment, to dozens of rows.", {WAIT}),
 }
 
 
