@@ -117,6 +117,7 @@ class NotificationRow:
     accepted_at: datetime
     expires_at: datetime | None
     settled_at: datetime | None
+    trace_id: str
     texts_removed: bool
 
 
