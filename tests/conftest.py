@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.nodeid import NodeId
 from django.conf import settings
 from django.db import connection
 from pytest_django import DjangoDbBlocker
@@ -38,8 +39,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shared.close_run()
 
 
+@pytest.hookimpl(trylast=True)  # after xdist's
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what touches the database; leave out what is meant for another database than this run's."""
+    keep_groups(items)
     on_postgresql = settings.DATABASES["default"]["ENGINE"].endswith("postgresql")
     other = "sqlite" if on_postgresql else "postgresql"
     for item in items:
@@ -51,6 +54,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker(other)]
+
+
+def keep_groups(items: list[pytest.Item]) -> None:
+    """Gives each test the id in which xdist has noted its group, else both workers would start a group's services.
+
+    xdist 3.8 writes it into a field that pytest 9.2 does not read any more (pytest-dev/pytest-xdist#1386).
+    """
+    for item in items:
+        if with_group := vars(item).get("_nodeid"):
+            item._id = NodeId.parse(with_group)
 
 
 @pytest.hookimpl(wrapper=True)
