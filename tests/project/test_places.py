@@ -16,6 +16,7 @@ from django.test import RequestFactory
 from harness.platform import Platform
 from project import places, wsgi
 from project.run.local import WEB_OPTIONS
+from project.web.pieces import Pieces
 from tests.caller import EMAIL
 
 MANY = 2 * places.COUNT  # more than there are places
@@ -106,6 +107,26 @@ def test_a_place_that_was_given_up_comes_back_with_a_connection_to_look_at(monke
     finally:
         theirs.close()
         connections[DEFAULT_DB_ALIAS] = ours
+
+
+def test_an_answer_in_pieces_has_a_place_only_while_a_piece_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "COUNT", 1)
+    inside: list[bool] = []
+
+    def made() -> Iterator[bytes]:
+        for number in range(3):
+            inside.append(one._free.empty())
+            yield b"%d" % number
+
+    one = places.Places(Mock(return_value=Pieces(made())))
+    ours = connections[DEFAULT_DB_ALIAS]
+    try:
+        answer = one({"wsgi.input": Mock()}, Mock())
+        assert [(piece, one._free.empty()) for piece in answer] == [(b"0", False), (b"1", False), (b"2", False)]
+    finally:
+        connections[DEFAULT_DB_ALIAS] = ours
+    assert inside == [True, True, True]
+    assert not one._free.empty()
 
 
 def test_threads_share_the_connections_of_the_places(web: Platform) -> None:
