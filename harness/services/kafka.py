@@ -40,8 +40,8 @@ class Kafka:
     """`start`, `stop` and `kill` keep data and ports, so that a test can take the broker away and give it back.
 
     With `behind_proxy` its plain listener is reached through `proxy` alone, for lost answers and cut connections.
-    With `guarded` the user of the SASL_SSL listener has no right but those that an ACL gives; the plain listener
-    has them all.
+    Users of the SASL_SSL listener have no right but those that an ACL gives. Only USERNAME has all, unless the
+    broker is `guarded`. The plain listener has them all.
     """
 
     def __init__(self, *, behind_proxy: bool = False, guarded: bool = False) -> None:
@@ -178,12 +178,9 @@ class Kafka:
             "broker.heartbeat.interval.ms": "500",
             "auto.create.topics.enable": "false",
             "controlled.shutdown.enable": "false",
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS" if self._guarded else f"User:ANONYMOUS;User:{USERNAME}",
         }
-        if self._guarded:
-            settings |= {
-                "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-                "super.users": "User:ANONYMOUS",
-            }
         return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 

@@ -46,6 +46,7 @@ FAULTS = {
     35: "the event loop of a channel dies",
     36: "kill -9 senders ten times in the middle of two runs over the same letters",
     37: "kill -9 a scheduler that gives letters their problem",
+    38: "a rolling update of all parts, under load",
 }
 
 
