@@ -104,12 +104,17 @@ def test_the_address_is_the_proxys_word_or_the_connection(
     assert client_address(request) == expected
 
 
-def test_a_session_ends_after_a_working_day() -> None:
+def test_a_session_ends_a_working_day_after_its_log_in_whatever_is_done_meanwhile() -> None:
     superuser("anna", PASSWORD)
     client = Client()
+    began = timezone.now()
     log_in(client, "anna")
-    left = Session.objects.get().expire_date - timezone.now()
-    assert timedelta(hours=9) < left <= timedelta(hours=12)
+    with time_machine.travel(began + timedelta(hours=9), tick=True):
+        client.post(reverse("admin:desk_find"), {"q": "somebody"})  # which is kept in the session
+        assert is_in(client)
+        assert Session.objects.get().expire_date < began + timedelta(hours=11)
+    with time_machine.travel(began + timedelta(hours=11), tick=True):
+        assert not is_in(client)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,10 +11,12 @@ from urllib.parse import urlsplit
 from axes.models import AccessFailureLog
 from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.auth.signals import user_logged_in
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.http import urlencode
 
 from project.desk.base import ReadOnlyAdmin, column, time_column
@@ -42,6 +45,17 @@ def locked_out(request: HttpRequest, *_: Any) -> HttpResponse:
     answer = render(request, "users/locked_out.html", context, status=429)
     answer.headers["Retry-After"] = str(minutes * 60)
     return answer
+
+
+def end_after_a_working_day(request: HttpRequest, **_: Any) -> None:
+    """Ends the session so long after its log-in, whatever is done meanwhile.
+
+    By itself Django begins the time anew with each change of the session, so a stolen cookie could be kept for ever.
+    """
+    request.session.set_expiry(timezone.now() + timedelta(seconds=settings.SESSION_COOKIE_AGE))
+
+
+user_logged_in.connect(end_after_a_working_day)
 
 
 class EndedSession:
