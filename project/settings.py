@@ -193,7 +193,7 @@ AXES_ENABLE_ADMIN = False  # its lists answer any question; ours are in users/ac
 AXES_VERBOSE = False  # so that logs name neither who nor from where
 STAFF_SECOND_FACTOR = env.boolean("STAFF_SECOND_FACTOR", default=False)
 OTP_TOTP_ISSUER = "Notifications"
-SESSION_COOKIE_AGE = 10 * 3600  # a working day
+SESSION_COOKIE_AGE = 10 * 3600  # a working day, from the log-in
 
 LANGUAGE_CODE = "en-us"
 STATIC_URL = "static/"
@@ -205,8 +205,9 @@ CSRF_FAILURE_VIEW = "project.web.errors.csrf_failure"
 # Behind a TLS-terminating proxy; the embedded default speaks plain HTTP on loopback.
 SECURE_PROXY_SSL_HEADER = None if EMBEDDED else ("HTTP_X_FORWARDED_PROTO", "https")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not EMBEDDED
-# That proxy also redirects to HTTPS and sets HSTS; health checks and callers inside speak plain HTTP to us.
-SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
+SECURE_HSTS_SECONDS = 0 if EMBEDDED else 365 * 86_400  # of what came over TLS, as pages do
+# That proxy also redirects to HTTPS; health checks and callers inside speak plain HTTP to us.
+SILENCED_SYSTEM_CHECKS = ["security.W008"]
 
 OTEL = env.prefixed("OTEL_")  # OpenTelemetry's SDK reads them itself; they say whether there is something to trace for
 

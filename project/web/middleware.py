@@ -103,6 +103,7 @@ def answer_headers(path: str) -> dict[str, str]:
     """Returns the headers of every answer, for browsers and caches, where its view has set none of that name."""
     return {
         "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",  # an address of ours can be the id of a person
         "Cache-Control": "no-store",  # made for one key or person, often with addresses
         "Content-Security-Policy": _policy(path),
     }

@@ -103,6 +103,34 @@ def test_retention_takes_what_makes_sense(tmp_path: Path, days: tuple[str, str])
     assert code == 0, lines
 
 
+LOOK = """
+import django; django.setup()
+from django.conf import settings
+from django.test import Client
+answer = Client().get("/admin/login/", headers={"host": "localhost", "x-forwarded-proto": "https"})
+print(answer.headers.get("Strict-Transport-Security"), bool(answer.cookies["csrftoken"]["secure"]))
+print(settings.SESSION_COOKIE_SECURE, settings.SESSION_COOKIE_HTTPONLY, settings.SESSION_COOKIE_SAMESITE)
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "lines"),
+    [
+        (SAFE, ["max-age=31536000 True", "True True Lax"]),
+        ({}, ["None False", "False True Lax"]),  # plain HTTP on loopback
+    ],
+)
+def test_browsers_are_told_to_speak_tls_and_to_show_cookies_to_nobody(
+    tmp_path: Path, variables: dict[str, str], lines: list[str]
+) -> None:
+    ours = {"PATH": os.environ["PATH"], "VAR_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "project.settings"}
+    command = [sys.executable, "-c", LOOK]
+    done = subprocess.run(
+        command, env=ours | variables, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.splitlines() == lines, done.stderr[-2_000:]
+
+
 def test_a_bad_host_sees_no_setting_though_debug_is_on(db: None, settings: Settings) -> None:
     settings.DEBUG = True
     settings.A_URL = "postgres://app:hunter2@db.example.com/name"

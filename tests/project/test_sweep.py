@@ -1,4 +1,7 @@
-"""Every method on every URL, with and without a key or a session, with strange headers and queries: never a 500."""
+"""Every method on every URL, with and without a key or a session, with strange headers and queries.
+
+Never a 500, never anything for a stranger or a key of another scope, and never without the headers of every answer.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from tests.caller import EMAIL, issue
 from tests.desk import letter, superuser
+from users.access.models import SCOPES
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW")
 TYPES = ("application/json", "text/html", "", "application/x-www-form-urlencoded; charset=nonsense",
@@ -20,6 +24,10 @@ QUERIES = ("", "?page=x", "?p=99999999999999999999", "?o=9.-9.x", "?%00=%00", "?
            "?e=1", "?script", "?format=x", "?cursor=x&page_size=0", "?ids=x,%00", "?lang=xx", "?next=//evil.example",
            "?_to_field=x&_popup=1", "?app_label=x&model_name=y&field_name=z&term=%00")  # fmt: skip
 COOKIES = ("sessionid=%00; csrftoken=x", "sessionid=\xff", "messages=%00; csrftoken=" + "a" * 32, "=;;=", "x" * 9_000)
+
+# What strangers get something of: logging in and out, what leads there and to the documentation, texts of the admin.
+OPEN = {"/", "/admin", "/admin/login/", "/admin/logout/", "/admin/jsi18n/", "/health/live", "/health/ready"}
+WITHOUT_SCOPE = {"/health/live", "/health/ready", "/schema", "/docs"}
 
 
 def paths(resolver: URLResolver | None = None, before: str = "/") -> Iterator[str]:
@@ -54,6 +62,19 @@ def check(path: str, answer: Any) -> None:
         ), (path, answer.status_code, kind)
     if kind == "application/json" and answer.content:
         json.loads(answer.content)
+    assert answer.headers["X-Content-Type-Options"] == "nosniff", path
+    assert answer.headers["Referrer-Policy"] == "same-origin", path
+    assert "no-store" in answer.headers["Cache-Control"], path
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src" in policy and "frame-ancestors 'none'" in policy, path
+    assert "'unsafe-inline'" not in policy.replace("style-src 'self' 'unsafe-inline'", ""), path
+
+
+def check_refused(path: str, answer: Any) -> None:
+    """A stranger gets nothing: an error, or the way to the log-in."""
+    assert answer.status_code in (302, 400, 401, 403, 404, 405), (path, answer.status_code)
+    if answer.status_code == 302:
+        assert answer["Location"].partition("?")[0] == "/admin/login/", path
 
 
 @pytest.fixture
@@ -74,10 +95,13 @@ def stranger() -> Client:
 @pytest.mark.parametrize("path", URLS)
 def test_every_method(callers: list[tuple[Client, dict[str, str]]], path: str) -> None:
     body = json.dumps(EMAIL).encode()
-    for client, headers in callers:
-        for number, method in enumerate(METHODS):
-            kind = TYPES[number % len(TYPES)]
-            check(path, client.generic(method, path, body, kind, headers=headers))
+    for number, method in enumerate(METHODS):
+        kind = TYPES[number % len(TYPES)]
+        nobodys, *others = (client.generic(method, path, body, kind, headers=headers) for client, headers in callers)
+        for answer in (nobodys, *others):
+            check(path, answer)
+        if path not in OPEN:
+            check_refused(path, nobodys)
 
 
 @pytest.mark.parametrize("path", [path for path in URLS if "%" not in path])
@@ -88,6 +112,23 @@ def test_every_query_and_cookie(callers: list[tuple[Client, dict[str, str]]], pa
     for cookie in COOKIES:
         for method in ("GET", "POST"):
             check(path, stranger().generic(method, path, headers={"Cookie": cookie}))
+
+
+def test_a_key_with_every_scope_but_the_one_is_refused(db: None, keys_required: None) -> None:
+    """Of every call and method. A call that names no scope must be known here."""
+    views: dict[str, Any] = {}
+    for pattern in get_resolver().url_patterns:
+        if view := getattr(getattr(pattern, "callback", None), "cls", None):
+            views[f"/{pattern.pattern}"] = view
+    keys = {scope: issue(*(other for other in SCOPES if other != scope)) for scope in SCOPES}
+    assert {path for path, view in views.items() if not hasattr(view, "scopes")} == WITHOUT_SCOPE
+    for route, view in views.items():
+        path = filled(route, {}, "1")
+        for method, scope in getattr(view, "scopes", {}).items():
+            headers = {"Authorization": f"Bearer {keys[scope]}"}
+            answer = stranger().generic(method, path, b"{}", "application/json", headers=headers)
+            assert (answer.status_code, answer.json()["code"]) == (403, "permission_denied"), (method, path)
+            assert f"'{scope}'" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(("path", "status"), [("/nowhere", 404), ("/", 405), ("/admin", 405), ("/docs", 405)])
