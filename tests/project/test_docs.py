@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import subprocess
@@ -83,6 +84,14 @@ def test_every_test_that_is_named_exists() -> None:
         for found in TESTS.finditer(page.read_text()):
             file = ROOT / found[0].partition("::")[0]
             assert f"def {found[1]}(" in file.read_text(), found[0]
+
+
+def test_every_threat_names_a_test() -> None:
+    lines = (ROOT / "docs" / "security.md").read_text().splitlines()
+    rows = [row for begin in (n for n, line in enumerate(lines) if line.startswith("| threat |"))
+            for row in itertools.takewhile(lambda line: line.startswith("|"), lines[begin + 2:])]  # fmt: skip
+    assert len(rows) > 30
+    assert [row for row in rows if not TESTS.search(row)] == []
 
 
 def test_every_decision_is_listed() -> None:
