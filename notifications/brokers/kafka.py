@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 ACK_TIMEOUT = 4.0  # seconds; the delivery timeout of 2.5 s fires at about 3
 STASH = 500  # records fetched and not yet asked for; above it fetching pauses
 FETCH_AHEAD = 2_000  # records of those read ahead, at a time
+LOOK_PAST_AFTER = 2.0  # seconds of reading ahead; a provider that is slow for a moment costs nothing of it
 LOOK_SECONDS = 0.05  # for reading ahead in one poll: others are sent meanwhile
 GO_BACK_EVERY = 10.0  # seconds, for the share of one client; all is read again then that was passed over
 PAUSE_AT_LEAST = 1.0  # seconds; each pause throws the prefetched records away
@@ -131,6 +132,7 @@ class KafkaConsumer:
         self._health = _Health(topic, troubles or Troubles())
         self._stash = Stash(STASH)
         self._paused_at: float | None = None
+        self._ahead_since: float | None = None
         self._went_back_at = 0.0
         self._closing = False
         own = {"group.id": f"{topic}.senders", "on_commit": _count_commit, "error_cb": self._health.note}
@@ -138,6 +140,7 @@ class KafkaConsumer:
         self._consumer.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
 
     def poll(self, limit: int, timeout: float, *, ahead: bool = False) -> list[Record]:
+        self._stash.looks_past = self._has_looked_ahead(ahead=ahead)
         # The first record by poll, the rest without waiting: consume(n, t) alone would wait the whole t.
         wait = 0.0 if self._stash or not limit else timeout
         first = self._consumer.poll(wait)
@@ -149,6 +152,15 @@ class KafkaConsumer:
         self._go_back()
         self._balance_stash()
         return taken
+
+    def _has_looked_ahead(self, *, ahead: bool) -> bool:
+        """Returns whether all polls have been for reading ahead, for as long as it takes to look past a client."""
+        if not ahead:
+            self._ahead_since = None
+            return False
+        if self._ahead_since is None:
+            self._ahead_since = time.monotonic()
+        return time.monotonic() - self._ahead_since >= LOOK_PAST_AFTER
 
     def _fetch(self, limit: int, *, ahead: bool) -> None:
         """Takes what the client has fetched into the stash. Reading ahead, for a moment, as far as the stash allows."""

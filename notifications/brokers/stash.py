@@ -25,6 +25,7 @@ class Stash:
     def __init__(self, most: int) -> None:
         self._most = most
         self._bytes = 0
+        self.looks_past = False  # whether it may begin to pass over; until then, ahead it holds half as much
         self._forget()
 
     def _forget(self) -> None:
@@ -40,13 +41,15 @@ class Stash:
     @property
     def is_full(self) -> bool:
         if self._turns:
-            return len(self) >= LOOK_AHEAD or self._bytes >= LOOK_AHEAD_BYTES or self._passed.count >= LOOK_PAST
+            most, most_bytes = self._most_ahead
+            return len(self) >= most or self._bytes >= most_bytes or self._passed.count >= LOOK_PAST
         return len(self) >= self._most or self._bytes >= POLL_BYTES
 
     @property
     def is_low(self) -> bool:
         if self._turns:
-            is_free = len(self) < LOOK_AHEAD - self._most and self._bytes < LOOK_AHEAD_BYTES - POLL_BYTES
+            most, most_bytes = self._most_ahead
+            is_free = len(self) < most - self._most and self._bytes < most_bytes - POLL_BYTES
             return is_free and self._passed.count < LOOK_PAST
         return len(self) < self._most // 4 and self._bytes < POLL_BYTES // 4
 
@@ -55,10 +58,16 @@ class Stash:
 
         A poll for `limit` has no use for more, unless it reads ahead.
         """
-        most, most_bytes = (LOOK_AHEAD, LOOK_AHEAD_BYTES) if ahead else (limit, POLL_BYTES)
+        most, most_bytes = self._most_ahead if ahead else (limit, POLL_BYTES)
         average = self._bytes // len(self) if self else 0
         fit = max(0, most_bytes - self._bytes) // max(average, 1)
         return min(most - len(self), fit)
+
+    @property
+    def _most_ahead(self) -> tuple[int, int]:
+        """Records and bytes. One client has half of both when its records begin to be passed over."""
+        part = 1 if self.looks_past or self._passed else 2
+        return LOOK_AHEAD // part, LOOK_AHEAD_BYTES // part
 
     def add(self, record: Record) -> None:
         self._records.append(record)
@@ -81,7 +90,8 @@ class Stash:
     def _is_over(self, record: Record, client: str) -> bool:
         """Returns whether it is to be passed over: its client may have as much of the stash as it leaves free."""
         count, size = self._turns.count_of[client], self._turns.bytes_of[client]
-        if count and (count >= LOOK_AHEAD - len(self._turns) or size >= LOOK_AHEAD_BYTES - self._turns.size):
+        is_over = count >= LOOK_AHEAD - len(self._turns) or size >= LOOK_AHEAD_BYTES - self._turns.size
+        if count and is_over and self.looks_past:
             self._passed.behind.add(client)
         return self._passed.must_wait(record, client)
 

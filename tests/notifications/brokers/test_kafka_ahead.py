@@ -29,6 +29,7 @@ def broker(kafka: SharedKafka, settings: Settings, monkeypatch: pytest.MonkeyPat
     """Its consumers hold up to 1,000 records, and what the shop has sent is four times as much."""
     monkeypatch.setattr(stash, "LOOK_AHEAD", 1_000)
     monkeypatch.setattr(kafka_module, "STASH", 50)
+    monkeypatch.setattr(kafka_module, "LOOK_PAST_AFTER", 0.0)
     settings.KAFKA_BOOTSTRAP_SERVERS = kafka.servers
     settings.TOPIC_PREFIX = f"ahead-{uuid.uuid4().hex[:8]}."
     broker = KafkaBroker()

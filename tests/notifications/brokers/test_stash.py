@@ -25,6 +25,7 @@ def record(offset: int, client: str = "a", receiver: str = "", partition: int = 
 
 def filled(*records: Record) -> Stash:
     stash = Stash(MOST)
+    stash.looks_past = True
     for one in records:
         stash.add(one)
     return stash
@@ -139,6 +140,17 @@ def test_no_client_fills_it_and_what_is_passed_over_is_read_again(monkeypatch: p
     assert offsets(stash.take(100)) == list(range(20, 40))
 
 
+def test_until_it_looks_past_nothing_is_passed_over_and_half_is_left_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stash_module, "LOOK_AHEAD", 40)
+    stash = filled(*(record(n) for n in range(MOST)))
+    stash.looks_past = False
+    assert stash.free(0, ahead=True) == 20 - MOST
+    for number in range(MOST, 40):
+        stash.add(record(number))
+    stash.line_up()
+    assert (len(stash), stash.is_full, stash.passed_over) == (40, True, {})
+
+
 def test_large_records_are_passed_over_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stash_module, "LOOK_AHEAD_BYTES", 10_000)
     large = b'{"client": "a", "message": "' + b"x" * 970 + b'"}'
@@ -181,6 +193,7 @@ class Reader:
             self.receivers[partition, len(held)] = receiver
             held.append(record(len(held), client, receiver, partition))
         self.stash = Stash(MOST)
+        self.stash.looks_past = True
         self.committed = {0: 0, 1: 0}
         self.position = {0: 0, 1: 0}
         self.claimed: list[tuple[int, int]] = []
