@@ -68,14 +68,14 @@ def about(operation: str, kind: str, topic: str, id: object = None, **more: Any)
 
     `operation` is our name of it and `kind` that of the conventions: create, send, receive, process or settle.
     """
-    given: dict[str, str | int] = {
+    attributes: dict[str, str | int] = {
         "messaging.system": "kafka",
         "messaging.operation.name": operation,
         "messaging.operation.type": kind,
     }
-    given |= {"messaging.destination.name": topic} if topic else {}
-    given |= {"messaging.message.id": str(id)} if id else {}
-    return given | more
+    attributes |= {"messaging.destination.name": topic} if topic else {}
+    attributes |= {"messaging.message.id": str(id)} if id else {}
+    return attributes | more
 
 
 def names_a_collector(otel: Mapping[str, str]) -> bool:
