@@ -53,7 +53,7 @@ class Callers:
     def wait_for_more(self, more: int = 20) -> None:
         """Waits until the providers have taken so many more."""
         wanted = len(self._providers.accepted) + more
-        wait_until(lambda: len(self._providers.accepted) >= wanted, deadline=60, what=f"{more} more are sent")
+        wait_until(lambda: len(self._providers.accepted) >= wanted, deadline=120, what=f"{more} more are sent")
 
     def check_order(self, mails: int = 8) -> None:
         """Sends one receiver several mails, one after the other. AssertionError unless they arrive in order."""
@@ -61,7 +61,7 @@ class Callers:
         texts = [f"mail {number} to {receiver}" for number in range(mails)]
         for text in texts:
             self._post("EMAIL", receiver, text)
-        wait_until(lambda: len(self._mails(receiver)) >= mails, deadline=60, what=f"{receiver} has all")
+        wait_until(lambda: len(self._mails(receiver)) >= mails, deadline=120, what=f"{receiver} has all")
         assert self._mails(receiver) == texts
 
     def _mails(self, receiver: str) -> list[str]:

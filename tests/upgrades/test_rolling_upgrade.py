@@ -41,6 +41,7 @@ def today(tmp_path: Path, last: Platform) -> Iterator[Platform]:
         yield platform
 
 
+@pytest.mark.timeout(600)  # it starts twenty processes, one after the other
 def test_a_rolling_upgrade_and_back_loses_nothing_and_refuses_nobody(
     last: Platform, today: Platform, providers: Providers
 ) -> None:
@@ -96,7 +97,7 @@ def agree(callers: Callers, today: Platform, providers: Providers) -> None:
         statuses = today.statuses()
         return statuses.total() == len(callers.accepted) and not any(statuses[status] for status in PENDING)
 
-    wait_until(is_over, deadline=60, what="all has come to an end")
+    wait_until(is_over, deadline=120, what="all has come to an end")
     assert callers.refused == []
     balance(today, callers.accepted, providers.texts(), duplicates=0)
     letters = today.sql("SELECT state FROM dlq_deadletter")
