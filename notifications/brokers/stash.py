@@ -25,7 +25,7 @@ class Stash:
     def __init__(self, most: int) -> None:
         self._most = most
         self._bytes = 0
-        self.looks_past = False  # whether it may begin to pass over; until then, ahead it holds half as much
+        self.looks_past = False  # whether it may begin to pass over; until then it reads ahead half as far
         self._forget()
 
     def _forget(self) -> None:
