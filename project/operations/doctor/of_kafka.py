@@ -33,7 +33,7 @@ def groups() -> Iterator[str]:
     _kafka_alone()
     lags = open_broker().lags()
     for topic, (reading, partitions) in members(connection_settings()).items():
-        waiting = lags.get(topic, 0)
+        waiting = lags[topic].records if topic in lags else 0
         if waiting and not reading:
             yield f"{waiting} records wait in {topic}, and nobody reads it: start senders of its channel."
         if reading > partitions:
