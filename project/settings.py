@@ -222,6 +222,7 @@ LOGGING = {
     "handlers": {"stderr": {"class": "project.logs.handler.ToWriter", "formatter": "line"}},
     "loggers": {
         "django.request": {"filters": ["unexpected"]},
+        "opentelemetry.exporter": {"level": "ERROR"},  # it warns of each try while its collector is away
         "_granian": {"handlers": ["stderr"], "propagate": False},
     },
     "root": {"handlers": ["stderr"], "level": "INFO"},

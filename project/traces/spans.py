@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from functools import partial
 from multiprocessing.util import Finalize
 
 from django.conf import settings
@@ -23,6 +25,8 @@ from opentelemetry.trace import Span as ApiSpan
 
 from project.traces.tracing import Attributes, Span
 
+LONGEST_END = 2.0  # seconds that the end of a process waits for its last spans
+
 
 class Exported:
     """Begins spans that are exported. One for each process."""
@@ -31,7 +35,7 @@ class Exported:
         provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = provider.get_tracer("notifications", str(settings.SPECTACULAR_SETTINGS["VERSION"]))
-        Finalize(None, provider.shutdown, exitpriority=1)  # at the end of this process, also a child of multiprocessing
+        Finalize(None, partial(_end, provider), exitpriority=1)  # also at the end of a child of multiprocessing
 
     def begin(self, name: str, parent: str, kind: str, attributes: Attributes, at: int | None) -> Span:
         context = _context_of(parent) if parent else Context()
@@ -49,6 +53,13 @@ class _Begun(Span):
             self._span.set_attribute("error.type", error)
             self._span.set_status(Status(StatusCode.ERROR))
         self._span.end()
+
+
+def _end(provider: TracerProvider) -> None:
+    """Sends the last spans, as far as the collector takes them in time: else the SDK would try for half a minute."""
+    sending = threading.Thread(target=provider.shutdown, daemon=True)
+    sending.start()
+    sending.join(LONGEST_END)
 
 
 def _context_of(traceparent: str) -> Context:
