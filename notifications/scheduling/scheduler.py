@@ -196,7 +196,7 @@ def _begin_span(row: due.Taken) -> Span:
     if not tracing.is_on():
         return tracing.NOTHING
     message = row.message
-    about = tracing.about("publish", "send", message.topic, message.id, origin=row.origin.value)
+    about = tracing.about("publish", "send", message.topic, message.id, **{"notifications.origin": row.origin.value})
     return tracing.begin(f"publish {message.topic}", trace(trace_id=row.trace_id), tracing.PRODUCER, about)
 
 

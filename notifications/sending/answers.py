@@ -79,7 +79,7 @@ def _begin_span(row: Claimed) -> tuple[Span, Claimed]:
     """Returns the span of a send, and the row with it, so that the provider learns of it."""
     if not tracing.is_on():
         return tracing.NOTHING, row
-    about = tracing.about("send", "process", topic_of(row.channel, row.priority), row.id, channel=row.channel)
+    about = tracing.about("send", "process", topic_of(row.channel, row.priority), row.id)
     span = tracing.begin(f"send {row.channel}", row.traceparent, tracing.CLIENT, about)
     return span, msgspec.structs.replace(row, span=span.traceparent)
 

@@ -103,6 +103,7 @@ def _traced(rows: list[Claimed], batch: Sequence[Incoming], at: int) -> list[Cla
     for row in rows:
         record = records[row.id]
         about = tracing.about("claim", "receive", record.topic, row.id, **{"messaging.kafka.offset": record.offset})
+        about["messaging.consumer.group.name"] = f"{record.topic}.senders"
         about["messaging.destination.partition.id"] = str(record.partition)
         parent = trace(record.traceparent, trace_id=row.trace_id)
         with tracing.begin(f"claim {record.topic}", parent, tracing.CONSUMER, about, at=at) as span:

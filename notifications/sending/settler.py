@@ -181,6 +181,6 @@ def _trace(settlements: list[Settlement], at: int) -> None:
     for each in settlements:
         row, verdict = each.fence, each.verdict
         if isinstance(row, Claimed):
-            more = {"status": verdict.status.value, "provider": each.provider, "attempts": row.attempts}
+            more = {"notifications.status": verdict.status.value, "notifications.provider": each.provider}
             about = tracing.about("settle", "settle", topic_of(row.channel, row.priority), row.id, **more)
             tracing.begin("settle", row.traceparent, tracing.CLIENT, about, at=at).end(verdict.cause or "")

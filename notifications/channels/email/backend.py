@@ -61,6 +61,7 @@ class OverBackend(Provider):
         mail = self._writer.mail(notification)
         message = _message(mail)
         backend, lean = self._open()
+        lean.traceparent = notification.traceparent
         secrets = (mail.receiver, *self._keys)
         try:
             backend.send_messages([message])

@@ -20,13 +20,14 @@ OURS = {"accept-encoding", "connection", "content-length", "host", "transfer-enc
 class Lean(BaseAdapter):
     """Makes requests with one deadline in total, a bounded answer, no redirects and no proxies.
 
-    `answer` is the latest one, or None where a request got none.
+    `answer` is the latest one, or None where a request got none. `traceparent` is that of the next request.
     """
 
     def __init__(self, http: BlockingHttp) -> None:
         super().__init__()
         self._http = http
         self.answer: Answer | None = None
+        self.traceparent = ""
 
     def carry(self, session: Session) -> None:
         """Makes all requests of this session go this way."""
@@ -41,7 +42,7 @@ class Lean(BaseAdapter):
         if not isinstance(body, bytes):
             raise TypeError("The body must be whole before it is sent.")
         headers = {name: _text(value) for name, value in request.headers.items() if name.lower() not in OURS}
-        self.answer = self._http.post(request.url or "", body, headers)
+        self.answer = self._http.post(request.url or "", body, headers, self.traceparent)
         return _response(self.answer, request)
 
     def close(self) -> None:

@@ -14,8 +14,8 @@ class BlockingHttp:
         self._http = Http(timeout)
         self._own_loop = OwnLoop()
 
-    def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
-        return self._own_loop.run(self._http.post(url, body, headers))
+    def post(self, url: str, body: bytes, headers: dict[str, str], traceparent: str = "") -> Answer:
+        return self._own_loop.run(self._http.post(url, body, headers, traceparent))
 
     def close(self) -> None:
         """Closes the calling thread's connections."""

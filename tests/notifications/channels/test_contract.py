@@ -19,6 +19,7 @@ from pytest_django.fixtures import Settings
 
 from harness.fakes.fake import Fake
 from harness.fakes.slack import SlackFake
+from harness.fakes.web import WebFake
 from notifications.channels import channel_class, channel_names, configured_providers, open_providers
 from notifications.channels.base import NotConfigured, Provider
 from notifications.channels.outcomes import About, Cause, SendError
@@ -26,6 +27,8 @@ from notifications.channels.sandbox import Sandbox
 from tests.notifications.channels.parts import PAGE, Kept, Note
 from tests.notifications.channels.samples import Sample, samples
 from tests.notifications.rows import Scripted
+
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 SAMPLES = list(samples())
 RECEIVERS = {sample.channel: sample.receiver for sample in SAMPLES}
@@ -39,6 +42,15 @@ def opened(sample: Sample) -> Iterator[tuple[Provider, Fake, str]]:
         (provider,) = configured_providers(sample.channel)
         yield provider, fake, sample.receiver
         provider.close()
+
+
+@providers
+def test_a_provider_over_http_gets_the_trace(sample: Sample) -> None:
+    with opened(sample) as (provider, fake, receiver):
+        provider.send(Note(receiver, traceparent=TRACEPARENT))
+    assert len(fake.accepted) == 1
+    if isinstance(fake, WebFake):  # SMTP has no place for it
+        assert [request.headers["traceparent"] for request in fake.requests] == [TRACEPARENT]
 
 
 def test_every_registered_channel_has_a_sample() -> None:
