@@ -7,7 +7,7 @@ workers of a web.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import product
 from pathlib import Path
 
@@ -21,6 +21,26 @@ SHARED_IN = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")  # as its client read
 if SHARED_IN:
     Path(SHARED_IN).mkdir(parents=True, exist_ok=True)
 
+
+class Measured(Gauge):
+    """A gauge without labels that has no value until it is set: one of 0 would say that this process measures it."""
+
+    _is_measured = False
+
+    def set(self, value: float) -> None:
+        self._is_measured = True
+        super().set(value)
+
+    def set_function(self, f: Callable[[], float]) -> None:
+        self._is_measured = True
+        super().set_function(f)
+
+    def collect(self) -> Iterable[Metric]:
+        for family in super().collect():
+            family.samples = family.samples if self._is_measured else []
+            yield family
+
+
 accepted = Counter("notifications_accepted", "Notifications answered 202", ["channel"])
 published = Counter("notifications_published", "Records acknowledged by the broker", ["origin"])
 outboxed = Counter("notifications_outboxed", "Notifications accepted through the outbox")
@@ -30,7 +50,7 @@ http_request_seconds = Histogram(
     ["call", "code"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
-places_in_use = Gauge("notifications_places_in_use", "Requests that are being worked on")
+places_in_use = Measured("notifications_places_in_use", "Requests that are being worked on")
 kafka_up = Gauge(
     "notifications_kafka_up",
     "1 while this process can publish to Kafka and read from it",
@@ -48,7 +68,7 @@ put_back = Counter("notifications_put_back", "Claimed rows put back unsent", ["c
 stale_settlements = Counter("notifications_stale_settlements", "Results whose row had moved on, so changed nothing")
 in_flight = Gauge("notifications_in_flight", "Sends handed over and not answered", ["channel"])
 ready = Gauge("notifications_ready", "Claimed rows waiting for a thread", ["channel"])
-unsettled = Gauge("notifications_unsettled", "Claimed rows without a settlement in the ledger")
+unsettled = Measured("notifications_unsettled", "Claimed rows without a settlement in the ledger")
 breaker_open = Gauge("notifications_breaker_open", "1 while the circuit breaker is open", ["channel", "provider"])
 accept_to_provider = Histogram(
     "notifications_accept_to_provider_seconds",
@@ -71,15 +91,15 @@ oldest_record = Gauge(
     "notifications_oldest_record_seconds", "Age of the oldest record that a topic's senders have to read", ["topic"]
 )
 last_poll = Gauge("notifications_last_poll_seconds", "Since a consumer asked for records last", ["topic"])
-outbox_depth = Gauge("notifications_outbox_depth", "Rows in the outbox, and those taken from it and not yet published")
+outbox_depth = Measured("notifications_outbox_depth", "Rows in the outbox, and those taken and not yet published")
 waiting = Gauge("notifications_waiting", "Rows waiting", ["reason"])
-oldest_due = Gauge("notifications_oldest_due_seconds", "How long the most overdue waiting row is due")
-last_round = Gauge("notifications_last_round_seconds", "Since the scheduler of this process began a round last")
+oldest_due = Measured("notifications_oldest_due_seconds", "How long the most overdue waiting row is due")
+last_round = Measured("notifications_last_round_seconds", "Since the scheduler of this process began a round last")
 leases_swept = Counter("notifications_leases_swept", "Leases that passed unsettled: their sender died or stood still")
-ledger_default_rows = Gauge("notifications_ledger_default_rows", "Rows in the ledger's default partition, up to 10,000")
+ledger_default_rows = Measured("notifications_ledger_default_rows", "Rows in the default partition, counted to 10,000")
 jobs = Gauge("notifications_jobs", "Jobs by state", ["kind", "state"])
 open_problems = Gauge("notifications_open_problems", "Problems with open dead letters", ["state"])
-growing_problems = Gauge("notifications_growing_problems", "Problems whose deaths in an hour have more than doubled")
+growing_problems = Measured("notifications_growing_problems", "Problems whose deaths in an hour have more than doubled")
 open_letters = Gauge("notifications_open_dead_letters", "Open dead letters", ["cause"])
 
 ORIGINS = ("intake", "outbox", "retry", "replay")

@@ -106,6 +106,15 @@ def test_the_sums_over_all_processes_are_those_of_the_ledger(watched: tuple[Plat
     }
 
 
+def test_a_figure_of_the_whole_ledger_is_the_schedulers_alone(watched: tuple[Platform, Prometheus]) -> None:
+    _, prometheus = watched
+    (scheduler,) = {labels["instance"] for labels, _ in prometheus.query("notifications_waiting")}
+    for name in ("outbox_depth", "oldest_due_seconds", "ledger_default_rows", "growing_problems", "last_round_seconds"):
+        assert [labels["instance"] for labels, _ in prometheus.query(f"notifications_{name}")] == [scheduler], name
+    (sender,) = {labels["instance"] for labels, _ in prometheus.query("notifications_unsettled")}
+    assert sender != scheduler
+
+
 def test_every_expression_returns_data_or_is_explained(watched: tuple[Platform, Prometheus]) -> None:
     _, prometheus = watched
     for last in ("notifications:late:increase3d", "notifications_open_problems > 0"):
