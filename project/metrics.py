@@ -97,6 +97,7 @@ oldest_due = Measured("notifications_oldest_due_seconds", "How long the most ove
 last_round = Measured("notifications_last_round_seconds", "Since the scheduler of this process began a round last")
 leases_swept = Counter("notifications_leases_swept", "Leases that passed unsettled: their sender died or stood still")
 ledger_default_rows = Measured("notifications_ledger_default_rows", "Rows in the default partition, counted to 10,000")
+paused = Gauge("notifications_paused", "1 for each pause by hand that is in force", ["kind", "name"])
 jobs = Gauge("notifications_jobs", "Jobs by state", ["kind", "state"])
 open_problems = Gauge("notifications_open_problems", "Problems with open dead letters", ["state"])
 growing_problems = Measured("notifications_growing_problems", "Problems whose deaths in an hour have more than doubled")

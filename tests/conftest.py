@@ -6,6 +6,7 @@ runs it twice, on SQLite and on PostgreSQL, except where it is marked `sqlite` o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from harness.services import shared
 from harness.services.shared import SharedKafka, SharedPostgres
 from notifications.ledger.minutes import minutes
 from notifications.messages.words import Status, listed
+from notifications.pauses.read_only import mode
 from project.database.dialects import fetch
 from tests.caller import api, keys_required
 from tests.desk import administrator, agent, anna, supervisor, support, viewer
@@ -77,6 +79,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         for platform in platforms.values():
             report.sections.extend(platform.logs())
     return report
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_paused() -> None:
+    """The web has just read that the platform is not read-only: another test's mode and the look itself are away."""
+    mode.__init__()  # type: ignore[misc]
+    mode._next_read = math.inf
 
 
 @pytest.fixture(scope="session")

@@ -133,11 +133,12 @@ def expire(d: Dialect) -> str:
 
 @Statement
 def give_up(d: Dialect) -> str:
-    """Ends rows that were put off, unspent, for longer than our patience."""
+    """Ends rows that were put off, unspent, for longer than our patience. What a person has paused is left alone."""
     return f"""
         WITH picked AS MATERIALIZED (
             SELECT n.id FROM notifications_notification AS n
             WHERE n.deferred_since < {d.later("-(%(patience)s)")} AND n.status IN ({words(Is.MAY_BE_GIVEN_UP)})
+            AND n.reason <> '{Reason.STOPPED}'
             LIMIT %(limit)s {d.skip_locked}
         )
         UPDATE notifications_notification AS n

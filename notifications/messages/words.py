@@ -63,6 +63,7 @@ class Reason(StrEnum):
     UNCERTAIN = "uncertain"
     HANDED_BACK = "handed-back"
     REPLAY = "replay"
+    STOPPED = "stopped"  # by hand: see PauseKind
 
 
 class Origin(StrEnum):
@@ -78,6 +79,24 @@ class Origin(StrEnum):
 class WorkerKind(StrEnum):
     SENDER = "sender"
     SCHEDULER = "scheduler"
+
+
+class PauseKind(StrEnum):
+    """What staff pause, and how a sentence begins that names one. A pause of the platform is its read-only mode."""
+
+    in_words: str
+
+    def __new__(cls, word: str, in_words: str = "") -> Self:
+        kind = str.__new__(cls, word)
+        kind._value_ = word
+        kind.in_words = in_words
+        return kind
+
+    CHANNEL = "channel", "The channel"
+    PROVIDER = "provider", "The provider"
+    CATEGORY = "category", "The category"
+    CLIENT = "client", "The client"
+    PLATFORM = "platform", "The platform"
 
 
 class BreakerState(StrEnum):
@@ -135,6 +154,8 @@ class StaffVerb(StrEnum):
     PAUSE_JOB = "pause-job", "paused it"
     RESUME_JOB = "resume-job", "resumed it"
     CANCEL_JOB = "cancel-job", "cancelled it"
+    PAUSE = "pause", "paused it"
+    RESUME = "resume", "resumed it"
     APPROVE_RUN = "approve-run", "approved it"
     REFUSE_RUN = "refuse-run", "refused it"
     PAUSE_RUN = "pause-run", "paused it"

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('notifications', '0012_database_defaults'),
+        ('notifications', '0013_pauses'),
     ]
 
     operations = [

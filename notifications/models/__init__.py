@@ -15,6 +15,7 @@ from notifications.models.ledger import (
     NotificationQuerySet,
     PrunedDay,
 )
+from notifications.models.pauses import Pause
 from notifications.models.rewound import Rewound
 from notifications.models.work import BreakerEvent, Job, SandboxMessage, WorkerHeartbeat
 
@@ -33,6 +34,7 @@ __all__ = [
     "Minute",
     "Notification",
     "NotificationQuerySet",
+    "Pause",
     "PrunedDay",
     "Rewound",
     "SandboxMessage",

@@ -154,6 +154,11 @@ class Notification(models.Model):
             models.Index(
                 fields=["channel", "priority", "id"], name="ledger_free", condition=Q(listed=Status.QUEUED.value)
             ),
+            models.Index(
+                fields=["receiver_hash", "id"],
+                name="ledger_stopped",
+                condition=Q(reason=Reason.STOPPED.value, listed__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

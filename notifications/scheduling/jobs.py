@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -48,10 +48,21 @@ class Kind(Protocol):
 
 
 class Runner:
-    """Works on jobs until `stop`. `kinds` are all that it knows, by name; `only` names the one job it works on."""
+    """Works on jobs until `stop`. `kinds` are all that it knows, by name; `only` names the one job it works on.
 
-    def __init__(self, kinds: Mapping[str, Kind], *, only: int | None = None, pauses: Sequence[float] = PAUSES) -> None:
+    No step begins while `may_work` says no.
+    """
+
+    def __init__(
+        self,
+        kinds: Mapping[str, Kind],
+        *,
+        only: int | None = None,
+        pauses: Sequence[float] = PAUSES,
+        may_work: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._kinds = kinds
+        self._may_work = may_work
         self._only = only
         self._pauses = pauses
         self._owner = f"runner-{os.urandom(10).hex()}"
@@ -90,6 +101,9 @@ class Runner:
         pause, periods_at = 0.0, 0.0
         while not self._stopping.wait(pause):
             close_old_connections()
+            if not self._may_work():
+                pause = IDLE
+                continue
             try:
                 if time.monotonic() >= periods_at:
                     self.begin_periodic()

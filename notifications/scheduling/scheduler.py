@@ -29,6 +29,7 @@ from notifications.ledger.minutes import minutes
 from notifications.messages.tracing import trace
 from notifications.messages.words import WorkerKind
 from notifications.models import WorkerHeartbeat
+from notifications.pauses.releasing import Releasing
 from notifications.scheduling import standings
 from notifications.scheduling.jobs import Kind, Runner
 from project import metrics
@@ -42,6 +43,7 @@ logger = logging.getLogger(__name__)
 BATCH = 1000
 IDLE = 0.2  # seconds between two rounds that found little
 SWEEP_EVERY = 1.0
+PAUSES_EVERY = 1.0
 EVERYTHING_EVERY = 1.0  # the other looks are at what was accepted lately, unless there is more than a round's work
 CHORES_EVERY = 5.0
 MEASURE_EVERY = 15.0
@@ -52,18 +54,24 @@ LONGEST_SILENCE = 60.0  # of heartbeats, after which a worker's row is removed
 
 
 class Scheduler:
-    """`run` until `stop`. Repeats whatever the database refuses. Beside it run the jobs of `kinds`."""
+    """`run` until `stop`. Repeats whatever the database refuses. Beside it run the jobs of `kinds`.
+
+    While the platform is read-only it says that it is alive and counts, and moves no row.
+    """
 
     def __init__(self, broker: Broker, hooks: Hooks, *, kinds: Mapping[str, Kind] | None = None) -> None:
         self._broker = broker
         self._hooks = hooks
-        self._jobs = Runner(kinds or {})
+        self._jobs = Runner(kinds or {}, may_work=lambda: not self._read_only)
+        self._releasing = Releasing()
+        self._read_only = True  # until it has looked
         self._owner = f"scheduler-{os.urandom(10).hex()}"
         self._stopping = threading.Event()
         self._limit = BATCH
         self._more = False  # the last round left something
         self._everything_at = 0.0
         self._sweep_at = 0.0
+        self._pauses_at = 0.0
         self._chores_at = 0.0
         self._measure_at = 0.0
         self._make_ahead_at = 0.0
@@ -101,6 +109,11 @@ class Scheduler:
 
     def round(self) -> int:
         """One look at what is due, and the rest of the work where its time has come; how many rows went back."""
+        self._look_at_pauses()
+        if self._read_only:
+            self._more = False
+            self._do_chores()
+            return 0
         taken = self._take(self._since())
         size = self._publish(taken) if taken else 0
         # Where bytes were the bound, as many rows again are looked at next time, and locked, as were taken.
@@ -109,6 +122,12 @@ class Scheduler:
         self._sweep()
         self._do_chores()
         return len(taken)
+
+    def _look_at_pauses(self) -> None:
+        now = time.monotonic()
+        if now >= self._pauses_at:
+            self._pauses_at = now + PAUSES_EVERY
+            self._read_only = self._releasing.look()
 
     def _since(self) -> UUID:
         """Returns the id from which on this round looks at rows."""
@@ -183,12 +202,14 @@ class Scheduler:
         self._chores_at = now + CHORES_EVERY
         beat(WorkerKind.SCHEDULER, self._started_at)
         minutes.write()
-        if now >= self._make_ahead_at:
-            self._make_ahead_at = now + MAKE_AHEAD_EVERY
-            _make_ahead()
         if now >= self._measure_at:
             self._measure_at = now + MEASURE_EVERY
             standings.measure(self._broker, self._jobs.kinds)
+        if self._read_only:
+            return
+        if now >= self._make_ahead_at:
+            self._make_ahead_at = now + MAKE_AHEAD_EVERY
+            _make_ahead()
         self._hooks.do_chores()
 
 

@@ -25,19 +25,31 @@ class Admits(Protocol):
         """Returns how many more sends they admit now."""
 
 
+class Paused(Protocol):
+    """What has to be known of pauses by hand."""
+
+    def reads(self) -> bool | None:
+        """Returns None where the channel is not paused, and otherwise whether its records are read all the same."""
+
+
 class Appetite:
     """Of one channel. Its two consumers ask, and what sends tells when it has sent."""
 
-    def __init__(self, channel: str, route: Admits, pool: Pool, custody: Custody, stopping: Event) -> None:
+    def __init__(
+        self, channel: str, route: Admits, pool: Pool, custody: Custody, stopping: Event, *, by_hand: Paused
+    ) -> None:
         self._channel = channel
         self._route = route
         self._pool = pool
         self._custody = custody
         self._stopping = stopping
+        self._by_hand = by_hand
         self.pace = Pace()
 
     def wanted(self, priority: str) -> int:
         """Returns how many records to claim now: none rather than a few, for a claim costs the same for many."""
+        if (reads := self._by_hand.reads()) is not None:
+            return BATCH if reads else 0
         ahead = self._claim_ahead()
         waiting = self._pool.waiting(priority)
         if waiting > ahead // 2 or self._has_enough_bytes():
@@ -48,7 +60,7 @@ class Appetite:
         """Waits, where nothing is wanted, until something may be; or a moment."""
         if self._has_enough_bytes():
             self._stopping.wait(WAIT_FOR_MEMORY)
-        elif self._admitted() <= 0:
+        elif self._by_hand.reads() is not None or self._admitted() <= 0:
             self._stopping.wait(WAIT_FOR_PROVIDER)
         else:
             self._pool.wait_until_few(priority, self._claim_ahead() // 2, LONGEST_WAIT)

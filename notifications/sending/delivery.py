@@ -18,9 +18,11 @@ from notifications.ledger.rows import Claimed
 from notifications.ledger.settle import Settlement
 from notifications.messages.topics import topic_of
 from notifications.messages.words import PRIORITIES, Reason
+from notifications.pauses.in_force import Pauses
 from notifications.sending import gates
 from notifications.sending.answers import Answer, ahand_over, hand_over
 from notifications.sending.appetite import Appetite
+from notifications.sending.by_hand import ByHand
 from notifications.sending.claiming import Claiming, Stopped
 from notifications.sending.gates import Gate, Gates, Later
 from notifications.sending.loop import Loop
@@ -56,7 +58,8 @@ class Delivery:
         settler: Settler,
         at_once: int | None,
         on_fatal: Callable[[str], None],
-        gates_of: Callable[[Parking], Sequence[Gate]] = gates.in_order,
+        pauses: Pauses,
+        gates_of: Callable[[Gate, Parking], Sequence[Gate]] = gates.in_order,
     ) -> None:
         self.route = route
         self.name = route.channel
@@ -69,8 +72,9 @@ class Delivery:
         self._pool = self._open_pool(at_once)
         self._parking = Parking(self._pool.lane_length)
         self._order = threading.Lock()  # nothing is added of a receiver while its rows are taken out
-        self._appetite = Appetite(self.name, route, self._pool, self._custody, self._stopping)
-        passage = Gates(self.name, gates_of(self._parking), hooks)
+        self._by_hand = ByHand(self.name, route.names, pauses)
+        self._appetite = Appetite(self.name, route, self._pool, self._custody, self._stopping, by_hand=self._by_hand)
+        passage = Gates(self.name, gates_of(self._by_hand, self._parking), hooks)
         self._claiming = Claiming(self.name, passage, hooks=hooks, custody=self._custody, stopping=self._stopping)
         self._send_seconds = {name: metrics.send_seconds.labels(self.name, name) for name in route.names}
         self._accept_to_provider: dict[str, Histogram] = {
@@ -120,10 +124,12 @@ class Delivery:
         return self._claiming.failing_since
 
     def look_after(self) -> None:
-        """Ends the sender where the loop of the sends has stood still at two looks: it would keep its rows for ever.
+        """Puts back what is paused, and ends the sender where the loop of the sends has stood still at two looks.
 
-        One look is not enough. In a process that was stopped, the loop has stood still until it has turned once.
+        Such a loop would keep its rows for ever. One look is not enough: in a process that was stopped, the loop has
+        stood still until it has turned once.
         """
+        self._put_back_what_is_paused()
         stands_still = self._pool.is_stuck(STUCK)
         if stands_still and self._stood_still:
             self._on_fatal(f"A send of {self.name} keeps all others from going on.")
@@ -171,9 +177,10 @@ class Delivery:
     def _queue(self, rows: list[Claimed], gated_since: float) -> None:
         """Gives the pool what the gates have let go since the monotonic time `gated_since`."""
         with self._order:
-            split = self._parking.split_again(rows, gated_since)
+            paused = self._by_hand.split_again(rows)
+            split = self._parking.split_again(paused.go, gated_since)
             left = self._pool.add(split.go)
-        self._put_off(split.later)
+        self._put_off([*paused.later, *split.later])
         self._hand_back(left)  # the pool stopped while these were claimed
 
     def _send(self, row: Claimed) -> None:
@@ -235,7 +242,9 @@ class Delivery:
     def _meet_outage(self, row: Claimed) -> None:
         """No provider takes it now, so this row waits, unsent, and what is new of its receiver behind it."""
         reason, due_in = Reason.OUTAGE, verdicts.OUTAGE_PAUSE
-        if rest := self.route.rest():
+        if (paused := self._by_hand.left_of_channel()) is not None:
+            reason, due_in = Reason.STOPPED, paused
+        elif rest := self.route.rest():
             reason, due_in = Reason.THROTTLED, rest
         self._parking.follow(row, due_in)
         self._put_off([Later(row, reason, due_in)])
@@ -245,6 +254,14 @@ class Delivery:
         with self._order:
             later = self._parking.throttle(row, seconds, self._pool.withdraw(row.receiver_hash))
         self._put_off(later)
+
+    def _put_back_what_is_paused(self) -> None:
+        """Puts back what waits in memory and is paused. What is being sent ends."""
+        if not self._by_hand.stops_something():
+            return
+        with self._order:
+            split = self._by_hand.split_again(self._pool.take_out(self._by_hand.stops))
+        self._put_off([*split.later, *(Later(row, Reason.STOPPED, 0.0) for row in split.go)])  # it has ended meanwhile
 
     def _hand_back(self, rows: Iterable[Claimed]) -> None:
         self._put_off([Later(row, Reason.HANDED_BACK, 0.0) for row in rows])

@@ -15,18 +15,22 @@ from project.database.dialects import turn_to_write
 logger = logging.getLogger(__name__)
 
 EVERY = 5.0  # seconds
+LOOK_EVERY = 1.0
 PAUSE = 1.0  # seconds before the next try while the database is away
 
 
 class Housekeeping:
     """Does all of `work`, in order, when it starts and then every few seconds, on one connection of its own.
 
-    Whatever the database cannot be reached for is repeated from the first on. It also tells how long the database
-    has been away, when nothing else of an idle sender would ask.
+    `looks`, which only read, it does before it and each second. Whatever the database cannot be reached for is
+    repeated from the first on. It also tells how long the database has been away, when nothing else of an idle sender
+    would ask.
     """
 
-    def __init__(self, work: Sequence[Callable[[], None]]) -> None:
+    def __init__(self, work: Sequence[Callable[[], None]], *, looks: Sequence[Callable[[], None]] = ()) -> None:
         self._work = work
+        self._looks = looks
+        self._work_at = 0.0  # monotonic
         self._stopping = threading.Event()
         self._done = threading.Event()
         self.failing_since: float | None = None  # monotonic: the database has not answered since
@@ -43,9 +47,13 @@ class Housekeeping:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                with turn_to_write():
-                    for piece in self._work:
-                        piece()
+                for look in self._looks:
+                    look()
+                if time.monotonic() >= self._work_at:
+                    with turn_to_write():
+                        for piece in self._work:
+                            piece()
+                    self._work_at = time.monotonic() + EVERY
             except (DatabaseError, InterfaceError) as error:
                 self.failing_since = self.failing_since or time.monotonic()
                 logger.warning("the database cannot be used: %s", refusals.reason(error))
@@ -54,4 +62,4 @@ class Housekeeping:
             else:
                 self.failing_since = None
                 self._done.set()
-                self._stopping.wait(EVERY)
+                self._stopping.wait(min(LOOK_EVERY, EVERY))

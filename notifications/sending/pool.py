@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from notifications.ledger.rows import Claimed
@@ -87,6 +87,31 @@ class Pool(ABC):
                     self._ready[priority].remove(key)
                     self._waiting[priority] -= len(lane)
                     rows += lane
+            self._taken.notify_all()
+        return rows
+
+    def take_out(self, is_wanted: Callable[[Claimed], bool]) -> list[Claimed]:
+        """Takes out the rows of all receivers of which this is true and which are not being sent.
+
+        Returns them, in order for each receiver and priority.
+        """
+        rows: list[Claimed] = []
+        with self._lock:
+            for key, lane in list(self._lanes.items()):
+                under_way = int(key in self._sending)
+                behind = list(lane)[under_way:]
+                taken = [row for row in behind if is_wanted(row)]
+                if not taken:
+                    continue
+                left = deque([*list(lane)[:under_way], *(row for row in behind if not is_wanted(row))])
+                self._lanes[key] = left
+                if not left:
+                    del self._lanes[key]
+                if not under_way:
+                    self._waiting[key[0]] -= len(taken)
+                rows += taken
+            for priority, ready in self._ready.items():
+                self._ready[priority] = deque(key for key in ready if key in self._lanes)
             self._taken.notify_all()
         return rows
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple, cast
 
@@ -40,7 +40,7 @@ class Choice(NamedTuple):
 
 
 class Route:
-    """Chooses the provider of each send: the first whose breaker admits it. Thread-safe.
+    """Chooses the provider of each send: the first that is not paused and whose breaker admits it. Thread-safe.
 
     A provider that is down gets its probes as the first of the order, so sends return to it when it works again.
     """
@@ -51,33 +51,42 @@ class Route:
         providers: Sequence[Provider],
         on_breaker: OnBreaker,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        is_paused: Callable[[str], object] = lambda _name: False,
     ) -> None:
-        """`on_breaker` is called at each opening and closing of a provider's breaker."""
+        """`on_breaker` is called at each opening and closing of a provider's breaker.
+
+        `is_paused` says by its name whether a provider is paused by hand, so that it is passed over.
+        """
         self.channel = channel
+        self._is_paused = is_paused
         self._ways = [(provider, Breaker(clock, partial(on_breaker, channel, provider.name))) for provider in providers]
 
     def choose(self) -> Choice | None:
         """Returns the first provider that admits a send now, or None where none does."""
-        for provider, breaker in self._ways:
+        for provider, breaker in self._open_ways():
             if ticket := breaker.admit():
                 return Choice(provider, breaker, ticket)
         return None
 
     def admits(self) -> int:
         """Returns how many more sends the providers together admit now."""
-        return sum(breaker.admits() for _, breaker in self._ways)
+        return sum(breaker.admits() for _, breaker in self._open_ways())
 
     def rest(self) -> float:
         """Returns the seconds that a send waits which no provider admits because each asked us to slow down.
 
         Returns 0.0 where one of them is down instead: it is asked again soon, whatever the others want.
         """
-        return min(breaker.rest_of() for _, breaker in self._ways)
+        return min((breaker.rest_of() for _, breaker in self._open_ways()), default=0.0)
 
     @property
     def names(self) -> list[str]:
         """Returns the names of its providers, in order."""
         return [provider.name for provider, _ in self._ways]
+
+    def _open_ways(self) -> Iterator[tuple[Provider, Breaker]]:
+        return ((provider, breaker) for provider, breaker in self._ways if not self._is_paused(provider.name))
 
     @property
     def needs_threads(self) -> bool:

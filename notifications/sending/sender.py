@@ -21,6 +21,7 @@ from notifications.ledger.minutes import minutes
 from notifications.ledger.settle import Settlement
 from notifications.messages.words import BreakerState, WorkerKind
 from notifications.models import BreakerEvent
+from notifications.pauses.in_force import Pauses
 from notifications.scheduling.jobs import Kind
 from notifications.scheduling.scheduler import Scheduler, beat, worker_name
 from notifications.sending.delivery import Delivery
@@ -66,15 +67,17 @@ class Sender:
         self._running = False  # waiting for the database at the start is not being stuck
         self._fatal = ""
         self._breaker_events: deque[BreakerEvent] = deque()
-        self._policies = Policies()
-        self._housekeeping = Housekeeping((self._policies.refresh, self._beat, self._write_breakers, minutes.write))
+        self._policies, self._pauses = Policies(), Pauses()
+        work = (self._policies.refresh, self._beat, self._write_breakers, minutes.write)
+        self._housekeeping = Housekeeping(work, looks=(self._pauses.refresh,))
         self._settler = Settler(lease=settings.LEASE_SECONDS, send_timeout=settings.SEND_TIMEOUT_SECONDS, hooks=hooks)
         self._deliveries = [
             Delivery(
-                Route(channel, route, self._note_breaker),
+                Route(channel, route, self._note_breaker, is_paused=self._pauses.of_provider),
                 broker=broker,
                 hooks=hooks,
                 policies=self._policies,
+                pauses=self._pauses,
                 settler=self._settler,
                 at_once=at_once,
                 on_fatal=self._end,

@@ -33,6 +33,7 @@ REASONS: dict[Reason, str] = {
     Reason.UNCERTAIN: "may have arrived, will be tried again",
     Reason.HANDED_BACK: "handed back by a sender that stopped",
     Reason.REPLAY: "replayed by a person",
+    Reason.STOPPED: "paused by a person",
 }
 STATUSES: dict[Status, str] = {
     Status.ACCEPTED: "accepted, not yet queued",

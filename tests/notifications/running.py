@@ -18,6 +18,7 @@ from notifications.channels.base import AsyncProvider, Outgoing
 from notifications.channels.outcomes import Cause
 from notifications.messages.words import Status
 from notifications.models import Notification
+from notifications.pauses.in_force import Pauses
 from notifications.sending.delivery import Delivery
 from notifications.sending.gates import Gate, in_order
 from notifications.sending.parking import Parking
@@ -99,7 +100,7 @@ class Running:
         broker: Any = None,
         *,
         others: Sequence[Scripted] = (),
-        gates_of: Callable[[Parking], Sequence[Gate]] = in_order,
+        gates_of: Callable[[Gate, Parking], Sequence[Gate]] = in_order,
         at_once: int = 4,
         on_loop: bool = False,
         lease: float = 60,
@@ -111,15 +112,22 @@ class Running:
         self.breaker: list[tuple[bool, Cause | None]] = []
         self.settler = Settler(lease=lease, send_timeout=send_timeout, hooks=LETTERS)
         self.settler.thread = threading.Thread(target=self._settle, daemon=True)
+        self.pauses = Pauses()
         policies = Policies()
         policies.refresh()
         queue: Broker = broker or Embedded()
         route = [OnLoop(provider) if on_loop else provider for provider in (channel, *others)]
         self.delivery = Delivery(
-            Route("EMAIL", route, lambda _channel, _provider, *change: self.breaker.append(change)),
+            Route(
+                "EMAIL",
+                route,
+                lambda _channel, _provider, *change: self.breaker.append(change),
+                is_paused=self.pauses.of_provider,
+            ),
             broker=queue,
             hooks=LETTERS,
             policies=policies,
+            pauses=self.pauses,
             gates_of=gates_of,
             settler=self.settler,
             at_once=at_once,

@@ -15,13 +15,13 @@ from pytest_django import Settings
 from dlq.models import DeadLetter
 from notifications.brokers.base import LOOK_AHEAD, POLL_BYTES
 from notifications.channels.outcomes import Cause, SendError
-from notifications.ledger import due, leases, verdicts
+from notifications.ledger import due, leases, stopped, verdicts
 from notifications.ledger.hooks import NO_HOOKS
 from notifications.ledger.partitions import partitions
 from notifications.ledger.rows import TABLE, Claimed
 from notifications.ledger.settle import Settlement, mark_handed, renew, settle
 from notifications.messages.ids import first_id_at, receiver_hash, receiver_hashes
-from notifications.messages.words import Status, standing
+from notifications.messages.words import Reason, Status, standing
 from notifications.models import Notification
 from project.database.dialects import fetch
 from project.desk.search import first_matches, notification_matches
@@ -142,6 +142,20 @@ def test_what_the_scheduler_looks_for_is_found_by_its_index(explain: Explain) ->
         nodes = explain(work)
         assert indexes(nodes) - {PRIMARY} == index
         assert_no_scan(nodes)
+
+
+OF_FEW = ("ledger_stopped", "ledger_reason", "ledger_due")
+
+
+def test_what_a_pause_has_stopped_is_found_by_the_indexes_of_the_few(explain: Explain) -> None:
+    Notification.objects.filter(status=Status.WAITING).update(reason=Reason.STOPPED)
+    fetch(f"ANALYZE {TABLE}")
+    batch = a_batch()
+    for work in (partial(stopped.behind, batch), partial(stopped.release, 1, 500), stopped.any_left):
+        nodes = explain(work)
+        assert indexes(nodes) <= {*OF_FEW, PRIMARY, "pause_once", "notifications_pause_pkey"}
+        assert_no_scan([node for node in nodes if node.get("Relation Name") != "notifications_pause"])
+    assert "ledger_stopped" in indexes(explain(partial(stopped.behind, batch)))
 
 
 def test_a_look_at_what_was_accepted_lately_leaves_out_older_partitions(explain: Explain) -> None:

@@ -23,7 +23,9 @@ from notifications.ledger.rows import Claimed
 from notifications.ledger.verdicts import Verdict
 from notifications.messages.words import Reason, Status
 from notifications.models import Attempt, Notification
+from notifications.pauses.in_force import Pauses
 from notifications.sending import claiming
+from notifications.sending.by_hand import ByHand
 from notifications.sending.gates import End, Expiry, Forgotten, Gate, Gates, Later, Split, in_order
 from notifications.sending.parking import CAP, Parking
 from tests.notifications.rows import (
@@ -62,8 +64,8 @@ class Person:
             [End(row, self.end) for row in rows if row.user == "gone"],
         )
 
-    def behind_the_others(self, parking: Parking) -> list[Gate]:
-        return [*in_order(parking), self]
+    def behind_the_others(self, by_hand: Gate, parking: Parking) -> list[Gate]:
+        return [*in_order(by_hand, parking), self]
 
 
 def three() -> tuple[Notification, Notification, Notification]:
@@ -259,12 +261,12 @@ def test_nothing_is_counted_of_a_claim_that_is_rolled_back() -> None:
     assert figure("claimed", priority="transactional") == before
 
 
-def test_the_order_is_forgotten_parking_expiry() -> None:
-    parking = Parking(lambda *_: 0)
-    forgotten, first, second = in_order(parking)
+def test_the_order_is_forgotten_pauses_parking_expiry() -> None:
+    by_hand, parking = ByHand("EMAIL", ["smtp"], Pauses()), Parking(lambda *_: 0)
+    forgotten, first, second, third = in_order(by_hand, parking)
     assert isinstance(forgotten, Forgotten)
-    assert first is parking
-    assert isinstance(second, Expiry)
+    assert (first, second) == (by_hand, parking)
+    assert isinstance(third, Expiry)
 
 
 def test_the_gate_of_expiry_ends_what_has_expired_and_keeps_the_order() -> None:

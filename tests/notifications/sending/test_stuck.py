@@ -6,6 +6,7 @@ import pytest
 
 from notifications.brokers.base import open_broker
 from notifications.ledger.hooks import NO_HOOKS
+from notifications.pauses.in_force import Pauses
 from notifications.scheduling import scheduler
 from notifications.scheduling.scheduler import Scheduler
 from notifications.sending import delivery
@@ -24,6 +25,7 @@ def idle() -> Delivery:
         broker=open_broker(),
         hooks=NO_HOOKS,
         policies=Policies(),
+        pauses=Pauses(),
         settler=settler,
         at_once=1,
         on_fatal=lambda _: None,
