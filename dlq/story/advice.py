@@ -40,7 +40,7 @@ def advise(s: Situation) -> Advice:
 def possible_steps(s: Situation) -> tuple[Step, ...]:
     """Returns the verbs that this notification or letter can still have, in the order of their buttons."""
     if s.status == Status.WAITING:
-        return (Step.TRY_NOW,)
+        return () if s.paused else (Step.TRY_NOW,)  # it would be stopped again
     if s.state != State.OPEN:
         return ()
     if not s.status:
@@ -80,6 +80,11 @@ def _mailbox_full(s: Situation) -> tuple[str, Step | None]:
 
 
 def _nothing_to_decide(s: Situation) -> tuple[str, Step | None]:
+    if s.paused and s.status in (Status.ACCEPTED, Status.QUEUED, Status.WAITING):
+        return (
+            "Nothing: it was paused on purpose. If it is urgent, ask who paused it, or reach the person another way.",
+            None,
+        )
     if not s.served and s.status in (Status.WAITING, Status.QUEUED):
         return f"Tell whoever runs this site that no sender for {s.channel_in_words} is running.", None
     return _BY_STATUS.get(s.status, ""), None

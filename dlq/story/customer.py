@@ -55,6 +55,10 @@ def _entry(texts: dict[str, Any], s: Situation) -> dict[str, str]:
 
 
 def _key(s: Situation) -> str:
+    if s.paused and s.status in (Status.QUEUED, Status.WAITING):
+        return "paused"
+    if s.status == Status.WAITING and s.reason == Reason.STOPPED:
+        return Status.QUEUED  # the pause is over
     if s.out_since and s.status in (Status.QUEUED, Status.WAITING):
         return "out-of-order"
     if s.status == Status.WAITING and s.reason == Reason.UNCERTAIN:
@@ -68,7 +72,7 @@ def _moment(s: Situation) -> datetime:
     """Returns the time that matters to the customer: of the next try, of the end, or of the acceptance."""
     moment: datetime | None
     match s.status:
-        case Status.WAITING if not s.out_since:
+        case Status.WAITING if not (s.out_since or s.paused or s.reason == Reason.STOPPED):
             moment = max(s.due_at, s.now) if s.due_at else s.now
         case Status.EXPIRED:
             moment = s.expires_at or s.ended_at

@@ -26,6 +26,8 @@ def answer(s: Situation) -> str:
 
 def next_step(s: Situation) -> str:
     """Returns what happens next by itself and when, or "" where nothing does."""
+    if s.paused and s.status in (Status.ACCEPTED, Status.QUEUED, Status.WAITING):
+        return "It goes out by itself when the pause is over." if s.paused_until else "It goes out when it is resumed."
     if s.status == Status.WAITING and not s.served:
         return "It goes out when a sender is started."
     if s.status == Status.WAITING and s.due_at:
@@ -56,6 +58,8 @@ def _accepted(s: Situation) -> str:
 
 
 def _queued(s: Situation) -> str:
+    if s.paused:
+        return _stopped(s)
     if s.out_since:
         again = f"a sender tries again at least every {LONGEST_PAUSE:.0f} seconds"
         return f"{_out_of_order(s)} This waits and goes out by itself; {again}."
@@ -70,6 +74,8 @@ def _sending(_: Situation) -> str:
 
 def _waiting(s: Situation) -> str:
     words = _BY_REASON.get(s.reason, _retry)(s)
+    if s.paused and s.reason != Reason.STOPPED:
+        return f"{words} But {s.paused}."
     if s.served:
         return words
     return f"{words} But no sender for {s.channel_in_words} is running: nothing goes out until one is started."
@@ -96,6 +102,16 @@ def _outage(s: Situation) -> str:
     else:
         begins = f"{s.channel_in_words} was out of order at the last try."
     return f"{begins} This waits and goes out by itself; {_next_try(s, verb='the next try is')}."
+
+
+def _stopped(s: Situation) -> str:
+    if not s.paused:
+        return (
+            f"Not sent yet: it was paused by hand, and the pause is over. {_next_try(s, verb='It goes', upper=True)}."
+        )
+    ends = "when the pause is over" if s.paused_until else "when somebody resumes it"
+    late = f" It expires {at(s.expires_at, s.now)}, and is not sent after that." if s.expires_at else ""
+    return f"Not sent yet: {s.paused}. It waits, and goes out by itself {ends}.{late}"
 
 
 def _parked(s: Situation) -> str:
@@ -251,4 +267,5 @@ _BY_REASON: dict[str, Callable[[Situation], str]] = {
     Reason.UNCERTAIN: _unsure,
     Reason.HANDED_BACK: _handed_back,
     Reason.REPLAY: _replay_due,
+    Reason.STOPPED: _stopped,
 }

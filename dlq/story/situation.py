@@ -52,6 +52,8 @@ class Situation:
     run_state: str = ""
     out_since: datetime | None = None
     served: bool = True
+    paused: str = ""  # by hand: by whom, since when and why, as a sentence without its full stop
+    paused_until: datetime | None = None
 
     @property
     def channel_in_words(self) -> str:

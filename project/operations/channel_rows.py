@@ -12,6 +12,7 @@ from dlq.story.outages import still_open
 from notifications.channels import channel_in_words, channel_names
 from notifications.messages.words import Happened, Status
 from notifications.models import BreakerEvent, Standing
+from notifications.pauses.telling import of_channel
 from project.desk.moments import age, at, since
 from project.operations.figures import JUST_NOW, ONE_HOUR
 from project.operations.known import Known
@@ -105,6 +106,8 @@ def _state(channel: str, known: Known, backlog: Backlog) -> State:
         return State("unknown: no sender is alive", "bad")
     if not senders:
         return State("no sender", "bad", f"No sender that is alive serves {name}.{_left(backlog)}")
+    if pause := of_channel(known.pauses, channel):
+        return State(f"paused {since(pause.began_at, known.now)}", "odd")
     if opened := still_open(channel, senders):
         return _out_of_order(channel, known, backlog, opened)
     sending = known.pace(channel, Happened.SENT).just_now > 0

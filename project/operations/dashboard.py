@@ -20,7 +20,7 @@ from project.operations.channel_rows import ChannelRow, Figure, channel_rows
 from project.operations.known import Known
 from project.operations.links import Links, may_see
 from project.operations.open_work import Some
-from project.operations.verdict import Verdict, failed_jobs, verdict
+from project.operations.verdict import Verdict, failed_jobs, paused, verdict
 
 MOST_WORKERS = 10
 
@@ -72,7 +72,7 @@ def overview(request: HttpRequest) -> Overview:
     rows = channel_rows(known, links)
     problems = open_work.problems(known.now, links) if sees_letters else None
     runs = open_work.runs(links) if sees_letters else None
-    others = [*open_work.sentences(problems, runs), *failed_jobs(known, links)]
+    others = [*paused(known, links), *open_work.sentences(problems, runs), *failed_jobs(known, links)]
     return Overview(
         verdict(known, rows, kafka, others),
         rows if sees_rows else [],

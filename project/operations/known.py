@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from notifications.admin.small_tables import ALIVE_SECONDS
 from notifications.messages.words import Happened, WorkerKind
-from notifications.models import Standing, WorkerHeartbeat
+from notifications.models import Pause, Standing, WorkerHeartbeat
 from project.database.dialects import read_only
 from project.operations import figures
 from project.operations.figures import Pace
@@ -27,10 +27,11 @@ class Known:
     paces: Mapping[tuple[str, str], Pace]
     counted_before: bool  # there is at least one minute
     read_only: bool  # the database takes no writes
+    pauses: list[Pause]  # by hand, in force
 
     @classmethod
     def read(cls) -> Known:
-        """Reads it with five queries. None of them is for the ledger."""
+        """Reads it with six queries. None of them is for the ledger."""
         now = timezone.now()
         first = figures.first_minute()
         return cls(
@@ -40,6 +41,7 @@ class Known:
             figures.paces(now, first),
             first is not None,
             read_only(),
+            list(Pause.objects.in_force()),
         )
 
     def senders(self, channel: str = "") -> set[str]:

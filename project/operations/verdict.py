@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from notifications.messages.words import PauseKind
 from notifications.models import Job, Standing
+from notifications.pauses.telling import in_a_sentence
 from project.desk.moments import at
 from project.operations.channel_rows import ChannelRow
 from project.operations.known import Known
@@ -53,6 +55,14 @@ def failed_jobs(known: Known, links: Links) -> Iterator[Sentence]:
     for kind, states in (known.counted(Standing.Name.JOBS) or {}).items():
         if states.get(Job.State.FAILED):
             yield Sentence(f"A job has failed: {kind}.", "odd", links.to("notifications_job"))
+
+
+def paused(known: Known, links: Links) -> Iterator[Sentence]:
+    """Yields a sentence for each pause in force. Whoever may not open its page reads it all the same."""
+    for pause in known.pauses:
+        tone = "bad" if pause.kind in (PauseKind.PLATFORM, PauseKind.CHANNEL) else "odd"
+        sentence = f"{in_a_sentence(pause, known.now, pause.reason)}."
+        yield Sentence(sentence, tone, links.to_one("notifications_pause", pause.pk))
 
 
 def _workers(known: Known) -> Iterator[Sentence]:

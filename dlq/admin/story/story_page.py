@@ -28,6 +28,7 @@ from dlq.verbs import target
 from notifications.channels import channel_in_words
 from notifications.messages.words import Is, LetterEvent, Status, statuses
 from notifications.models import REMOVED, Attempt, Notification, StaffAction
+from notifications.pauses.telling import in_a_sentence, pause_of
 from project.desk.audit import printed
 from project.desk.base import ReadOnlyAdmin
 from project.desk.in_words import in_words
@@ -83,7 +84,7 @@ def story_page(
 
 
 def _situation(rows: Rows, sight: Sight, now: datetime) -> Situation:
-    """Returns the situation, with two queries more where it matters whether the channel works now.
+    """Returns the situation, with three queries more where it matters whether the channel works now.
 
     A person's own words can have the receiver in them.
     """
@@ -98,7 +99,12 @@ def _situation(rows: Rows, sight: Sight, now: datetime) -> Situation:
         served=channel.served,
     )
     receivers = [rows.notification.receiver] if rows.notification else []
-    return replace(found, why=sight.answer(found.why, *receivers)) if found.why else found
+    if found.why:
+        found = replace(found, why=sight.answer(found.why, *receivers))
+    if rows.notification and _is_under_way(rows) and (pause := pause_of(rows.notification)):
+        words = in_a_sentence(pause, now, sight.answer(pause.reason, *receivers))
+        found = replace(found, paused=words, paused_until=pause.until)
+    return found
 
 
 def _contents(request: HttpRequest, rows: Rows, sight: Sight) -> dict[str, Any]:
