@@ -144,6 +144,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "project.web.middleware.AnswerHeaders",
     "project.web.middleware.KnownHosts",
+    "project.operations.read_only.RefuseWrites",
     "project.web.middleware.StraightToTheView",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -169,6 +170,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "project.operations.read_only.banner",
             ]
         },
     }

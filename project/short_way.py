@@ -10,8 +10,9 @@ out, and why that is safe:
   looks at a place's connection whenever it is taken and left, and the short way runs inside a place alone. Another
   undoes the URLs that a request chose, and none does here. Two more are taken off in wsgi.py, which does not take this
   way where DEBUG is set.
-- **Middleware.** `KnownHosts` and `AnswerHeaders` are asked here, by the functions that they use themselves. The
-  others are passed by on Django's way too: no session, cookie or CSRF token concerns these calls.
+- **Middleware.** `KnownHosts` and `AnswerHeaders` are asked here, by the functions that they use themselves. While
+  the platform is read-only, which `RefuseWrites` looks at, every request goes to Django. The others are passed by on
+  Django's way too: no session, cookie or CSRF token concerns these calls.
 - **`django.request`'s log line of a refused request.** settings.LOGGING drops it; an error that nobody expected is
   logged by `answer_to`, with its traceback.
 - **The script prefix and the resolver.** No URL is built, and a request below a prefix goes to Django.
@@ -31,6 +32,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from django.core.handlers.wsgi import LimitedStream
 
 from notifications.api.submit import LeanPost, SubmitBatch, SubmitOne
+from notifications.pauses.read_only import mode
 from project.web.errors import JSON, as_json, unexpected
 from project.web.middleware import answer_headers, host_of, is_allowed
 
@@ -56,7 +58,7 @@ class ShortWay:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
-        if path not in VIEWS or not _is_plain(environ):
+        if path not in VIEWS or not _is_plain(environ) or mode.in_force():
             return self._otherwise(environ, start_response)
         try:
             status, body, headers = VIEWS[path].answer(ShortCall(environ))

@@ -59,6 +59,13 @@ def csrf_failure(request: HttpRequest) -> HttpResponse:
     return _page(request, 403, "This page was open for too long", why, NOTHING_DONE, "Open it anew and try again.")
 
 
+def read_only(request: HttpRequest, why: str, retry_after: int) -> HttpResponse:
+    """Returns the page for whoever wants to change something while the platform is read-only."""
+    answer = _page(request, 503, "Nothing can be changed now", why, NOTHING_DONE, "Everything can still be read.")
+    answer.headers["Retry-After"] = str(retry_after)
+    return answer
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """Returns the page for the exception that is being handled: the database is away, is too slow, or we are wrong."""
     error = sys.exc_info()[1]

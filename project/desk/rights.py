@@ -34,6 +34,8 @@ class Right(StrEnum):
     MEND_MANY = "mend_many", "Can correct many letters at once"
     APPROVE = "approve", "Can approve the run of another person"
     EXPORT = "export", "Can download lists"
+    PAUSE = "pause", "Can pause and resume channels, providers, categories and clients"
+    MAINTAIN = "maintain", "Can make the platform read-only"
     MANAGE_STAFF = "manage_staff", "Can make accounts of staff and put them into groups"
 
     @property

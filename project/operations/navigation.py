@@ -37,6 +37,7 @@ GROUPS = {
         ("Refused log-ins", "block", "axes_accessfailurelog"),
     ],
     "Workers": [
+        ("Pauses", "pause_circle", "notifications_pause"),
         ("Jobs", "checklist", "notifications_job"),
         ("Workers", "memory", "notifications_workerheartbeat"),
         ("Breaker events", "electric_bolt", "notifications_breakerevent"),

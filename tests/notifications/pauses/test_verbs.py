@@ -69,6 +69,7 @@ WRONG = [
     (("pause", "EMAIL", "--for", "9999d"), "must be a year at most"),
     (("pause", "EMAIL", "--reason", " "), "must have 1 to 1,000 characters"),
     (("resume", "SMS"), "SMS is not paused. Paused now: category:news."),
+    (("read_only", "off"), "The platform is not read-only."),
 ]
 
 
