@@ -30,6 +30,7 @@ BATCH = 12  # notifications in a batch
 EVERY = 0.25  # seconds between two batches
 DRAIN = 300.0  # seconds for what is left when the faults are over
 HELD_SHARE = 0.2  # of the batches, in a category in which a person decides about unknown outcomes
+PAUSED = ("EMAIL", "SLACK", "SMS", "provider:twilio", "category:careful", "client:main")
 PROGRAMS = {"web": 2, "sender": 2, "scheduler": 2}
 MOODS = (
     Behaviour(status=500, code=20500, reply="451 4.3.0 Try again later"),
@@ -111,6 +112,7 @@ class Chaos:
             self._mood,
             self._mood,
             self._mood,
+            self._pause_by_hand,
         )
         self.count += 1
         self._dice.choice(faults)()
@@ -160,6 +162,17 @@ class Chaos:
         self._postgres.stop(immediate=immediate)
         self._pause(8.0)
         self._postgres.start()
+
+    def _pause_by_hand(self) -> None:
+        """Half of them end by themselves, the others by a hand."""
+        what = self._dice.choice(PAUSED)
+        resumes = self._dice.random() < 0.5
+        self._say(f"pause {what}")
+        self._site.platform.manage("pause", what, "--for", "1h" if resumes else "8s", "--reason", "soak")
+        self._pause(8.0)
+        if resumes:
+            self._say(f"resume {what}")
+            self._site.platform.manage("resume", what, "--reason", "soak")
 
     def _mood(self) -> None:
         fake: Fake = self._dice.choice(fakes(self._site.providers))
