@@ -32,7 +32,8 @@ from tests.notifications.intake.conftest import (
     submit,
 )
 from tests.notifications.rows import ago, in_threads
-from users.access.limits import DAY, Ceilings, Limit, OverLimit
+from users.access.limits import OverLimit, ceilings_of
+from users.access.models import ApiKey
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -191,13 +192,15 @@ def test_what_is_refused_inserts_nothing_and_a_known_key_is_answered(
 
 
 def test_a_text_over_its_limit_leaves_no_key(broker: Broker) -> None:
-    none_a_day = Rights(a_day=Ceilings(texts=Limit(1, "texts", 0, DAY)))
+    key, _ = ApiKey.issue(name="n", client="shop", scopes=["send"], texts_a_day=1)
+    rights = Rights(a_day=ceilings_of(key))
     text = draft(type="SMS", receiver="+4915100000000")
+    accept([text], client="shop", keys=["first"], rights=rights)
     with pytest.raises(OverLimit):
-        accept([text], client="shop", keys=["k"], rights=none_a_day)
-    assert (keys(), broker.records) == ({}, [])
-    accept([draft()], client="shop", keys=["k"], rights=none_a_day)
-    assert len(broker.records) == 1
+        accept([text], client="shop", keys=["k"], rights=rights)
+    accept([draft()], client="shop", keys=["mail"], rights=rights)
+    assert set(keys()) == {"first", "mail"}
+    assert len(broker.records) == 2
 
 
 def test_a_caller_in_a_transaction_of_its_own_inserts_for_nobody_else(inserts: Inserts, broker: Broker) -> None:
