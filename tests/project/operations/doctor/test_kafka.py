@@ -82,9 +82,25 @@ def _joined(topic: str, readers: list[KafkaConsumer]) -> bool:
     return members(connection_settings()).get(topic, (0, 0))[0] == len(readers)
 
 
-def test_nobody_there(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.KAFKA_BOOTSTRAP_SERVERS = "127.0.0.1:1"
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"}, "None of Kafka's brokers"),
+        ({"KAFKA_PASSWORD": "wrong"}, "Kafka refuses KAFKA_USERNAME with this KAFKA_PASSWORD."),
+        ({"KAFKA_CA_FILE": ""}, "The TLS connection failed: look at KAFKA_CA_FILE"),
+    ],
+)
+def test_a_way_to_kafka_that_is_wrong(
+    kafka: SharedKafka,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    changed: dict[str, str],
+    problem: str,
+) -> None:
+    for name, value in (kafka.sasl_environment | changed).items():
+        setattr(settings, name, value)
     broker = KafkaBroker()
     monkeypatch.setattr(of_kafka, "open_broker", lambda: broker)
-    (problem,) = of_kafka.answers()
-    assert problem.startswith("None of Kafka's brokers can be reached.")
+    (found,) = of_kafka.answers()
+    assert found.startswith(problem)
+    assert found.endswith(" docs/runbooks.md, Kafka is down.")
