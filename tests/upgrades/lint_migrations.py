@@ -56,6 +56,7 @@ KNOWN: dict[str, tuple[str, set[str]]] = {
     "notifications.0009_breaker_events_by_channel": (SMALL, {INDEX, WAIT}),
     "notifications.0010_find_staff_actions": (SMALL, {INDEX, WAIT}),
     "notifications.0011_find_by_cause_and_reason": ("Each partition has its index already; this joins them.", {INDEX}),
+    "notifications.0013_pauses": ("Each partition has its index already; this joins them.", {INDEX}),
     "users.0002_limits_of_api_keys": (
         "The table has dozens of rows. Keys are made with the new version from then on: docs/upgrading.md, From 1.0.",
         {WAIT, "ban-drop-default", "constraint-missing-not-valid", "adding-foreign-key-constraint"},
