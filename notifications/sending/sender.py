@@ -72,20 +72,25 @@ class Sender:
         self._housekeeping = Housekeeping(work, looks=(self._pauses.refresh,))
         self._settler = Settler(lease=settings.LEASE_SECONDS, send_timeout=settings.SEND_TIMEOUT_SECONDS, hooks=hooks)
         self._deliveries = [
-            Delivery(
-                Route(channel, route, self._note_breaker, is_paused=self._pauses.of_provider),
-                broker=broker,
-                hooks=hooks,
-                policies=self._policies,
-                pauses=self._pauses,
-                settler=self._settler,
-                at_once=at_once,
-                on_fatal=self._end,
-            )
-            for channel, route in providers.items()
+            self._delivery(self._route(channel, route), broker, hooks, at_once) for channel, route in providers.items()
         ]
         self._scheduler = Scheduler(broker, hooks, kinds=kinds) if with_scheduler else None
         self._scheduling = threading.Thread(target=self._schedule, name="scheduler", daemon=True)
+
+    def _route(self, channel: str, providers: Sequence[Provider]) -> Route:
+        return Route(channel, providers, self._note_breaker, is_paused=self._pauses.of_provider)
+
+    def _delivery(self, route: Route, broker: Broker, hooks: Hooks, at_once: int | None) -> Delivery:
+        return Delivery(
+            route,
+            broker=broker,
+            hooks=hooks,
+            policies=self._policies,
+            pauses=self._pauses,
+            settler=self._settler,
+            at_once=at_once,
+            on_fatal=self._end,
+        )
 
     def stop(self) -> None:
         """Ask `run` to drain and return; safe in a signal handler."""
