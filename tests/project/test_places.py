@@ -134,7 +134,8 @@ def test_threads_share_the_connections_of_the_places(web: Platform) -> None:
         check_that_it_answers(web)
     for _ in range(2 * MANY):  # the threads of those callers take their turns
         assert web.get("/notifications").status == 200
-    assert 0 < len(list(open_databases(web))) <= places.COUNT
+    ours = 1  # of the thread that writes the minutes
+    assert 0 < len(list(open_databases(web))) <= places.COUNT + ours
 
 
 def open_databases(web: Platform) -> Iterator[Path]:
