@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from notifications.brokers import stash as stash_module
 from notifications.brokers.base import POLL_BYTES, Record
+from notifications.brokers.passed import Passed
 from notifications.brokers.stash import Stash
 from notifications.brokers.turns import Turns, client_of
 from tests.notifications.rows import message
@@ -138,6 +139,23 @@ def test_no_client_fills_it_and_what_is_passed_over_is_read_again(monkeypatch: p
         stash.add(one)
         stash.line_up()
     assert offsets(stash.take(100)) == list(range(20, 40))
+
+
+def test_who_goes_back_twice_reads_again_as_far_as_at_first() -> None:
+    """Otherwise a commit would pass records that were never kept."""
+    passed, partition = Passed(), ("email", 0)
+    for offset in range(5):
+        passed.see(record(offset))
+    passed.pass_over(record(1))
+    passed.go_back()
+    passed.see(record(1))
+    passed.pass_over(record(1))
+    passed.go_back()
+    for offset in (1, 2, 3):
+        passed.see(record(offset))
+    assert list(passed.bounds(partition)) == [4]
+    passed.see(record(4))
+    assert list(passed.bounds(partition)) == []
 
 
 def test_until_it_looks_past_nothing_is_passed_over_and_half_is_left_free(monkeypatch: pytest.MonkeyPatch) -> None:
