@@ -35,6 +35,7 @@ LETTERS = (
 )
 SMALL = "The table has hundreds of rows, written by people and breakers."
 PEOPLE = "Only calls about people wait, for seconds a million: docs/upgrading.md, From 1.0."
+JOINED = "Each partition has its index already, made CONCURRENTLY; this joins them."
 INDEX = "require-concurrent-index-creation"
 WAIT = "require-lock-timeout"
 KNOWN: dict[str, tuple[str, set[str]]] = {
@@ -51,12 +52,12 @@ KNOWN: dict[str, tuple[str, set[str]]] = {
             *("constraint-missing-not-valid", "disallowed-unique-constraint"),
         },
     ),
-    "notifications.0007_settle_without_an_index": ("Each partition has its index already; this joins them.", {INDEX}),
+    "notifications.0007_settle_without_an_index": (JOINED, {INDEX}),
     "notifications.0008_minutes_and_standings": (SMALL, {INDEX, WAIT}),
     "notifications.0009_breaker_events_by_channel": (SMALL, {INDEX, WAIT}),
     "notifications.0010_find_staff_actions": (SMALL, {INDEX, WAIT}),
-    "notifications.0011_find_by_cause_and_reason": ("Each partition has its index already; this joins them.", {INDEX}),
-    "notifications.0013_pauses": ("Each partition has its index already; this joins them.", {INDEX}),
+    "notifications.0011_find_by_cause_and_reason": (JOINED, {INDEX}),
+    "notifications.0013_pauses": (JOINED, {INDEX}),
     "users.0002_limits_of_api_keys": (
         "The table has dozens of rows. Keys are made with the new version from then on: docs/upgrading.md, From 1.0.",
         {WAIT, "ban-drop-default", "constraint-missing-not-valid", "adding-foreign-key-constraint"},
