@@ -12,7 +12,7 @@ from django.db.models import CharField, Model, QuerySet
 
 from dlq.admin.finding.find_page import IN_SESSION
 from dlq.models import DeadLetterEvent, Mending, Problem, Run
-from notifications.models import Job, StaffAction
+from notifications.models import Job, Pause, StaffAction
 from project.privacy.traces import Traces
 
 AT_ONCE = 1000
@@ -25,6 +25,7 @@ TEXTS: list[tuple[type[Model], tuple[str, ...]]] = [
     (Mending, ("reason", "selection", "correction")),
     (Problem, ("example", "note", "link")),
     (Job, ("parameters", "cursor", "error")),
+    (Pause, ("reason",)),
     (DeadLetterEvent, ("error",)),
     (LogEntry, ("object_repr", "change_message")),
     (AccessAttempt, (*LOG_IN, "get_data", "post_data")),

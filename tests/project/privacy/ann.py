@@ -18,7 +18,7 @@ from dlq.repair import repair
 from dlq.selection import Selection
 from notifications.channels.outcomes import Cause, Outcome
 from notifications.messages.words import LetterEvent, Status
-from notifications.models import Attempt, Notification, SandboxMessage, StaffAction
+from notifications.models import Attempt, Notification, Pause, SandboxMessage, StaffAction
 from tests.caller import Api, json_of
 from tests.desk import letter, logged_in, superuser, unreadable
 from tests.dlq.mending import mended
@@ -117,4 +117,5 @@ def _by_staff() -> None:
     Problem.objects.create(cause=Cause.TIMEOUT, fingerprint="x", version=1, example=f"no {MAIL}", note=CALLED, **seen)
     selection = Selection(user=NAME, term=PHONE).as_json()
     Run.objects.create(actor="anna", reason=CALLED, selection=selection, last_letter=0, ended_at=SOON)
+    Pause.objects.create(kind="client", name="shop", actor="anna", reason=CALLED, began_at=SOON)
     StaffAction.objects.create(actor="anna", action="annotate", target="problem 1", note=CALLED)
