@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -15,10 +14,10 @@ import yaml
 from harness.platform import Platform, wait_until
 from harness.platform.web import request
 from harness.services.process import ROOT, free_ports
+from tests.deploy.image import DOCKERFILE, image_command, image_environment
 from tests.deploy.lint import complaints
 
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
-DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
 def shipped_commands() -> list[list[str]]:
@@ -26,18 +25,6 @@ def shipped_commands() -> list[list[str]]:
     found = [service["command"] for service in COMPOSE["services"].values() if "command" in service]
     plain = [[re.sub(r"\$\{\w+:-(.*)\}", r"\1", word) for word in command] for command in found]
     return [list(command) for command in sorted({tuple(command) for command in plain})]
-
-
-def image_command() -> list[str]:
-    commands = re.findall(r"^CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
-    return [str(word) for word in json.loads(commands[-1])]
-
-
-def image_environment() -> dict[str, str]:
-    """What the image sets of our settings."""
-    lines = re.findall(r"^ENV .*$", DOCKERFILE.replace("\\\n", ""), re.MULTILINE)
-    found = re.findall(r"\b(EMBEDDED|METRICS_HOST|PYTHONPATH|GRANIAN_LOG_CONFIG)=(\S+)", "\n".join(lines))
-    return {name: value.replace("/app", str(ROOT)) for name, value in found}
 
 
 def env_example() -> dict[str, str]:

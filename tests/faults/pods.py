@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import signal
 import sys
@@ -15,18 +14,17 @@ from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, R
 from harness.platform.web import request
 from harness.services.kafka import PASSWORD
 from harness.services.nginx import Nginx
-from harness.services.process import ROOT, Process, free_ports
+from harness.services.process import Process, free_ports
 from harness.services.rights import add_user, give_rights
 from harness.services.shared import SharedKafka
 from harness.services.waiting import wait_until
+from tests.deploy.image import image_command, image_environment
 from tests.deploy.rendered import KUBERNETES, Object, containers, of_kind, pod, workloads
 from tests.faults.site import Site
 
 OVERLAY = "production"
 PATTERNS = {"prefix": ResourcePatternType.PREFIXED, "literal": ResourcePatternType.LITERAL}
 HOST = "notifications.example.com"
-DOCKERFILE = (ROOT / "Dockerfile").read_text()
-IMAGE_COMMAND: list[str] = json.loads(re.findall(r"^CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)[-1])
 
 
 @dataclass
@@ -116,7 +114,7 @@ class Pods:
 
     def _start(self, part: str, container: Object, port: int = 0) -> Process:
         here = {"python": sys.executable, "8020": str(port), "9100": str(port), "3": "1"}  # there is one broker
-        command = [here.get(word, word) for word in container.get("command", IMAGE_COMMAND)]
+        command = [here.get(word, word) for word in container.get("command", image_command())]
         return self._begin(command, self._environment(part, container))
 
     def _begin(self, command: Sequence[str], environment: dict[str, str] | None = None) -> Process:
@@ -130,7 +128,7 @@ class Pods:
     def _environment(self, part: str, container: Object) -> dict[str, str]:
         """What the container sees: the image's, the settings, its Secret and its variables."""
         path = f"{Path(sys.executable).parent}:{self._platform.environment['PATH']}"
-        image = {"EMBEDDED": "false", "PATH": path, "VAR_DIR": str(self._platform.directory / "nothing")}
+        image = image_environment() | {"PATH": path, "VAR_DIR": str(self._platform.directory / "nothing")}
         lines = (KUBERNETES / "secrets" / f"{part}.env.example").read_text().splitlines()
         own = {} if part == "web" else {"SECRET_KEY": f"{part}-alone-" * 5}
         known = self._secrets | own

@@ -100,6 +100,7 @@ class Callers:
         self.note(item, int(head.split()[1]), body)
 
 
+@pytest.mark.timeout(600)  # it starts thirty processes
 @pytest.mark.fault(38)
 def test_a_rolling_update_drops_nothing(site: Site, kafka: SharedKafka) -> None:
     skip_without(None if NGINX else "nginx")
