@@ -24,7 +24,7 @@ from notifications.ledger.hooks import Hooks
 from notifications.ledger.rows import Claimed
 from notifications.ledger.settle import Settlement, settle
 from notifications.ledger.verdicts import Verdict
-from notifications.messages.ids import person_hash
+from notifications.messages.ids import person_hashes, receiver_hashes
 from notifications.messages.words import Reason
 from notifications.models import NOBODY, Category, Notification
 from notifications.sending.counting import count_settled
@@ -88,16 +88,23 @@ class Forgotten:
     def split(self, rows: list[Claimed]) -> Split:
         if not sql_claiming.anybody_forgotten():
             return Split(rows)
-        persons = {row.user: person_hash(row.user) for row in rows if row.user}
-        hashes = [{"hash": each} for each in {*persons.values(), *(row.receiver_hash for row in rows)}]
-        found = dict(sql_claiming.forgotten(rows=as_json(hashes)))
-        # A row with a user is that person's alone: their address may be another one's as well.
-        gone = [row for row in rows if _is_before(row, found.get(persons.get(row.user, row.receiver_hash)))]
+        hashes = {row.id: _hashes_of(row) for row in rows}
+        asked = [{"hash": each} for each in {each for of_row in hashes.values() for each in of_row}]
+        found = dict(sql_claiming.forgotten(rows=as_json(asked)))
+        gone = [row for row in rows if any(_is_before(row, found.get(each)) for each in hashes[row.id])]
         if not gone:
             return Split(rows)
         ids = {row.id for row in gone}
         Notification.objects.filter(pk__in=ids).update(**NOBODY)
         return Split([row for row in rows if row.id not in ids], end=[End(row, verdicts.cancelled()) for row in gone])
+
+
+def _hashes_of(row: Claimed) -> list[str]:
+    """Returns what may stand for the row's person, or for its receiver where it has none, under any of our keys.
+
+    A row with a user is that person's alone: their address may be another one's as well.
+    """
+    return person_hashes(row.user) if row.user else receiver_hashes(row.channel, row.receiver)
 
 
 class Rewound:
