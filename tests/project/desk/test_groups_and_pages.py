@@ -36,6 +36,7 @@ TABLE = {
         notifications_sandboxmessage_changelist notifications_sandboxmessage_change
         notifications_sandboxmessage_history notifications_category_history
         notifications_breakerevent_changelist notifications_breakerevent_change notifications_breakerevent_history
+        notifications_pause_changelist notifications_pause_change notifications_pause_history
         users_user_history users_device_history""",
     ("Viewer", "Agent"): """
         dlq_deadletter_changelist dlq_problem_changelist notifications_notification_changelist
@@ -52,6 +53,7 @@ TABLE = {
     ("Supervisor", "Supervisor"): """
         dlq_deadletter_verb:discard dlq_deadletter_repair dlq_deadletter_redirect
         dlq_run_verb:approve dlq_run_verb:refuse dlq_mend_ask users_device_delete
+        notifications_pause_begin notifications_pause_resume
         dlq_deadletter_export notifications_notification_export""",
     ("Supervisor", NOBODY): """
         dlq_deadletter_matching:discard notifications_job_change notifications_job_history
@@ -63,6 +65,7 @@ TABLE = {
         auth_user_changelist auth_user_add users_user_add users_user_delete
         users_apikey_changelist users_apikey_add users_apikey_revoke users_apikey_limits
         notifications_job_verb:pause notifications_job_verb:resume notifications_job_verb:cancel
+        notifications_pause_read_only notifications_pause_end_read_only
         notifications_category_add notifications_category_delete""",
     # The row of the account is a superuser, whom no administrator changes.
     ("Administrator", NOBODY): """
@@ -79,7 +82,7 @@ TABLE = {
         notifications_sandboxmessage_add notifications_sandboxmessage_delete
         notifications_workerheartbeat_add notifications_workerheartbeat_delete
         notifications_breakerevent_add notifications_breakerevent_delete
-        notifications_job_add notifications_job_delete
+        notifications_job_add notifications_job_delete notifications_pause_add notifications_pause_delete
         notifications_staffaction_add notifications_staffaction_delete""",
 }
 EXPECTED = {page: who for who, pages in TABLE.items() for page in pages.split()}

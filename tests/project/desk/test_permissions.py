@@ -29,6 +29,7 @@ from notifications.models import (
     Category,
     Job,
     Notification,
+    Pause,
     SandboxMessage,
     StaffAction,
     WorkerHeartbeat,
@@ -75,6 +76,7 @@ def rows(db: None) -> dict[type[Model], Any]:
         Problem.objects.latest("pk"),
         mend(),
         Run.objects.create(actor="anna", selection={}, last_letter=0),
+        Pause.objects.create(kind="client", name="nobody", actor="anna", reason="why", began_at=now),
     ]
     return {type(row): row for row in made}
 
@@ -84,7 +86,7 @@ def pages(rows: dict[type[Model], Any]) -> Iterator[str]:
     ids = ",".join(map(str, DeadLetter.objects.values_list("pk", flat=True)))
     for model, model_admin in admin.site._registry.items():
         pk = rows[model].pk
-        names = ("object_id", "id", "letter_id", "problem_id", "key_id", "job_id", "run_id")
+        names = ("object_id", "id", "letter_id", "problem_id", "key_id", "job_id", "run_id", "pause_id")
         values = dict.fromkeys(names, pk) | {"what": "content", "mending_id": rows[Mending].pk}
         for pattern in model_admin.get_urls():
             wanted = pattern.pattern.converters if pattern.name else {}
