@@ -27,7 +27,7 @@ Status = Literal[
     "cancelled",
     "digested",
 ]
-Reason = Literal["", "retry", "throttled", "outage", "parked", "uncertain", "handed-back", "replay"]
+Reason = Literal["", "retry", "throttled", "outage", "parked", "stopped", "uncertain", "handed-back", "replay"]
 Outcome = Literal["transient", "permanent", "throttled", "uncertain"]
 Cause = Literal[
     "",
