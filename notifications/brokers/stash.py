@@ -41,15 +41,13 @@ class Stash:
     @property
     def is_full(self) -> bool:
         if self._turns:
-            most, most_bytes = self._most_ahead
-            return len(self) >= most or self._bytes >= most_bytes or self._passed.count >= LOOK_PAST
+            return len(self) >= LOOK_AHEAD or self._bytes >= LOOK_AHEAD_BYTES or self._passed.count >= LOOK_PAST
         return len(self) >= self._most or self._bytes >= POLL_BYTES
 
     @property
     def is_low(self) -> bool:
         if self._turns:
-            most, most_bytes = self._most_ahead
-            is_free = len(self) < most - self._most and self._bytes < most_bytes - POLL_BYTES
+            is_free = len(self) < LOOK_AHEAD - self._most and self._bytes < LOOK_AHEAD_BYTES - POLL_BYTES
             return is_free and self._passed.count < LOOK_PAST
         return len(self) < self._most // 4 and self._bytes < POLL_BYTES // 4
 
@@ -65,7 +63,10 @@ class Stash:
 
     @property
     def _most_ahead(self) -> tuple[int, int]:
-        """Records and bytes. One client has half of both when its records begin to be passed over."""
+        """Records and bytes. One client has half of both when its records begin to be passed over.
+
+        Half of it is not full: a pause takes a second, in which a fast drain would empty the half.
+        """
         part = 1 if self.looks_past or self._passed else 2
         return LOOK_AHEAD // part, LOOK_AHEAD_BYTES // part
 
