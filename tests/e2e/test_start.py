@@ -63,7 +63,7 @@ def test_the_web_before_the_tables_answers_503_with_the_reason(fresh: Platform) 
     fresh._key = f"ntf_{'0' * 12}_{'k' * 43}"  # as one made before the tables were lost
     answer = fresh.post({"type": "EMAIL", "receiver": "a@example.com", "message": "Hello"})
     assert answer.status == 503
-    assert MIGRATE in web.output
+    wait_until(lambda: MIGRATE in web.output, what="the log says why")
     assert "Traceback" not in web.output
 
 

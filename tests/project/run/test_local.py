@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
@@ -215,17 +214,6 @@ def test_a_killed_sender_comes_back(local: Local) -> None:
     sender.kill()
     local.wait_for("sender ended (killed by SIGKILL); it starts again")
     wait_until(lambda: local.members("run_sender"), deadline=DEADLINE, what="another sender runs")
-
-
-def test_idle_it_takes_next_to_no_cpu(local: Local) -> None:
-    wait_until(lambda: "sending EMAIL" in local.output, deadline=DEADLINE, what="the sender sends")
-
-    def used() -> float:
-        return sum(sum(each.cpu_times()[:2]) for each in local.members("") if each.is_running())
-
-    measured, before = 10, used()
-    time.sleep(measured)
-    assert used() - before < 0.02 * measured
 
 
 def test_a_port_in_use_is_refused(tmp_path: Path) -> None:
