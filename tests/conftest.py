@@ -44,10 +44,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shared.close_run()
 
 
-@pytest.hookimpl(trylast=True)  # after xdist's
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    mark(config, items)  # before pytest looks at -m
+    yield
+    keep_groups(items)  # after xdist has named them
+
+
+def mark(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what touches the database; leave out what is meant for another database than this run's."""
-    keep_groups(items)
     on_postgresql = settings.DATABASES["default"]["ENGINE"].endswith("postgresql")
     other = "sqlite" if on_postgresql else "postgresql"
     for item in items:
@@ -55,6 +60,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         marked = item.get_closest_marker("django_db") or item.get_closest_marker("postgresql")
         if marked or fixtures & OPENS_DATABASE:
             item.add_marker(pytest.mark.database)
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.sqlite)  # a page looks the same on both
     left_out = [item for item in items if item.get_closest_marker(other)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)

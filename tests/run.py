@@ -13,7 +13,7 @@ import sys
 from harness.platform.platform import KEPT
 from harness.services import jars, pgbouncer, postgres, shared
 
-WORKERS = "2"
+WORKERS = "4"  # on two cores: much of a test is waiting for a process
 # Apart from the caller's PATH and the like, only what steers tests and the tools they start.
 STEERING = ("CI", "MAVEN_OPTS", "JAVA_HOME", "VIRTUAL_ENV", shared.DIRECTORY, shared.RUN)
 

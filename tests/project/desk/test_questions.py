@@ -133,9 +133,8 @@ HOSTILE = (
 TIMES = ("00:00", "23:59:59.999999", "24:00", "00:00+14:00", "x", "")
 
 
-@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
-def test_no_value_of_a_filter_is_an_error(anna: Client, rows: None, settings: Any, zone: str) -> None:
-    settings.TIME_ZONE = zone
+def test_no_value_of_a_filter_is_an_error(anna: Client, rows: None, settings: Any) -> None:
+    settings.TIME_ZONE = "America/New_York"  # its clocks change
     for model, desk in DESKS:
         request = anna.get(address_of(model)).wsgi_request
         names = filter_parameters(desk, request)
