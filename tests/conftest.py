@@ -22,6 +22,7 @@ from harness.services import shared
 from harness.services.shared import SharedKafka, SharedPostgres
 from notifications.ledger.minutes import minutes
 from notifications.messages.words import Status, listed
+from notifications.pauses.in_force import Pauses
 from notifications.pauses.read_only import mode
 from project.database.dialects import fetch
 from project.logs.writer import writer
@@ -94,8 +95,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 @pytest.fixture(autouse=True)
 def _nothing_is_paused() -> None:
     """The web has just read that the platform is not read-only: another test's mode and the look itself are away."""
-    mode.__init__()  # type: ignore[misc]
-    mode._next_read = math.inf
+    mode._pauses, mode._next_read = Pauses(), math.inf
 
 
 @pytest.fixture(scope="session")
