@@ -205,7 +205,8 @@ def every_address() -> Iterator[str]:
 
 
 def test_no_address_of_the_admin_is_an_error_whatever_is_asked(anna: Client, rows: None) -> None:
-    addresses = sorted({address for address in every_address() if "logout" not in address})
+    ends_it_for_others = ("logout", "read-only")
+    addresses = sorted({each for each in every_address() if not any(word in each for word in ends_it_for_others)})
     assert len(addresses) > 100
     wrong = []
     anna.raise_request_exception = False

@@ -20,11 +20,12 @@ from project.database.dialects import fetch
 from project.operations.doctor import of_database
 
 CHECKS = ["version", "session", "clock", "migrations", "schema", "rights", "writes", "partitions"]
+NEWEST = "SELECT max(id) FROM django_migrations"
 FAULTS = [
     ("session", "SET LOCAL default_transaction_isolation = 'repeatable read'", "ours are written for read committed"),
     ("session", "SET LOCAL synchronous_commit = off", "a crash forgets what was accepted"),
     ("session", "SET LOCAL statement_timeout = '5s'", "statement_timeout is 5000 ms"),
-    ("migrations", "DELETE FROM django_migrations WHERE name LIKE '0011%%'", "Run: manage.py migrate."),
+    ("migrations", f"DELETE FROM django_migrations WHERE id = ({NEWEST})", "Run: manage.py migrate."),
     (
         "migrations",
         "INSERT INTO django_migrations (app, name, applied) VALUES ('dlq', '0999_of_tomorrow', now())",
