@@ -21,11 +21,7 @@ GROWING = "growing"
 BACK = Problem.State.BACK.label
 NEW = Problem.State.NEW.label.lower()
 TONES = {GROWING: "bad", BACK: "bad", NEW: "odd"}
-BEGINNINGS = {
-    GROWING: "A problem grows",
-    BACK: "A problem that was fixed is back",
-    NEW: "Nobody has looked at a problem",
-}
+BEGINNINGS = {GROWING: "A problem grows", BACK: "A problem that was fixed is back"}
 
 State = Problem.State
 
@@ -82,13 +78,25 @@ def runs(links: Links) -> Some:
 def sentences(problems: Some | None, runs: Some | None) -> Iterator[Sentence]:
     """Yields what the first lines of the page say of these."""
     for row in problems.rows if problems else []:
-        if row.mark in BEGINNINGS and not (row.mark == NEW and row.taken):
+        if row.mark in BEGINNINGS:
             yield Sentence(f"{BEGINNINGS[row.mark]}: {row.title}, {row.detail}.", "odd", row.link)
+    if problems:
+        yield from _unseen(problems)
     for row in runs.rows if runs else []:
         if row.mark == Run.State.PAUSED.label:
             yield Sentence(f"{row.title} is paused, {row.note.rstrip('.')}.", "odd", row.link)
         if row.mark == Run.State.ASKED.label:
             yield Sentence(f"{row.title} {row.mark} to approve it, asked for {row.note}.", "odd", row.link)
+
+
+def _unseen(problems: Some) -> Iterator[Sentence]:
+    """Yields one sentence about the new problems that nobody is on."""
+    unseen = [row for row in problems.rows if row.mark == NEW and not row.taken]
+    if len(unseen) == 1:
+        yield Sentence(f"Nobody has looked at a problem: {unseen[0].title}, {unseen[0].detail}.", "odd", unseen[0].link)
+    elif unseen:
+        count = f"{len(unseen)} problems or more" if problems.more else f"{len(unseen)} problems"
+        yield Sentence(f"Nobody has looked at {count}.", "odd", problems.link)
 
 
 def _some(found: list[Problem], now: datetime, links: Links) -> Some:

@@ -166,6 +166,8 @@ def test_problems_and_runs_that_need_somebody_are_at_the_top(anna: Client) -> No
     assert "A problem grows: Text refused: E-mail over smtp, 150 open." in sentences(anna)
     assert "Nobody has looked at a problem" not in sentences(anna), "somebody is on it"
     Problem.objects.update(growing=False, owner="")
+    assert "Nobody has looked at 2 problems." in sentences(anna)
+    grows.delete()
     assert "Nobody has looked at a problem: Text refused: E-mail over smtp, 7 open." in sentences(anna)
     assert f"Run {run.pk} is paused, by sam: a breaker opened." in sentences(anna)
     Run.objects.update(state=Run.State.ASKED, why_paused="")
