@@ -187,6 +187,8 @@ def open_site(
     template, key = _template(postgres_port)
     name = f"fault_{uuid4().hex[:12]}"
     run_as_superuser(postgres_port, f'CREATE DATABASE "{name}" OWNER {ROLE} TEMPLATE "{template}"')
+    # Or a crash would give the numbers of its sequences again: the copy says that the next 32 are in the log already.
+    run_as_superuser(postgres_port, "CHECKPOINT")
     prefix = f"{name}."
     platform = Platform.on(directory, _url(postgres_port, name), kafka_servers, topic_prefix=prefix)
     platform.environment |= ENVIRONMENT | providers.environment
