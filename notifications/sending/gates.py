@@ -31,6 +31,8 @@ from notifications.sending.counting import count_settled
 from project import metrics
 from project.database.dialects import as_json, from_time
 
+ASK_EVERY = 1.0  # seconds between two looks whether anybody was erased
+
 
 class Later(NamedTuple):
     """A row that waits in the ledger, unsent and with nothing spent, for `due_in` seconds."""
@@ -82,11 +84,16 @@ class Expiry:
 class Forgotten:
     """Ends, without its texts, what was accepted for a person before they were erased (project/privacy/).
 
-    Its record is in Kafka still, and its row may be as new as the claim.
+    Its record is in Kafka still, and its row may be as new as the claim. Whether anybody was erased is asked once a
+    second, not for each batch: what is claimed meanwhile counts as claimed before, and the job erases it.
     """
 
+    def __init__(self) -> None:
+        self._is_anybody = False
+        self._ask_at = 0.0  # monotonic
+
     def split(self, rows: list[Claimed]) -> Split:
-        if not sql_claiming.anybody_forgotten():
+        if not self._anybody():
             return Split(rows)
         hashes = {row.id: _hashes_of(row) for row in rows}
         asked = [{"hash": each} for each in {each for of_row in hashes.values() for each in of_row}]
@@ -97,6 +104,12 @@ class Forgotten:
         ids = {row.id for row in gone}
         Notification.objects.filter(pk__in=ids).update(**NOBODY)
         return Split([row for row in rows if row.id not in ids], end=[End(row, verdicts.cancelled()) for row in gone])
+
+    def _anybody(self) -> bool:
+        if (now := time.monotonic()) >= self._ask_at:
+            self._is_anybody = bool(sql_claiming.anybody_forgotten())
+            self._ask_at = now + ASK_EVERY
+        return self._is_anybody
 
 
 def _hashes_of(row: Claimed) -> list[str]:
