@@ -103,7 +103,8 @@ class Pauses:
         return self._stop(PauseKind.PLATFORM, "")
 
     def _stop(self, kind: PauseKind, name: str) -> Stop | None:
-        stop = self._known.stops.get((kind, name))
+        stops = self._known.stops
+        stop = stops.get((kind, name)) if stops else None  # asked for each send, and there is hardly ever one
         return stop if stop is not None and stop.ends > time.monotonic() else None
 
     @staticmethod
