@@ -32,7 +32,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from django.core.handlers.wsgi import LimitedStream
 
 from notifications.api.submit import LeanPost, SubmitBatch, SubmitOne
-from notifications.pauses.read_only import mode
+from notifications.ledger.pauses.read_only import mode
 from project.web.errors import JSON, as_json, unexpected
 from project.web.middleware import answer_headers, host_of, is_allowed
 

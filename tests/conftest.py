@@ -21,9 +21,9 @@ from harness.platform import Platform
 from harness.services import shared
 from harness.services.shared import SharedKafka, SharedPostgres
 from notifications.ledger.minutes import minutes
+from notifications.ledger.pauses.in_force import Pauses
+from notifications.ledger.pauses.read_only import mode
 from notifications.messages.words import Status, listed
-from notifications.pauses.in_force import Pauses
-from notifications.pauses.read_only import mode
 from project.database.dialects import fetch
 from project.logs.writer import writer
 from tests.caller import api, keys_required

@@ -11,11 +11,11 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
+from notifications.ledger.pauses import verbs
+from notifications.ledger.pauses.lasting import read_lasting
+from notifications.ledger.pauses.targets import PLATFORM, Target, UnknownTarget, read_target
 from notifications.messages.words import PauseKind
 from notifications.models import Pause
-from notifications.pauses import verbs
-from notifications.pauses.lasting import read_lasting
-from notifications.pauses.targets import PLATFORM, Target, UnknownTarget, read_target
 from project.desk.audit import printed
 from project.desk.base import Context, ReadOnlyAdmin, column, confirmation, time_column
 from project.desk.rights import Right, need, rights_of

@@ -26,10 +26,10 @@ from notifications.brokers.base import Broker, outbound
 from notifications.ledger import due, leases, partitions
 from notifications.ledger.hooks import Hooks
 from notifications.ledger.minutes import minutes
+from notifications.ledger.pauses.releasing import Releasing
 from notifications.messages.tracing import trace
 from notifications.messages.words import WorkerKind
 from notifications.models import WorkerHeartbeat
-from notifications.pauses.releasing import Releasing
 from notifications.scheduling import standings
 from notifications.scheduling.jobs import Kind, Runner
 from project import metrics

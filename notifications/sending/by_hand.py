@@ -14,9 +14,9 @@ from functools import partial
 from django.conf import settings
 
 from notifications.ledger import stopped
+from notifications.ledger.pauses.in_force import Pauses, Stop
 from notifications.ledger.rows import Claimed
 from notifications.messages.words import Reason
-from notifications.pauses.in_force import Pauses, Stop
 from notifications.sending.gates import Later, Split
 
 # Kafka keeps records for a time, and a pause may last longer. From then on they are claimed, and wait in the ledger.

@@ -14,11 +14,11 @@ from prometheus_client import Histogram
 from notifications.brokers.base import Broker, Consumer, LogLost
 from notifications.ledger import verdicts
 from notifications.ledger.hooks import Hooks
+from notifications.ledger.pauses.in_force import Pauses
 from notifications.ledger.rows import Claimed
 from notifications.ledger.settle import Settlement
 from notifications.messages.topics import topic_of
 from notifications.messages.words import PRIORITIES, Reason
-from notifications.pauses.in_force import Pauses
 from notifications.sending import gates
 from notifications.sending.answers import Answer, ahand_over, hand_over
 from notifications.sending.appetite import Appetite

@@ -18,10 +18,10 @@ from notifications.channels.outcomes import Cause, SendError
 from notifications.ledger import verdicts
 from notifications.ledger.hooks import Hooks
 from notifications.ledger.minutes import minutes
+from notifications.ledger.pauses.in_force import Pauses
 from notifications.ledger.settle import Settlement
 from notifications.messages.words import BreakerState, WorkerKind
 from notifications.models import BreakerEvent
-from notifications.pauses.in_force import Pauses
 from notifications.scheduling.jobs import Kind
 from notifications.scheduling.scheduler import Scheduler, beat, worker_name
 from notifications.sending.delivery import Delivery

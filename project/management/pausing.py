@@ -6,8 +6,8 @@ from argparse import ArgumentParser, ArgumentTypeError
 from datetime import timedelta
 
 from notifications.channels import channel_names
-from notifications.pauses.lasting import read_lasting
-from notifications.pauses.verbs import LONGEST_REASON
+from notifications.ledger.pauses.lasting import read_lasting
+from notifications.ledger.pauses.verbs import LONGEST_REASON
 
 WHAT = f"{', '.join(channel_names())}, provider:NAME, category:NAME or client:NAME"
 

@@ -10,9 +10,9 @@ from typing import Any
 from dlq.story.explanations import explain
 from dlq.story.outages import still_open
 from notifications.channels import channel_in_words, channel_names
+from notifications.ledger.pauses.telling import of_channel
 from notifications.messages.words import Happened, Status
 from notifications.models import BreakerEvent, Standing
-from notifications.pauses.telling import of_channel
 from project.desk.moments import age, at, since
 from project.operations.figures import JUST_NOW, ONE_HOUR
 from project.operations.known import Known

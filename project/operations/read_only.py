@@ -9,7 +9,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from notifications.pauses.read_only import mode
+from notifications.ledger.pauses.read_only import mode
 from project.desk import error_pages
 from project.web.errors import json_response
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from notifications.ledger.pauses.telling import in_a_sentence
 from notifications.messages.words import PauseKind
 from notifications.models import Job, Standing
-from notifications.pauses.telling import in_a_sentence
 from project.desk.moments import at
 from project.operations.channel_rows import ChannelRow
 from project.operations.known import Known

@@ -16,9 +16,9 @@ from notifications.brokers.base import Broker, Record
 from notifications.brokers.ledger_queue import EmbeddedBroker, EmbeddedConsumer
 from notifications.channels.base import AsyncProvider, Outgoing
 from notifications.channels.outcomes import Cause
+from notifications.ledger.pauses.in_force import Pauses
 from notifications.messages.words import Status
 from notifications.models import Notification
-from notifications.pauses.in_force import Pauses
 from notifications.sending.delivery import Delivery
 from notifications.sending.gates import Gate, in_order
 from notifications.sending.parking import Parking

@@ -26,9 +26,9 @@ from dlq.story.sentences import answer, next_step
 from dlq.story.situation import Situation, State, situation_of
 from dlq.verbs import target
 from notifications.channels import channel_in_words
+from notifications.ledger.pauses.telling import in_a_sentence, pause_of
 from notifications.messages.words import Is, LetterEvent, Status, statuses
 from notifications.models import REMOVED, Attempt, Notification, StaffAction
-from notifications.pauses.telling import in_a_sentence, pause_of
 from project.desk.audit import printed
 from project.desk.base import ReadOnlyAdmin
 from project.desk.in_words import in_words

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from notifications.pauses.targets import UnknownTarget, read_target
-from notifications.pauses.verbs import pause
+from notifications.ledger.pauses.targets import UnknownTarget, read_target
+from notifications.ledger.pauses.verbs import pause
 from project.desk.audit import COMMAND_LINE, printed
 from project.management.pausing import WHAT, add_lasting, add_reason
 

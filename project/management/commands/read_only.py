@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from notifications.pauses.targets import PLATFORM
-from notifications.pauses.verbs import NotPaused, pause, resume
+from notifications.ledger.pauses.targets import PLATFORM
+from notifications.ledger.pauses.verbs import NotPaused, pause, resume
 from project.desk.audit import COMMAND_LINE, printed
 from project.management.pausing import add_lasting, add_reason
 

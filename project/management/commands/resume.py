@@ -7,9 +7,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from notifications.ledger.pauses.targets import UnknownTarget, read_target
+from notifications.ledger.pauses.verbs import NotPaused, resume
 from notifications.models import Pause
-from notifications.pauses.targets import UnknownTarget, read_target
-from notifications.pauses.verbs import NotPaused, resume
 from project.desk.audit import COMMAND_LINE
 from project.management.pausing import WHAT, add_reason
 

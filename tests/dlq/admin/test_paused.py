@@ -7,10 +7,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from notifications.ledger.pauses.targets import Target
+from notifications.ledger.pauses.verbs import pause
 from notifications.messages.words import PauseKind, Reason, Status
 from notifications.models import Pause, WorkerHeartbeat
-from notifications.pauses.targets import Target
-from notifications.pauses.verbs import pause
 from tests.desk import notification
 
 pytestmark = pytest.mark.django_db

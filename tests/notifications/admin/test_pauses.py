@@ -7,10 +7,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
+from notifications.ledger.pauses.targets import Target
+from notifications.ledger.pauses.verbs import pause
 from notifications.messages.words import PauseKind
 from notifications.models import Category, Pause, StaffAction
-from notifications.pauses.targets import Target
-from notifications.pauses.verbs import pause
 
 pytestmark = pytest.mark.django_db
 

@@ -12,12 +12,12 @@ from pytest_django import Settings
 
 from harness.services.waiting import wait_until
 from notifications.channels.base import Outgoing
+from notifications.ledger.pauses.in_force import LONGEST_WAIT, Pauses
+from notifications.ledger.pauses.targets import PLATFORM, Target
+from notifications.ledger.pauses.verbs import pause, resume
 from notifications.ledger.rows import Claimed
 from notifications.messages.words import PauseKind, Reason, Status
 from notifications.models import Attempt, Notification, Pause
-from notifications.pauses.in_force import LONGEST_WAIT, Pauses
-from notifications.pauses.targets import PLATFORM, Target
-from notifications.pauses.verbs import pause, resume
 from notifications.sending.by_hand import BEHIND, READS_AFTER, ByHand
 from notifications.sending.gates import Later
 from tests.notifications.rows import Scripted, ago, claimed, ids, read, row, seconds_until

@@ -19,11 +19,11 @@ from notifications.channels.base import Outgoing
 from notifications.channels.outcomes import About, Cause, SendError
 from notifications.ledger import leases, verdicts
 from notifications.ledger.claim import claim
+from notifications.ledger.pauses.in_force import Pauses
 from notifications.ledger.rows import Claimed
 from notifications.ledger.verdicts import Verdict
 from notifications.messages.words import Reason, Status
 from notifications.models import Attempt, Notification
-from notifications.pauses.in_force import Pauses
 from notifications.sending import claiming
 from notifications.sending.by_hand import ByHand
 from notifications.sending.gates import End, Expiry, Forgotten, Gate, Gates, Later, Split, in_order

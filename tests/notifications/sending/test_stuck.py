@@ -6,7 +6,7 @@ import pytest
 
 from notifications.brokers.base import open_broker
 from notifications.ledger.hooks import NO_HOOKS
-from notifications.pauses.in_force import Pauses
+from notifications.ledger.pauses.in_force import Pauses
 from notifications.scheduling import scheduler
 from notifications.scheduling.scheduler import Scheduler
 from notifications.sending import delivery

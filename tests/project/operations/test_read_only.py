@@ -11,10 +11,10 @@ from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
 
+from notifications.ledger.pauses.read_only import mode
+from notifications.ledger.pauses.targets import PLATFORM
+from notifications.ledger.pauses.verbs import pause, resume
 from notifications.models import Notification, Pause
-from notifications.pauses.read_only import mode
-from notifications.pauses.targets import PLATFORM
-from notifications.pauses.verbs import pause, resume
 from project.short_way import ShortWay
 from tests.caller import EMAIL, Api, json_of
 from tests.desk import PASSWORD, letter

@@ -7,10 +7,10 @@ from datetime import timedelta
 from django.db.models import F
 from django.db.models.functions import Now
 
+from notifications.ledger.pauses import read_only
+from notifications.ledger.pauses.targets import Target
 from notifications.messages.words import StaffVerb
 from notifications.models import Pause
-from notifications.pauses import read_only
-from notifications.pauses.targets import Target
 from project.desk.audit import Change, one_at_a_time, printed, write_actions
 
 LONGEST_REASON = 1_000  # characters

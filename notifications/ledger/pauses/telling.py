@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from notifications.ledger.pauses.targets import providers_of
 from notifications.messages.words import PauseKind, Reason
 from notifications.models import Notification, Pause
-from notifications.pauses.targets import providers_of
 from project.desk.moments import clock, since
 
 LONGEST_REASON = 200  # characters of a person's words, in a sentence

@@ -14,12 +14,12 @@ from prometheus_client import REGISTRY
 from notifications.brokers.base import open_broker
 from notifications.ledger import due
 from notifications.ledger.hooks import NO_HOOKS
+from notifications.ledger.pauses import releasing
+from notifications.ledger.pauses.releasing import Releasing
+from notifications.ledger.pauses.targets import PLATFORM, Target
+from notifications.ledger.pauses.verbs import pause, resume
 from notifications.messages.words import PauseKind, Reason, Status
 from notifications.models import Notification, Pause
-from notifications.pauses import releasing
-from notifications.pauses.releasing import Releasing
-from notifications.pauses.targets import PLATFORM, Target
-from notifications.pauses.verbs import pause, resume
 from notifications.scheduling.scheduler import Scheduler
 from project import metrics
 from tests.notifications.rows import ago, ids, row, seconds_until

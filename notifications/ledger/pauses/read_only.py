@@ -8,7 +8,7 @@ import time
 
 from django.db import Error as DatabaseProblem
 
-from notifications.pauses.in_force import Pauses, Stop
+from notifications.ledger.pauses.in_force import Pauses, Stop
 from project.database import refusals
 
 log = logging.getLogger(__name__)

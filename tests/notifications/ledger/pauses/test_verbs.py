@@ -9,10 +9,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from notifications.ledger.pauses.targets import Target
+from notifications.ledger.pauses.verbs import NotPaused, pause, resume
 from notifications.messages.words import PauseKind, StaffVerb
 from notifications.models import Category, Pause, StaffAction
-from notifications.pauses.targets import Target
-from notifications.pauses.verbs import NotPaused, pause, resume
 from users.access.models import ApiKey
 
 pytestmark = pytest.mark.django_db
