@@ -156,7 +156,11 @@ Run = Callable[..., Running]
 
 
 def settled(expected: Status, *rows: Notification) -> None:
-    wait_until(lambda: set(_statuses(rows)) == {expected}, what=f"all are {expected}; they are {set(_statuses(rows))}")
+    try:
+        wait_until(lambda: set(_statuses(rows)) == {expected}, what=f"all are {expected}")
+    except AssertionError as error:
+        error.add_note(f"They are {set(_statuses(rows))}.")
+        raise
 
 
 def _statuses(rows: Sequence[Notification]) -> list[str]:

@@ -29,6 +29,7 @@ from notifications.messages.words import Reason, Status
 from notifications.models import Attempt, Category, Notification
 from notifications.sending import claiming
 from notifications.sending import settler as settler_module
+from notifications.sending.parking import CAP
 from notifications.sending.settler import Settler
 from tests.notifications.rows import LETTERS, Scripted, ago, claimed, ids, message, message_of, read, row
 from tests.notifications.running import Feed, Run, settled
@@ -44,14 +45,15 @@ def refuse(error: SendError) -> Callable[[Outgoing], str]:
 
 
 def test_what_is_queued_is_sent_once_in_order_and_settled(run: Run) -> None:
-    rows = [row(receiver=f"r{number % 3}@example.com") for number in range(60)]
+    receivers = 10  # with so few rows each that none is parked, however many a claim takes
+    rows = [row(receiver=f"r{number % receivers}@example.com") for number in range(receivers * CAP)]
     bulk = [row(priority="bulk") for _ in range(5)]
     running = run()
     settled(Status.SENT, *rows, *bulk)
     handed = running.channel.handed
     assert sorted(handed) == sorted(ids([*rows, *bulk]))
-    for receiver in range(3):
-        expected = ids(rows[receiver::3])
+    for receiver in range(receivers):
+        expected = ids(rows[receiver::receivers])
         assert [id for id in handed if id in expected] == expected
     found = read(rows[0].id)
     assert (found.provider, found.provider_message_id, found.claims) == ("scripted", "provider-id", 1)
