@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 
@@ -22,8 +22,12 @@ REASON = "Kept with the change, under your name."
 
 
 class CorrectionForm(ExpiryForm):
-    """What both forms have: as what the letter was seen, and a new expiry for what has expired and is replayed."""
+    """What both forms have: as what the letter was seen, and a new expiry for what has expired and is replayed.
 
+    `corrects` are the fields of the notification that a form changes.
+    """
+
+    corrects: ClassVar[tuple[str, ...]] = ()
     generation = forms.IntegerField(widget=forms.HiddenInput)
     seen = forms.CharField(required=False, widget=forms.HiddenInput, max_length=40)
 
@@ -52,12 +56,13 @@ class CorrectionForm(ExpiryForm):
 
     def changes(self) -> dict[str, str]:
         """Returns what was typed, by the name of the field that it changes."""
-        raise NotImplementedError
+        return {name: typed for name, typed in self.cleaned_data.items() if name in self.corrects}
 
 
 class ReceiverForm(CorrectionForm):
     """Another receiver. The intake checks it, not the form."""
 
+    corrects = ("receiver",)
     receiver = forms.CharField(strip=False, required=False, widget=TextInput, label="The new receiver")
     reason = forms.CharField(
         required=False,
@@ -78,13 +83,11 @@ class ReceiverForm(CorrectionForm):
         receiver = (meant or row.receiver) if whole else ""
         super().__init__(letter, data, {"receiver": receiver, "reason": ""}, expired=expired)
 
-    def changes(self) -> dict[str, str]:
-        return {"receiver": self.cleaned_data["receiver"]}
-
 
 class TextsForm(CorrectionForm):
     """Other texts. The intake checks them, not the form."""
 
+    corrects = TEXTS
     subject = forms.CharField(strip=False, required=False, widget=TextInput)
     message = forms.CharField(strip=False, required=False, widget=Textarea({"rows": 8}))
     html = forms.CharField(strip=False, required=False, widget=Textarea({"rows": 8}), label="HTML")
@@ -110,8 +113,7 @@ class TextsForm(CorrectionForm):
 
     def changes(self) -> dict[str, str]:
         """Returns the texts as typed, but with the line breaks of the old text: browsers post them as CR LF."""
-        typed = {name: text for name, text in self.cleaned_data.items() if name in TEXTS}
-        return {name: _line_breaks_as_in(getattr(self._row, name), text) for name, text in typed.items()}
+        return {name: _line_breaks_as_in(getattr(self._row, name), text) for name, text in super().changes().items()}
 
 
 class RawForm(forms.Form):
