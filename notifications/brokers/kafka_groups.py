@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from notifications.brokers.kafka_client import QUIETLY, in_words
-from notifications.brokers.kafka_log import notification_topics
+from notifications.brokers.kafka_client import QUIETLY
+from notifications.brokers.kafka_log import notification_topics, readable
 
 PATIENCE = 5.0  # seconds for each answer
 
@@ -19,11 +18,9 @@ def members(connection: dict[str, Any]) -> dict[str, tuple[int, int]]:
     Raises ConnectionError.
     """
     admin = AdminClient(connection | QUIETLY)
-    try:
+    with readable():
         known = admin.list_topics(timeout=PATIENCE).topics
         groups = {f"{topic}.senders": topic for topic in notification_topics() if topic in known}
         asked = admin.describe_consumer_groups(list(groups), request_timeout=PATIENCE) if groups else {}
         found = {groups[group]: len(future.result(PATIENCE + 1).members) for group, future in asked.items()}
-    except KafkaException as error:
-        raise ConnectionError(in_words(error.args[0])) from error
     return {topic: (count, len(known[topic].partitions)) for topic, count in found.items()}

@@ -16,8 +16,7 @@ BY_OUTBOX = "Accepting through the outbox."  # true of a web process alone
 
 def answers() -> Iterator[str]:
     """It answers, and knows us."""
-    if not settings.KAFKA_BOOTSTRAP_SERVERS:
-        raise LeftOut("The ledger is the queue.")
+    _kafka_alone()
     if problem := open_broker().problem():
         yield f"{problem.removesuffix(BY_OUTBOX).strip()} docs/runbooks.md, Kafka is down."
 
