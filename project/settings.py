@@ -208,8 +208,9 @@ CSRF_FAILURE_VIEW = "project.web.errors.csrf_failure"
 SECURE_PROXY_SSL_HEADER = None if EMBEDDED else ("HTTP_X_FORWARDED_PROTO", "https")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not EMBEDDED
 SECURE_HSTS_SECONDS = 0 if EMBEDDED else 365 * 86_400  # of what came over TLS, as pages do
-# That proxy also redirects to HTTPS; health checks and callers inside speak plain HTTP to us.
-SILENCED_SYSTEM_CHECKS = ["security.W008"]
+# That proxy also redirects to HTTPS (W008); health checks and callers inside speak plain HTTP to us. Other names below
+# ours (W005), and browsers' lists of domains (W021), are for whoever owns the domain to decide.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
 
 OTEL = env.prefixed("OTEL_")  # OpenTelemetry's SDK reads them itself; they say whether there is something to trace for
 
