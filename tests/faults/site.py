@@ -27,6 +27,8 @@ from tests.faults.balance import Result, balance
 LEASE = 6
 SEND_TIMEOUT = 2
 THREADS = 8
+# Connections of this database alone that wait for a lock: other tests have theirs on the same server.
+BLOCKED = "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 PENDING = ("accepted", "queued", "sending", "waiting")
 TOPICS = [f"{channel.lower()}{twin}" for channel in CHANNELS for twin in ("", ".bulk")] + ["dlq"]
 ENVIRONMENT = {
@@ -166,7 +168,7 @@ def locked(site: Site, statement: str) -> Iterator[None]:
 
 def wait_until_blocked(site: Site, statement: str) -> None:
     """Until a statement like this waits for a lock."""
-    waiting = f"SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%{statement}%'"
+    waiting = f"SELECT 1 {BLOCKED} AND query LIKE '%{statement}%'"
     wait_until(lambda: site.platform.sql(waiting), what=f"{statement} waits for a lock")
 
 

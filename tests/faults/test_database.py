@@ -15,7 +15,7 @@ from harness.services.proxy import Proxy
 from harness.services.shared import SharedKafka
 from harness.services.waiting import wait_until
 from tests.faults.conftest import Opener
-from tests.faults.site import LEASE, THREADS, Site, locked, wait_until_blocked, wait_until_sending
+from tests.faults.site import BLOCKED, LEASE, THREADS, Site, locked, wait_until_blocked, wait_until_sending
 
 pytestmark = pytest.mark.xdist_group("own-postgres")
 
@@ -99,8 +99,7 @@ def test_accepted_by_the_provider_and_never_settled_is_uncertain(site: Site) -> 
 def _settling(site: Site) -> bool:
     """PostgreSQL notices a dead client only when it answers it: end what waits for our lock."""
     found = site.platform.sql(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE wait_event_type = 'Lock' AND query LIKE '%UPDATE notifications_notification%'"
+        f"SELECT pg_terminate_backend(pid) {BLOCKED} AND query LIKE '%UPDATE notifications_notification%'"
     )
     return bool(found)
 

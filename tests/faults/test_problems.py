@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from harness.services.waiting import wait_until
-from tests.faults.site import Site, locked, wait_until_blocked
+from tests.faults.site import BLOCKED, Site, locked, wait_until_blocked
 
 LETTERS = 5000  # five batches
 WORDS = 4  # so many problems
@@ -78,7 +78,4 @@ def test_schedulers_side_by_side_share_the_letters(site: Site) -> None:
 
 def _blocked(site: Site) -> list[dict[str, object]]:
     """The connections that wait for a lock while they assign letters."""
-    return site.platform.sql(
-        "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        f" AND (query LIKE '%{ADD_HOURS}%' OR query LIKE '%make_problems%') AND pid <> pg_backend_pid()"
-    )
+    return site.platform.sql(f"SELECT pid {BLOCKED} AND (query LIKE '%{ADD_HOURS}%' OR query LIKE '%make_problems%')")
