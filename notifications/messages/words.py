@@ -48,7 +48,7 @@ class Status(StrEnum):
     HELD = "held", "warning", Is.FINAL | Is.MAY_BE_SENT | Is.STOPPED | Is.REPLAYABLE | Is.RARE
     DEAD = "dead", "danger", Is.FINAL | Is.MAY_BE_SENT | Is.STOPPED | Is.REPLAYABLE | Is.RARE
     EXPIRED = "expired", "danger", Is.FINAL | Is.REPLAYABLE | Is.RARE  # replayable: it may have a dead letter
-    SUPPRESSED = "suppressed", "danger", Is.FINAL  # reserved
+    SUPPRESSED = "suppressed", "danger", Is.FINAL  # its reason is one of SuppressedFor
     CANCELLED = "cancelled", "info", Is.FINAL
     DIGESTED = "digested", "success", Is.FINAL  # reserved
 
@@ -64,6 +64,39 @@ class Reason(StrEnum):
     HANDED_BACK = "handed-back"
     REPLAY = "replay"
     STOPPED = "stopped"  # by hand: see PauseKind
+    PAUSED = "paused"  # by the person, for a time
+    QUIET = "quiet"
+    CAPPED = "capped"
+    DIGEST = "digest"
+
+
+class SuppressedFor(StrEnum):
+    """Why a notification was suppressed. All but the last two are of its address, and of a Suppression's row."""
+
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+    STOP = "stop"  # the answer to a text
+    UNSUBSCRIBED = "unsubscribed"  # where we know no person, but only the address
+    GONE = "gone"  # the account or the channel is no more
+    ERASED = "erased"
+    BY_STAFF = "by-staff"
+    CHOICE = "choice"  # the person has switched it off
+    NOT_CHOSEN = "not-chosen"  # it is off unless they switch it on
+
+
+class CategoryKind(StrEnum):
+    """What class a category is of; what people can choose follows from it."""
+
+    MANDATORY = "mandatory"  # sent at once, whatever they chose
+    TRANSACTIONAL = "transactional"
+    PROMOTIONAL = "promotional"  # nobody gets it who has not switched it on
+
+
+class Late(StrEnum):
+    """What becomes of a notification that its person's quiet hours would keep until it expires."""
+
+    SEND = "send"
+    EXPIRE = "expire"
 
 
 class Origin(StrEnum):

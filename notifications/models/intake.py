@@ -8,11 +8,15 @@ from django.db import models
 from django.utils import timezone
 
 from notifications.messages.fields import LENGTHS, LONGEST_KEY
-from project.database.word_field import WordField
+from notifications.messages.words import CategoryKind, Late
+from project.database.word_field import WordField, choices_of
 
 
 class Category(models.Model):
-    """What the caller says a notification is about, and what to do when a send's outcome is unknown."""
+    """What the caller says a notification is about: who gets it, when, and what to do where the outcome is unknown.
+
+    `users/recipients/decide.py` says what follows from it for a person.
+    """
 
     class OnUncertain(models.TextChoices):
         RESEND = "resend", "resend: try again, a duplicate is possible"
@@ -24,6 +28,44 @@ class Category(models.Model):
         default=False,
         db_default=False,
         help_text="Hides what its notifications contain from staff, and lets nobody change a receiver.",
+    )
+
+    kind = WordField(
+        "class",
+        max_length=16,
+        choices=choices_of(CategoryKind),
+        default=CategoryKind.TRANSACTIONAL.value,
+        db_default=CategoryKind.TRANSACTIONAL.value,
+    )
+    on_by_default = models.BooleanField(
+        default=True, db_default=True, help_text="People get it unless they switch it off."
+    )
+    channels = models.JSONField(
+        null=True, blank=True, help_text="A list such as [“EMAIL”]. Empty: it goes out on every channel."
+    )
+    cap_count = models.PositiveIntegerField(
+        "cap", null=True, blank=True, help_text="So many to one person in a rolling window. Empty: any number. 0: none."
+    )
+    cap_seconds = models.PositiveIntegerField("window of the cap", null=True, blank=True, help_text="In seconds.")
+    digest_seconds = models.PositiveIntegerField(
+        "digest after", null=True, blank=True, help_text="Seconds from the first; they go out as one."
+    )
+    digest_at = models.TimeField(
+        "digest at", null=True, blank=True, help_text="Instead: at this hour of the person's day."
+    )
+    quiet = models.BooleanField("obeys quiet hours", default=True, db_default=True)
+    late = WordField(
+        "where quiet hours last too long",
+        max_length=16,
+        choices=choices_of(Late),
+        default=Late.SEND.value,
+        db_default=Late.SEND.value,
+    )
+    passes = models.JSONField(
+        "passes suppressions for",
+        null=True,
+        blank=True,
+        help_text="A list such as [“bounced”]: these do not keep it from an address. Never “stop”.",
     )
 
     class Meta:
