@@ -62,6 +62,7 @@ commit_failures = Counter("notifications_commit_failures", "Offset commits that 
 
 claimed = Counter("notifications_claimed", "Rows claimed", ["channel", "priority"])
 duplicates = Counter("notifications_duplicate_records", "Records whose row was not to be claimed", ["channel"])
+decided = Counter("notifications_decided", "Claimed rows by what decided about their receiver", ["channel", "rule"])
 unclaimable = Counter("notifications_unclaimable_records", "Records that became dead letters", ["cause"])
 attempts = Counter("notifications_attempts", "Sends by outcome", ["channel", "provider", "outcome"])
 dead = Counter("notifications_dead", "Notifications that died", ["channel", "cause"])

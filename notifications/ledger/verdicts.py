@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from notifications.channels.outcomes import About, Cause, Outcome, SendError
-from notifications.messages.words import Reason, Status
+from notifications.messages.words import Reason, Status, SuppressedFor
 
 JITTER = 0.1  # a retry comes up to a tenth later, never earlier
 LONGEST_WAIT = 86_400.0  # seconds; whatever a provider's Retry-After says
@@ -22,7 +22,7 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     """How one attempt is settled. `due_in` is in seconds; an `outcome` means that the ledger gets an Attempt row."""
 
     status: Status
-    reason: Reason | Literal[""] = ""
+    reason: Reason | SuppressedFor | Literal[""] = ""
     due_in: float | None = None
     spent: bool = False
     deferral: Deferral = "end"
@@ -43,6 +43,10 @@ def expired() -> Verdict:
 
 def cancelled() -> Verdict:
     return Verdict(Status.CANCELLED)
+
+
+def suppressed(reason: SuppressedFor) -> Verdict:
+    return Verdict(Status.SUPPRESSED, reason)
 
 
 def put_back(reason: Reason, due_in: float = 0.0) -> Verdict:

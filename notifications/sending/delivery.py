@@ -24,6 +24,7 @@ from notifications.sending.answers import Answer, ahand_over, hand_over
 from notifications.sending.appetite import Appetite
 from notifications.sending.by_hand import ByHand
 from notifications.sending.claiming import Claiming, Stopped
+from notifications.sending.deciding import Deciding
 from notifications.sending.gates import Gate, Gates, Later
 from notifications.sending.loop import Loop
 from notifications.sending.parking import Parking
@@ -33,6 +34,7 @@ from notifications.sending.route import Choice, Route
 from notifications.sending.settler import Settler
 from notifications.sending.threads import Threads
 from project import metrics
+from users.recipients.known import Known
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +61,8 @@ class Delivery:
         at_once: int | None,
         on_fatal: Callable[[str], None],
         pauses: Pauses,
-        gates_of: Callable[[Gate, Parking], Sequence[Gate]] = gates.in_order,
+        known: Known,
+        gates_of: Callable[[Gate, Gate, Parking], Sequence[Gate]] = gates.in_order,
     ) -> None:
         self.route = route
         self.name = route.channel
@@ -74,7 +77,8 @@ class Delivery:
         self._order = threading.Lock()  # nothing is added of a receiver while its rows are taken out
         self._by_hand = ByHand(self.name, route.names, pauses)
         self._appetite = Appetite(self.name, route, self._pool, self._custody, self._stopping, by_hand=self._by_hand)
-        passage = Gates(self.name, gates_of(self._by_hand, self._parking), hooks)
+        self._deciding = Deciding(self.name, known)
+        passage = Gates(self.name, gates_of(self._by_hand, self._deciding, self._parking), hooks)
         self._claiming = Claiming(self.name, passage, hooks=hooks, custody=self._custody, stopping=self._stopping)
         self._send_seconds = {name: metrics.send_seconds.labels(self.name, name) for name in route.names}
         self._accept_to_provider: dict[str, Histogram] = {
@@ -83,10 +87,11 @@ class Delivery:
         self._stood_still = False  # the loop of the sends, at the last look
         self._polled_at: dict[str, float] = {}  # monotonic, by priority
         self._consumers: dict[str, Consumer] = {}  # by priority, once they are made
-        self._threads = [
-            threading.Thread(target=self._consume, args=(priority,), name=f"{self.name}-{priority}", daemon=True)
-            for priority in PRIORITIES
-        ]
+        self._threads = [self._thread(priority) for priority in PRIORITIES]
+
+    def _thread(self, priority: str) -> threading.Thread:
+        name = f"{self.name}-{priority}"
+        return threading.Thread(target=self._consume, args=(priority,), name=name, daemon=True)
 
     def _open_pool(self, at_once: int | None) -> Pool:
         """Returns threads where a provider needs them, and a loop where none does."""
@@ -124,12 +129,13 @@ class Delivery:
         return self._claiming.failing_since
 
     def look_after(self) -> None:
-        """Puts back what is paused, and ends the sender where the loop of the sends has stood still at two looks.
+        """Puts back what is paused, and what somebody waits for who has changed their mind. May end the sender.
 
-        Such a loop would keep its rows for ever. One look is not enough: in a process that was stopped, the loop has
-        stood still until it has turned once.
+        It ends where the loop of the sends has stood still at two looks: such a loop would keep its rows for ever. One
+        look is not enough, for in a process that was stopped the loop has stood still until it has turned once.
         """
         self._put_back_what_is_paused()
+        self._put_back_who_changed()
         stands_still = self._pool.is_stuck(STUCK)
         if stands_still and self._stood_still:
             self._on_fatal(f"A send of {self.name} keeps all others from going on.")
@@ -178,9 +184,10 @@ class Delivery:
         """Gives the pool what the gates have let go since the monotonic time `gated_since`."""
         with self._order:
             paused = self._by_hand.split_again(rows)
-            split = self._parking.split_again(paused.go, gated_since)
+            changed = self._deciding.split_again(paused.go, gated_since)
+            split = self._parking.split_again(changed.go, gated_since)
             left = self._pool.add(split.go)
-        self._put_off([*paused.later, *split.later])
+        self._put_off([*paused.later, *changed.later, *split.later])
         self._hand_back(left)  # the pool stopped while these were claimed
 
     def _send(self, row: Claimed) -> None:
@@ -262,6 +269,13 @@ class Delivery:
         with self._order:
             split = self._by_hand.split_again(self._pool.take_out(self._by_hand.stops))
         self._put_off([*split.later, *(Later(row, Reason.STOPPED, 0.0) for row in split.go)])  # it has ended meanwhile
+
+    def _put_back_who_changed(self) -> None:
+        """Has decided anew what waits in memory for whoever wishes otherwise now."""
+        if changed := self._deciding.changed_since_last_asked():
+            with self._order:
+                rows = self._pool.take_out(changed)
+            self._hand_back(rows)
 
     def _hand_back(self, rows: Iterable[Claimed]) -> None:
         self._put_off([Later(row, Reason.HANDED_BACK, 0.0) for row in rows])

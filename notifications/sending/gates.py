@@ -185,12 +185,12 @@ def _unknown(row: Claimed, why: str) -> Verdict:
     return verdicts.failed(error, attempts=row.attempts, hold=True, schedule=())
 
 
-def in_order(by_hand: Gate, parking: Gate) -> list[Gate]:
+def in_order(by_hand: Gate, deciding: Gate, parking: Gate) -> list[Gate]:
     """Returns the gates of a channel in the order in which they are asked: the one place that says it."""
     if not settings.KAFKA_BOOTSTRAP_SERVERS:  # the ledger is the queue, so nothing is read again
-        return [Forgotten(), by_hand, parking, Expiry()]
+        return [Forgotten(), by_hand, deciding, parking, Expiry()]
     kept = settings.RETENTION_DAYS
-    return [Forgotten(), Rewound(), *([Removed(kept)] if kept else []), by_hand, parking, Expiry()]
+    return [Forgotten(), Rewound(), *([Removed(kept)] if kept else []), by_hand, deciding, parking, Expiry()]
 
 
 class Gates:

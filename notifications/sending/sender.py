@@ -31,6 +31,7 @@ from notifications.sending.route import Route
 from notifications.sending.settler import Settler
 from project import metrics
 from project.logs import events
+from users.recipients.known import Known
 
 logger = logging.getLogger(__name__)
 
@@ -67,9 +68,9 @@ class Sender:
         self._running = False  # waiting for the database at the start is not being stuck
         self._fatal = ""
         self._breaker_events: deque[BreakerEvent] = deque()
-        self._policies, self._pauses = Policies(), Pauses()
+        self._policies, self._pauses, self._known = Policies(), Pauses(), Known()
         work = (self._policies.refresh, self._beat, self._write_breakers, minutes.write)
-        self._housekeeping = Housekeeping(work, looks=(self._pauses.refresh,))
+        self._housekeeping = Housekeeping(work, looks=(self._pauses.refresh, self._known.refresh))
         self._settler = Settler(lease=settings.LEASE_SECONDS, send_timeout=settings.SEND_TIMEOUT_SECONDS, hooks=hooks)
         self._deliveries = [
             self._delivery(self._route(channel, route), broker, hooks, at_once) for channel, route in providers.items()
@@ -87,6 +88,7 @@ class Sender:
             hooks=hooks,
             policies=self._policies,
             pauses=self._pauses,
+            known=self._known,
             settler=self._settler,
             at_once=at_once,
             on_fatal=self._end,

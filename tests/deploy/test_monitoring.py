@@ -66,7 +66,7 @@ def test_no_label_has_a_value_that_somebody_outside_chooses() -> None:
         for label in sample.labels
     }
     closed = {"call", "code", "channel", "provider", "priority", "outcome", "cause", "reason", "origin"}
-    assert labels <= closed | {"topic", "kind", "name", "state", "le"}
+    assert labels <= closed | {"topic", "kind", "name", "state", "le", "rule"}
 
 
 def test_alerts_and_dashboards_name_only_metrics_there_are() -> None:

@@ -26,6 +26,7 @@ from notifications.sending.policies import Policies
 from notifications.sending.route import Route
 from notifications.sending.settler import Settler
 from tests.notifications.rows import LETTERS, Scripted, ids
+from users.recipients.known import Known
 
 SCHEDULE = (30.0, 120.0)
 
@@ -100,7 +101,7 @@ class Running:
         broker: Any = None,
         *,
         others: Sequence[Scripted] = (),
-        gates_of: Callable[[Gate, Parking], Sequence[Gate]] = in_order,
+        gates_of: Callable[[Gate, Gate, Parking], Sequence[Gate]] = in_order,
         at_once: int = 4,
         on_loop: bool = False,
         lease: float = 60,
@@ -113,26 +114,26 @@ class Running:
         self.settler = Settler(lease=lease, send_timeout=send_timeout, hooks=LETTERS)
         self.settler.thread = threading.Thread(target=self._settle, daemon=True)
         self.pauses = Pauses()
-        policies = Policies()
+        self.known, policies = Known(), Policies()
+        self.known.refresh()
         policies.refresh()
         queue: Broker = broker or Embedded()
         route = [OnLoop(provider) if on_loop else provider for provider in (channel, *others)]
         self.delivery = Delivery(
-            Route(
-                "EMAIL",
-                route,
-                lambda _channel, _provider, *change: self.breaker.append(change),
-                is_paused=self.pauses.of_provider,
-            ),
+            Route("EMAIL", route, self._note_breaker, is_paused=self.pauses.of_provider),
             broker=queue,
             hooks=LETTERS,
             policies=policies,
             pauses=self.pauses,
+            known=self.known,
             gates_of=gates_of,
             settler=self.settler,
             at_once=at_once,
             on_fatal=self.fatal.append,
         )
+
+    def _note_breaker(self, _channel: str, _provider: str, is_open: bool, cause: Cause | None) -> None:
+        self.breaker.append((is_open, cause))
 
     def start(self) -> None:
         self.settler.thread.start()

@@ -26,6 +26,7 @@ from notifications.messages.words import Reason, Status
 from notifications.models import Attempt, Notification
 from notifications.sending import claiming
 from notifications.sending.by_hand import ByHand
+from notifications.sending.deciding import Deciding
 from notifications.sending.gates import End, Expiry, Forgotten, Gate, Gates, Later, Split, in_order
 from notifications.sending.parking import CAP, Parking
 from tests.notifications.rows import (
@@ -41,6 +42,7 @@ from tests.notifications.rows import (
     seconds_until,
 )
 from tests.notifications.running import Feed, Run, settled
+from users.recipients.known import Known
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,8 +66,8 @@ class Person:
             [End(row, self.end) for row in rows if row.user == "gone"],
         )
 
-    def behind_the_others(self, by_hand: Gate, parking: Parking) -> list[Gate]:
-        return [*in_order(by_hand, parking), self]
+    def behind_the_others(self, by_hand: Gate, deciding: Gate, parking: Parking) -> list[Gate]:
+        return [*in_order(by_hand, deciding, parking), self]
 
 
 def three() -> tuple[Notification, Notification, Notification]:
@@ -261,12 +263,12 @@ def test_nothing_is_counted_of_a_claim_that_is_rolled_back() -> None:
     assert figure("claimed", priority="transactional") == before
 
 
-def test_the_order_is_forgotten_pauses_parking_expiry() -> None:
-    by_hand, parking = ByHand("EMAIL", ["smtp"], Pauses()), Parking(lambda *_: 0)
-    forgotten, first, second, third = in_order(by_hand, parking)
+def test_the_order_is_forgotten_pauses_deciding_parking_expiry() -> None:
+    by_hand, deciding, parking = ByHand("EMAIL", ["smtp"], Pauses()), Deciding("EMAIL", Known()), Parking(lambda *_: 0)
+    forgotten, *between, expiry = in_order(by_hand, deciding, parking)
     assert isinstance(forgotten, Forgotten)
-    assert (first, second) == (by_hand, parking)
-    assert isinstance(third, Expiry)
+    assert between == [by_hand, deciding, parking]
+    assert isinstance(expiry, Expiry)
 
 
 def test_the_gate_of_expiry_ends_what_has_expired_and_keeps_the_order() -> None:

@@ -15,6 +15,7 @@ from notifications.sending.policies import Policies
 from notifications.sending.route import Route
 from notifications.sending.settler import Settler
 from tests.notifications.rows import Scripted
+from users.recipients.known import Known
 
 
 @pytest.fixture
@@ -26,6 +27,7 @@ def idle() -> Delivery:
         hooks=NO_HOOKS,
         policies=Policies(),
         pauses=Pauses(),
+        known=Known(),
         settler=settler,
         at_once=1,
         on_fatal=lambda _: None,

@@ -1,0 +1,87 @@
+"""The gate of the people who receive: what they chose, and whether their address may be written to."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+
+from django.db import transaction
+
+from notifications.ledger import verdicts
+from notifications.ledger.rows import Claimed
+from notifications.messages.words import Reason
+from notifications.sending.gates import End, Later, Split
+from project import metrics
+from users.recipients.decide import Asked, Decision, Rule, decide
+from users.recipients.facts import Receiver, facts_of
+from users.recipients.known import Known
+
+
+class Deciding:
+    """The gate of one channel. It remembers nothing, so a repeated claim is decided anew. Thread-safe.
+
+    It runs at each claim of a row, so what a person chose while the row waited counts.
+    """
+
+    def __init__(self, channel: str, known: Known) -> None:
+        self._channel = channel
+        self._known = known
+        self._asked_at = time.monotonic()  # of `changed_since_last_asked`
+
+    def split(self, rows: list[Claimed]) -> Split:
+        """Takes one statement for the batch, and none where neither its categories nor anybody keeps a row back."""
+        if not rows or not self._known.may_keep_back({row.category for row in rows}):
+            return Split(rows)
+        receivers = {row.id: Receiver(row.user, row.channel, row.receiver, row.receiver_hash) for row in rows}
+        facts = facts_of(receivers.values())
+        split, rules = Split([]), Counter[Rule]()
+        for row in rows:
+            decision = decide(self._asked(row, facts.now), facts.people[receivers[row.id]], facts.now)
+            _place(split, row, decision, facts.now)
+            rules[decision.rule] += 1
+        transaction.on_commit(partial(self._count, rules))
+        return split
+
+    def split_again(self, rows: list[Claimed], since: float) -> Split:
+        """Has decided anew what was decided at the monotonic time `since` for somebody who was seen to change then."""
+        if not self._known.changed:
+            return Split(rows)
+        changed = [row for row in rows if _has_changed(self._known, since, row)]
+        ids = {row.id for row in changed}
+        later = [Later(row, Reason.HANDED_BACK, 0.0) for row in changed]
+        return Split([row for row in rows if row.id not in ids], later)
+
+    def changed_since_last_asked(self) -> Callable[[Claimed], bool] | None:
+        """Returns what is true of the rows of whoever was seen to change since the last call; None for nobody.
+
+        The decision of a claim under way may be older than the change: `split_again` looks at its rows.
+        """
+        known, since = self._known, self._asked_at
+        self._asked_at = max(known.changed.values(), default=since)
+        return partial(_has_changed, known, since) if self._asked_at > since else None
+
+    def _asked(self, row: Claimed, now: datetime) -> Asked:
+        expires_at = None if row.expires_in is None else now + timedelta(seconds=row.expires_in)
+        return Asked(self._known.rules(row.category), row.channel, row.receiver, expires_at)
+
+    def _count(self, rules: Counter[Rule]) -> None:
+        for rule, count in rules.items():
+            metrics.decided.labels(self._channel, rule.value).inc(count)
+
+
+def _has_changed(known: Known, since: float, row: Claimed) -> bool:
+    return known.has_changed(row.user, row.receiver_hash, since)
+
+
+def _place(split: Split, row: Claimed, decision: Decision, now: datetime) -> None:
+    if decision.reason and decision.until:
+        split.later.append(Later(row, decision.reason, (decision.until - now).total_seconds()))
+    elif decision.suppressed_for:
+        split.end.append(End(row, verdicts.suppressed(decision.suppressed_for)))
+    elif decision.rule is Rule.CANCELLED:
+        split.end.append(End(row, verdicts.expired()))
+    else:
+        split.go.append(row)

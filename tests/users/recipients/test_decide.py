@@ -1,0 +1,140 @@
+"""What decides about a notification: the rules in the order of docs/recipients.md, and a person's choices."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifications.messages.words import CategoryKind, Reason, SuppressedFor
+from users.recipients.decide import (
+    RULES,
+    SEND,
+    Action,
+    Asked,
+    CategoryRules,
+    Choice,
+    Decision,
+    Person,
+    Preferences,
+    Rule,
+    cell,
+    chosen_by,
+    decide,
+)
+
+NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+NEWS = CategoryRules("news")
+ASKED = Asked(NEWS, "EMAIL")
+TABLE = re.findall(r"^\| (\d+) \| (\w+) \|", Path("docs/recipients.md").read_text(), re.MULTILINE)
+
+Case = tuple[Asked, Person]
+replace = msgspec.structs.replace
+
+
+def chose(person: Person, **chosen: object) -> Person:
+    return replace(person, preferences=replace(person.preferences, **chosen))
+
+
+def of_kind(asked: Asked, **rules: object) -> Asked:
+    return replace(asked, category=replace(asked.category, **rules))
+
+
+# What makes each rule answer. Applied together, all of them would.
+PROVOKED: dict[str, Callable[[Asked, Person], Case]] = {
+    "cancelled": lambda asked, person: (replace(asked, is_cancelled=True), person),
+    "suppressed": lambda asked, person: (asked, replace(person, suppressions=[("", SuppressedFor.BOUNCED)])),
+    "mandatory": lambda asked, person: (of_kind(asked, kind=CategoryKind.MANDATORY), person),
+    "paused": lambda asked, person: (asked, chose(person, paused_until=NOW + HOUR)),
+    "choice": lambda asked, person: (asked, chose(person, all_off_at=NOW - HOUR)),
+}
+
+
+@pytest.mark.parametrize(("number", "name"), TABLE)
+def test_the_first_rule_that_answers_decides(number: str, name: str) -> None:
+    later = [word for place, word in TABLE if int(place) >= int(number)]
+    case: Case = ASKED, Person()
+    for word in later:
+        case = PROVOKED[word](*case)
+    rule = Rule(name)
+    assert rule.number == int(number)
+    assert decide(*case, NOW).rule is rule
+
+
+def test_the_table_has_every_rule() -> None:
+    assert len(TABLE) == len(RULES) == len(PROVOKED)
+
+
+def test_where_no_rule_answers_it_is_sent() -> None:
+    assert decide(ASKED, Person(), NOW) == SEND
+
+
+def test_what_has_expired_is_not_sent_and_what_will_expire_is() -> None:
+    assert decide(replace(ASKED, expires_at=NOW), Person(), NOW).rule is Rule.CANCELLED
+    assert decide(replace(ASKED, expires_at=NOW + HOUR), Person(), NOW) == SEND
+
+
+def test_what_a_person_paused_waits_until_the_pause_is_over() -> None:
+    person = chose(Person(), paused_until=NOW + HOUR)
+    assert decide(ASKED, person, NOW) == Decision(Action.WAIT, Rule.PAUSED, Reason.PAUSED, NOW + HOUR)
+    assert decide(ASKED, person, NOW + HOUR) == SEND
+
+
+@pytest.mark.parametrize("why", SuppressedFor)
+def test_a_category_passes_the_reasons_that_it_names_but_never_stop(why: SuppressedFor) -> None:
+    person = Person(suppressions=[("", why)])
+    asked = of_kind(ASKED, kind=CategoryKind.MANDATORY, passes=frozenset(SuppressedFor))
+    expected = Rule.SUPPRESSED if why is SuppressedFor.STOP else Rule.MANDATORY
+    assert decide(asked, person, NOW).rule is expected
+    assert decide(of_kind(ASKED, kind=CategoryKind.MANDATORY), person, NOW).suppressed_for is why
+
+
+def test_what_is_suppressed_for_one_category_is_no_other() -> None:
+    person = Person(suppressions=[("news", SuppressedFor.UNSUBSCRIBED)])
+    assert decide(ASKED, person, NOW).suppressed_for is SuppressedFor.UNSUBSCRIBED
+    assert decide(Asked(CategoryRules("billing"), "EMAIL"), person, NOW) == SEND
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ({}, None),
+        ({"on_by_default": False}, SuppressedFor.NOT_CHOSEN),
+        ({"channels": frozenset({"SMS"})}, SuppressedFor.NOT_CHOSEN),
+        ({"channels": frozenset({"SMS", "EMAIL"})}, None),
+    ],
+)
+def test_who_chose_nothing_gets_what_the_category_does_by_default(
+    rules: dict[str, object], expected: SuppressedFor | None
+) -> None:
+    assert decide(of_kind(ASKED, **rules), Person(), NOW).suppressed_for is expected
+    wants_it = chose(Person(), choices={cell("news", ""): Choice(on=True, at=NOW)})
+    assert decide(of_kind(ASKED, **rules), wants_it, NOW) == SEND
+
+
+CELLS = (cell("news", "EMAIL"), cell("news", ""), cell("", "EMAIL"))  # the narrowest first
+choices = st.dictionaries(
+    st.sampled_from([*CELLS, cell("news", "SMS"), cell("billing", "EMAIL"), cell("billing", "")]),
+    st.builds(Choice, on=st.booleans(), at=st.integers(-3, 3).map(lambda hours: NOW + hours * HOUR)),
+)
+
+
+@given(choices, st.one_of(st.none(), st.integers(-3, 3).map(lambda hours: NOW + hours * HOUR)))
+def test_the_narrowest_choice_counts_that_is_newer_than_everything_off(
+    chosen: dict[str, Choice], all_off_at: datetime | None
+) -> None:
+    newer = [chosen[key] for key in CELLS if key in chosen and (all_off_at is None or chosen[key].at > all_off_at)]
+    expected = newer[0].on if newer else (None if all_off_at is None else False)
+    assert chosen_by(Preferences(choices=chosen, all_off_at=all_off_at), "news", "EMAIL") is expected
+
+
+def test_preferences_come_out_of_their_document_as_they_went_in() -> None:
+    preferences = Preferences("Europe/Berlin", None, NOW, NOW, None, {cell("news", ""): Choice(on=False, at=NOW)})
+    assert msgspec.json.decode(msgspec.json.encode(preferences), type=Preferences) == preferences

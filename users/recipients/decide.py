@@ -1,0 +1,208 @@
+"""What becomes of a notification for the one who receives it: sent, kept back for a time, folded or suppressed.
+
+A pure function over what is known: no clock, no database. `docs/recipients.md` has its rules as a table, and a test
+compares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, time
+from enum import StrEnum
+from typing import Self
+
+import msgspec
+
+from notifications.messages.words import CategoryKind, Late, Reason, SuppressedFor
+
+DAY = 86_400  # seconds: the window of a cap that names none
+
+
+class Action(StrEnum):
+    SEND = "send"
+    WAIT = "wait"
+    FOLD = "fold"  # into a digest
+    SUPPRESS = "suppress"
+
+
+class Rule(StrEnum):
+    """Which of the rules has decided: its name, and its number in the order in which they are asked."""
+
+    number: int
+
+    def __new__(cls, word: str, number: int = 0) -> Self:
+        rule = str.__new__(cls, word)
+        rule._value_ = word
+        rule.number = number
+        return rule
+
+    CANCELLED = "cancelled", 1  # or expired
+    SUPPRESSED = "suppressed", 2
+    MANDATORY = "mandatory", 3
+    PAUSED = "paused", 4
+    CHOICE = "choice", 5
+    QUIET = "quiet", 6
+    DIGEST = "digest", 7
+    CAP = "cap", 8
+    NONE = "send", 9
+
+
+class Cap(msgspec.Struct, frozen=True, gc=False):
+    """At most `count` in any window of so many seconds."""
+
+    count: int
+    seconds: int
+
+
+class CategoryRules(msgspec.Struct, frozen=True):
+    """What a category says about those who receive it. Without any of it, everybody gets it at once."""
+
+    name: str = ""
+    kind: CategoryKind = CategoryKind.TRANSACTIONAL
+    on_by_default: bool = True
+    channels: frozenset[str] | None = None  # None: every channel
+    cap: Cap | None = None
+    digest_seconds: int | None = None
+    digest_at: time | None = None
+    quiet: bool = True  # it obeys quiet hours
+    late: Late = Late.SEND
+    passes: frozenset[str] = frozenset()  # reasons of suppressions
+
+    @property
+    def keeps_back(self) -> bool:
+        """Returns whether it may keep something from somebody of whom nothing is known."""
+        plain = self.on_by_default and self.channels is None and self.kind is not CategoryKind.PROMOTIONAL
+        return not plain or self.cap is not None or self.is_digested
+
+    @property
+    def is_digested(self) -> bool:
+        return self.digest_seconds is not None or self.digest_at is not None
+
+
+class Choice(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What a person chose for a category, a channel or both, and when."""
+
+    on: bool
+    at: datetime
+
+
+class Preferences(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All that a person chose, as their one row in the database has it. Without a row these are the defaults."""
+
+    time_zone: str | None = None  # an IANA name
+    quiet: tuple[time, time] | None = None  # from, until; on their wall clock
+    paused_until: datetime | None = None
+    all_off_at: datetime | None = None  # when they switched everything off
+    cap: Cap | None = None  # over all categories and channels
+    choices: dict[str, Choice] = {}  # by `cell`
+
+
+class Person(msgspec.Struct, frozen=True):
+    """What is known of somebody at one address."""
+
+    preferences: Preferences = Preferences()
+    suppressions: Sequence[tuple[str, SuppressedFor]] = ()  # of the address: a category, or "" for all, and why
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A notification, as far as the decision needs it."""
+
+    category: CategoryRules
+    channel: str
+    receiver: str = ""
+    expires_at: datetime | None = None
+    is_cancelled: bool = False
+    is_folded: bool = False  # it is a digest, or comes out of one: it is not folded again
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What waits has a `reason` and is looked at again at `until`; what is suppressed is `suppressed_for` something."""
+
+    action: Action
+    rule: Rule
+    reason: Reason | None = None
+    until: datetime | None = None
+    suppressed_for: SuppressedFor | None = None
+
+
+SEND = Decision(Action.SEND, Rule.NONE)
+
+
+def cell(category: str, channel: str) -> str:
+    """Returns the key of a choice; "" stands for all categories, or all channels."""
+    return f"{channel}:{category}"
+
+
+def decide(asked: Asked, person: Person, now: datetime) -> Decision:
+    """Returns what becomes of it: the first rule that answers has decided."""
+    for rule in RULES:
+        if (decision := rule(asked, person, now)) is not None:
+            return decision
+    return SEND
+
+
+def _cancelled(asked: Asked, _: Person, now: datetime) -> Decision | None:
+    if asked.is_cancelled or (asked.expires_at is not None and asked.expires_at <= now):
+        return Decision(Action.SUPPRESS, Rule.CANCELLED)
+    return None
+
+
+def _suppressed(asked: Asked, person: Person, _: datetime) -> Decision | None:
+    category = asked.category
+    for scope, why in person.suppressions:
+        passes = why in category.passes and why is not SuppressedFor.STOP
+        if scope in ("", category.name) and not passes:
+            return Decision(Action.SUPPRESS, Rule.SUPPRESSED, suppressed_for=why)
+    return None
+
+
+def _mandatory(asked: Asked, _: Person, __: datetime) -> Decision | None:
+    return _SEND_MANDATORY if asked.category.kind is CategoryKind.MANDATORY else None
+
+
+def _paused(_: Asked, person: Person, now: datetime) -> Decision | None:
+    until = person.preferences.paused_until
+    return Decision(Action.WAIT, Rule.PAUSED, Reason.PAUSED, until) if until is not None and until > now else None
+
+
+def _choice(asked: Asked, person: Person, _: datetime) -> Decision | None:
+    category, channel = asked.category, asked.channel
+    if (chosen := chosen_by(person.preferences, category.name, channel)) is not None:
+        return None if chosen else _SWITCHED_OFF
+    on = category.on_by_default and (category.channels is None or channel in category.channels)
+    return None if on else _NOT_CHOSEN
+
+
+def chosen_by(preferences: Preferences, category: str, channel: str) -> bool | None:
+    """Returns whether the person wants the category on the channel, or None where they have chosen nothing.
+
+    The narrowest of their choices counts. "Everything off" beats each older one.
+    """
+    all_off_at = preferences.all_off_at
+    for key in (cell(category, channel), cell(category, ""), cell("", channel)) if preferences.choices else ():
+        choice = preferences.choices.get(key)
+        if choice is not None and (all_off_at is None or choice.at > all_off_at):
+            return choice.on
+    return None if all_off_at is None else False
+
+
+_SEND_MANDATORY = Decision(Action.SEND, Rule.MANDATORY)
+_SWITCHED_OFF = Decision(Action.SUPPRESS, Rule.CHOICE, suppressed_for=SuppressedFor.CHOICE)
+_NOT_CHOSEN = Decision(Action.SUPPRESS, Rule.CHOICE, suppressed_for=SuppressedFor.NOT_CHOSEN)
+
+RULES: tuple[Callable[[Asked, Person, datetime], Decision | None], ...] = (
+    _cancelled,
+    _suppressed,
+    _mandatory,
+    _paused,
+    _choice,
+)
+
+
+def rules_of(category: Mapping[str, object]) -> CategoryRules:
+    """Returns the rules of a row of the table of categories, given by the names of its columns."""
+    given = dict(category)
+    count, seconds = given.pop("cap_count"), given.pop("cap_seconds")
+    given["cap"] = None if count is None else {"count": count, "seconds": seconds or DAY}
+    given["passes"] = given["passes"] or []
+    return msgspec.convert(given, CategoryRules)
