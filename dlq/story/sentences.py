@@ -11,6 +11,7 @@ from notifications.channels.outcomes import Cause
 from notifications.messages.words import Reason, StaffVerb, Status
 from notifications.sending.breaker import LONGEST_PAUSE
 from project.desk.moments import at, since
+from users.recipients.sentences import CLAUSES
 
 LONGEST_REASON = 200  # characters of a person's words, in a sentence
 
@@ -104,6 +105,10 @@ def _outage(s: Situation) -> str:
     return f"{begins} This waits and goes out by itself; {_next_try(s, verb='the next try is')}."
 
 
+def _kept_back(s: Situation) -> str:
+    return f"Not sent yet, because {CLAUSES[s.reason]}. {_next_try(s, verb='It goes out', upper=True)}."
+
+
 def _stopped(s: Situation) -> str:
     if not s.paused:
         return (
@@ -171,7 +176,8 @@ def _expired(s: Situation) -> str:
 
 
 def _suppressed(s: Situation) -> str:
-    return f"Not sent{_when(s.ended_at, s)}: the person does not want it, or nothing may go to this address."
+    why = CLAUSES.get(s.reason, "the person does not want it, or nothing may go to this address")
+    return f"Not sent{_when(s.ended_at, s)}: {why}."
 
 
 def _cancelled(s: Situation) -> str:
@@ -268,4 +274,5 @@ _BY_REASON: dict[str, Callable[[Situation], str]] = {
     Reason.HANDED_BACK: _handed_back,
     Reason.REPLAY: _replay_due,
     Reason.STOPPED: _stopped,
+    **dict.fromkeys((Reason.PAUSED, Reason.QUIET, Reason.CAPPED, Reason.DIGEST), _kept_back),
 }

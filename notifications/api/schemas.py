@@ -11,14 +11,16 @@ from rest_framework import serializers
 
 from notifications.channels import channel_choices
 from notifications.channels.outcomes import Cause, Outcome
-from notifications.messages.words import Reason, Status
+from notifications.messages.words import Reason, Status, SuppressedFor
 from notifications.models import Attempt, Notification
 from project.database.word_field import choices_of
 from users.access.authentication import caller_of, knows_users
+from users.recipients.decide import Rule
+from users.recipients.sentences import explained
 
 # Named so that the generated clients' enums are (settings.SPECTACULAR_SETTINGS).
 STATUSES = choices_of(Status)
-REASONS = choices_of(Reason)
+REASONS = choices_of(Reason) + choices_of(SuppressedFor)
 CAUSES = choices_of(Cause)
 OUTCOMES = choices_of(Outcome)
 SHOWN_ATTEMPTS = 100  # the latest; an outage of a day may leave more
@@ -62,7 +64,9 @@ class NotificationRow(serializers.ModelSerializer[Notification]):
 
     type = serializers.ChoiceField(choices=channel_choices(), source="channel", allow_null=True)
     status = serializers.ChoiceField(choices=STATUSES)
-    reason = serializers.ChoiceField(choices=REASONS, allow_blank=True)
+    reason = serializers.ChoiceField(
+        choices=REASONS, allow_blank=True, help_text="Why it waits, or why it was suppressed."
+    )
     receiver = serializers.SerializerMethodField()
     attempts_spent = serializers.IntegerField(source="attempts", help_text="Retries spent since the last replay.")
     due_at = UtcField(allow_null=True, help_text="When a waiting notification is tried next.")
@@ -98,13 +102,28 @@ class NotificationRow(serializers.ModelSerializer[Notification]):
         return shown
 
 
+class DecisionShape(serializers.Serializer[Any]):
+    """What keeps it from its receiver: the rule, why, and until when where it waits."""
+
+    rule = serializers.ChoiceField(choices=choices_of(Rule))
+    why = serializers.CharField()
+    until = UtcField(allow_null=True)
+
+
 class NotificationDetail(NotificationRow):
     """Where a notification stands, with the attempts that did not simply send."""
 
     attempts = serializers.SerializerMethodField()
+    decision = serializers.SerializerMethodField()
 
     class Meta(NotificationRow.Meta):
-        fields: ClassVar = [*NotificationRow.Meta.fields, "attempts"]
+        fields: ClassVar = [*NotificationRow.Meta.fields, "decision", "attempts"]
+
+    @extend_schema_field(DecisionShape(allow_null=True))
+    def get_decision(self, row: Notification) -> Any:
+        """Null where no rule keeps it back."""
+        found = explained(row.status, row.reason, row.due_at)
+        return DecisionShape(found).data if found else None
 
     @extend_schema_field(AttemptRow(many=True))
     def get_attempts(self, row: Notification) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from notifications.channels.outcomes import Cause
-from notifications.messages.words import Reason, Status
+from notifications.messages.words import Reason, Status, SuppressedFor
 
 # Behind "it died because of" as well as alone in a list.
 CAUSES: dict[Cause, str] = {
@@ -33,7 +33,22 @@ REASONS: dict[Reason, str] = {
     Reason.UNCERTAIN: "may have arrived, will be tried again",
     Reason.HANDED_BACK: "handed back by a sender that stopped",
     Reason.REPLAY: "replayed by a person",
-    Reason.STOPPED: "paused by a person",
+    Reason.STOPPED: "paused by staff",
+    Reason.PAUSED: "paused by the one who gets it",
+    Reason.QUIET: "quiet hours",
+    Reason.CAPPED: "they have had enough for now",
+    Reason.DIGEST: "waits for a digest",
+}
+SUPPRESSED_FOR: dict[SuppressedFor, str] = {
+    SuppressedFor.BOUNCED: "the address bounced",
+    SuppressedFor.COMPLAINED: "reported as unwanted",
+    SuppressedFor.STOP: "answered STOP",
+    SuppressedFor.UNSUBSCRIBED: "unsubscribed",
+    SuppressedFor.GONE: "account or channel is gone",
+    SuppressedFor.ERASED: "the person was erased",
+    SuppressedFor.BY_STAFF: "stopped by staff",
+    SuppressedFor.CHOICE: "switched off by the person",
+    SuppressedFor.NOT_CHOSEN: "not switched on",
 }
 STATUSES: dict[Status, str] = {
     Status.ACCEPTED: "accepted, not yet queued",
@@ -56,7 +71,7 @@ LETTER_STATES = {
 }
 _ALL: dict[str, dict[str, str]] = {
     "cause": {word.value: text for word, text in CAUSES.items()},
-    "reason": {word.value: text for word, text in REASONS.items()},
+    "reason": {word.value: text for word, text in (REASONS | SUPPRESSED_FOR).items()},
     "status": {word.value: text for word, text in STATUSES.items()},
     "state": LETTER_STATES,
 }

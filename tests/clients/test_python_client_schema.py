@@ -21,6 +21,7 @@ SHAPES: dict[str, type] = {
     "Accepted": types.Accepted,
     "NotificationRow": types.NotificationRow,
     "NotificationDetail": types.NotificationDetail,
+    "DecisionShape": types.Decision,
     "AttemptRow": types.Attempt,
     "PaginatedNotificationRowList": types.Page,
 }
@@ -53,7 +54,10 @@ def kind_of(described: Any, description: Any) -> tuple[Any, bool]:
     for wrapped in described.get("allOf", ()):
         described = wrapped
     if "$ref" in described:
-        described = description["components"]["schemas"][described["$ref"].rpartition("/")[2]]
+        name = described["$ref"].rpartition("/")[2]
+        if name in SHAPES:
+            return SHAPES[name], nullable
+        described = description["components"]["schemas"][name]
     if "enum" in described:
         return set(described["enum"]), nullable
     if described["type"] == "array":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 
 import msgspec
 import pytest
@@ -16,7 +17,7 @@ from notifications.channels.outcomes import Cause
 from notifications.messages.draft import BatchDraft
 from notifications.messages.fields import LENGTHS, LONGEST_KEY
 from notifications.messages.message import Message
-from notifications.messages.words import Reason, Status
+from notifications.messages.words import Reason, Status, SuppressedFor
 from project import metrics
 from project.desk.rights import Right
 
@@ -100,8 +101,16 @@ def test_the_record_has_the_fields_that_are_named() -> None:
     assert set(re.findall(r"`(\w+)`", listed)) == set(Message.__struct_fields__)
 
 
-@pytest.mark.parametrize(("header", "words"), [("status", Status), ("reason of `waiting`", Reason), ("cause", Cause)])
-def test_every_word_is_explained(header: str, words: type[Status | Reason | Cause]) -> None:
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ("status", Status),
+        ("reason of `waiting`", Reason),
+        ("reason of `suppressed`", SuppressedFor),
+        ("cause", Cause),
+    ],
+)
+def test_every_word_is_explained(header: str, words: type[StrEnum]) -> None:
     assert set(table(header)) == {word.value for word in words}
 
 

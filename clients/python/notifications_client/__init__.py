@@ -20,6 +20,7 @@ from notifications_client.errors import (
 from notifications_client.types import (
     Accepted,
     Attempt,
+    Decision,
     Notification,
     NotificationDetail,
     NotificationRow,
@@ -35,6 +36,7 @@ __all__ = [
     "Attempt",
     "Client",
     "Conflict",
+    "Decision",
     "Forbidden",
     "InvalidRequest",
     "NotFound",

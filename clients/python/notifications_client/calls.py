@@ -21,6 +21,7 @@ from notifications_client.retrying import Flow, ask
 from notifications_client.types import (
     Accepted,
     Attempt,
+    Decision,
     Notification,
     NotificationDetail,
     NotificationRow,
@@ -73,7 +74,8 @@ class Calls:
         answer = yield from self._ask("GET", f"/notification/{UUID(str(id))}")
         found = wire.content_of(answer, 200)
         attempts = tuple(wire.read_as(Attempt, attempt) for attempt in found["attempts"])
-        return wire.read_as(NotificationDetail, found | {"attempts": attempts})
+        decision = wire.read_as(Decision, found["decision"]) if found.get("decision") else None
+        return wire.read_as(NotificationDetail, found | {"attempts": attempts, "decision": decision})
 
     def list_page(self, filters: dict[str, Any]) -> Flow[Page]:
         """GET /notifications. Raises ApiError and Unavailable."""

@@ -27,7 +27,31 @@ Status = Literal[
     "cancelled",
     "digested",
 ]
-Reason = Literal["", "retry", "throttled", "outage", "parked", "stopped", "uncertain", "handed-back", "replay"]
+Reason = Literal[
+    "",
+    "retry",
+    "throttled",
+    "outage",
+    "parked",
+    "uncertain",
+    "handed-back",
+    "replay",
+    "stopped",
+    "paused",
+    "quiet",
+    "capped",
+    "digest",
+    "bounced",
+    "complained",
+    "stop",
+    "unsubscribed",
+    "gone",
+    "erased",
+    "by-staff",
+    "choice",
+    "not-chosen",
+]
+Rule = Literal["cancelled", "suppressed", "mandatory", "paused", "choice", "quiet", "digest", "cap", "send"]
 Outcome = Literal["transient", "permanent", "throttled", "uncertain"]
 Cause = Literal[
     "",
@@ -135,9 +159,19 @@ class Attempt:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Decision:
+    """Which rule keeps a notification from its receiver, why, and until when where it waits."""
+
+    rule: Rule
+    why: str
+    until: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class NotificationDetail(NotificationRow):
     """Where a notification stands, with its latest 100 attempts that did not simply send, the oldest first."""
 
+    decision: Decision | None
     attempts: tuple[Attempt, ...]
 
 

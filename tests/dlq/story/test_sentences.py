@@ -98,6 +98,14 @@ EXAMPLES = [
             "or when those before it are sent."
         ),
     ),
+    (
+        stands(Status.WAITING, reason="paused", due_at=at("06:00")),
+        "Not sent yet, because the person has paused everything. It goes out at 06:00.",
+    ),
+    (
+        stands(Status.SUPPRESSED, reason="choice", ended_at=at("03:10")),
+        "Not sent at 03:10: the person has switched it off.",
+    ),
 ]
 
 

@@ -78,13 +78,28 @@ def test_one_with_its_attempts(api: Api, settings: Settings) -> None:
         "user": "ann", "reference": "r-1", "category": "orders", "priority": "bulk", "generation": 0,
         "attempts_spent": 2, "uncertain_count": 0, "due_at": "2026-03-01T12:00:00Z", "last_cause": "timeout",
         "last_error": "slow", "provider": "", "provider_message_id": "", "accepted_at": "2026-03-01T12:00:00Z",
-        "expires_at": None, "settled_at": None, "trace_id": "", "texts_removed": False, "attempts": None,
+        "expires_at": None, "settled_at": None, "trace_id": "", "texts_removed": False, "decision": None,
+        "attempts": None,
     }  # fmt: skip
     assert [attempt["number"] for attempt in shown["attempts"]] == [1, 2]
     assert shown["attempts"][0] == {
         "generation": 0, "number": 1, "at": "2026-03-01T12:00:00Z", "outcome": "transient", "cause": "timeout",
         "error": "slow", "milliseconds": None,
     }  # fmt: skip
+
+
+def test_what_keeps_one_back_is_said_with_its_rule(api: Api) -> None:
+    waits = row(1, status="waiting", reason="paused", due_at=START)
+    unwanted = row(2, status="suppressed", reason="choice")
+    bounced = row(3, status="suppressed", reason="bounced")
+    retried = row(4, status="waiting", reason="retry", due_at=START)
+    shown = [json_of(api.get(f"/notification/{one.pk}"))["decision"] for one in (waits, unwanted, bounced, retried)]
+    assert shown == [
+        {"rule": "paused", "why": "The person has paused everything.", "until": "2026-03-01T12:00:00Z"},
+        {"rule": "choice", "why": "The person has switched it off.", "until": None},
+        {"rule": "suppressed", "why": "Mail to this address has come back for good.", "until": None},
+        None,
+    ]
 
 
 def test_latest_attempts_of_very_many(api: Api) -> None:
