@@ -21,9 +21,10 @@ COPY --from=build /venv /venv
 COPY --from=build /app /app
 WORKDIR /app
 # GRANIAN_LOG_CONFIG: the server logs as its application does, which it finds by PYTHONPATH.
+# PYTHONTZPATH= (empty): time zones are those of the lock, not of the base image, so all processes of a version agree.
 # EMBEDDED=false: without DATABASE_URL or KAFKA_BOOTSTRAP_SERVERS a container says so and ends.
 ENV PATH="/venv/bin:$PATH" PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 EMBEDDED=false VAR_DIR=/tmp/notifications \
-    PYTHONPATH=/app GRANIAN_LOG_CONFIG=/app/project/logs/granian.json
+    PYTHONPATH=/app PYTHONTZPATH="" GRANIAN_LOG_CONFIG=/app/project/logs/granian.json
 USER 10001
 EXPOSE 8020
 STOPSIGNAL SIGTERM
