@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeVar
 from urllib.parse import unquote, urlsplit
-from zoneinfo import ZoneInfo
+from zoneinfo import available_timezones
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -239,7 +239,9 @@ def _prefix(value: str) -> str:
 @kind("a time zone such as Europe/Paris", "UTC")
 def time_zone(raw: str) -> str:
     """A zone of the IANA database."""
-    return ZoneInfo(raw).key
+    if raw not in available_timezones():
+        raise ValueError
+    return raw
 
 
 def directory(name: str, default: Path) -> Path:

@@ -35,6 +35,7 @@ HASH_KEYS = (*map(env.hash_key, filter(None, _SECRETS)), b"")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", [])
 TIME_ZONE = env.time_zone("TIME_ZONE", "UTC")
+DEFAULT_TIME_ZONE = env.time_zone("DEFAULT_TIME_ZONE", "UTC")
 ANSWER_LANGUAGE = env.file_in("ANSWER_LANGUAGE", "en", BASE_DIR / "dlq" / "story" / "answers", ".toml")
 USE_TZ = True
 

@@ -115,7 +115,7 @@ def test_a_bad_value_ends_the_start_with_one_sentence(
     assert str(ended.value) == f"A_VARIABLE must {must}; it is not."
 
 
-@pytest.mark.parametrize("value", ["Nowhere/Else", "../etc"])
+@pytest.mark.parametrize("value", ["Nowhere/Else", "../etc", "America", "europe/berlin", "right/UTC"])
 def test_a_zone_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("TIME_ZONE", value)
     with pytest.raises(SystemExit, match="TIME_ZONE"):
