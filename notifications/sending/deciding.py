@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
+from django.conf import settings
 from django.db import transaction
 
 from notifications.ledger import verdicts
@@ -65,7 +66,8 @@ class Deciding:
 
     def _asked(self, row: Claimed, now: datetime) -> Asked:
         expires_at = None if row.expires_in is None else now + timedelta(seconds=row.expires_in)
-        return Asked(self._known.rules(row.category), row.channel, row.receiver, expires_at)
+        category, key = self._known.rules(row.category), row.user or row.receiver_hash
+        return Asked(category, row.channel, row.receiver, key, settings.DEFAULT_TIME_ZONE, expires_at)
 
     def _count(self, rules: Counter[Rule]) -> None:
         for rule, count in rules.items():

@@ -14,6 +14,9 @@ from typing import Self
 import msgspec
 
 from notifications.messages.words import CategoryKind, Late, Reason, SuppressedFor
+from users.recipients.legal import legal_quiets
+from users.recipients.quiet import Quiet, Window, quiet_until, spread
+from users.recipients.zones import zones_of
 
 DAY = 86_400  # seconds: the window of a cap that names none
 
@@ -110,6 +113,8 @@ class Asked(msgspec.Struct, frozen=True):
     category: CategoryRules
     channel: str
     receiver: str = ""
+    key: str = ""  # stands for the person, or for the address without one
+    site_zone: str = "UTC"  # of people of whom no zone is known
     expires_at: datetime | None = None
     is_cancelled: bool = False
     is_folded: bool = False  # it is a digest, or comes out of one: it is not folded again
@@ -173,6 +178,48 @@ def _choice(asked: Asked, person: Person, _: datetime) -> Decision | None:
     return None if on else _NOT_CHOSEN
 
 
+def _quiet(asked: Asked, person: Person, now: datetime) -> Decision | None:
+    """The law's hours count always. The person's own give way where the notification would expire meanwhile.
+
+    That is where its category says so.
+    """
+    legal, own = _legal_quiets(asked, person), _own_quiets(asked, person)
+    if not (own or legal):
+        return None
+    until = _until(asked, now, [*own, *legal])
+    expires = until is not None and asked.expires_at is not None and asked.expires_at <= until
+    if own and expires and asked.category.late is Late.SEND:
+        until = _until(asked, now, legal)
+    return None if until is None else Decision(Action.WAIT, Rule.QUIET, Reason.QUIET, until)
+
+
+def _own_quiets(asked: Asked, person: Person) -> list[Quiet]:
+    hours = person.preferences.quiet
+    if hours is None or not asked.category.quiet:
+        return []
+    window = Window(*hours)
+    return [Quiet(window, zone) for zone in zones_of(person.preferences.time_zone, _number(asked), asked.site_zone)]
+
+
+def _legal_quiets(asked: Asked, person: Person) -> Sequence[Quiet]:
+    """Wherever the person may be: in the zones of their number, and in their own."""
+    number = _number(asked)
+    if number is None or asked.category.kind is not CategoryKind.PROMOTIONAL:
+        return ()
+    own = person.preferences.time_zone
+    zones = {*zones_of(None, number, asked.site_zone), *zones_of(own, number, asked.site_zone)}
+    return legal_quiets(number, zones)
+
+
+def _number(asked: Asked) -> str | None:
+    return asked.receiver if asked.channel == "SMS" else None
+
+
+def _until(asked: Asked, now: datetime, quiets: Sequence[Quiet]) -> datetime | None:
+    until = quiet_until(now, quiets)
+    return None if until is None else spread(until, asked.key, quiets)
+
+
 def chosen_by(preferences: Preferences, category: str, channel: str) -> bool | None:
     """Returns whether the person wants the category on the channel, or None where they have chosen nothing.
 
@@ -196,6 +243,7 @@ RULES: tuple[Callable[[Asked, Person, datetime], Decision | None], ...] = (
     _mandatory,
     _paused,
     _choice,
+    _quiet,
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import msgspec
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.messages.words import CategoryKind, Reason, SuppressedFor
+from notifications.messages.words import CategoryKind, Late, Reason, SuppressedFor
 from users.recipients.decide import (
     RULES,
     SEND,
@@ -54,6 +54,7 @@ PROVOKED: dict[str, Callable[[Asked, Person], Case]] = {
     "mandatory": lambda asked, person: (of_kind(asked, kind=CategoryKind.MANDATORY), person),
     "paused": lambda asked, person: (asked, chose(person, paused_until=NOW + HOUR)),
     "choice": lambda asked, person: (asked, chose(person, all_off_at=NOW - HOUR)),
+    "quiet": lambda asked, person: (asked, chose(person, quiet=(time(11), time(13)))),
 }
 
 
@@ -133,6 +134,48 @@ def test_the_narrowest_choice_counts_that_is_newer_than_everything_off(
     newer = [chosen[key] for key in CELLS if key in chosen and (all_off_at is None or chosen[key].at > all_off_at)]
     expected = newer[0].on if newer else (None if all_off_at is None else False)
     assert chosen_by(Preferences(choices=chosen, all_off_at=all_off_at), "news", "EMAIL") is expected
+
+
+def asleep(person: Person, zone: str = "Europe/Berlin") -> Person:
+    """Whose night is from 12:00 until 14:00 there; it is 13:00."""
+    return chose(person, quiet=(time(12), time(14)), time_zone=zone)
+
+
+def test_in_quiet_hours_it_waits_until_some_minutes_after_their_end() -> None:
+    found = [decide(replace(ASKED, key=f"person {number}"), asleep(Person()), NOW) for number in range(50)]
+    assert {(each.action, each.rule, each.reason) for each in found} == {(Action.WAIT, Rule.QUIET, Reason.QUIET)}
+    waits = {each.until - NOW for each in found if each.until}
+    assert min(waits) >= HOUR
+    assert max(waits) <= HOUR + timedelta(minutes=10)
+    assert len(waits) > 40
+
+
+@pytest.mark.parametrize("zone", [None, "Nowhere/Land"])
+def test_without_a_zone_that_is_known_the_sites_counts(zone: str | None) -> None:
+    person = chose(Person(), quiet=(time(12), time(14)), time_zone=zone)
+    assert decide(replace(ASKED, site_zone="Europe/Berlin"), person, NOW).rule is Rule.QUIET
+    assert decide(replace(ASKED, site_zone="Asia/Tokyo"), person, NOW) == SEND
+
+
+def test_a_category_may_pass_quiet_hours_or_be_late_for_them() -> None:
+    person, soon = asleep(Person()), NOW + timedelta(minutes=30)
+    assert decide(of_kind(ASKED, quiet=False), person, NOW) == SEND
+    assert decide(replace(ASKED, expires_at=soon), person, NOW) == SEND
+    assert decide(of_kind(replace(ASKED, expires_at=soon), late=Late.EXPIRE), person, NOW).rule is Rule.QUIET
+    assert decide(replace(ASKED, expires_at=NOW + 12 * HOUR), person, NOW).rule is Rule.QUIET
+
+
+def test_the_law_counts_for_promotional_texts_alone_and_whatever_else_is_said() -> None:
+    """It is 07:00 in New York, and 13:00 in Berlin."""
+    promotional = {"kind": CategoryKind.PROMOTIONAL, "quiet": False, "late": Late.SEND}
+    asked = of_kind(Asked(NEWS, "SMS", "+12125550123", expires_at=NOW + timedelta(minutes=5)), **promotional)
+    found = decide(asked, Person(), NOW)
+    assert found.rule is Rule.QUIET
+    assert HOUR <= (found.until or NOW) - NOW <= HOUR + timedelta(minutes=10)
+    in_berlin = chose(Person(), time_zone="Europe/Berlin")
+    assert decide(asked, in_berlin, NOW).rule is Rule.QUIET, "their number may be where it is night"
+    assert decide(of_kind(asked, kind=CategoryKind.TRANSACTIONAL), Person(), NOW) == SEND
+    assert decide(of_kind(Asked(NEWS, "EMAIL", "ann@example.com"), **promotional), Person(), NOW) == SEND
 
 
 def test_preferences_come_out_of_their_document_as_they_went_in() -> None:
