@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from users.access.models import ApiKey, KeyUsage
 from users.people.models import Device, User
-from users.recipients.models import PersonPreferences, PreferenceEvent, Suppression
+from users.recipients.models import CapPlace, PersonPreferences, PreferenceEvent, Suppression
 
-__all__ = ["ApiKey", "Device", "KeyUsage", "PersonPreferences", "PreferenceEvent", "Suppression", "User"]
+__all__ = ["ApiKey", "CapPlace", "Device", "KeyUsage", "PersonPreferences", "PreferenceEvent", "Suppression", "User"]

@@ -62,6 +62,7 @@ class Claimed(Fence, frozen=True, gc=False):
     expires_in: float | None  # seconds from the claim
     owner: str
     span: str = ""  # the traceparent of its claim, where that is traced
+    is_capped: bool = False  # it takes a place of a cap, which its end keeps or gives back
 
     @property
     def traceparent(self) -> str:
@@ -74,7 +75,7 @@ class Claimed(Fence, frozen=True, gc=False):
         return (self.id.int >> 80) / 1000
 
 
-_NO_COLUMNS = {"throttled", "expires_in", "owner", "span"}
+_NO_COLUMNS = {"throttled", "expires_in", "owner", "span", "is_capped"}
 CLAIMED_COLUMNS = tuple(name for name in Claimed.__struct_fields__ if name not in _NO_COLUMNS)
 
 

@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 from django.db import transaction
 
+from notifications.channels.outcomes import Outcome
 from notifications.ledger import sql_settling
 from notifications.ledger.culprits import around_culprits
 from notifications.ledger.hooks import FinalRow, Hooks, tell_final
@@ -23,6 +24,7 @@ from notifications.ledger.verdicts import Verdict
 from notifications.messages.words import Status
 from project.database.dialects import REFUSALS, as_json, as_uuid, repeated
 from project.logs import events
+from users.recipients import caps
 
 
 class Settlement(msgspec.Struct, frozen=True, gc=False):
@@ -87,7 +89,21 @@ def _settle_around_culprits(settlements: list[Settlement], hooks: Hooks) -> set[
 def _settle(settlements: list[Settlement], hooks: Hooks) -> list[UUID]:
     sent = [settlement for settlement in settlements if settlement.verdict.status == Status.SENT]
     rest = [settlement for settlement in settlements if settlement.verdict.status != Status.SENT]
-    return (_settle_sent(sent, hooks) if sent else []) + (_settle_others(rest, hooks) if rest else [])
+    settled = (_settle_sent(sent, hooks) if sent else []) + (_settle_others(rest, hooks) if rest else [])
+    if capped := [each for each in settlements if isinstance(each.fence, Claimed) and each.fence.is_capped]:
+        _settle_places(capped, set(settled))
+    return settled
+
+
+def _settle_places(capped: list[Settlement], settled: set[UUID]) -> None:
+    """Keeps the places of caps of what was sent or may have been, and gives the others back."""
+    mine = [each for each in capped if each.fence.id in settled]
+    gone = {each.fence.id for each in mine if _may_have_arrived(each.verdict)}
+    caps.settle(sent=gone, unsent={each.fence.id for each in mine} - gone)
+
+
+def _may_have_arrived(verdict: Verdict) -> bool:
+    return verdict.status == Status.SENT or verdict.outcome == Outcome.UNCERTAIN
 
 
 def _settle_sent(settlements: list[Settlement], hooks: Hooks) -> list[UUID]:

@@ -71,7 +71,7 @@ class Reason(StrEnum):
 
 
 class SuppressedFor(StrEnum):
-    """Why a notification was suppressed. All but the last two are of its address, and of a Suppression's row."""
+    """Why a notification was suppressed. All but the last three are of its address, and of a Suppression's row."""
 
     BOUNCED = "bounced"
     COMPLAINED = "complained"
@@ -82,6 +82,7 @@ class SuppressedFor(StrEnum):
     BY_STAFF = "by-staff"
     CHOICE = "choice"  # the person has switched it off
     NOT_CHOSEN = "not-chosen"  # it is off unless they switch it on
+    CAP = "cap"  # of 0
 
 
 class CategoryKind(StrEnum):

@@ -1,13 +1,16 @@
-"""The gate of the people who receive: what they chose, and whether their address may be written to."""
+"""The gate of the people who receive: what they chose, how much they get, whether their address may be written to."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import NamedTuple
+from uuid import UUID
 
+import msgspec
 from django.conf import settings
 from django.db import transaction
 
@@ -16,9 +19,20 @@ from notifications.ledger.rows import Claimed
 from notifications.messages.words import Reason
 from notifications.sending.gates import End, Later, Split
 from project import metrics
-from users.recipients.decide import Asked, Decision, Rule, decide
+from users.recipients import caps
+from users.recipients.caps import Key, Taken
+from users.recipients.decide import Asked, Cap, Decision, Person, Place, Rule, caps_of, decide
 from users.recipients.facts import Receiver, facts_of
 from users.recipients.known import Known
+
+
+class _Case(NamedTuple):
+    """A row with what decides about it."""
+
+    row: Claimed
+    asked: Asked
+    person: Person
+    caps: dict[Key, Cap]
 
 
 class Deciding:
@@ -33,16 +47,27 @@ class Deciding:
         self._asked_at = time.monotonic()  # of `changed_since_last_asked`
 
     def split(self, rows: list[Claimed]) -> Split:
-        """Takes one statement for the batch, and none where neither its categories nor anybody keeps a row back."""
+        """Takes one statement for the batch, and none where neither its categories nor anybody keeps a row back.
+
+        Where a cap concerns rows, two more find the places that are taken, and one takes those for what is let go.
+        """
         if not rows or not self._known.may_keep_back({row.category for row in rows}):
             return Split(rows)
-        receivers = {row.id: Receiver(row.user, row.channel, row.receiver, row.receiver_hash) for row in rows}
-        facts = facts_of(receivers.values())
-        split, rules = Split([]), Counter[Rule]()
-        for row in rows:
-            decision = decide(self._asked(row, facts.now), facts.people[receivers[row.id]], facts.now)
-            _place(split, row, decision, facts.now)
+        cases, now = self._cases(rows)
+        wanted = {key: cap for case in cases for key, cap in case.caps.items()}
+        places = caps.places_of(wanted) if wanted else {}
+        split, rules, taken = Split([]), Counter[Rule](), list[Taken]()
+        for case in cases:
+            decision = decide(case.asked, _with_places(case, places), now)
             rules[decision.rule] += 1
+            if decision.rule is Rule.NONE and case.caps:
+                split.go.append(msgspec.structs.replace(case.row, is_capped=True))
+                taken += [Taken(key, case.row.id) for key in case.caps]
+                for key in case.caps:  # it may have had one before
+                    places[key] = [*_of_others(places[key], case.row.id), Place(case.row.id, None)]
+            else:
+                _place(split, case.row, decision, now)
+        caps.take(taken)
         transaction.on_commit(partial(self._count, rules))
         return split
 
@@ -64,14 +89,42 @@ class Deciding:
         self._asked_at = max(known.changed.values(), default=since)
         return partial(_has_changed, known, since) if self._asked_at > since else None
 
+    def _cases(self, rows: Sequence[Claimed]) -> tuple[list[_Case], datetime]:
+        """Returns the rows with what is known about them, and the database's time."""
+        receivers = [Receiver(row.user, row.channel, row.receiver, row.receiver_hash) for row in rows]
+        facts = facts_of(receivers)
+        cases = []
+        for row, receiver in zip(rows, receivers, strict=True):
+            asked, person = self._asked(row, facts.now), facts.people[receiver]
+            concerns = caps_of(asked.category, person.preferences)
+            cases.append(_Case(row, asked, person, {Key(asked.key, scope): cap for scope, cap in concerns}))
+        return cases, facts.now
+
     def _asked(self, row: Claimed, now: datetime) -> Asked:
-        expires_at = None if row.expires_in is None else now + timedelta(seconds=row.expires_in)
-        category, key = self._known.rules(row.category), row.user or row.receiver_hash
-        return Asked(category, row.channel, row.receiver, key, settings.DEFAULT_TIME_ZONE, expires_at)
+        return Asked(
+            self._known.rules(row.category),
+            row.channel,
+            id=row.id,
+            receiver=row.receiver,
+            key=row.user or row.receiver_hash,
+            is_bulk=row.priority == "bulk",
+            site_zone=settings.DEFAULT_TIME_ZONE,
+            expires_at=None if row.expires_in is None else now + timedelta(seconds=row.expires_in),
+        )
 
     def _count(self, rules: Counter[Rule]) -> None:
         for rule, count in rules.items():
             metrics.decided.labels(self._channel, rule.value).inc(count)
+
+
+def _with_places(case: _Case, places: dict[Key, list[Place]]) -> Person:
+    if not case.caps:
+        return case.person
+    return msgspec.structs.replace(case.person, places={key.scope: places[key] for key in case.caps})
+
+
+def _of_others(places: Sequence[Place], id: UUID) -> list[Place]:
+    return [place for place in places if place.id != id]
 
 
 def _has_changed(known: Known, since: float, row: Claimed) -> bool:

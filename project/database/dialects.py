@@ -86,6 +86,13 @@ class Dialect(ABC):
         SQLite's one lock has the connection's own timeout.
         """
 
+    @abstractmethod
+    def lock_in_order(self, names: str) -> str:
+        """Returns a statement that locks each `name` of this query until the transaction ends, always in one order.
+
+        SQLite's one lock is for all, and whoever writes has it already.
+        """
+
     def returning(self, *columns: str) -> str:
         """Returns RETURNING of these columns of the table aliased `n`."""
         return "RETURNING " + ", ".join(map(self.returned, columns))
@@ -138,6 +145,10 @@ class PostgreSQL(Dialect):
     def lock_timeout(self, seconds: float) -> str:
         return f"set_config('lock_timeout', '{round(seconds * 1000)}', true)"
 
+    def lock_in_order(self, names: str) -> str:
+        keys = f"SELECT DISTINCT hashtextextended(name, 0) AS key FROM ({names}) AS n ORDER BY key"
+        return f"SELECT pg_advisory_xact_lock(key) FROM ({keys}) AS k"
+
 
 class SQLite(Dialect):
     """Django stores times there as UTC text. Its file has one writer at a time, so there is nothing to skip."""
@@ -177,6 +188,9 @@ class SQLite(Dialect):
 
     def lock_timeout(self, seconds: float) -> str:
         return "NULL"
+
+    def lock_in_order(self, names: str) -> str:
+        return names
 
 
 def _ends() -> Iterator[tuple[str, str]]:

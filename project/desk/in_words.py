@@ -49,6 +49,7 @@ SUPPRESSED_FOR: dict[SuppressedFor, str] = {
     SuppressedFor.BY_STAFF: "stopped by staff",
     SuppressedFor.CHOICE: "switched off by the person",
     SuppressedFor.NOT_CHOSEN: "not switched on",
+    SuppressedFor.CAP: "a limit of 0",
 }
 STATUSES: dict[Status, str] = {
     Status.ACCEPTED: "accepted, not yet queued",

@@ -311,6 +311,7 @@ STAGES: dict[str, Callable[[Bounds, Any], Part]] = {
     "jobs": _delete("jobs", retention.jobs_to_go, "others"),
     "forgotten": _delete("hashes of people who were erased", retention.forgotten_to_go, "others"),
     "rewound": _delete("places of a rewind", retention.rewound_to_go, "others"),
+    "cap places": _delete("places of rate limits", retention.cap_places_to_go, "others"),
     "forgettings": _delete("requests to erase", retention.forgettings_to_go, "others"),
     "sandbox": _delete("sandbox messages", retention.sandbox_to_go, "texts"),
     "raw": empty_unreadable,

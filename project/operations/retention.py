@@ -34,6 +34,8 @@ from notifications.models import (
 )
 from notifications.scheduling.job_rows import UNFINISHED, clock
 from project.operations.balance import FINAL
+from users.recipients.caps import LONGEST_WINDOW
+from users.recipients.models import CapPlace
 
 STILL_OPEN = (DeadLetter.State.OPEN, DeadLetter.State.REPLAYING)
 ENDED_JOBS = [state for state in Job.State if state not in (*UNFINISHED, Job.State.FAILED)]
@@ -173,6 +175,11 @@ def rewound_to_go(until: datetime) -> QuerySet[Rewound]:
     return Rewound.objects.filter(at__lt=until)
 
 
+def cap_places_to_go(until: datetime) -> QuerySet[CapPlace]:
+    """Returns the places of rate limits that count in no window any more."""
+    return CapPlace.objects.filter(at__lt=min(until, datetime.now(UTC) - LONGEST_WINDOW))
+
+
 def sessions_to_go() -> QuerySet[Session]:
     """Returns the sessions of staff that are over, whatever the bounds: what somebody looked for is in them."""
     return Session.objects.filter(expire_date__lt=clock())
@@ -197,6 +204,7 @@ def preview(bounds: Bounds) -> Iterator[tuple[str, date, int]]:
         yield from _by_day("hashes of people who were erased", forgotten_to_go(bounds.others), "before")
         yield from _by_day("requests to erase", forgettings_to_go(bounds.others), "before")
         yield from _by_day("places of a rewind", rewound_to_go(bounds.others), "at")
+        yield from _by_day("places of rate limits", cap_places_to_go(bounds.others), "at")
         yield from _by_day("hours of problems", hours_to_go(bounds.others), "hour")
         yield from _by_day("problems", problems_to_go(bounds.others), "last_seen")
         yield from _by_day("runs", runs_to_go(bounds.others), "ended_at")

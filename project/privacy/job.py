@@ -24,6 +24,7 @@ from notifications.scheduling.job_rows import Step
 from project.privacy import elsewhere, rows
 from project.privacy.person import Address, Person
 from project.privacy.traces import Traces
+from users.recipients.models import CapPlace
 
 BATCH = 200  # notifications a step
 MOST_ADDRESSES = 200  # that are looked for in texts
@@ -117,6 +118,7 @@ def erase_letters(work: Work, _after: Any) -> Part:
     counts = {
         "dead letters": rows.erase_letters(username, hashes, work.forgetting.before),
         "staff actions": rows.erase_actions_on(username),
+        "places of rate limits": CapPlace.objects.filter(person__in=[username, *hashes]).delete()[0],
     }
     return Part(None, counts)
 

@@ -7,9 +7,10 @@ compares them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from enum import StrEnum
-from typing import Self
+from typing import NamedTuple, Self
+from uuid import UUID
 
 import msgspec
 
@@ -19,6 +20,8 @@ from users.recipients.quiet import Quiet, Window, quiet_until, spread
 from users.recipients.zones import zones_of
 
 DAY = 86_400  # seconds: the window of a cap that names none
+BEHIND = timedelta(seconds=2)  # bulk comes back so much later to a place that others wait for, too
+LOOK_AGAIN = timedelta(minutes=1)  # where a place is taken by what is being sent, and may be given back
 
 
 class Action(StrEnum):
@@ -100,11 +103,19 @@ class Preferences(msgspec.Struct, frozen=True, omit_defaults=True):
     choices: dict[str, Choice] = {}  # by `cell`
 
 
+class Place(NamedTuple):
+    """One of the places of a cap, and since when a notification has had it: None while it is being sent."""
+
+    id: UUID
+    at: datetime | None
+
+
 class Person(msgspec.Struct, frozen=True):
     """What is known of somebody at one address."""
 
     preferences: Preferences = Preferences()
     suppressions: Sequence[tuple[str, SuppressedFor]] = ()  # of the address: a category, or "" for all, and why
+    places: Mapping[str, Sequence[Place]] = {}  # taken, by the scope of the cap: a category, or "" for everything
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -112,8 +123,10 @@ class Asked(msgspec.Struct, frozen=True):
 
     category: CategoryRules
     channel: str
+    id: UUID | None = None
     receiver: str = ""
     key: str = ""  # stands for the person, or for the address without one
+    is_bulk: bool = False
     site_zone: str = "UTC"  # of people of whom no zone is known
     expires_at: datetime | None = None
     is_cancelled: bool = False
@@ -193,6 +206,32 @@ def _quiet(asked: Asked, person: Person, now: datetime) -> Decision | None:
     return None if until is None else Decision(Action.WAIT, Rule.QUIET, Reason.QUIET, until)
 
 
+def _cap(asked: Asked, person: Person, now: datetime) -> Decision | None:
+    """Asks all caps that concern it; the one with the longest wait counts."""
+    until = now
+    for scope, cap in caps_of(asked.category, person.preferences):
+        if cap.count == 0:
+            return _NONE_WANTED
+        until = max(until, free_at(cap, [each for each in person.places.get(scope, ()) if each.id != asked.id], now))
+    if until <= now:
+        return None
+    return Decision(Action.WAIT, Rule.CAP, Reason.CAPPED, until + BEHIND if asked.is_bulk else until)
+
+
+def caps_of(category: CategoryRules, preferences: Preferences) -> list[tuple[str, Cap]]:
+    """Returns the caps that concern a notification, by their scope: its category's, and the person's over all."""
+    caps = ((category.name, category.cap), ("", preferences.cap))
+    return [(scope, cap) for scope, cap in caps if cap is not None]
+
+
+def free_at(cap: Cap, places: Sequence[Place], now: datetime) -> datetime:
+    """Returns when there is a place again, at the earliest: now, where there is one."""
+    window, look_again = timedelta(seconds=cap.seconds), now + min(timedelta(seconds=cap.seconds), LOOK_AGAIN)
+    ends = sorted(look_again if place.at is None else place.at + window for place in places)
+    taken = [end for end in ends if end > now]
+    return taken[len(taken) - cap.count] if len(taken) >= cap.count else now
+
+
 def _own_quiets(asked: Asked, person: Person) -> list[Quiet]:
     hours = person.preferences.quiet
     if hours is None or not asked.category.quiet:
@@ -233,6 +272,7 @@ def chosen_by(preferences: Preferences, category: str, channel: str) -> bool | N
     return None if all_off_at is None else False
 
 
+_NONE_WANTED = Decision(Action.SUPPRESS, Rule.CAP, suppressed_for=SuppressedFor.CAP)
 _SEND_MANDATORY = Decision(Action.SEND, Rule.MANDATORY)
 _SWITCHED_OFF = Decision(Action.SUPPRESS, Rule.CHOICE, suppressed_for=SuppressedFor.CHOICE)
 _NOT_CHOSEN = Decision(Action.SUPPRESS, Rule.CHOICE, suppressed_for=SuppressedFor.NOT_CHOSEN)
@@ -244,6 +284,7 @@ RULES: tuple[Callable[[Asked, Person, datetime], Decision | None], ...] = (
     _paused,
     _choice,
     _quiet,
+    _cap,
 )
 
 

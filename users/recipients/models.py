@@ -86,3 +86,22 @@ class Suppression(models.Model):
 
     def __str__(self) -> str:
         return f"suppression of an address of {self.channel}"
+
+
+class CapPlace(models.Model):
+    """A place that a notification takes of a cap, from its claim on; see caps.py."""
+
+    person = models.CharField(max_length=LENGTHS["user"])  # or the hash of an address
+    scope = models.CharField(max_length=LENGTHS["category"])  # the category; "" is everything
+    notification_id = models.UUIDField()
+    at = models.DateTimeField(db_index=True)
+    is_open = models.BooleanField()  # it is being sent
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["notification_id", "scope"], name="cap_place_once_for_each_cap")
+        ]
+        indexes: ClassVar = [models.Index(fields=["person", "scope", "at"], name="cap_place_person")]
+
+    def __str__(self) -> str:
+        return f"place of {self.notification_id}"

@@ -23,6 +23,7 @@ CLAUSES: dict[str, str] = {
     SuppressedFor.BY_STAFF: "staff have stopped what goes to this address",
     SuppressedFor.CHOICE: "the person has switched it off",
     SuppressedFor.NOT_CHOSEN: "nobody gets it who has not switched it on",
+    SuppressedFor.CAP: "its limit is 0",
 }
 _RULES: dict[str, Rule] = {
     Reason.PAUSED: Rule.PAUSED,
@@ -31,6 +32,7 @@ _RULES: dict[str, Rule] = {
     Reason.DIGEST: Rule.DIGEST,
     SuppressedFor.CHOICE: Rule.CHOICE,
     SuppressedFor.NOT_CHOSEN: Rule.CHOICE,
+    SuppressedFor.CAP: Rule.CAP,
 }
 
 

@@ -50,6 +50,7 @@ Reason = Literal[
     "by-staff",
     "choice",
     "not-chosen",
+    "cap",
 ]
 Rule = Literal["cancelled", "suppressed", "mandatory", "paused", "choice", "quiet", "digest", "cap", "send"]
 Outcome = Literal["transient", "permanent", "throttled", "uncertain"]

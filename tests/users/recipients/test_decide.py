@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -18,10 +19,12 @@ from users.recipients.decide import (
     SEND,
     Action,
     Asked,
+    Cap,
     CategoryRules,
     Choice,
     Decision,
     Person,
+    Place,
     Preferences,
     Rule,
     cell,
@@ -54,6 +57,10 @@ PROVOKED: dict[str, Callable[[Asked, Person], Case]] = {
     "mandatory": lambda asked, person: (of_kind(asked, kind=CategoryKind.MANDATORY), person),
     "paused": lambda asked, person: (asked, chose(person, paused_until=NOW + HOUR)),
     "choice": lambda asked, person: (asked, chose(person, all_off_at=NOW - HOUR)),
+    "cap": lambda asked, person: (
+        of_kind(asked, cap=Cap(1, 3600)),
+        replace(person, places={"news": [Place(UUID(int=1), NOW)]}),
+    ),
     "quiet": lambda asked, person: (asked, chose(person, quiet=(time(11), time(13)))),
 }
 
@@ -168,14 +175,53 @@ def test_a_category_may_pass_quiet_hours_or_be_late_for_them() -> None:
 def test_the_law_counts_for_promotional_texts_alone_and_whatever_else_is_said() -> None:
     """It is 07:00 in New York, and 13:00 in Berlin."""
     promotional = {"kind": CategoryKind.PROMOTIONAL, "quiet": False, "late": Late.SEND}
-    asked = of_kind(Asked(NEWS, "SMS", "+12125550123", expires_at=NOW + timedelta(minutes=5)), **promotional)
+    asked = of_kind(Asked(NEWS, "SMS", receiver="+12125550123", expires_at=NOW + timedelta(minutes=5)), **promotional)
     found = decide(asked, Person(), NOW)
     assert found.rule is Rule.QUIET
     assert HOUR <= (found.until or NOW) - NOW <= HOUR + timedelta(minutes=10)
     in_berlin = chose(Person(), time_zone="Europe/Berlin")
     assert decide(asked, in_berlin, NOW).rule is Rule.QUIET, "their number may be where it is night"
     assert decide(of_kind(asked, kind=CategoryKind.TRANSACTIONAL), Person(), NOW) == SEND
-    assert decide(of_kind(Asked(NEWS, "EMAIL", "ann@example.com"), **promotional), Person(), NOW) == SEND
+    assert decide(of_kind(Asked(NEWS, "EMAIL", receiver="ann@example.com"), **promotional), Person(), NOW) == SEND
+
+
+@pytest.mark.parametrize("count", [None, 0, 1, 3])
+@given(ages=st.lists(st.integers(0, 90), max_size=6))
+def test_a_cap_lets_so_many_into_every_window_and_waits_for_the_next_place(count: int | None, ages: list[int]) -> None:
+    """Places were taken so many minutes ago, and the window is an hour."""
+    places = [Place(UUID(int=number), NOW - timedelta(minutes=age)) for number, age in enumerate(ages)]
+    asked = of_kind(ASKED, cap=None if count is None else Cap(count, 3600))
+    found = decide(asked, Person(places={"news": places}), NOW)
+    taken = sorted(age for age in ages if age < 60)
+    if count == 0:
+        assert found.suppressed_for is SuppressedFor.CAP
+    elif count is None or len(taken) < count:
+        assert found == SEND
+    else:
+        assert found.until == NOW + HOUR - timedelta(minutes=taken[count - 1])
+        assert NOW < (found.until or NOW) <= NOW + HOUR, "the next place is never more than a window away"
+
+
+def test_a_notification_does_not_wait_for_its_own_place() -> None:
+    asked = of_kind(replace(ASKED, id=UUID(int=7)), cap=Cap(1, 3600))
+    person = Person(places={"news": [Place(UUID(int=7), NOW)]})
+    assert decide(asked, person, NOW) == SEND
+    assert decide(replace(asked, id=UUID(int=8)), person, NOW).reason is Reason.CAPPED
+
+
+def test_what_is_being_sent_has_its_place_and_may_give_it_back() -> None:
+    asked = of_kind(ASKED, cap=Cap(1, 3600))
+    found = decide(asked, Person(places={"news": [Place(UUID(int=1), None)]}), NOW)
+    assert found.until == NOW + timedelta(minutes=1)
+
+
+def test_both_caps_count_and_bulk_stands_behind() -> None:
+    person = chose(Person(places={"news": [Place(UUID(int=1), NOW - HOUR / 2)], "": [Place(UUID(int=1), NOW)]}))
+    asked = of_kind(ASKED, cap=Cap(1, 3600))
+    assert decide(asked, person, NOW).until == NOW + HOUR / 2
+    person = chose(person, cap=Cap(1, 3600))
+    assert decide(asked, person, NOW).until == NOW + HOUR
+    assert (decide(replace(asked, is_bulk=True), person, NOW).until or NOW) > NOW + HOUR
 
 
 def test_preferences_come_out_of_their_document_as_they_went_in() -> None:
