@@ -15,6 +15,8 @@ from project.web import errors
 from users.access.admin.second_factor import second_factor
 from users.people.urls import urlpatterns as user_calls
 
+admin.autodiscover()  # here, because only a process that serves pages needs them
+
 urlpatterns = [
     *notification_calls,  # not included: each level of resolvers costs every call a few µs
     *operation_calls,

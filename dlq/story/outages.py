@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 
 from django.db.models.functions import Now
 
-from notifications.admin.small_tables import ALIVE_SECONDS
 from notifications.messages.words import BreakerState, WorkerKind
-from notifications.models import BreakerEvent, WorkerHeartbeat
+from notifications.models import ALIVE_SECONDS, BreakerEvent, WorkerHeartbeat
 
 MOST_EVENTS = 500  # of breakers that are read
 MOST_TURNS = 20  # that are shown

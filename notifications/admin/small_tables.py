@@ -12,12 +12,11 @@ from django.utils import timezone
 
 from notifications.channels import channel_choices
 from notifications.messages.words import StaffVerb
-from notifications.models import BreakerEvent, Category, WorkerHeartbeat
+from notifications.models import ALIVE_SECONDS, BreakerEvent, Category, WorkerHeartbeat
 from project.desk.audit import Change, one_at_a_time, write_actions
 from project.desk.base import DeskAdmin, ReadOnlyAdmin, column, time_column
 from project.desk.filters import TimeRange, word_filter
 
-ALIVE_SECONDS = 30
 OUTCOME_LABELS = {"yes": "success", "no": "danger", "open": "danger", "closed": "success"}
 
 

@@ -17,9 +17,10 @@ from notifications.models.ledger import (
 )
 from notifications.models.pauses import Pause
 from notifications.models.rewound import Rewound
-from notifications.models.work import BreakerEvent, Job, SandboxMessage, WorkerHeartbeat
+from notifications.models.work import ALIVE_SECONDS, BreakerEvent, Job, SandboxMessage, WorkerHeartbeat
 
 __all__ = [
+    "ALIVE_SECONDS",
     "NOBODY",
     "NO_TEXTS",
     "REMOVED",

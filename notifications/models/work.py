@@ -15,6 +15,8 @@ from notifications.messages.words import (
 )
 from project.database.word_field import WordField, choices_of
 
+ALIVE_SECONDS = 30  # since a worker was last seen
+
 
 class SandboxMessage(models.Model):
     """What the sandbox would have sent."""

@@ -12,6 +12,7 @@ from django.conf import settings
 
 from notifications.channels.sms.countries import in_full
 
+SEARCHES = "find"  # what a session of staff has of the last things that they typed
 LINKS = ("mailto", "tel", "sms", "smsto")
 AROUND = " \t\r\n\"'`<>()[]{},;|@#„“”‘’«»"  # quotation marks, brackets, Slack's <@U…> and <#C…|name>
 IN_NUMBERS = frozenset("0123456789+()-./ \u2010\u2012\u2013\u2014\u2212")

@@ -16,7 +16,7 @@ from prometheus_client import make_wsgi_app
 
 from notifications.brokers.base import open_broker
 from project.database import refusals
-from project.operations.health import writing
+from project.operations.writing import writing
 
 
 def serve_metrics(port: int, is_stuck: Callable[[], bool], unassigned: Callable[[], Sequence[str]] = tuple) -> None:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import time
 from typing import Any
 
 from django.db import Error as DatabaseProblem
-from django.db import connection, transaction
+from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
-from django.utils import timezone
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
-from uuid_utils.compat import uuid7
 
 from notifications.brokers.base import open_broker
-from notifications.messages.words import Status
-from notifications.models import Notification
 from project import VERSION
 from project.database import refusals
-
-PROBE_BYTES = 16_384
-PROBE_EVERY = 1.0  # seconds
+from project.operations.writing import writing
 
 
 class Health(serializers.Serializer[Any]):
@@ -80,32 +72,6 @@ def _database() -> tuple[str, str]:
     except DatabaseProblem as error:
         return "database", refusals.reason(error)
     return "database", ""
-
-
-class Writing:
-    """Proves that the ledger takes a row, with one that is deleted in the same transaction.
-
-    Reading proves nothing, because a full disk and a read-only server answer every query. It writes at most one row a
-    second, because everybody may ask. The row's text is too long for the free space of a page, so that the table has to
-    grow.
-    """
-
-    def __init__(self) -> None:
-        self._proven_until = 0.0
-
-    def prove(self) -> None:
-        """Writes and deletes a row, unless this was done within the last second. Raises what the database raises."""
-        if time.monotonic() < self._proven_until:
-            return
-        text = os.urandom(PROBE_BYTES // 2).hex()
-        row = Notification(id=uuid7(), status=Status.SENT, message=text, accepted_at=timezone.now())
-        with transaction.atomic():
-            row.save(force_insert=True)
-            row.delete()
-        self._proven_until = time.monotonic() + PROBE_EVERY
-
-
-writing = Writing()
 
 
 def unapplied_migrations() -> list[str]:

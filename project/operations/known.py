@@ -9,9 +9,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from notifications.admin.small_tables import ALIVE_SECONDS
 from notifications.messages.words import Happened, WorkerKind
-from notifications.models import Pause, Standing, WorkerHeartbeat
+from notifications.models import ALIVE_SECONDS, Pause, Standing, WorkerHeartbeat
 from project.database.dialects import read_only
 from project.operations import figures
 from project.operations.figures import Pace

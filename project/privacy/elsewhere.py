@@ -10,9 +10,9 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.db.models import CharField, Model, QuerySet
 
-from dlq.admin.finding.find_page import IN_SESSION
 from dlq.models import DeadLetterEvent, Mending, Problem, Run
 from notifications.models import Job, Pause, StaffAction
+from project.desk.spelling import SEARCHES
 from project.privacy.traces import Traces
 
 AT_ONCE = 1000
@@ -56,10 +56,10 @@ def clean_sessions(after: str, traces: Traces) -> tuple[str | None, int]:
     count = 0
     for session in found:
         kept = session.get_decoded()
-        searches = kept.get(IN_SESSION, {})
+        searches = kept.get(SEARCHES, {})
         others = {token: search for token, search in searches.items() if not traces.are_in(str(search[0]))}
         if len(others) < len(searches):
-            data = SessionStore().encode(kept | {IN_SESSION: others})
+            data = SessionStore().encode(kept | {SEARCHES: others})
             count += Session.objects.filter(pk=session.pk).update(session_data=data)
     return found[-1].pk if len(found) == AT_ONCE else None, count
 

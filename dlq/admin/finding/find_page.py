@@ -21,8 +21,8 @@ from project.desk.base import MOST_TYPED
 from project.desk.links import page_url
 from project.desk.marks import mark_when_rendered, marked
 from project.desk.sight import sight_of
+from project.desk.spelling import SEARCHES
 
-IN_SESSION = "find"
 KEPT = 5  # of a session's last searches
 KEPT_SECONDS = 600
 MOST_SHOWN = 100
@@ -107,14 +107,14 @@ def _keep(request: HttpRequest, typed: str, far: FarLook | None) -> str:
     Returns the token that stands for it in the URL.
     """
     token, until = token_urlsafe(12), time() - KEPT_SECONDS
-    young = [(of, each) for of, each in request.session.get(IN_SESSION, {}).items() if each[1] > until]
+    young = [(of, each) for of, each in request.session.get(SEARCHES, {}).items() if each[1] > until]
     kept = dict(young[-(KEPT - 1) :])
-    request.session[IN_SESSION] = {**kept, token: [typed, int(time()), msgspec.to_builtins(far)]}
+    request.session[SEARCHES] = {**kept, token: [typed, int(time()), msgspec.to_builtins(far)]}
     return token
 
 
 def _kept(request: HttpRequest, token: str) -> tuple[Term, FarLook | None] | None:
-    typed, at, far = request.session.get(IN_SESSION, {}).get(token, ("", 0, None))
+    typed, at, far = request.session.get(SEARCHES, {}).get(token, ("", 0, None))
     if at <= time() - KEPT_SECONDS:
         return None
     return Term(typed), msgspec.convert(far, FarLook | None)

@@ -16,7 +16,8 @@ from project.database import schema as models_in_database
 from project.database.dialects import fetch, read_only
 from project.database.refusals import reason
 from project.operations.doctor.examine import LeftOut
-from project.operations.health import unapplied_migrations, writing
+from project.operations.health import unapplied_migrations
+from project.operations.writing import writing
 
 OLDEST = {"postgresql": 140_000, "sqlite": 3_038_000}  # as each counts its versions: what our statements need
 IN_WORDS = {"postgresql": "PostgreSQL 14", "sqlite": "SQLite 3.38"}

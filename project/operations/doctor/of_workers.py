@@ -9,10 +9,9 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
-from notifications.admin.small_tables import ALIVE_SECONDS
 from notifications.channels import configured_providers
 from notifications.messages.words import WorkerKind
-from notifications.models import WorkerHeartbeat
+from notifications.models import ALIVE_SECONDS, WorkerHeartbeat
 from project.operations.doctor.examine import LeftOut
 from project.operations.verdict import NO_SCHEDULER, NO_SENDER
 from users.access.models import ApiKey

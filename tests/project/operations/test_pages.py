@@ -16,7 +16,7 @@ from pytest_django import Settings
 
 from notifications.brokers.ledger_queue import EmbeddedBroker
 from notifications.models import Notification
-from project.operations import health
+from project.operations import health, writing
 from tests.caller import EMAIL, Api, issue, json_of
 
 
@@ -44,7 +44,7 @@ def test_database_down_is_named(db: None) -> None:
 
 
 def test_a_full_disk_is_named(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "writing", health.Writing())
+    monkeypatch.setattr(health, "writing", writing.Writing())
     with full_disk():
         answer = Api().get("/health/ready")
     assert (answer.status_code, json_of(answer)["missing"]) == (503, {"database": "Its disk is full."})
@@ -81,8 +81,8 @@ def full_disk() -> Iterator[None]:
 def test_ready_leaves_nothing_behind_and_writes_once_a_second_at_most(
     db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "writing", health.Writing())
-    with patch.object(health, "PROBE_EVERY", 3600.0), CaptureQueriesContext(connection) as asked:
+    monkeypatch.setattr(health, "writing", writing.Writing())
+    with patch.object(writing, "PROBE_EVERY", 3600.0), CaptureQueriesContext(connection) as asked:
         for _ in range(3):
             assert Api().get("/health/ready").status_code == 200
     assert len([query for query in asked if query["sql"].startswith("INSERT")]) == 1

@@ -24,6 +24,7 @@ from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.cache import never_cache
 from django_otp import login as mark_as_verified
 from django_otp.oath import TOTP
+from django_otp.plugins.otp_totp import admin as otp_pages
 from django_otp.plugins.otp_totp.models import TOTPDevice, default_key
 from qrcode.image.svg import SvgPathImage
 
@@ -143,7 +144,7 @@ def _next(request: HttpRequest) -> str:
     return target if target and safe else reverse("admin:index")
 
 
-admin.site.unregister(TOTPDevice)
+admin.site.unregister(otp_pages.TOTPDevice)
 
 
 @admin.register(TOTPDevice)
