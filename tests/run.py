@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 
-from harness.platform.platform import KEPT
+from harness.platform.migrated import KEPT
 from harness.services import jars, pgbouncer, postgres, shared
 
 WORKERS = "4"  # on two cores: much of a test is waiting for a process

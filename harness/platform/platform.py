@@ -15,13 +15,11 @@ from typing import Self
 from uuid import uuid4
 
 from harness.platform import database
+from harness.platform.migrated import KEPT, SCOPES, SECRET_KEY, copy_migrated
 from harness.platform.web import Answer, request
 from harness.services.process import ROOT, Process, free_ports
 from harness.services.shared import SharedKafka, SharedPostgres
 from harness.services.waiting import wait_until
-
-KEPT = ("PATH", "HOME", "LANG", "TMPDIR")  # of the caller's environment; nothing of it configures the platform
-SCOPES = ("send", "read", "users", "metrics")
 
 
 class Platform:
@@ -39,6 +37,7 @@ class Platform:
         self.processes: list[Process] = []
         self.ports: list[int] = []  # of the web processes
         self._key = ""
+        self._migrated = False
         self._numbers = itertools.count(1)
 
     @classmethod
@@ -48,14 +47,20 @@ class Platform:
 
     @classmethod
     def on_services(cls, directory: Path, postgres: SharedPostgres, kafka: SharedKafka) -> Self:
-        """Returns a platform on PostgreSQL and Kafka, with its own database and topics. Its channels need settings."""
+        """Returns a platform on PostgreSQL and Kafka. Its channels need settings, and its topics `prepare`.
+
+        Its database is its own: a copy of a migrated one.
+        """
         name = f"test_{uuid4().hex[:12]}"
-        return cls.on(directory, postgres.create_database(name), kafka.servers, topic_prefix=f"{name}.")
+        platform = cls.on(directory, postgres.url(name), kafka.servers, topic_prefix=f"{name}.")
+        platform._key = copy_migrated(postgres.port, name)
+        platform._migrated = True
+        return platform
 
     @classmethod
     def on(cls, directory: Path, database_url: str, kafka_servers: str, *, topic_prefix: str) -> Self:
         environment = {
-            "SECRET_KEY": "for-tests-only-" * 4,
+            "SECRET_KEY": SECRET_KEY,
             "DATABASE_URL": database_url,
             "KAFKA_BOOTSTRAP_SERVERS": kafka_servers,
             "TOPIC_PREFIX": topic_prefix,
@@ -81,8 +86,9 @@ class Platform:
         return done.stdout
 
     def prepare(self, *, partitions: int = 4) -> None:
-        """Migrates, and creates the topics where there is Kafka."""
-        self.manage("migrate", "--verbosity", "0")
+        """Migrates, unless its database is a copy of a migrated one, and creates the topics where there is Kafka."""
+        if not self._migrated:
+            self.manage("migrate", "--verbosity", "0")
         if "KAFKA_BOOTSTRAP_SERVERS" in self.environment:
             self.manage("create_topics", "--partitions", str(partitions), "--replication-factor", "1")
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from harness.platform import Platform
+from harness.platform import Platform, wait_until
 from harness.platform.providers import Providers
 
 
 def minutes(platform: Platform) -> dict[tuple[str, str], int]:
     counted = platform.sql("SELECT channel, happened, sum(count) AS n FROM notifications_minute GROUP BY 1, 2")
     return {(row["channel"], row["happened"]): int(str(row["n"])) for row in counted}
+
+
+def standings(platform: Platform) -> set[str]:
+    return {str(row["name"]) for row in platform.sql("SELECT name FROM notifications_standing")}
 
 
 @pytest.mark.parametrize("options", [(), ("--workers", "2")])
@@ -40,7 +44,6 @@ def test_with_kafka_each_process_counts_what_it_does(connected: Platform, provid
     ]
     assert connected.post({"notifications": items}, "/notifications").status == 202
     connected.wait_for(sent=50)
+    wait_until(lambda: {"waiting", "queued", "lags", "outbox", "jobs"} <= standings(connected), what="all is measured")
     connected.stop_all()
     assert minutes(connected) == {("EMAIL", "accepted"): 50, ("EMAIL", "sent"): 50}
-    standings = {str(row["name"]) for row in connected.sql("SELECT name FROM notifications_standing")}
-    assert {"waiting", "queued", "lags", "outbox", "jobs"} <= standings

@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from functools import cache
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -16,9 +15,10 @@ import psycopg2
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from harness.platform import Platform
+from harness.platform.migrated import copy_migrated
 from harness.platform.providers import CHANNELS, Providers
 from harness.platform.web import Answer
-from harness.services.postgres import ROLE, run_as_superuser
+from harness.services.postgres import ROLE
 from harness.services.process import ROOT, Process
 from harness.services.topics import Settings, reach
 from harness.services.waiting import wait_until
@@ -186,11 +186,8 @@ def open_site(
 
     Without `kafka_servers` the ledger is the queue.
     """
-    template, key = _template(postgres_port)
     name = f"fault_{uuid4().hex[:12]}"
-    run_as_superuser(postgres_port, f'CREATE DATABASE "{name}" OWNER {ROLE} TEMPLATE "{template}"')
-    # Or a crash would give the numbers of its sequences again: the copy says that the next 32 are in the log already.
-    run_as_superuser(postgres_port, "CHECKPOINT")
+    key = copy_migrated(postgres_port, name)
     prefix = f"{name}."
     platform = Platform.on(directory, _url(postgres_port, name), kafka_servers, topic_prefix=prefix)
     platform.environment |= ENVIRONMENT | providers.environment
@@ -210,18 +207,6 @@ def create_topics(servers: str, prefix: str, partitions: int = 4) -> None:
     made = admin.create_topics([NewTopic(f"{prefix}{topic}", partitions, 1) for topic in TOPICS])
     for topic in made.values():
         topic.result(30)
-
-
-@cache
-def _template(port: int) -> tuple[str, str]:
-    """A migrated database with an API key, to be copied: a fifth of the time of migrating each; (name, key)."""
-    name = f"template_{uuid4().hex[:12]}"
-    run_as_superuser(port, f'CREATE DATABASE "{name}" OWNER {ROLE}')
-    directory = Path("/nonexistent")  # nothing is started here
-    platform = Platform.on(directory, _url(port, name), "127.0.0.1:1", topic_prefix="template.")
-    del platform.environment["VAR_DIR"]
-    platform.manage("migrate", "--verbosity", "0")
-    return name, platform.create_api_key()
 
 
 def _url(port: int, database: str) -> str:

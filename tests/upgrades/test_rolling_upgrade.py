@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -27,7 +28,9 @@ def providers() -> Iterator[Providers]:
 @pytest.fixture
 def last(tmp_path: Path, postgres: SharedPostgres, kafka: SharedKafka, providers: Providers) -> Iterator[Platform]:
     """The last release, running its own code. Nothing is started yet."""
-    with Platform.on_services(tmp_path, postgres, kafka) as platform:
+    name = f"last_{uuid4().hex[:12]}"
+    url = postgres.create_database(name)  # empty: both versions migrate
+    with Platform.on(tmp_path, url, kafka.servers, topic_prefix=f"{name}.") as platform:
         platform.environment |= providers.environment
         platform.code = release.unpack(tmp_path / "code")
         yield platform
