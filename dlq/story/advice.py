@@ -8,7 +8,7 @@ from datetime import timedelta
 from dlq.story.explanations import Step, explain
 from dlq.story.situation import Situation, State
 from notifications.channels.outcomes import Cause
-from notifications.messages.words import Is, Status, statuses
+from notifications.messages.words import Is, Reason, Status, statuses
 from project.desk.moments import clock
 
 TOMORROW = timedelta(hours=20)  # after which "try again tomorrow" has come
@@ -40,7 +40,7 @@ def advise(s: Situation) -> Advice:
 def possible_steps(s: Situation) -> tuple[Step, ...]:
     """Returns the verbs that this notification or letter can still have, in the order of their buttons."""
     if s.status == Status.WAITING:
-        return () if s.paused else (Step.TRY_NOW,)  # it would be stopped again
+        return () if s.paused or s.reason == Reason.SCHEDULED else (Step.TRY_NOW,)  # it would be put off again
     if s.state != State.OPEN:
         return ()
     if not s.status:
@@ -85,6 +85,8 @@ def _nothing_to_decide(s: Situation) -> tuple[str, Step | None]:
             "Nothing: it was paused on purpose. If it is urgent, ask who paused it, or reach the person another way.",
             None,
         )
+    if s.status == Status.WAITING and s.reason == Reason.SCHEDULED:
+        return "Nothing: it goes out by itself at its time. Only whoever asked for it can cancel it.", None
     if not s.served and s.status in (Status.WAITING, Status.QUEUED):
         return f"Tell whoever runs this site that no sender for {s.channel_in_words} is running.", None
     return _BY_STATUS.get(s.status, ""), None

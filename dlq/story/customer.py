@@ -59,6 +59,8 @@ def _key(s: Situation) -> str:
         return "paused"
     if s.status == Status.WAITING and s.reason == Reason.STOPPED:
         return Status.QUEUED  # the pause is over
+    if s.status == Status.WAITING and s.reason == Reason.SCHEDULED:
+        return "scheduled"
     if s.out_since and s.status in (Status.QUEUED, Status.WAITING):
         return "out-of-order"
     if s.status == Status.WAITING and s.reason == Reason.UNCERTAIN:
@@ -72,6 +74,8 @@ def _moment(s: Situation) -> datetime:
     """Returns the time that matters to the customer: of the next try, of the end, or of the acceptance."""
     moment: datetime | None
     match s.status:
+        case Status.WAITING if s.reason == Reason.SCHEDULED and not s.paused:
+            moment = s.due_at
         case Status.WAITING if not (s.out_since or s.paused or s.reason == Reason.STOPPED):
             moment = max(s.due_at, s.now) if s.due_at else s.now
         case Status.EXPIRED:

@@ -32,7 +32,8 @@ def next_step(s: Situation) -> str:
     if s.status == Status.WAITING and not s.served:
         return "It goes out when a sender is started."
     if s.status == Status.WAITING and s.due_at:
-        return f"{_next_try(s, upper=True)}."
+        verb = "it goes out" if s.reason == Reason.SCHEDULED else "it will be tried again"
+        return f"{_next_try(s, verb=verb, upper=True)}."
     if s.status in (Status.ACCEPTED, Status.QUEUED):
         return "A sender takes it as soon as it can." if s.served else "It goes out when a sender is started."
     if s.status == Status.SENDING:
@@ -107,6 +108,10 @@ def _outage(s: Situation) -> str:
 
 def _kept_back(s: Situation) -> str:
     return f"Not sent yet, because {CLAUSES[s.reason]}. {_next_try(s, verb='It goes out', upper=True)}."
+
+
+def _scheduled(s: Situation) -> str:
+    return f"Not sent yet: {_next_try(s, verb='it is scheduled, and goes out')}."
 
 
 def _stopped(s: Situation) -> str:
@@ -273,6 +278,7 @@ _BY_REASON: dict[str, Callable[[Situation], str]] = {
     Reason.UNCERTAIN: _unsure,
     Reason.HANDED_BACK: _handed_back,
     Reason.REPLAY: _replay_due,
+    Reason.SCHEDULED: _scheduled,
     Reason.STOPPED: _stopped,
     **dict.fromkeys((Reason.PAUSED, Reason.QUIET, Reason.CAPPED, Reason.DIGEST), _kept_back),
 }

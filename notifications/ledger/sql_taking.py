@@ -5,7 +5,7 @@ from __future__ import annotations
 from notifications.channels.outcomes import Cause
 from notifications.ledger.columns import FINAL_COLUMNS
 from notifications.ledger.sql import ENDED, FITTING, ID, TAKEN_COLUMNS, WITHIN, listing, names, stands, words
-from notifications.messages.words import Is, Reason, Status
+from notifications.messages.words import Is, Reason, Status, Waits, reasons
 from notifications.models import Category
 from project.database.dialects import Dialect, Statement
 
@@ -13,6 +13,7 @@ REPUBLISH_AFTER = 5.0  # seconds, where the broker did not acknowledge
 TAKEN = listing(Status.QUEUED, leased=True)
 # The list finds a row, its status decides: a process of an older version changes the status, and not the list.
 IS_TAKEN = f"n.listed = {TAKEN} AND n.status = '{Status.QUEUED}'"
+PURPOSES = ", ".join(f"'{reason}'" for reason in reasons(Waits.ON_PURPOSE))
 IS_FREE = f"n.listed = {listing(Status.QUEUED)} AND n.status = '{Status.QUEUED}' AND n.owner IS NULL"
 OFFERED = f"{stands(Status.QUEUED)}, owner = NULL, lease_until = NULL"
 
@@ -133,12 +134,12 @@ def expire(d: Dialect) -> str:
 
 @Statement
 def give_up(d: Dialect) -> str:
-    """Ends rows that were put off, unspent, for longer than our patience. What a person has paused is left alone."""
+    """Ends rows that were put off, unspent, for longer than our patience. What waits on purpose is left alone."""
     return f"""
         WITH picked AS MATERIALIZED (
             SELECT n.id FROM notifications_notification AS n
             WHERE n.deferred_since < {d.later("-(%(patience)s)")} AND n.status IN ({words(Is.MAY_BE_GIVEN_UP)})
-            AND n.reason <> '{Reason.STOPPED}'
+            AND n.reason NOT IN ({PURPOSES})
             LIMIT %(limit)s {d.skip_locked}
         )
         UPDATE notifications_notification AS n

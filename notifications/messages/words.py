@@ -1,8 +1,8 @@
 """The closed lists of words: where a notification stands, why it waits, where a record comes from, what staff do.
 
-What a status means stands beside its word, as data: the statements of the ledger, the partial index of the rare
-ones, the admin, the balance and the dead letters read it with `statuses`. So a new status is one line here, and a
-migration where it is rare.
+What a status or a reason means stands beside its word, as data: the statements of the ledger, the partial index of the
+rare ones, the admin, the balance and the dead letters read it with `statuses` and `reasons`. So a new word is one line
+here, and a migration where it is a rare status.
 """
 
 from __future__ import annotations
@@ -53,8 +53,22 @@ class Status(StrEnum):
     DIGESTED = "digested", "success", Is.FINAL  # reserved
 
 
+class Waits(Flag):
+    """What can be true of a reason."""
+
+    ON_PURPOSE = auto()  # somebody wants it to wait: it is not given up, and is no sign of trouble, however long it is
+
+
 class Reason(StrEnum):
-    """Why a notification is waiting."""
+    """Why a notification is waiting: the word, and what is true of it."""
+
+    traits: Waits
+
+    def __new__(cls, word: str, traits: Waits | None = None) -> Self:
+        reason = str.__new__(cls, word)
+        reason._value_ = word
+        reason.traits = traits or Waits(0)
+        return reason
 
     RETRY = "retry"
     THROTTLED = "throttled"
@@ -63,11 +77,12 @@ class Reason(StrEnum):
     UNCERTAIN = "uncertain"
     HANDED_BACK = "handed-back"
     REPLAY = "replay"
-    STOPPED = "stopped"  # by hand: see PauseKind
-    PAUSED = "paused"  # by the person, for a time
-    QUIET = "quiet"
-    CAPPED = "capped"
-    DIGEST = "digest"
+    SCHEDULED = "scheduled", Waits.ON_PURPOSE  # until its send_at
+    STOPPED = "stopped", Waits.ON_PURPOSE  # by hand: see PauseKind
+    PAUSED = "paused", Waits.ON_PURPOSE  # by the person, for a time
+    QUIET = "quiet", Waits.ON_PURPOSE
+    CAPPED = "capped", Waits.ON_PURPOSE
+    DIGEST = "digest", Waits.ON_PURPOSE
 
 
 class SuppressedFor(StrEnum):
@@ -241,3 +256,9 @@ def standing(status: Status, *, leased: bool = False) -> dict[str, str | None]:
 def statuses(trait: Is) -> tuple[Status, ...]:
     """Returns the statuses of which `trait` is true."""
     return tuple(status for status in Status if trait in status.traits)
+
+
+@cache
+def reasons(trait: Waits) -> tuple[Reason, ...]:
+    """Returns the reasons of which `trait` is true."""
+    return tuple(reason for reason in Reason if trait in reason.traits)

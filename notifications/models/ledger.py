@@ -82,6 +82,10 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         oldest = self.filter(due_at__lt=Now()).order_by("due_at").values_list("due_at", Now()).first()
         return (oldest[1] - oldest[0]).total_seconds() if oldest else 0.0
 
+    def may_be_tried_now(self) -> Self:
+        """Waiting, and not until a time that its client chose: the next claim would put it off again."""
+        return self.filter(status=Status.WAITING).exclude(reason=Reason.SCHEDULED)
+
     def try_now(self) -> int:
         """Make waiting rows due now; how many that were. The scheduler does the rest."""
         return self.filter(status=Status.WAITING).update(due_at=Now())

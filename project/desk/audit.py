@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from notifications.channels import masked
 from notifications.messages.ids import receiver_hash
-from notifications.messages.words import StaffVerb, Status
+from notifications.messages.words import StaffVerb
 from notifications.models import Notification, StaffAction
 from project.database.dialects import Dialect, Statement, as_json, fetch
 from project.logs import events
@@ -134,9 +134,12 @@ def last_actions(targets: Sequence[str]) -> dict[str, StaffAction]:
 
 
 def try_now(ids: Sequence[UUID], actor: str) -> int:
-    """Makes waiting notifications due now. Returns how many. Skips others, and those that a sender has locked."""
+    """Makes waiting notifications due now. Returns how many.
+
+    Skips others, what its client has scheduled for later, and rows that a sender has locked.
+    """
     with one_at_a_time():
-        chosen = Notification.objects.filter(pk__in=list(ids), status=Status.WAITING)
+        chosen = Notification.objects.filter(pk__in=list(ids)).may_be_tried_now()
         waiting = list(chosen.select_for_update(skip_locked=True).values_list("pk", flat=True))
         if not waiting:
             return 0

@@ -33,6 +33,7 @@ REASONS: dict[Reason, str] = {
     Reason.UNCERTAIN: "may have arrived, will be tried again",
     Reason.HANDED_BACK: "handed back by a sender that stopped",
     Reason.REPLAY: "replayed by a person",
+    Reason.SCHEDULED: "scheduled for later",
     Reason.STOPPED: "paused by staff",
     Reason.PAUSED: "paused by the one who gets it",
     Reason.QUIET: "quiet hours",

@@ -11,7 +11,7 @@ from dlq.story.explanations import explain
 from dlq.story.outages import still_open
 from notifications.channels import channel_in_words, channel_names
 from notifications.ledger.pauses.telling import of_channel
-from notifications.messages.words import Happened, Status
+from notifications.messages.words import Happened, Status, Waits, reasons
 from notifications.models import BreakerEvent, Standing
 from project.desk.moments import age, at, since
 from project.operations.figures import JUST_NOW, ONE_HOUR
@@ -20,6 +20,7 @@ from project.operations.links import Links
 
 ENOUGH_TO_COMPARE = 20  # notifications an hour
 UNKNOWN = "unknown"
+ON_PURPOSE = frozenset(map(str, reasons(Waits.ON_PURPOSE)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class ChannelRow:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What a channel has still to send; None where it is not known."""
+    """What a channel has still to send; None where it is not known. What waits on purpose is in no sense the oldest."""
 
     waiting: int | None
     queued: int | None
@@ -65,12 +66,13 @@ class Backlog:
     @classmethod
     def of(cls, channel: str, known: Known) -> Backlog:
         by_reason, queued = known.counted(Standing.Name.WAITING), known.counted(Standing.Name.QUEUED)
-        reasons = list(by_reason.get(channel, {}).values()) if by_reason is not None else []
+        by_channel: Mapping[str, Any] = by_reason.get(channel, {}) if by_reason is not None else {}
         of_channel: Mapping[str, Any] = queued.get(channel, {}) if queued is not None else {}
-        times = [datetime.fromisoformat(each["oldest"]) for each in (*reasons, of_channel) if each.get("oldest")]
+        late = [each for reason, each in by_channel.items() if reason not in ON_PURPOSE]
+        times = [datetime.fromisoformat(each["oldest"]) for each in (*late, of_channel) if each.get("oldest")]
         oldest_queued = of_channel.get("oldest")
         return cls(
-            sum(each["rows"] for each in reasons) if by_reason is not None else None,
+            sum(each["rows"] for each in by_channel.values()) if by_reason is not None else None,
             of_channel.get("rows", 0) if queued is not None else None,
             min(times, default=None),
             datetime.fromisoformat(oldest_queued) if oldest_queued else None,

@@ -196,11 +196,13 @@ def notification_unsaved(now: datetime) -> Notification:
 def test_try_now_moves_waiting_rows_only() -> None:
     later = timezone.now() + timedelta(hours=2)
     waiting = notification(status=Status.WAITING, reason=Reason.RETRY, due_at=later)
+    scheduled = notification(status=Status.WAITING, reason=Reason.SCHEDULED, due_at=later)
     dead = notification()
-    assert try_now([waiting.pk, dead.pk], "anna") == 1
+    assert try_now([waiting.pk, scheduled.pk, dead.pk], "anna") == 1
     waiting.refresh_from_db()
     assert waiting.due_at is not None
     assert waiting.due_at < later
     action = StaffAction.objects.get()
     assert (action.action, action.notification_id) == ("try-now", waiting.pk)
     assert Notification.objects.get(pk=dead.pk).due_at is None
+    assert Notification.objects.get(pk=scheduled.pk).due_at == later

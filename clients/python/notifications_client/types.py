@@ -36,6 +36,7 @@ Reason = Literal[
     "uncertain",
     "handed-back",
     "replay",
+    "scheduled",
     "stopped",
     "paused",
     "quiet",

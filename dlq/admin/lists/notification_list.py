@@ -171,17 +171,21 @@ class NotificationAdmin(ExportAdmin[Notification], ExactSearch[Notification], Re
         if count:
             messages.success(request, f"{count:,} due now; a scheduler publishes them within seconds.")
         if count < len(ids):
-            messages.warning(request, f"{len(ids) - count:,} left alone: not waiting any more.")
+            messages.warning(request, f"{len(ids) - count:,} left alone: not waiting any more, or scheduled for later.")
         one = len(ids) == 1
         name = "admin:notifications_notification_" + ("change" if one else "changelist")
         return HttpResponseRedirect(reverse(name, args=ids if one else []))
 
     def _ask(self, request: HttpRequest, ids: list[UUID]) -> HttpResponse:
         home = reverse("admin:notifications_notification_changelist")
-        waiting = Notification.objects.filter(pk__in=ids[:MOST_AT_ONCE], status=Status.WAITING).count()
+        waiting = Notification.objects.filter(pk__in=ids[:MOST_AT_ONCE]).may_be_tried_now().count()
         if len(ids) > MOST_AT_ONCE or not waiting:
             many = f"Choose at most {MOST_AT_ONCE:,} notifications at once."
-            none = f"None of the {len(ids):,} you chose is waiting any more." if ids else "No notification is chosen."
+            none = (
+                f"None of the {len(ids):,} you chose waits for a try that could be now."
+                if ids
+                else "No notification is chosen."
+            )
             messages.warning(request, many if len(ids) > MOST_AT_ONCE else none)
             return HttpResponseRedirect(home)
         many = "notification" if len(ids) == 1 else f"{len(ids):,} notifications"
@@ -190,8 +194,8 @@ class NotificationAdmin(ExportAdmin[Notification], ExactSearch[Notification], Re
             request,
             title=f"Try {'this' if len(ids) == 1 else 'these'} {many} now?",
             sentences=[
-                f"{waiting:,} of {len(ids):,} are waiting. They become due now instead of at their own time.",
-                "An attempt that fails counts as usual. Those not waiting are left alone.",
+                f"{waiting:,} of {len(ids):,} wait for a try. They become due now instead of at their own time.",
+                "An attempt that fails counts as usual. The others, and what is scheduled for later, are left alone.",
             ],
             button="Try now",
             hidden={"ids": ",".join(map(str, ids))},

@@ -109,7 +109,7 @@ def test_try_now_for_a_selection_leaves_the_others_alone(support: Client) -> Non
     rows = [waiting(), waiting(), notification()]
     ticked = {"action": "try_selected_now", "_selected_action": [row.pk for row in rows], "index": 0}
     asked = support.post(LIST, ticked)
-    assert "2 of 3 are waiting" in asked.content.decode()
+    assert "2 of 3 wait for a try" in asked.content.decode()
     answer = support.post(TRY_NOW, {**asked.context["hidden"], "confirm": "yes"}, follow=True).content.decode()
     assert "2 due now" in answer
     assert "1 left alone" in answer

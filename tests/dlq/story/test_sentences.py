@@ -56,6 +56,14 @@ EXAMPLES = [
         "E-mail is out of order since 03:43. This waits and goes out by itself; the next try is at 03:54.",
     ),
     (
+        stands(Status.WAITING, reason=Reason.SCHEDULED, due_at=at("14:05")),
+        "Not sent yet: it is scheduled, and goes out at 14:05.",
+    ),
+    (
+        stands(Status.WAITING, reason=Reason.SCHEDULED, due_at=at("14:05"), paused="E-mail is paused by anna"),
+        "Not sent yet: it is scheduled, and goes out at 14:05. But E-mail is paused by anna.",
+    ),
+    (
         stands(Status.WAITING, Cause.TIMEOUT, reason=Reason.RETRY, due_at=at("14:05")),
         "Not sent yet. It will be tried again at 14:05, because the provider did not answer in time at the last try.",
     ),
@@ -174,6 +182,7 @@ def test_every_step_that_is_possible_has_a_button() -> None:
         advise(dead(Cause.OPTED_OUT)).text, Step.DISCARD, (Step.REPLAY, Step.REDIRECT, Step.EDIT)
     )
     assert advise(stands(Status.WAITING, reason=Reason.RETRY)).steps == (Step.TRY_NOW,)
+    assert advise(stands(Status.WAITING, reason=Reason.SCHEDULED)).steps == (), "the claim would put it off again"
     assert advise(dead(Cause.BUG, state=State.DISCARDED)).steps == ()
 
 
@@ -181,5 +190,6 @@ def test_the_next_step_has_its_time() -> None:
     assert (
         next_step(stands(Status.WAITING, reason=Reason.RETRY, due_at=at("14:05"))) == "It will be tried again at 14:05."
     )
+    assert next_step(stands(Status.WAITING, reason=Reason.SCHEDULED, due_at=at("14:05"))) == "It goes out at 14:05."
     assert next_step(stands(Status.WAITING, due_at=NOW - timedelta(1))) == "It will be tried again within seconds."
     assert next_step(stands(Status.SENT)) == ""

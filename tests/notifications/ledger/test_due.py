@@ -12,7 +12,7 @@ from notifications.channels.outcomes import Cause
 from notifications.ledger import due
 from notifications.ledger.due import PUBLISH_LEASE, mark_published, take_due
 from notifications.ledger.hooks import NO_HOOKS
-from notifications.messages.words import TAKEN, Reason, Status
+from notifications.messages.words import TAKEN, Reason, Status, Waits, reasons
 from notifications.models import Notification
 from tests.notifications.rows import (
     HookCalls,
@@ -169,6 +169,15 @@ def test_what_was_put_off_for_too_long_is_dead(reason: Reason, last: str, cause:
     assert found.last_error
     assert read(queued.id).last_error == "503"
     assert {(one.id, one.cause) for one in calls.final} == {(waiting.id, cause), (queued.id, cause)}
+
+
+@pytest.mark.parametrize("reason", reasons(Waits.ON_PURPOSE))
+@pytest.mark.parametrize("status", [Status.WAITING, Status.QUEUED])
+def test_what_waits_on_purpose_is_not_given_up(reason: Reason, status: Status) -> None:
+    due_at = LATER if status is Status.WAITING else None
+    wanted = row(status, due_at=due_at, reason=reason, deferred_since=ago(200))
+    assert due.give_up(100, 10, hooks=NO_HOOKS) == 0
+    assert read(wanted.id).status == status
 
 
 def test_ends_stop_at_their_limit() -> None:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from notifications.messages.words import TAKEN, Is, Status, listed, statuses
+from notifications.messages.words import TAKEN, Is, Reason, Status, Waits, listed, reasons, statuses
 
 
 def test_every_word_fits_its_column() -> None:
-    assert all(len(status) <= 16 for status in Status)
+    assert all(len(word) <= 16 for word in (*Status, *Reason))
     assert Status("dead") is Status.DEAD
     assert f"{Status.DEAD}" == "dead"
+
+
+def test_a_reason_is_its_word_and_says_whether_somebody_wants_the_wait() -> None:
+    assert Reason("scheduled") is Reason.SCHEDULED
+    assert f"{Reason.SCHEDULED}" == "scheduled"
+    assert {Reason.SCHEDULED, Reason.STOPPED} <= set(reasons(Waits.ON_PURPOSE))
+    assert {Reason.RETRY, Reason.OUTAGE, Reason.THROTTLED}.isdisjoint(reasons(Waits.ON_PURPOSE))
 
 
 @pytest.mark.parametrize("status", list(Status))

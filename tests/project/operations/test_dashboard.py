@@ -145,6 +145,15 @@ def test_what_is_queued_for_minutes_and_not_sent_stands_still(anna: Client) -> N
     assert channel(anna).state.word == "sending"
 
 
+def test_what_waits_on_purpose_is_not_the_oldest(anna: Client) -> None:
+    alive()
+    old, young = ((timezone.now() - timedelta(minutes=age)).isoformat() for age in (4000, 3))
+    counted(waiting={"EMAIL": {"scheduled": {"rows": 7, "oldest": old}, "retry": {"rows": 3, "oldest": young}}})
+    assert (channel(anna).waiting.text, channel(anna).oldest) == ("10", "3 min ago")
+    counted(waiting={"EMAIL": {"scheduled": {"rows": 7, "oldest": old}}})
+    assert (channel(anna).waiting.text, channel(anna).oldest, channel(anna).state.word) == ("7", "–", "nothing is due")
+
+
 def test_problems_and_runs_that_need_somebody_are_at_the_top(anna: Client) -> None:
     alive()
     minute(5, ago=NOW)
