@@ -71,6 +71,7 @@ class NotificationRow(serializers.ModelSerializer[Notification]):
     attempts_spent = serializers.IntegerField(source="attempts", help_text="Retries spent since the last replay.")
     due_at = UtcField(allow_null=True, help_text="When a waiting notification is tried next.")
     accepted_at = UtcField()
+    send_at = UtcField(allow_null=True)
     expires_at = UtcField(allow_null=True)
     settled_at = UtcField(allow_null=True)
     last_cause = serializers.ChoiceField(choices=CAUSES, allow_blank=True)
@@ -83,7 +84,8 @@ class NotificationRow(serializers.ModelSerializer[Notification]):
         fields: ClassVar = [
             "id", "type", "status", "reason", "receiver", "user", "reference", "category", "priority",
             "generation", "attempts_spent", "uncertain_count", "due_at", "last_cause", "last_error",
-            "provider", "provider_message_id", "accepted_at", "expires_at", "settled_at",
+            "provider", "provider_message_id", "accepted_at", "send_at", "expires_at",
+            "settled_at",
             "trace_id", "texts_removed",
         ]  # fmt: skip
         read_only_fields = fields

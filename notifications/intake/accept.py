@@ -23,6 +23,7 @@ from notifications.messages.draft import Draft
 from notifications.messages.explain import Errors, Unavailable
 from notifications.messages.ids import new_ids
 from notifications.messages.message import MAX_RECORD_BYTES, new_message
+from notifications.messages.rules import by_field, time_problems
 from notifications.messages.tracing import trace, trace_id_of
 from notifications.messages.words import Happened, Origin, Status
 from project import metrics
@@ -162,15 +163,15 @@ def _texts(records: Iterable[Outbound]) -> int:
 def _records_of(call: _Call, identified: Identified) -> dict[int, Outbound]:
     """Returns the records of all but the durable, by position. Raises Refused or TooLarge."""
     pending = {position: draft for position, draft in enumerate(call.drafts) if position not in identified.durable}
-    _check_expiry(pending, identified.known, call.now)
+    _check_times(pending, identified.known, call.now)
     return _records(pending, identified.ids, call.client, call.traceparent, call.rights)
 
 
-def _check_expiry(drafts: Mapping[int, Draft], known: frozenset[int], now: datetime) -> None:
-    """Raises Refused; one that was accepted before may have expired since."""
-    late = [p for p, draft in drafts.items() if draft.expires_at and draft.expires_at <= now and p not in known]
-    if late:
-        raise Refused({position: {"expires_at": ["Must be in the future."]} for position in late})
+def _check_times(drafts: Mapping[int, Draft], known: frozenset[int], now: datetime) -> None:
+    """Raises Refused; of one that was accepted before they may have passed since."""
+    timed = {p: d for p, d in drafts.items() if (d.send_at or d.expires_at or d.latest_at) and p not in known}
+    if wrong := {p: found for p, draft in timed.items() if (found := by_field(time_problems(draft, now)))}:
+        raise Refused(wrong)
 
 
 def _records(

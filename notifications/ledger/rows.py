@@ -57,8 +57,9 @@ class Claimed(Fence, frozen=True, gc=False):
     trace_id: str
     attempts: int
     reason: str  # why it was waiting before, or ""
-    # No columns: the claim computes the first two, and its owner is known.
+    # No columns: the claim computes the first three, and its owner is known.
     throttled: int  # how many of its attempts were answered "slow down"
+    send_in: float | None  # seconds from the claim until its send_at, which may have passed
     expires_in: float | None  # seconds from the claim
     owner: str
     span: str = ""  # the traceparent of its claim, where that is traced
@@ -75,7 +76,7 @@ class Claimed(Fence, frozen=True, gc=False):
         return (self.id.int >> 80) / 1000
 
 
-_NO_COLUMNS = {"throttled", "expires_in", "owner", "span", "is_capped"}
+_NO_COLUMNS = {"throttled", "send_in", "expires_in", "owner", "span", "is_capped"}
 CLAIMED_COLUMNS = tuple(name for name in Claimed.__struct_fields__ if name not in _NO_COLUMNS)
 
 

@@ -55,7 +55,7 @@ def claim(d: Dialect) -> str:
                 AND a.generation = {row}.generation
                 AND a.outcome = '{Outcome.THROTTLED}'
             ) END,
-            {d.seconds_until(d.returned("expires_at"))}"""
+            {d.seconds_until(d.returned("send_at"))}, {d.seconds_until(d.returned("expires_at"))}"""
 
 
 @Statement

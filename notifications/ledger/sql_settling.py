@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from notifications.ledger.columns import FINAL_COLUMNS
 from notifications.ledger.sql import FENCE, FINAL, ID, RESULT, SAME_CLAIM, SENT, WITHIN, stands, words
-from notifications.messages.words import Is, Status
+from notifications.messages.words import Is, Reason, Status
 from project.database.dialects import Dialect, Statement
 
 
@@ -34,9 +34,10 @@ def sent_by(d: Dialect) -> str:
 def settle_others(d: Dialect) -> str:
     """Every result but a success needs the row to be sending still.
 
-    An expiry before the retry is when the scheduler looks next.
+    An expiry before the retry is when the scheduler looks next. What is scheduled is due at the very time that its
+    client gave, which the seconds from the claim are not.
     """
-    due_at = d.later("r.due_in")
+    due_at = f"CASE WHEN r.reason = '{Reason.SCHEDULED}' THEN n.send_at ELSE {d.later('r.due_in')} END"
     return f"""
         UPDATE notifications_notification AS n
         SET status = r.status, listed = CASE WHEN r.status IN ({words(Is.RARE)}) THEN r.status END,

@@ -49,18 +49,23 @@ class Content(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     html: Annotated[str, Meta(description="Instead of message where it can be shown.")] = ""
     category: Annotated[str, Meta(max_length=100, extra_json_schema=NOT_EMPTY)] = "default"
     priority: Priority = "transactional"
+    send_at: Annotated[Moment | None, Meta(description="Not sent before this time, which may be 90 days ahead.")] = None
     expires_at: Annotated[Moment | None, Meta(description="Not sent after this time.")] = None
     reference: Annotated[str, Meta(max_length=255, description="Your own id.")] = ""
 
 
 class Addressed(Content, frozen=True, kw_only=True):
-    """What a request has besides: a `receiver` on a channel, or a `user`."""
+    """What a request has besides: a `receiver` on a channel, or a `user`; and a second name of its end.
+
+    `latest_at` does not travel: what is sent expires at the earlier of it and `expires_at`.
+    """
 
     type: str | UnsetType = UNSET
     receiver: Annotated[Receiver, Meta(extra_json_schema=NOT_EMPTY)] | UnsetType = UNSET
     user: (
         Annotated[User, Meta(min_length=1, description="The main application's id; instead of receiver.")] | UnsetType
     ) = UNSET
+    latest_at: Annotated[Moment | None, Meta(description="Not sent after this time, whatever it waited for.")] = None
 
 
 class Carried(Content, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from msgspec import UNSET
@@ -16,7 +17,10 @@ from notifications.channels.base import Channel
 from notifications.messages.explain import Errors
 from notifications.messages.fields import LENGTHS, Addressed, Carried, Content, texts_of
 
-LAST_YEAR = 9000  # of an expiry: near 9999 a change of zone overflows
+LAST_YEAR = 9000  # of a time: near 9999 a change of zone overflows
+FURTHEST_AHEAD = timedelta(days=90)
+CLOCKS_DIFFER = timedelta(minutes=5)  # a caller's clock and ours: what is so little off is taken as it was meant
+TIMES = ("send_at", "expires_at", "latest_at")  # that a request may have
 LINE_BREAK = re.compile(r"[\r\n]")
 LONGEST_RECEIVER = LENGTHS["receiver"]
 NUL = b"\\u0000"  # as JSON has to spell it: where these bytes are not, no text has one
@@ -31,7 +35,7 @@ def is_right(draft: Addressed) -> bool:
     right, addressed by receiver, and needs no sentence. This repeats the rules below, which stay the ones that decide:
     a test compares both.
     """
-    channel, receiver, expires_at = draft.type, draft.receiver, draft.expires_at
+    channel, receiver = draft.type, draft.receiver
     if channel is UNSET or receiver is UNSET or draft.user is not UNSET:
         return False
     try:
@@ -39,7 +43,9 @@ def is_right(draft: Addressed) -> bool:
     except KeyError:
         return False
     return (
-        (expires_at is None or expires_at.year < LAST_YEAR)
+        (draft.expires_at is None or draft.expires_at.year < LAST_YEAR)
+        and (draft.send_at is None or draft.send_at.year < LAST_YEAR)
+        and (draft.latest_at is None or draft.latest_at.year < LAST_YEAR)
         and (rules.takes_subject or not draft.subject)
         and (rules.takes_html or not draft.html)
         and _is_right(draft, rules, receiver)
@@ -52,13 +58,14 @@ def is_right_record(message: Carried) -> bool:
 
     As `is_right`: for records whose bytes have no escape of a NUL.
     """
-    expires_at = message.expires_at
+    send_at, expires_at = message.send_at, message.expires_at
     try:
         rules = channel_class(message.channel)
     except KeyError:
         return False
     return (
         2000 <= message.accepted_at.year <= LAST_YEAR
+        and (send_at is None or 2000 <= send_at.year <= LAST_YEAR)
         and (expires_at is None or 2000 <= expires_at.year <= LAST_YEAR)
         and _is_right(message, rules, message.receiver)
     )
@@ -79,8 +86,10 @@ def _is_right(content: Content, rules: type[Channel], receiver: str) -> bool:
 
 def draft_problems(draft: Addressed) -> Iterator[Problem]:
     """Yields what is wrong with a request whose types are right."""
-    if draft.expires_at and draft.expires_at.year >= LAST_YEAR:  # as UTC it may be a day later
-        yield "expires_at", f"Must be before the year {LAST_YEAR}."
+    for name in TIMES:
+        moment = getattr(draft, name)
+        if moment and moment.year >= LAST_YEAR:  # as UTC it may be a day later
+            yield name, f"Must be before the year {LAST_YEAR}."
     yield from _address_problems(draft)
     channel = None if draft.type is UNSET else draft.type
     yield from _content_problems(draft, channel, None if draft.receiver is UNSET else draft.receiver)
@@ -92,10 +101,26 @@ def draft_problems(draft: Addressed) -> Iterator[Problem]:
             yield "html", f"{channel} takes no html."
 
 
+def time_problems(draft: Addressed, now: datetime) -> Iterator[Problem]:
+    """Yields what is wrong with the times of a request that comes in at this moment."""
+    if send_at := draft.send_at:
+        if send_at > now + FURTHEST_AHEAD + CLOCKS_DIFFER:
+            yield "send_at", f"Must be at most {FURTHEST_AHEAD.days} days ahead."
+        elif send_at < now - CLOCKS_DIFFER:
+            yield "send_at", "Must not be in the past."
+    for name in ("expires_at", "latest_at"):
+        moment = getattr(draft, name)
+        if moment and moment <= now:
+            yield name, "Must be in the future."
+        elif moment and send_at and moment <= send_at:
+            yield name, "Must be after send_at."
+
+
 def record_problems(message: Carried) -> Iterator[Problem]:
     """Yields what is wrong with a record whose types are right."""
     yield from _content_problems(message, message.channel, message.receiver)
-    for name, moment in (("accepted_at", message.accepted_at), ("expires_at", message.expires_at)):
+    for name in ("accepted_at", "send_at", "expires_at"):
+        moment = getattr(message, name)
         if moment and not 2000 <= moment.year <= LAST_YEAR:
             yield name, "Is out of range."
 

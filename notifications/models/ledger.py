@@ -121,6 +121,7 @@ class Notification(models.Model):
     uncertain_count = models.IntegerField(default=0)
     due_at = models.DateTimeField(null=True, blank=True)
     deferred_since = models.DateTimeField(null=True, blank=True)
+    send_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     owner = models.CharField(max_length=32, null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)

@@ -44,7 +44,9 @@ BATCH = 1000
 IDLE = 0.2  # seconds between two rounds that found little
 SWEEP_EVERY = 1.0
 PAUSES_EVERY = 1.0
-EVERYTHING_EVERY = 1.0  # the other looks are at what was accepted lately, unless there is more than a round's work
+# The other looks are at what was accepted lately, unless there is more than a round's work. What was scheduled weeks
+# ago goes out that much later at most.
+EVERYTHING_EVERY = 0.5
 CHORES_EVERY = 5.0
 MEASURE_EVERY = 15.0
 MAKE_AHEAD_EVERY = 600.0  # partitions of the ledger; they are made days before they are needed

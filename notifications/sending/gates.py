@@ -81,6 +81,21 @@ class Expiry:
         return Split([row for row in rows if row.id not in ids], end=[End(row, verdicts.expired()) for row in gone])
 
 
+class Scheduled:
+    """Puts off what its client wants sent later, until that time (`send_at`)."""
+
+    def split(self, rows: list[Claimed]) -> Split:
+        if all(row.send_in is None or row.send_in <= 0 for row in rows):
+            return Split(rows)
+        split = Split([])
+        for row in rows:
+            if row.send_in is not None and row.send_in > 0:
+                split.later.append(Later(row, Reason.SCHEDULED, row.send_in))
+            else:
+                split.go.append(row)
+        return split
+
+
 class Forgotten:
     """Ends, without its texts, what was accepted for a person before they were erased (project/privacy/).
 
@@ -187,10 +202,11 @@ def _unknown(row: Claimed, why: str) -> Verdict:
 
 def in_order(by_hand: Gate, deciding: Gate, parking: Gate) -> list[Gate]:
     """Returns the gates of a channel in the order in which they are asked: the one place that says it."""
+    of_every_claim = [Scheduled(), by_hand, deciding, parking, Expiry()]
     if not settings.KAFKA_BOOTSTRAP_SERVERS:  # the ledger is the queue, so nothing is read again
-        return [Forgotten(), by_hand, deciding, parking, Expiry()]
+        return [Forgotten(), *of_every_claim]
     kept = settings.RETENTION_DAYS
-    return [Forgotten(), Rewound(), *([Removed(kept)] if kept else []), by_hand, deciding, parking, Expiry()]
+    return [Forgotten(), Rewound(), *([Removed(kept)] if kept else []), *of_every_claim]
 
 
 class Gates:

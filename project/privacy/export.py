@@ -26,7 +26,7 @@ A_PAGE = 50  # notifications; each has up to half a megabyte of texts
 MOST_ACTIONS = 10_000  # on their entry in the directory
 NOTIFICATION = (
     *("id", "client", "reference", "channel", "receiver", "subject", "message", "html", "user", "category", "priority"),
-    *("status", "reason", "generation", "due_at", "expires_at", "accepted_at", "settled_at"),
+    *("status", "reason", "generation", "due_at", "send_at", "expires_at", "accepted_at", "settled_at"),
     *("provider", "provider_message_id", "last_cause", "last_error"),
 )
 ATTEMPT = ("at", "outcome", "cause", "error")

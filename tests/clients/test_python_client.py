@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -51,6 +51,7 @@ def test_what_is_sent_can_be_read_and_is_listed(url: str, key: str) -> None:
         html="<p>It is on its way.</p>",
         category="orders",
         priority="bulk",
+        send_at=datetime.now(UTC) + timedelta(days=30),
         expires_at=datetime(2099, 1, 31, 12, tzinfo=UTC),
         reference=str(uuid4()),
         idempotency_key=str(uuid4()),
@@ -61,7 +62,7 @@ def test_what_is_sent_can_be_read_and_is_listed(url: str, key: str) -> None:
         row = client.read(accepted.id)
         page = client.list_page(reference=str(everything.reference), since=datetime(2020, 1, 1, tzinfo=UTC))
     assert (row.id, row.status, row.attempts) == (accepted.id, "queued", ())
-    for name in ("type", "receiver", "category", "priority", "expires_at", "reference"):
+    for name in ("type", "receiver", "category", "priority", "send_at", "expires_at", "reference"):
         assert getattr(row, name) == getattr(everything, name)
     assert row.accepted_at.tzinfo is not None
     assert [each.id for each in page.results] == [accepted.id]

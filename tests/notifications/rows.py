@@ -198,6 +198,7 @@ def claimed(number: int = 0, receiver_hash: str = "r", **fields: Any) -> Claimed
         "attempts": 0,
         "reason": "",
         "throttled": 0,
+        "send_in": None,
         "expires_in": None,
         "owner": "batch-1",
     }

@@ -94,7 +94,9 @@ class Notification:
     html: str | None = None
     category: str | None = None
     priority: Priority | None = None
-    expires_at: datetime | None = None  # with its zone
+    send_at: datetime | None = None  # with its zone, at most 90 days ahead
+    expires_at: datetime | None = None
+    latest_at: datetime | None = None
     reference: str | None = None
     idempotency_key: str | None = None
 
@@ -141,6 +143,7 @@ class NotificationRow:
     provider: str
     provider_message_id: str
     accepted_at: datetime
+    send_at: datetime | None
     expires_at: datetime | None
     settled_at: datetime | None
     trace_id: str

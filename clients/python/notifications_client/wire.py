@@ -20,7 +20,7 @@ MAX_ITEMS = 5_000
 MAX_BYTES = 5 * 1024 * 1024
 BEFORE, AFTER = b'{"notifications":[', b"]}"
 
-TIMES = ("accepted_at", "at", "due_at", "expires_at", "settled_at", "until")
+TIMES = ("accepted_at", "at", "due_at", "expires_at", "send_at", "settled_at", "until")
 R = TypeVar("R", NotificationRow, NotificationDetail, Attempt, Decision)
 
 

@@ -228,6 +228,7 @@ def _about(rows: Rows, situation: Situation) -> list[tuple[str, str, bool]]:
         ("Category", row.category, False),
         ("Reference", row.reference, False),
         ("Accepted", printed(row.accepted_at), False),
+        ("Scheduled for", printed(row.send_at, none=""), False),
         ("Expired" if past else "Expires", printed(row.expires_at, none=""), past),
         ("Times it died", f"{letter.deaths:,}" if letter and letter.deaths > 1 else "", False),
     ]

@@ -78,8 +78,8 @@ def test_one_with_its_attempts(api: Api, settings: Settings) -> None:
         "user": "ann", "reference": "r-1", "category": "orders", "priority": "bulk", "generation": 0,
         "attempts_spent": 2, "uncertain_count": 0, "due_at": "2026-03-01T12:00:00Z", "last_cause": "timeout",
         "last_error": "slow", "provider": "", "provider_message_id": "", "accepted_at": "2026-03-01T12:00:00Z",
-        "expires_at": None, "settled_at": None, "trace_id": "", "texts_removed": False, "decision": None,
-        "attempts": None,
+        "send_at": None, "expires_at": None, "settled_at": None, "trace_id": "", "texts_removed": False,
+        "decision": None, "attempts": None,
     }  # fmt: skip
     assert [attempt["number"] for attempt in shown["attempts"]] == [1, 2]
     assert shown["attempts"][0] == {

@@ -120,7 +120,7 @@ STRINGS = ("message", "subject", "html", "category", "receiver", "type", "refere
 WRONG: list[tuple[str, Any]] = [
     *itertools.product(STRINGS, (1, 1.5, True, None, [], {}, ["x"])),
     *itertools.product(["priority"], ("high", "", None, 1)),
-    *itertools.product(["expires_at"], (1, "tomorrow", "2030-01-01", "2030-01-01T00:00:00", "", [], True)),
+    *itertools.product(["send_at", "expires_at"], (1, "tomorrow", "2030-01-01", "2030-01-01T00:00:00", "", [], True)),
 ]
 
 

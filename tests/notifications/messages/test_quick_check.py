@@ -39,6 +39,8 @@ VALUES: dict[str, list[Any]] = {
     "reference": SHORT,
     "priority": ["transactional", "bulk", "urgent"],
     "expires_at": MOMENTS,
+    "send_at": MOMENTS,
+    "latest_at": MOMENTS,
     "user": ["ann", "", "\x00", "x" * 151],
     "idempotency_key": ["k", "", "\x00"],
     "accepted_at": MOMENTS,
