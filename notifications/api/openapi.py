@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
 from notifications.api import schemas
 from notifications.channels import channel_class, channel_names
@@ -37,6 +37,9 @@ WITH_EVERYTHING = [
     if CHANNELS[name].takes_subject and CHANNELS[name].takes_html
 ]
 
+TOO_LATE = OpenApiExample(
+    "It is being sent.", value={"detail": "It is too late: it is being sent.", "code": "too_late", "status": "sending"}
+)
 LOCATION = OpenApiParameter(
     "Location", OpenApiTypes.STR, OpenApiParameter.HEADER, response=[202], description="Where its status is."
 )
@@ -99,6 +102,21 @@ READ_ONE: dict[str, Any] = {
     ),
     "parameters": [OpenApiParameter("id", OpenApiTypes.UUID, OpenApiParameter.PATH)],
     "responses": {200: schemas.NotificationDetail, **refusals(404)},
+}
+CANCEL: dict[str, Any] = {
+    "operation_id": "cancel_notification",
+    "tags": ["notifications"],
+    "summary": "Cancel a notification that is not being sent yet",
+    "description": (
+        "200: nothing was sent, and nothing will be; the same when it is asked again. It works as soon as the "
+        "notification is accepted. 409: it is being sent, has ended otherwise, or may have arrived. Scope `send`."
+    ),
+    "parameters": [OpenApiParameter("id", OpenApiTypes.UUID, OpenApiParameter.PATH)],
+    "responses": {
+        200: schemas.Cancelled,
+        **refusals(404),
+        409: OpenApiResponse(schemas.TooLate, description="It is too late.", examples=[TOO_LATE]),
+    },
 }
 LIST: dict[str, Any] = {
     "operation_id": "list_notifications",

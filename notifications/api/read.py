@@ -42,8 +42,7 @@ class ReadOne(APIView):
 
     @extend_schema(**openapi.READ_ONE)
     def get(self, request: Request, id: str) -> Response:
-        if not re.fullmatch(UUID_TEXT, id) or (known := UUID(id)).version != 7:
-            raise Http404
+        known = id_in(id)
         mine = _without_texts().filter(client=caller_of(request).client)
         found = mine.filter(id=known).first() or _accepted_with_key(known, caller_of(request).client)
         return Response(schemas.NotificationDetail(found, context={"request": request}).data)
@@ -75,6 +74,21 @@ class ListOrSubmit(SubmitBatch, PagedList[Notification]):
         return by_receiver(rows, self.query)
 
 
+def id_in(path: str) -> UUID:
+    """Returns the id that a path names. Raises Http404 where it can be none of ours."""
+    if not re.fullmatch(UUID_TEXT, path) or (known := UUID(path)).version != 7:
+        raise Http404
+    return known
+
+
+def no_such(id: UUID) -> NotFound:
+    """Returns why there is no notification of this id, for a client that asks for it."""
+    days = settings.RETENTION_DAYS
+    if days and time_of(id) < timezone.now() - timedelta(days=days):
+        return NotFound(f"There is no such notification. Each is removed {days} days after it was accepted.")
+    return NotYetKnown()
+
+
 def _without_texts() -> NotificationQuerySet:
     """Notifications without their texts, which no answer shows and which can be half a megabyte each."""
     return Notification.objects.defer("message", "html")
@@ -83,8 +97,5 @@ def _without_texts() -> NotificationQuerySet:
 def _accepted_with_key(id: UUID, client: str) -> Notification:
     """A row in the ledger's shape, of what was accepted with an idempotency key and not claimed yet."""
     if not IdempotencyKey.objects.filter(notification_id=id, client=client).exists():
-        days = settings.RETENTION_DAYS
-        if days and time_of(id) < timezone.now() - timedelta(days=days):
-            raise NotFound(f"There is no such notification. Each is removed {days} days after it was accepted.")
-        raise NotYetKnown
+        raise no_such(id)
     return Notification(id=id, client=client, status=Status.ACCEPTED, accepted_at=time_of(id))

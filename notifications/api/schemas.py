@@ -46,6 +46,21 @@ class AcceptedBatch(serializers.Serializer[Any]):
     notifications = Accepted(many=True)
 
 
+class Cancelled(serializers.Serializer[Any]):
+    """It is not sent, and will not be."""
+
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=[Status.CANCELLED.value])
+
+
+class TooLate(serializers.Serializer[Any]):
+    """It cannot be cancelled any more."""
+
+    detail = serializers.CharField()
+    code = serializers.ChoiceField(choices=["too_late"])
+    status = serializers.ChoiceField(choices=STATUSES)
+
+
 class AttemptRow(serializers.ModelSerializer[Attempt]):
     """An attempt that did not simply send."""
 

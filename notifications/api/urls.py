@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from django.urls import path
 
-from notifications.api.read import ListOrSubmit, ReadOne
+from notifications.api.cancel import ReadOrCancel
+from notifications.api.read import ListOrSubmit
 from notifications.api.submit import SubmitOne
 
 urlpatterns = [
     path("notification", SubmitOne.as_view()),
-    path("notification/<str:id>", ReadOne.as_view()),
+    path("notification/<str:id>", ReadOrCancel.as_view()),
     path("notifications", ListOrSubmit.as_view()),
 ]

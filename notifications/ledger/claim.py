@@ -15,6 +15,7 @@ from django.db import transaction
 
 from notifications.channels.outcomes import Cause
 from notifications.ledger import leases, sql_claiming
+from notifications.ledger.cancel import meet_stubs
 from notifications.ledger.columns import new_row
 from notifications.ledger.culprits import around_culprits
 from notifications.ledger.hooks import Hooks, Unclaimable, tell_final, tell_unclaimable
@@ -44,7 +45,7 @@ def claim(
     `gate` is called with the rows that were claimed, in record order, inside the claim's transaction; without it all
     of them go. Returns the rows that it returned.
 
-    Rows that are sending elsewhere, settled, or of another generation are not claimed: duplicates. Repeating
+    Rows that are sending elsewhere, settled, cancelled or of another generation are not claimed: duplicates. Repeating
     a claim whose COMMIT answer was lost returns the same rows. Records that cannot become rows go to the
     hooks in the same transaction, so that the offset may move past them.
     """
@@ -90,9 +91,19 @@ def _claim_batch(
 
 
 def _claim(batch: list[Incoming], owner: str, lease: float) -> list[Claimed]:
+    """Claims what is free of the batch; what is not is looked at again only where somebody has cancelled it."""
+    leases.note((one.message.id for one in batch), owner=owner, seconds=lease)
+    claimed = _take(batch, owner, lease)
+    if len(claimed) < len(batch):
+        mine = {row.id for row in claimed}
+        if free := meet_stubs([one for one in batch if one.message.id not in mine]):
+            claimed += _take(free, owner, lease)
+    return claimed
+
+
+def _take(batch: list[Incoming], owner: str, lease: float) -> list[Claimed]:
     records = [new_row(one.message, one.topic, one.partition, one.offset, one.trace_id) for one in batch]
     ends = span(one.message.id for one in batch)
-    leases.note((one.message.id for one in batch), owner=owner, seconds=lease)
     found = sql_claiming.claim(owner=owner, lease=lease, **ends, **dialect().as_lines(records))
     return [Claimed(*(as_uuid(row[0]), *row[1:], owner)) for row in found]
 

@@ -21,6 +21,7 @@ class Is(Flag):
     FINAL = auto()  # it is an end; only a person moves it from there
     DUE = auto()  # it has a due time, when the scheduler takes it
     MAY_BE_GIVEN_UP = auto()  # it ends as dead once it was put off for OUTAGE_PATIENCE
+    MAY_BE_CANCELLED = auto()  # nobody has begun to send it, so its client may still cancel it
     MAY_BE_SENT = auto()  # a success is true whenever it arrives, and settles it still
     STOPPED = auto()  # it has a dead letter, and a person decides
     REPLAYABLE = auto()  # a person may send it again
@@ -40,10 +41,10 @@ class Status(StrEnum):
         status.traits = traits or Is(0)
         return status
 
-    ACCEPTED = "accepted", "info", Is.DUE | Is.RARE  # in the outbox: durable, not yet published
-    QUEUED = "queued", "info", Is.MAY_BE_GIVEN_UP | Is.MAY_BE_SENT
+    ACCEPTED = "accepted", "info", Is.DUE | Is.MAY_BE_CANCELLED | Is.RARE  # in the outbox: durable, not yet published
+    QUEUED = "queued", "info", Is.MAY_BE_GIVEN_UP | Is.MAY_BE_CANCELLED | Is.MAY_BE_SENT
     SENDING = "sending", "info", Is.MAY_BE_SENT
-    WAITING = "waiting", "warning", Is.DUE | Is.MAY_BE_GIVEN_UP | Is.MAY_BE_SENT | Is.RARE
+    WAITING = "waiting", "warning", Is.DUE | Is.MAY_BE_GIVEN_UP | Is.MAY_BE_CANCELLED | Is.MAY_BE_SENT | Is.RARE
     SENT = "sent", "success", Is.FINAL
     HELD = "held", "warning", Is.FINAL | Is.MAY_BE_SENT | Is.STOPPED | Is.REPLAYABLE | Is.RARE
     DEAD = "dead", "danger", Is.FINAL | Is.MAY_BE_SENT | Is.STOPPED | Is.REPLAYABLE | Is.RARE

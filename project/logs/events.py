@@ -106,7 +106,14 @@ class Expired(_Ended, frozen=True, gc=False):
     pass
 
 
-ENDS: dict[str, type[_Ended]] = {"dead": Dead, "held": Held, "expired": Expired}  # by status
+class Cancelled(_Ended, frozen=True, gc=False):
+    """By its client, or because its person was erased. What only Kafka had has no channel."""
+
+    level: str = "INFO"
+
+
+# By status.
+ENDS: dict[str, type[_Ended]] = {"dead": Dead, "held": Held, "expired": Expired, "cancelled": Cancelled}
 
 
 class Unreadable(Event, frozen=True, gc=False):

@@ -23,7 +23,10 @@ from notifications.messages.message import id_in
 from notifications.messages.words import TAKEN, Is, Status, statuses
 from notifications.models import Job, Notification, PrunedDay
 
-UNREADABLE = "unreadable"  # how retention counts records that never became notifications, among the statuses
+# How retention counts, among the statuses, records that never became notifications, and stubs: rows that a client made
+# by cancelling an id, and whose record never came. Neither was accepted.
+UNREADABLE = "unreadable"
+STUB = "stub"
 FINAL = statuses(Is.FINAL)
 STOPPED = statuses(Is.STOPPED)
 
@@ -37,6 +40,8 @@ class Balance:
     retention has removed, by day. `absent` are the ids that were read and are not in the ledger, by day, and
     `unreadable` the places of records that were read and have neither an id nor a dead letter: retention may have
     removed as many as it counted, and no more. What it counted as unreadable answers for some of the absent ids, too.
+    `stubs` are the rows in the ledger that no record has met so far; those in the log, whose record is still to be
+    read, were accepted, and the others never were.
     """
 
     statuses: Counter[str] = field(default_factory=Counter)
@@ -45,13 +50,16 @@ class Balance:
     unreadable: set[str] = field(default_factory=set)
     unclaimed: set[UUID] = field(default_factory=set)
     missing: set[UUID] = field(default_factory=set)
+    stubs: int = 0
+    stubs_in_log: set[UUID] = field(default_factory=set)
     records: int = 0
     off: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def accepted(self) -> int:
         """The number of notifications in the log or the ledger, or removed by retention, each counted once."""
-        return self.statuses.total() + self.pruned.total() + len(self.unclaimed) + len(self.missing)
+        never = self.stubs - len(self.stubs_in_log)
+        return self.statuses.total() - never + self.pruned.total() + len(self.unclaimed) + len(self.missing)
 
     @property
     def pending(self) -> int:
@@ -75,7 +83,9 @@ def take(since: datetime | None = None) -> Balance:
     _compare_with_pruned(balance, since)
     balance.off += [(str(id), why) for id, why in _rows_off(rows)]
     balance.off += [(f"run {pk}", "is not over, and no job works on it") for pk in _runs_without_a_job()]
-    balance.statuses.update(dict(_counts(rows)))
+    for status, count, stubs in _counts(rows):
+        balance.statuses[status] = count
+        balance.stubs += stubs
     return balance
 
 
@@ -86,7 +96,8 @@ def _check_records(records: list[LogRecord], queued: dict[UUID, int], balance: B
         (_place(record), "is a foreign record, without an origin") for record in records if not record.origin
     ]
     ids = {record: id for record in records if (id := id_in(record.value))}
-    known = set(Notification.objects.filter(id__in=set(ids.values())).values_list("id", flat=True))
+    known = dict(Notification.objects.filter(id__in=set(ids.values())).values_list("id", "channel"))
+    balance.stubs_in_log |= {id for id, channel in known.items() if not channel}
     unreadable = set(_letters_of([record for record in records if ids.get(record) not in known]))
     for record in records:
         id = ids.get(record)
@@ -110,6 +121,8 @@ def _compare_with_pruned(balance: Balance, since: datetime | None) -> None:
     """
     pruned = {day: Counter(rows) for day, rows in PrunedDay.objects.values_list("day", "rows")}
     unreadable = Counter({day: rows.pop(UNREADABLE, 0) for day, rows in pruned.items()})
+    for rows in pruned.values():
+        rows.pop(STUB, None)
     for day, ids in sorted(balance.absent.items(), reverse=True):
         removed = pruned[day].total() if day in pruned else 0
         removed += _taken(unreadable, len(ids) - removed, since=day - timedelta(days=1))
@@ -190,8 +203,9 @@ def _unpublished(rows: QuerySet[Notification]) -> QuerySet[Notification]:
     return rows.filter(status=Status.QUEUED, owner__isnull=False, accepted_at__lt=Now() - timedelta(minutes=5))
 
 
-def _counts(rows: QuerySet[Notification]) -> Iterable[tuple[str, int]]:
-    return rows.order_by().values_list("status").annotate(Count("id"))
+def _counts(rows: QuerySet[Notification]) -> Iterable[tuple[str, int, int]]:
+    """Yields each status, how many rows have it, and how many of these are stubs."""
+    return rows.order_by().values_list("status").annotate(rows=Count("id"), stubs=Count("id", filter=Q(channel="")))
 
 
 def _letters_of(records: list[LogRecord]) -> Iterator[str]:

@@ -28,9 +28,10 @@ from notifications.scheduling.job_rows import Step
 from project.database.dialects import Dialect, Statement, as_json, fetch
 from project.database.refusals import sqlstate
 from project.operations import retention
-from project.operations.balance import FINAL, UNREADABLE
+from project.operations.balance import FINAL, STUB, UNREADABLE
 from project.operations.retention import ONE_DAY, STILL_OPEN, Bounds, midnight
 
+READ = ("id", "status", "channel")
 BATCH = 500  # rows a step; on SQLite everybody who writes waits for it
 LOCKED_PAUSE = 300.0  # seconds until a partition is tried again that somebody uses; a backup may take hours
 
@@ -105,7 +106,7 @@ def _drop(partition: Partition) -> dict[str, int]:
     if _is_needed(begin, end):
         return {}
     by_day = _counted(partition)
-    if any(status not in FINAL for _, status in by_day):
+    if any(status not in (*FINAL, STUB) for _, status in by_day):
         return {}
     counts = {"notifications": by_day.total()}
     counts["attempts"] = fetch(f'SELECT count(*) FROM "{partition.attempts}"')[0][0]
@@ -145,7 +146,8 @@ def _counted(partition: Partition) -> Counter[tuple[date, str]]:
     if not days:
         return Counter()
     number = f"CASE{cases} END" if len(days) > 1 else "0"
-    rows = fetch(f'SELECT {number}, status, count(*) FROM "{partition.table}" GROUP BY 1, 2')
+    status = f"CASE WHEN channel = '' THEN '{STUB}' ELSE status END"
+    rows = fetch(f'SELECT {number}, {status}, count(*) FROM "{partition.table}" GROUP BY 1, 2')
     return Counter({(days[number], status): count for number, status, count in rows})
 
 
@@ -165,7 +167,7 @@ def delete_rows(bounds: Bounds, after: str | None) -> Part:
     if bounds.rows is None:
         return Part()
     rows = retention.rows_to_go(bounds.rows, UUID(after) if after else None)
-    found = dict(rows.order_by("id").values_list("id", "status")[:BATCH])
+    found = {id: _counted_as(status, channel) for id, status, channel in rows.order_by("id").values_list(*READ)[:BATCH]}
     ids = list(found)
     counts = {
         "attempts": Attempt.objects.filter(notification_id__in=ids).delete()[0],
@@ -175,6 +177,11 @@ def delete_rows(bounds: Bounds, after: str | None) -> Part:
     }
     retention.note_pruned(Counter((time_of(id).date(), status) for id, status in found.items()))
     return Part(_next(ids), counts)
+
+
+def _counted_as(status: str, channel: str) -> str:
+    """Returns the word under which a removed row is counted: its status, but for stubs."""
+    return status if channel else STUB
 
 
 def _delete_notifications(ids: list[UUID]) -> int:

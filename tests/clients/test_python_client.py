@@ -15,6 +15,7 @@ from harness.services.proxy import Proxy
 from notifications_client import (
     Accepted,
     AsyncClient,
+    Cancelled,
     Client,
     Conflict,
     Forbidden,
@@ -24,6 +25,7 @@ from notifications_client import (
     NotificationDetail,
     OverLimit,
     Problem,
+    TooLate,
     Unauthorized,
     Unavailable,
 )
@@ -66,6 +68,21 @@ def test_what_is_sent_can_be_read_and_is_listed(url: str, key: str) -> None:
         assert getattr(row, name) == getattr(everything, name)
     assert row.accepted_at.tzinfo is not None
     assert [each.id for each in page.results] == [accepted.id]
+
+
+def test_what_is_cancelled_is_not_sent_and_what_has_ended_is_too_late(url: str, web: Platform, key: str) -> None:
+    with Client(url, key) as client:
+        accepted = client.send(TO_BOB)
+        cancelled = [client.cancel(id) for id in (accepted.id, str(accepted.id))]
+        assert cancelled == [Cancelled(accepted.id, "cancelled")] * 2
+        assert client.read(accepted.id).status == "cancelled"
+        sent = client.send(TO_BOB).id
+        web.sql(f"UPDATE notifications_notification SET status = 'sending' WHERE id = '{sent.hex}'")
+        with pytest.raises(TooLate, match="it is being sent") as late:
+            client.cancel(sent)
+        assert (late.value.status, late.value.code, late.value.notification_status) == (409, "too_late", "sending")
+        with pytest.raises(NotFound):
+            client.cancel("00000000-0000-4000-8000-000000000000")
 
 
 def test_the_client_for_asyncio_has_the_same_calls(url: str, key: str) -> None:

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.sqlite  # the description is the same on PostgreSQL
 SHAPES: dict[str, type] = {
     "BatchItemRequest": types.Notification,
     "Accepted": types.Accepted,
+    "Cancelled": types.Cancelled,
     "NotificationRow": types.NotificationRow,
     "NotificationDetail": types.NotificationDetail,
     "DecisionShape": types.Decision,
@@ -29,6 +30,7 @@ CALLS = {
     "submit_notification": "send",
     "submit_notifications": "send_many",
     "read_notification": "read",
+    "cancel_notification": "cancel",
     "list_notifications": "list_page",
 }
 # Calls for notifications that the client leaves out, each with the reason.

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from harness.platform import Platform
 
-KNOWN = {"accepted", "queued", "sending", "waiting", "sent", "dead", "held", "expired"}
+KNOWN = {"accepted", "queued", "sending", "waiting", "sent", "dead", "held", "expired", "cancelled"}
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,9 @@ def balance(
         f"{id} is {row['status']}" for id, row in ledger.items() if row["status"] == "sent" and not took[row["message"]]
     ]
     assert not missing, f"lost: {missing}"
+
+    anyway = [id for id, row in ledger.items() if row["status"] == "cancelled" and took[accepted.get(id, "")]]
+    assert not anyway, f"cancelled, yet sent: {anyway}"
 
     unknown = {row["status"] for row in ledger.values()} - KNOWN
     assert not unknown, f"states nobody knows: {unknown}"

@@ -14,12 +14,14 @@ from notifications_client.errors import (
     NotYetKnown,
     OverLimit,
     Problem,
+    TooLate,
     Unauthorized,
     Unavailable,
 )
 from notifications_client.types import (
     Accepted,
     Attempt,
+    Cancelled,
     Decision,
     Notification,
     NotificationDetail,
@@ -34,6 +36,7 @@ __all__ = [
     "ApiError",
     "AsyncClient",
     "Attempt",
+    "Cancelled",
     "Client",
     "Conflict",
     "Decision",
@@ -50,6 +53,7 @@ __all__ = [
     "Problem",
     "Query",
     "Result",
+    "TooLate",
     "Unauthorized",
     "Unavailable",
 ]

@@ -21,6 +21,7 @@ from notifications_client.retrying import Flow, ask
 from notifications_client.types import (
     Accepted,
     Attempt,
+    Cancelled,
     Decision,
     Notification,
     NotificationDetail,
@@ -76,6 +77,12 @@ class Calls:
         attempts = tuple(wire.read_as(Attempt, attempt) for attempt in found["attempts"])
         decision = wire.read_as(Decision, found["decision"]) if found.get("decision") else None
         return wire.read_as(NotificationDetail, found | {"attempts": attempts, "decision": decision})
+
+    def cancel(self, id: UUID | str) -> Flow[Cancelled]:
+        """DELETE /notification/<id>. Raises TooLate, other ApiErrors, and Unavailable."""
+        answer = yield from self._ask("DELETE", f"/notification/{UUID(str(id))}")
+        cancelled = wire.content_of(answer, 200)
+        return Cancelled(UUID(cancelled["id"]), cancelled["status"])
 
     def list_page(self, filters: dict[str, Any]) -> Flow[Page]:
         """GET /notifications. Raises ApiError and Unavailable."""

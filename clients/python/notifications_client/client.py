@@ -11,7 +11,16 @@ import httpx
 
 from notifications_client.calls import Calls
 from notifications_client.retrying import BROKEN, Flow, Outcome
-from notifications_client.types import Accepted, Notification, NotificationDetail, NotificationRow, Page, Query, Result
+from notifications_client.types import (
+    Accepted,
+    Cancelled,
+    Notification,
+    NotificationDetail,
+    NotificationRow,
+    Page,
+    Query,
+    Result,
+)
 
 T = TypeVar("T")
 
@@ -38,6 +47,10 @@ class Client:
     def read(self, id: UUID | str) -> NotificationDetail:
         """Returns where a notification stands. Raises NotFound, other ApiErrors, and Unavailable."""
         return self._run(self._calls.read(id))
+
+    def cancel(self, id: UUID | str) -> Cancelled:
+        """Cancels a notification, at once and for good. Raises TooLate, NotFound, other ApiErrors, and Unavailable."""
+        return self._run(self._calls.cancel(id))
 
     def list_page(self, **query: Unpack[Query]) -> Page:
         """Returns a page of the notifications of this client, newest first. Raises ApiError and Unavailable."""

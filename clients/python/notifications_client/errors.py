@@ -58,6 +58,14 @@ class Conflict(ApiError):
     """The idempotency key was used with another content."""
 
 
+class TooLate(ApiError):
+    """The notification cannot be cancelled any more: it is being sent, has ended, or may have arrived."""
+
+    def __init__(self, status: int, problems: Problems, code: str = "", notification_status: str = "") -> None:
+        super().__init__(status, problems, code)
+        self.notification_status = notification_status
+
+
 class Unavailable(NotificationsError):
     """The deadline passed without an answer that says yes or no.
 
@@ -93,8 +101,11 @@ def refusal(status: int, body: Any) -> ApiError:
         return kind(status, (Problem("", "The answer is no JSON object."),))
     code = str(body.get("code", ""))
     if "detail" in body:
+        problems = (Problem("", str(body["detail"])),)
+        if code == "too_late":
+            return TooLate(status, problems, code, str(body.get("status", "")))
         kind = NotYetKnown if code == "not_yet_known" else kind
-        return kind(status, (Problem("", str(body["detail"])),), code)
+        return kind(status, problems, code)
     return kind(status, tuple(_problems(body)))
 
 

@@ -110,6 +110,14 @@ class Accepted:
 
 
 @dataclass(frozen=True)
+class Cancelled:
+    """It was not sent, and will not be."""
+
+    id: UUID
+    status: Literal["cancelled"]
+
+
+@dataclass(frozen=True)
 class Result:
     """What became of one notification of a batch. It has an `id` where it was accepted, and else an `error`.
 

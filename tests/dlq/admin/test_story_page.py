@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+import uuid_utils.compat
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -20,6 +21,8 @@ from dlq.models import DeadLetter, DeadLetterEvent, Problem, Run
 from dlq.repair import repair
 from dlq.verbs import discard, replay
 from notifications.channels.outcomes import Cause
+from notifications.ledger.cancel import cancel
+from notifications.ledger.hooks import NO_HOOKS
 from notifications.messages.words import Reason, Status
 from notifications.models import Attempt, BreakerEvent, Category, Notification, StaffAction, WorkerHeartbeat
 from project.desk.rights import OF_LETTERS, Right
@@ -48,6 +51,15 @@ def seen(client: Client, row: Notification | DeadLetter, query: str = "") -> Any
 def lines(context: Any) -> list[str]:
     found = context["story"]
     return [line.what for line in (*found.first, *found.folded, *found.last)]
+
+
+def test_what_was_cancelled_while_only_kafka_had_it_has_a_page(support: Client) -> None:
+    cancel(id := uuid_utils.compat.uuid7(), client="shop", hooks=NO_HOOKS, may_be_in_kafka=True)
+    row = Notification.objects.get(pk=id)
+    assert "it was cancelled" in seen(support, row)["answer"]
+    assert lines(seen(support, row))[-1] == "Cancelled"
+    listed = support.get(reverse("admin:notifications_notification_changelist")).content.decode()
+    assert "cancelled" in listed
 
 
 @pytest.mark.parametrize("status", [*Status])

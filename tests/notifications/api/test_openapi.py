@@ -80,7 +80,8 @@ def test_a_fourth_channel_describes_itself(monkeypatch: pytest.MonkeyPatch) -> N
 def test_every_call_and_filter_is_described(description: Any) -> None:
     calls = {(method.upper(), path) for path, methods in description["paths"].items() for method in methods}
     assert calls == {
-        ("POST", "/notification"), ("POST", "/notifications"), ("GET", "/notification/{id}"), ("GET", "/notifications"),
+        ("POST", "/notification"), ("POST", "/notifications"), ("GET", "/notification/{id}"),
+        ("DELETE", "/notification/{id}"), ("GET", "/notifications"),
         ("GET", "/users"), ("GET", "/users/{username}"), ("PUT", "/users/{username}"), ("DELETE", "/users/{username}"),
         ("GET", "/users/{username}/export"), ("GET", "/users/{username}/forget"), ("POST", "/users/{username}/forget"),
         ("GET", "/health/live"), ("GET", "/health/ready"), ("GET", "/metrics"),

@@ -16,6 +16,7 @@ from dlq.models import DeadLetter
 from notifications.brokers.base import LOOK_AHEAD, POLL_BYTES
 from notifications.channels.outcomes import Cause, SendError
 from notifications.ledger import due, leases, stopped, verdicts
+from notifications.ledger.cancel import cancel, meet_stubs
 from notifications.ledger.hooks import NO_HOOKS
 from notifications.ledger.partitions import partitions
 from notifications.ledger.rows import TABLE, Claimed
@@ -39,7 +40,7 @@ from tests.notifications.ledger.plans import (
     nodes_of,
     touched,
 )
-from tests.notifications.rows import ago, claim, message, pass_leases
+from tests.notifications.rows import ago, claim, incoming, message, pass_leases, row
 
 __all__ = ["explain", "full_ledger", "keys_required"]
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db]
@@ -276,3 +277,15 @@ def rows_read(work: Callable[[], Any]) -> tuple[Any, int]:
 
     with connection.execute_wrapper(wrapper):
         return work(), read
+
+
+def test_cancelling_and_what_a_cancelled_record_meets_are_found_by_the_primary_key(explain: Explain) -> None:
+    """The second is looked for wherever records were claimed before, as after a rebalance."""
+    queued, batch = row(), [message() for _ in range(500)]
+    nodes = explain(lambda: cancel(queued.id, client="shop", hooks=NO_HOOKS, may_be_in_kafka=True))
+    for one, client in zip(batch[:4], ("shop", "shop", "bank", "bank"), strict=True):
+        cancel(one.id, client=client, hooks=NO_HOOKS, may_be_in_kafka=True)
+    met = explain(lambda: meet_stubs([incoming(one) for one in batch]))
+    assert indexes([*nodes, *met]) == {PRIMARY}
+    assert_no_scan([*nodes, *met])
+    assert_only_of_today(met)

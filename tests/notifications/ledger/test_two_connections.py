@@ -12,13 +12,16 @@ import pytest
 from django.db import OperationalError, connection, connections, transaction
 
 from harness.services.waiting import wait_until
-from notifications.ledger import due, leases, verdicts
+from notifications.ledger import due, leases, sql_cancelling, verdicts
+from notifications.ledger.cancel import cancel
 from notifications.ledger.hooks import NO_HOOKS
 from notifications.ledger.rows import TABLE
 from notifications.ledger.settle import Settlement, mark_handed, renew, settle
+from notifications.messages.message import Message
 from notifications.messages.words import Reason, Status
 from notifications.models import Lease, Notification
 from project.database.dialects import fetch, repeated
+from project.web.errors import answer_to
 from tests.notifications.rows import ago, claim, claim_one, ids, in_threads, message, message_of, pass_leases, read, row
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
@@ -141,6 +144,93 @@ def test_settling_waits_for_a_lock_and_then_settles() -> None:
     assert settled == {claimed.id}
 
 
+def test_a_cancel_waits_for_the_claim_that_is_under_way() -> None:
+    """It has inserted the row, and nobody sees it yet."""
+    unclaimed, claimed = message(), threading.Event()
+
+    def sender() -> int:
+        with transaction.atomic():
+            found = claim(unclaimed)
+            claimed.set()
+            wait_until(lambda: _waiting_for_locks() >= 1, what="the cancel waits")
+        return len(found)
+
+    def caller() -> Status | None:
+        assert claimed.wait(30)
+        return cancel(unclaimed.id, client="shop", hooks=NO_HOOKS, may_be_in_kafka=True)
+
+    assert in_threads(sender, caller) == [1, Status.SENDING]
+    assert read(unclaimed.id).status == Status.SENDING
+
+
+def test_a_claim_that_is_undone_leaves_the_cancel_its_stub() -> None:
+    unclaimed, claimed = message(), threading.Event()
+
+    def sender() -> None:
+        with transaction.atomic():
+            claim(unclaimed)
+            claimed.set()
+            wait_until(lambda: _waiting_for_locks() >= 1, what="the cancel waits")
+            transaction.set_rollback(True)
+
+    def caller() -> Status | None:
+        assert claimed.wait(30)
+        return cancel(unclaimed.id, client="shop", hooks=NO_HOOKS, may_be_in_kafka=True)
+
+    assert in_threads(sender, caller)[1] is Status.CANCELLED
+    assert claim(unclaimed) == []
+
+
+@pytest.mark.parametrize("client", ["shop", "bank"])
+def test_a_claim_waits_for_the_cancel_that_is_under_way(client: str) -> None:
+    unclaimed, other, cancelled = message(), message(), threading.Event()
+
+    def caller() -> Status | None:
+        with transaction.atomic():
+            stands = cancel(unclaimed.id, client=client, hooks=NO_HOOKS, may_be_in_kafka=True)
+            cancelled.set()
+            wait_until(lambda: _waiting_for_locks() >= 1, what="the claim waits")
+        return stands
+
+    def sender() -> list[UUID]:
+        assert cancelled.wait(30)
+        return ids(claim(other, unclaimed))
+
+    stands, claimed = in_threads(caller, sender)
+    assert stands is Status.CANCELLED
+    assert claimed == ([other.id] if client == "shop" else [other.id, unclaimed.id])
+
+
+def test_cancels_and_claims_at_once_agree() -> None:
+    """Each notification is either somebody's to send or cancelled, and both know it."""
+    records = [message() for _ in range(120)]
+    answers: dict[UUID, Status | None] = {}
+
+    def caller(part: list[Message]) -> None:
+        for one in part:
+            answers[one.id] = cancel(one.id, client="shop", hooks=NO_HOOKS, may_be_in_kafka=True)
+
+    def sender(name: str) -> list[UUID]:
+        return [id for start in range(0, 120, 10) for id in ids(claim(*records[start : start + 10], owner=name))]
+
+    in_order, backwards = list(records), records[::-1]
+    got = in_threads(lambda: caller(backwards), lambda: caller(in_order), lambda: sender("a"), lambda: sender("b"))
+    claimed = {*got[2], *got[3]}
+    assert len(got[2]) + len(got[3]) == len(claimed)
+    for one in records:
+        assert (read(one.id).status == Status.SENDING) is (one.id in claimed)
+        assert (answers[one.id] is Status.CANCELLED) is (one.id not in claimed)
+
+
+def test_a_cancel_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql_cancelling, "wait_briefly", lambda: fetch("SELECT set_config('lock_timeout', '50', true)"))
+    queued = row()
+    with locked(queued.id), pytest.raises(OperationalError) as busy:
+        cancel(queued.id, client="shop", hooks=NO_HOOKS, may_be_in_kafka=True)
+    assert answer_to(busy.value)[0] == 503
+    assert read(queued.id).status == Status.QUEUED
+
+
 def test_a_real_deadlock_is_repeated() -> None:
     first, second = row(), row()
     both = threading.Barrier(2, timeout=30)
@@ -215,6 +305,7 @@ def _call(work: Callable[[str], Any], name: str) -> Callable[[], Any]:
 
 
 def _waiting_for_locks() -> int:
+    fetch("SELECT pg_stat_clear_snapshot()")  # or a transaction would see what it saw at its first look
     of_this_database = "datname = current_database() AND wait_event_type = 'Lock'"  # other tests share the server
     ((count,),) = fetch(f"SELECT count(*) FROM pg_stat_activity WHERE {of_this_database}")
     return int(count)

@@ -104,7 +104,7 @@ def test_it_is_asked_before_pauses_and_parking_and_after_what_may_have_been_sent
     """A record that is read again after its row was cancelled and removed must not wait and then go."""
     settings.KAFKA_BOOTSTRAP_SERVERS = servers
     parking = Parking(lambda _priority, _receiver: 0)
-    gates: list[Gate] = in_order(parking, parking)
+    gates: list[Gate] = in_order(parking, parking, parking)
     places = [type(gate).__name__ for gate in gates]
     assert places.index("Scheduled") == places.index("Parking") - 1
     assert places[-1] == "Expiry"

@@ -11,11 +11,13 @@ import pytest
 from dlq.models import DeadLetter, Run
 from notifications.brokers.base import LogRecord
 from notifications.channels.outcomes import Cause
+from notifications.ledger.cancel import cancel
+from notifications.ledger.hooks import NO_HOOKS
 from notifications.messages.words import Status
 from notifications.models import Job, PrunedDay
 from project.operations import balance, prune, retention
 from tests.desk import letter
-from tests.notifications.rows import ago, id_of
+from tests.notifications.rows import ago, claim, id_of, message
 
 pytestmark = pytest.mark.django_db
 
@@ -82,6 +84,28 @@ def test_rows_that_were_removed_answer_first(monkeypatch: pytest.MonkeyPatch) ->
     assert off(monkeypatch, Log(id_of(OLD), None)) == []
     assert off(monkeypatch, Log(id_of(OLD), id_of(OLD))) == []
     assert [place for place, _ in off(monkeypatch, Log(id_of(OLD), id_of(OLD), None))] == [f"{TOPIC}[0]@2"]
+
+
+def test_what_was_cancelled_and_never_accepted_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client can name any id. One whose record is to be read, and one that was read, were accepted."""
+    made_up, unread, read_before = message(), message(), message()
+    for one in (made_up, unread, read_before):
+        cancel(one.id, client="shop", hooks=NO_HOOKS, may_be_in_kafka=True)
+    claim(read_before)
+    log = Log(unread.id, read_before.id)
+    monkeypatch.setattr(balance, "open_broker", lambda: log)
+    found = balance.take()
+    assert found.off == []
+    assert (found.statuses["cancelled"], found.accepted, len(found.unclaimed)) == (3, 2, 0)
+
+
+def test_a_stub_that_retention_removed_answers_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    cancel(id_of(OLD), client="shop", hooks=NO_HOOKS, may_be_in_kafka=True)
+    prune.delete_rows(retention.Bounds.now(), None)
+    assert PrunedDay.objects.get().rows == {balance.STUB: 1}
+    lost = id_of(OLD)
+    assert [id for id, _ in off(monkeypatch, Log(lost))] == [str(lost)]
+    assert balance.take().accepted == 1
 
 
 def day_of(days: float) -> date:
