@@ -14,6 +14,7 @@ from project.privacy.urls import urlpatterns as privacy_calls
 from project.web import errors
 from users.access.admin.second_factor import second_factor
 from users.people.urls import urlpatterns as user_calls
+from users.recipients.urls import urlpatterns as recipient_calls
 
 admin.autodiscover()  # here, because only a process that serves pages needs them
 
@@ -21,6 +22,7 @@ urlpatterns = [
     *notification_calls,  # not included: each level of resolvers costs every call a few µs
     *operation_calls,
     *user_calls,
+    *recipient_calls,
     *privacy_calls,
     path("", errors.leads_to("/docs")),
     path("docs/", errors.leads_to("/docs")),

@@ -19,8 +19,7 @@ from django.db.models.functions import Coalesce, Now
 from dlq.models import DeadLetter, Problem, ProblemHour
 from dlq.problems.assigning import hour_of
 from notifications.models import Standing
-from notifications.scheduling.job_rows import clock
-from project.database.dialects import Dialect, Statement, as_json, turn_to_write
+from project.database.dialects import Dialect, Statement, as_json, clock, turn_to_write
 
 COUNT_EVERY = 15.0
 STANDING = Standing.Name.PROBLEMS

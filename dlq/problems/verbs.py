@@ -13,7 +13,7 @@ from typing import Any
 from dlq.models import Problem
 from dlq.problems.counts import GROWING_FROM, LOUD, rates_of
 from notifications.messages.words import StaffVerb
-from notifications.scheduling.job_rows import clock
+from project.database.dialects import clock
 from project.desk.audit import expect, last_actions, one_at_a_time, printed, write_actions
 
 State = Problem.State

@@ -24,7 +24,8 @@ from dlq.selection import Selection, from_json
 from dlq.verbs import REPLAYABLE, has_expired, send_again
 from notifications.messages.words import BreakerState
 from notifications.models import BreakerEvent, Category, Job
-from notifications.scheduling.job_rows import Step, clock
+from notifications.scheduling.job_rows import Step
+from project.database.dialects import clock
 from project.desk.audit import printed
 
 BATCH = 500  # letters that one step looks at

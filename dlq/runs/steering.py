@@ -22,6 +22,7 @@ from dlq.selection import Selection
 from notifications.messages.words import StaffVerb
 from notifications.models import BreakerEvent, Job
 from notifications.scheduling import job_rows
+from project.database.dialects import clock
 from project.desk.audit import LONGEST_TEXT, one_at_a_time, printed, write_actions
 
 KIND = "replay"  # of its job
@@ -211,7 +212,7 @@ def _note_beginning(run: Run) -> None:
     """What was there before counts no more: neither a breaker's opening nor deaths that somebody has looked at."""
     count(run)
     breaker = BreakerEvent.objects.order_by("-pk").values_list("pk", flat=True).first()
-    at = job_rows.clock().isoformat()
+    at = clock().isoformat()
     run.since = {"breaker": breaker or 0, "sent": run.sent, "died": run.died_again, "at": at}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import product
-from typing import Any, cast
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
@@ -18,7 +18,7 @@ from django.db.models.functions import Coalesce, Now
 
 from notifications.messages.words import StaffVerb
 from notifications.models import Job
-from project.database.dialects import dialect, fetch, from_time
+from project.database.dialects import clock
 from project.desk.audit import expect, one_at_a_time, write_actions
 
 State = Job.State
@@ -164,11 +164,6 @@ def by_state(kinds: Collection[str]) -> dict[tuple[str, str], int]:
     found = Job.objects.order_by().values_list("kind", "state").annotate(jobs=Count("pk"))
     every = dict.fromkeys(product(kinds, State.values), 0)
     return every | {(kind, state): jobs for kind, state, jobs in found}
-
-
-def clock() -> datetime:
-    """Returns the database's time: a machine whose clock is wrong must not decide what is old."""
-    return cast("datetime", from_time(fetch(f"SELECT {dialect().now}")[0][0]))
 
 
 def _mine(pk: int, owner: str) -> QuerySet[Job]:

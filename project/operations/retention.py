@@ -32,7 +32,8 @@ from notifications.models import (
     Rewound,
     SandboxMessage,
 )
-from notifications.scheduling.job_rows import UNFINISHED, clock
+from notifications.scheduling.job_rows import UNFINISHED
+from project.database.dialects import clock
 from project.operations.balance import FINAL
 from users.recipients.caps import LONGEST_WINDOW
 from users.recipients.models import CapPlace

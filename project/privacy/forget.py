@@ -15,6 +15,7 @@ from notifications.messages.words import StaffVerb
 from notifications.models import Forgetting, ForgottenHash, Job
 from notifications.scheduling import job_rows
 from notifications.scheduling.job_rows import TO_DO
+from project.database.dialects import clock
 from project.desk.audit import write_actions
 from project.privacy import person
 from users.people.models import User
@@ -44,7 +45,7 @@ def begin(username: str, actor: str) -> Standing:
     found = person.find(username, lock=True)
     if found.name is None and (asked := standing(username)) and asked.state in TO_DO:
         return asked
-    before = job_rows.clock() + GRACE
+    before = clock() + GRACE
     User.objects.filter(username=username).delete()
     hashes = [ForgottenHash(hash=each, before=before) for each in sorted({*person_hashes(username), *found.hashes})]
     ForgottenHash.objects.bulk_create(hashes, update_conflicts=True, unique_fields=["hash"], update_fields=["before"])

@@ -21,9 +21,10 @@ from django.utils.http import urlencode
 
 from project.desk.base import ReadOnlyAdmin, column, time_column
 from project.desk.filters import TimeRange
+from users.access.authentication import HasHeaders
 
 
-def client_address(request: HttpRequest) -> str | None:
+def client_address(request: HasHeaders) -> str | None:
     """Where a log-in comes from: the connection, or what the proxy says that its connection was.
 
     A proxy appends the address it sees to X-Forwarded-For, so only the last one is not the client's own invention.
