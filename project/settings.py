@@ -190,7 +190,7 @@ AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_ENABLE_ACCESS_FAILURE_LOG = True
-AXES_CLIENT_IP_CALLABLE = "users.access.admin.login.client_address"
+AXES_CLIENT_IP_CALLABLE = "users.access.addresses.client_address"
 AXES_LOCKOUT_CALLABLE = "users.access.admin.login.locked_out"
 AXES_ENABLE_ADMIN = False  # its lists answer any question; ours are in users/access/admin/login.py
 AXES_VERBOSE = False  # so that logs name neither who nor from where
@@ -263,6 +263,7 @@ SPECTACULAR_SETTINGS = {
         "Cause": "notifications.api.schemas.CAUSES",
         "Outcome": "notifications.api.schemas.OUTCOMES",
         "AcceptedStatus": ["accepted"],
+        "TypeEnum": list(CHANNELS),
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

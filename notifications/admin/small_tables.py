@@ -5,17 +5,20 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django import forms
 from django.contrib import admin
-from django.db.models import Model
+from django.db.models import Field, Model
 from django.http import HttpRequest
 from django.utils import timezone
 
 from notifications.channels import channel_choices
-from notifications.messages.words import StaffVerb
 from notifications.models import ALIVE_SECONDS, BreakerEvent, Category, WorkerHeartbeat
-from project.desk.audit import Change, one_at_a_time, write_actions
+from notifications.models.intake import PASSABLE
+from project.desk.audit import one_at_a_time
 from project.desk.base import DeskAdmin, ReadOnlyAdmin, column, time_column
 from project.desk.filters import TimeRange, word_filter
+from project.desk.unfold import CheckboxSelectMultiple
+from users.recipients.categories import DEFAULT, record
 
 OUTCOME_LABELS = {"yes": "success", "no": "danger", "open": "danger", "closed": "success"}
 
@@ -25,36 +28,54 @@ def is_alive(worker: WorkerHeartbeat) -> bool:
 
 
 hides = column("contents", lambda row: "hidden from everybody" if row.sensitive else "")
+kind = column("class", lambda row: row.kind, labels={"mandatory": "danger", "promotional": "warning"})
+by_default = column("by default", lambda row: "on" if row.on_by_default else "off")
 alive = column("alive", lambda row: "yes" if is_alive(row) else "no", labels=OUTCOME_LABELS)
 breaker_state = column("state", lambda row: row.state, labels=OUTCOME_LABELS)
 at = time_column("at", "time")
 
 
-def in_words(category: Category | None) -> str:
-    """Returns what a category says, for the record; "" where there is none."""
-    if category is None:
-        return ""
-    return f"{category.on_uncertain}, {'sensitive' if category.sensitive else 'not sensitive'}"
+class Words(forms.MultipleChoiceField):
+    """Some of these words, None for none of them."""
+
+    def __init__(self, choices: Any, help_text: str, *, label: str) -> None:
+        super().__init__(
+            choices=choices, required=False, widget=CheckboxSelectMultiple, label=label, help_text=help_text
+        )
+
+    def clean(self, value: Any) -> Any:
+        return super().clean(value) or None
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return super().has_changed(initial or [], data)
 
 
-def target(category: Category) -> tuple[str, None]:
-    return f"category {category.name}"[:100], None
+CHOSEN = {
+    "channels": (channel_choices, "None ticked: it goes out on every channel."),
+    "passes": (lambda: [(why, why) for why in PASSABLE], "A suppression for these does not keep it from an address."),
+}
 
 
 @admin.register(Category)
 class CategoryAdmin(DeskAdmin[Category]):
     """What is known of a category. Each change is recorded, because one of them shows or hides contents."""
 
-    list_display = ("name", "on_uncertain", hides)
+    list_display = ("name", kind, by_default, "on_uncertain", hides)
     search_fields = ("name",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
         """Returns the name for an existing category: callers and rows use it, so another name is another category."""
         return ("name",) if obj else ()
 
+    def formfield_for_dbfield(self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any) -> Any:
+        """Returns boxes to tick for a column with a list of words. `Category.clean` says what may stand together."""
+        if db_field.name in CHOSEN:
+            return Words(*CHOSEN[db_field.name], label=db_field.verbose_name.capitalize())
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
     def has_delete_permission(self, request: HttpRequest, obj: Category | None = None) -> bool:
         """Returns False for `default`, which is the category of requests that name none."""
-        return super().has_delete_permission(request, obj) and (obj is None or obj.name != "default")
+        return super().has_delete_permission(request, obj) and (obj is None or obj.name != DEFAULT)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         return {}
@@ -62,15 +83,13 @@ class CategoryAdmin(DeskAdmin[Category]):
     def save_model(self, request: HttpRequest, obj: Category, form: Any, change: Any) -> None:
         """Saves the category, and what it was and is now. Senders read it within seconds."""
         with one_at_a_time():
-            was = in_words(Category.objects.filter(pk=obj.pk).first())
+            before = Category.objects.filter(pk=obj.pk).first()
             super().save_model(request, obj, form, change)
-            made = Change(before=was, after=in_words(obj), flagged=bool(change and "sensitive" in form.changed_data))
-            write_actions(request.user.get_username(), StaffVerb.SET_CATEGORY, [target(obj)], change=made)
+            record(request.user.get_username(), before, obj)
 
     def delete_model(self, request: HttpRequest, obj: Category) -> None:
         with one_at_a_time():
-            gone = Change(before=in_words(obj), flagged=obj.sensitive)
-            write_actions(request.user.get_username(), StaffVerb.DELETE_CATEGORY, [target(obj)], change=gone)
+            record(request.user.get_username(), obj, None)
             super().delete_model(request, obj)
 
 

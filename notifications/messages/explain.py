@@ -44,7 +44,7 @@ def explain(body: Any, error: Exception, kind: type[S]) -> tuple[S | None, Error
     found, malformed = _object_in(body, "Must be a JSON object.")
     if malformed:
         return None, malformed
-    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     errors: Errors = {}
     if kind.__struct_config__.forbid_unknown_fields:
         errors = {_shown(name): ["Unknown field."] for name in found if name not in fields}
@@ -63,7 +63,8 @@ def explain(body: Any, error: Exception, kind: type[S]) -> tuple[S | None, Error
             errors[name] = ["Is nested too deeply."]
     if not errors:
         return None, {"detail": str(error), "code": "malformed"}
-    return (kind(**values) if values.keys() >= errors.keys() else None), errors
+    named = {fields[name].name: value for name, value in values.items()}
+    return (kind(**named) if values.keys() >= errors.keys() else None), errors
 
 
 def explain_batch(body: bytes, error: Exception) -> Errors:

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 
+from notifications.channels import channel_names
 from notifications.messages.fields import LENGTHS, LONGEST_KEY
-from notifications.messages.words import CategoryKind, Late
+from notifications.messages.words import CategoryKind, Late, SuppressedFor
 from project.database.word_field import WordField, choices_of
+
+MOST_IN_A_CAP = 10_000  # notifications
+LONGEST_CAP = 366 * 86_400  # seconds
+LONGEST_DIGEST = 7 * 86_400
+# Why an address is suppressed that a category may pass: not STOP, and not what a person chose.
+PASSABLE = tuple(
+    why.value
+    for why in SuppressedFor
+    if why not in (SuppressedFor.STOP, SuppressedFor.CHOICE, SuppressedFor.NOT_CHOSEN)
+)
 
 
 class Category(models.Model):
@@ -75,6 +88,27 @@ class Category(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        """Raises ValidationError with what is wrong, by field, in the words of the API and of the admin."""
+        errors = {name: why for name, why in self._problems() if why}
+        if errors:
+            raise ValidationError(errors)
+
+    def _problems(self) -> Iterator[tuple[str, str | None]]:
+        if not self.name or self.name.isspace() or not self.name.isprintable():
+            yield "name", "Must have printable characters, not all of them blank."
+        if self.channels is not None:
+            yield "channels", _list_problem(self.channels, channel_names())
+        if self.passes is not None:
+            yield "passes", _list_problem(self.passes, PASSABLE)
+        yield "cap_count", _number_problem(self.cap_count, 0, MOST_IN_A_CAP)
+        yield "cap_seconds", _number_problem(self.cap_seconds, 1, LONGEST_CAP)
+        if self.cap_seconds is not None and self.cap_count is None:
+            yield "cap_count", "A window needs a number of notifications."
+        yield "digest_seconds", _number_problem(self.digest_seconds, 1, LONGEST_DIGEST)
+        if self.digest_seconds is not None and self.digest_at is not None:
+            yield "digest_at", "Seconds and an hour exclude each other."
+
     @classmethod
     def held(cls) -> frozenset[str]:
         """Names of the categories in which a person decides about unknown outcomes."""
@@ -84,6 +118,17 @@ class Category(models.Model):
     def sensitive_names(cls) -> frozenset[str]:
         """Names of the categories whose contents nobody at the desk sees."""
         return frozenset(cls.objects.filter(sensitive=True).values_list("name", flat=True))
+
+
+def _list_problem(given: Any, words: Sequence[str]) -> str | None:
+    """Returns what is wrong with a list of some of these words."""
+    if isinstance(given, list) and given and all(word in words for word in given) and len(set(given)) == len(given):
+        return None
+    return f"Must be a list of some of {', '.join(words)}, each once."
+
+
+def _number_problem(given: int | None, least: int, most: int) -> str | None:
+    return None if given is None or least <= given <= most else f"Must be from {least} to {most:,}."
 
 
 class IdempotencyKey(models.Model):

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from enum import StrEnum
-from ipaddress import ip_address, ip_network
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,6 +17,7 @@ from msgspec import UNSET, UnsetType
 
 from notifications.messages.explain import Invalid
 from project.database.dialects import clock
+from users.access.addresses import network_of
 from users.recipients.decide import Cap, Choice, Preferences
 from users.recipients.models import PersonPreferences, PreferenceEvent
 
@@ -182,12 +182,3 @@ def _choice_in_words(choice: Choice | None, all_off_at: datetime | None) -> str:
         return ""
     beaten = all_off_at is not None and choice.at <= all_off_at
     return ("on" if choice.on else "off") + (f", before {ALL_OFF}" if beaten else "")
-
-
-def network_of(address: str | None) -> str:
-    """Returns the network of an address, which says from where and hardly who; "" for none."""
-    try:
-        length = 24 if ip_address(address or "").version == 4 else 48
-    except ValueError:
-        return ""
-    return str(ip_network(f"{address}/{length}", strict=False))

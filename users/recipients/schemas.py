@@ -8,6 +8,10 @@ from rest_framework import serializers
 
 from notifications.channels import channel_choices
 from notifications.messages.fields import LENGTHS
+from notifications.messages.words import CategoryKind, Late
+from notifications.models import Category
+from notifications.models.intake import LONGEST_DIGEST, PASSABLE
+from project.database.word_field import choices_of
 
 
 class QuietHours(serializers.Serializer[Any]):
@@ -60,6 +64,52 @@ class PreferencesChange(serializers.Serializer[Any]):
     all_off = serializers.BooleanField(required=False)
     cap = CapShape(required=False, allow_null=True)
     choices = ChoiceChange(many=True, required=False)
+
+
+class DigestShape(serializers.Serializer[Any]):
+    """One of the two."""
+
+    seconds = serializers.IntegerField(required=False, min_value=1, max_value=LONGEST_DIGEST)
+    at = serializers.CharField(required=False, help_text="An hour of the person's day, such as 08:00.")
+
+
+class CategoryEntry(serializers.Serializer[Any]):
+    """A category as it is from now on. What is left out has its default."""
+
+    default = serializers.BooleanField(
+        required=False, help_text="People get it unless they switch it off. False by default where it is promotional."
+    )
+    channels = serializers.ListField(
+        child=serializers.ChoiceField(choices=channel_choices()), required=False, allow_null=True
+    )
+    cap = CapShape(required=False, allow_null=True)
+    digest = DigestShape(required=False, allow_null=True)
+    quiet = serializers.BooleanField(required=False, default=True, help_text="It obeys quiet hours.")
+    late = serializers.ChoiceField(choices=choices_of(Late), required=False, default=Late.SEND.value)
+    on_uncertain = serializers.ChoiceField(choices=Category.OnUncertain.choices, required=False, default="resend")
+    sensitive = serializers.BooleanField(required=False, default=False)
+    passes = serializers.ListField(child=serializers.ChoiceField(choices=PASSABLE), required=False)
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Returns the fields, one of which has a name that Python keeps for itself."""
+        kind = serializers.ChoiceField(choices=choices_of(CategoryKind), required=False, default="transactional")
+        return {"class": kind, **super().get_fields()}
+
+
+class CategoryShape(CategoryEntry):
+    """What a category says about those who receive it."""
+
+
+class NamedCategory(CategoryShape):
+    """The same, with its name."""
+
+    name = serializers.CharField()
+
+
+class CategoryList(serializers.Serializer[Any]):
+    """All of them, by name."""
+
+    categories = NamedCategory(many=True)
 
 
 class PageLink(serializers.Serializer[Any]):

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from project.web.body import read_body
 from project.web.errors import json_response
 from project.web.openapi import BODY, refusals
-from users.access.admin.login import client_address
+from users.access.addresses import client_address
 from users.access.authentication import caller_of
 from users.people.directory import username_problem
 from users.people.models import User

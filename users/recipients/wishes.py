@@ -20,12 +20,11 @@ from notifications.messages.explain import Errors, Invalid, explain
 from notifications.messages.fields import LENGTHS, Moment
 from notifications.messages.rules import LAST_YEAR
 from notifications.models import Category
+from notifications.models.intake import LONGEST_CAP, MOST_IN_A_CAP
 from users.recipients.decide import Cap, Preferences, cell
 from users.recipients.preferences import MOST_CHOICES, Changes
 
 CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
-MOST = 10_000  # notifications in the window of a cap
-LONGEST_WINDOW = 366 * 86_400  # seconds
 WORDS = {"on": True, "off": False, None: None}
 Text = Annotated[str, Meta(max_length=LENGTHS["category"])]
 
@@ -115,10 +114,10 @@ def hours(start: str, end: str) -> tuple[time, time]:
 
 def cap_problem(cap: Cap) -> str | None:
     """Returns what is wrong with a limit, or None."""
-    if not 0 <= cap.count <= MOST:
-        return f"The count must be from 0 to {MOST:,}."
-    if not 1 <= cap.seconds <= LONGEST_WINDOW:
-        return f"The seconds must be from 1 to {LONGEST_WINDOW:,}."
+    if not 0 <= cap.count <= MOST_IN_A_CAP:
+        return f"The count must be from 0 to {MOST_IN_A_CAP:,}."
+    if not 1 <= cap.seconds <= LONGEST_CAP:
+        return f"The seconds must be from 1 to {LONGEST_CAP:,}."
     return None
 
 

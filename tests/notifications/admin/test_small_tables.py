@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -10,6 +12,8 @@ from notifications.models import Category, SandboxMessage, StaffAction
 from tests.desk import notification
 
 pytestmark = pytest.mark.django_db
+
+FORM = {"on_uncertain": "hold", "kind": "transactional", "late": "send", "on_by_default": "on", "quiet": "on"}
 
 
 def test_the_sandbox_shows_its_message(support: Client, anna: Client) -> None:
@@ -53,9 +57,10 @@ def test_a_sandbox_message_is_as_hidden_as_its_notification(
 
 def test_a_change_of_a_category_is_recorded_and_a_sensitive_one_flagged(anna: Client) -> None:
     page = reverse("admin:notifications_category_add")
-    anna.post(page, {"name": "password-reset", "on_uncertain": "hold", "sensitive": "on"})
+    anna.post(page, FORM | {"name": "password-reset", "sensitive": "on"})
     category = Category.objects.get(name="password-reset")
-    anna.post(reverse("admin:notifications_category_change", args=[category.pk]), {"on_uncertain": "hold"})
+    anna.post(reverse("admin:notifications_category_change", args=[category.pk]), FORM)
+    anna.post(reverse("admin:notifications_category_change", args=[category.pk]), FORM)  # which changes nothing
     anna.post(reverse("admin:notifications_category_delete", args=[category.pk]), {"post": "yes"})
     made, changed, gone = StaffAction.objects.order_by("id")
     assert {each.target for each in (made, changed, gone)} == {"category password-reset"}
@@ -64,19 +69,46 @@ def test_a_change_of_a_category_is_recorded_and_a_sensitive_one_flagged(anna: Cl
     assert (gone.action, gone.before, gone.flagged) == ("delete-category", "hold, not sensitive", False)
 
 
+def test_making_a_category_mandatory_is_flagged_in_words(anna: Client) -> None:
+    page = reverse("admin:notifications_category_change", args=[Category.objects.get(name="default").pk])
+    anna.post(page, FORM | {"kind": "mandatory"})
+    anna.post(page, FORM)
+    made, unmade = StaffAction.objects.order_by("id")
+    assert (made.after, made.flagged) == ("hold, not sensitive, mandatory", True)
+    assert made.note == "made mandatory: it is sent whatever people chose"
+    assert (unmade.note, unmade.flagged) == ("mandatory no longer: people can switch it off", True)
+
+
+def test_a_form_takes_and_refuses_what_the_api_does(anna: Client) -> None:
+    page = reverse("admin:notifications_category_add")
+    wrong = {"name": "news", "digest_seconds": "60", "digest_at": "08:00", "cap_seconds": "60"}
+    shown = anna.post(page, FORM | wrong).content.decode()
+    assert "Seconds and an hour exclude each other." in shown
+    assert "A window needs a number of notifications." in shown
+    right = {
+        "name": "news",
+        "channels": ["EMAIL", "SMS"],
+        "passes": ["bounced"],
+        "digest_at": "08:00",
+        "cap_count": "0",
+    }
+    assert anna.post(page, FORM | right).status_code == 302
+    news = Category.objects.get(name="news")
+    assert (news.channels, news.passes, news.cap_count, news.quiet) == (["EMAIL", "SMS"], ["bounced"], 0, True)
+    shown = anna.get(reverse("admin:notifications_category_change", args=[news.pk])).content.decode()
+    ticked = re.findall(r'name="(?:channels|passes)"[^>]*value="([\w-]+)"[^>]*\schecked[\s>]', shown)
+    assert ticked == ["EMAIL", "SMS", "bounced"]
+
+
 def test_a_category_can_be_edited_and_the_default_stays(anna: Client) -> None:
     default = Category.objects.get(name="default")
     page = reverse("admin:notifications_category_change", args=[default.pk])
-    assert anna.post(page, {"on_uncertain": "hold"}).status_code == 302
+    assert anna.post(page, FORM).status_code == 302
     default.refresh_from_db()
     assert (default.name, default.on_uncertain) == ("default", "hold")
-    assert (
-        anna.post(reverse("admin:notifications_category_delete", args=[default.pk]), {"post": "yes"}).status_code == 403
-    )
-    assert (
-        anna.post(reverse("admin:notifications_category_add"), {"name": "billing", "on_uncertain": "hold"}).status_code
-        == 302
-    )
+    deleted = anna.post(reverse("admin:notifications_category_delete", args=[default.pk]), {"post": "yes"})
+    assert deleted.status_code == 403
+    assert anna.post(reverse("admin:notifications_category_add"), FORM | {"name": "billing"}).status_code == 302
     billing = Category.objects.get(name="billing")
     anna.post(reverse("admin:notifications_category_delete", args=[billing.pk]), {"post": "yes"})
     assert not Category.objects.filter(name="billing").exists()

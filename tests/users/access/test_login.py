@@ -22,7 +22,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from notifications.models import StaffAction
 from tests.desk import PASSWORD, letter, staff, superuser
-from users.access.admin.login import client_address
+from users.access.addresses import client_address
 
 pytestmark = pytest.mark.django_db
 

@@ -17,16 +17,17 @@ from hypothesis import strategies as st
 from notifications.messages.explain import Invalid
 from notifications.models import Category
 from tests.caller import Api, issue, json_of, stored
+from users.access.addresses import network_of
 from users.access.models import ApiKey
 from users.people.models import User
 from users.recipients import preferences
 from users.recipients.decide import Cap, Preferences, cell, chosen_by
 from users.recipients.known import Known
 from users.recipients.models import PersonPreferences, PreferenceEvent
-from users.recipients.preferences import MOST_CHOICES, Changes, Source, change, changed, network_of
+from users.recipients.preferences import MOST_CHOICES, Changes, Source, change, changed
 
 ANN = "/users/ann/preferences"
-NOTHING = {
+NOTHING: dict[str, Any] = {
     **dict.fromkeys(("time_zone", "quiet", "paused_until", "cap")),
     "all_off": False,
     "choices": [],

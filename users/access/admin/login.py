@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,22 +20,6 @@ from django.utils.http import urlencode
 
 from project.desk.base import ReadOnlyAdmin, column, time_column
 from project.desk.filters import TimeRange
-from users.access.authentication import HasHeaders
-
-
-def client_address(request: HasHeaders) -> str | None:
-    """Where a log-in comes from: the connection, or what the proxy says that its connection was.
-
-    A proxy appends the address it sees to X-Forwarded-For, so only the last one is not the client's own invention.
-    Without a proxy, in the embedded default, the header means nothing.
-    """
-    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "") if settings.SECURE_PROXY_SSL_HEADER else ""
-    for candidate in (forwarded.rpartition(",")[2].strip(), request.META.get("REMOTE_ADDR", "")):
-        try:
-            return str(ip_address(candidate.partition("%")[0]))
-        except ValueError:
-            continue
-    return None
 
 
 def locked_out(request: HttpRequest, *_: Any) -> HttpResponse:
