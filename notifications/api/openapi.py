@@ -118,6 +118,16 @@ CANCEL: dict[str, Any] = {
         409: OpenApiResponse(schemas.TooLate, description="It is too late.", examples=[TOO_LATE]),
     },
 }
+EXPLAIN: dict[str, Any] = {
+    "operation_id": "explain",
+    "tags": ["recipients"],
+    "summary": "Would somebody get it, when, and why not?",
+    "description": (
+        "The decision of a sender about a notification to a `user`, on the preferred of their devices or that of a "
+        "`type`, or to a `receiver` of a `type`; by what is known now. Scope `read`."
+    ),
+    "responses": {200: schemas.ForetoldShape, **refusals(400, 404)},
+}
 LIST: dict[str, Any] = {
     "operation_id": "list_notifications",
     "tags": ["notifications"],

@@ -15,7 +15,7 @@ from notifications.messages.words import Reason, Status, SuppressedFor
 from notifications.models import Attempt, Notification
 from project.database.word_field import choices_of
 from users.access.authentication import caller_of, knows_users
-from users.recipients.decide import Rule
+from users.recipients.decide import Action, Rule
 from users.recipients.sentences import explained
 
 # Named so that the generated clients' enums are (settings.SPECTACULAR_SETTINGS).
@@ -122,6 +122,15 @@ class NotificationRow(serializers.ModelSerializer[Notification]):
 class DecisionShape(serializers.Serializer[Any]):
     """What keeps it from its receiver: the rule, why, and until when where it waits."""
 
+    rule = serializers.ChoiceField(choices=choices_of(Rule))
+    why = serializers.CharField()
+    until = UtcField(allow_null=True)
+
+
+class ForetoldShape(serializers.Serializer[Any]):
+    """What would become of a notification, by which rule, why, and until when where it would wait."""
+
+    decision = serializers.ChoiceField(choices=choices_of(Action))
     rule = serializers.ChoiceField(choices=choices_of(Rule))
     why = serializers.CharField()
     until = UtcField(allow_null=True)

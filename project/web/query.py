@@ -16,7 +16,7 @@ from notifications.messages.explain import Errors, Invalid
 MAX_VALUE = 1_024
 NUMBER = re.compile(r"[0-9]{1,9}")
 
-Q = TypeVar("Q", bound="PageQuery")
+Q = TypeVar("Q", bound=msgspec.Struct)
 
 
 def parameter(description: str, must: str, **limits: Any) -> Meta:
@@ -58,7 +58,7 @@ def read_query(request: Request, shape: type[Q]) -> Q:
     return shape(**query)
 
 
-def describe(shape: type[PageQuery]) -> list[dict[str, Any]]:
+def describe(shape: type[msgspec.Struct]) -> list[dict[str, Any]]:
     """Returns the parameters of a query as OpenAPI has them, without the patterns that only Python can read."""
     _, schemas = msgspec.json.schema_components([shape])
     properties: dict[str, dict[str, Any]] = schemas[shape.__name__]["properties"]

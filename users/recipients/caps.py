@@ -34,14 +34,22 @@ class Taken(NamedTuple):
 
 def places_of(wanted: Mapping[Key, Cap]) -> dict[Key, list[Place]]:
     """Returns the places that are taken, by their keys. Nobody else takes one of these until this transaction ends."""
-    rows = as_json([{"person": key.person, "scope": key.scope, "seconds": cap.seconds} for key, cap in wanted.items()])
-    wait_for_turn(rows=rows)
+    wait_for_turn(rows=_rows(wanted))
+    return look_at_places(wanted)
+
+
+def look_at_places(wanted: Mapping[Key, Cap]) -> dict[Key, list[Place]]:
+    """Returns the same at this moment."""
     found: dict[Key, list[Place]] = {key: [] for key in wanted}
-    for person, scope, id, at, is_open in taken_places(rows=rows, longest=LONGEST_SEND):
+    for person, scope, id, at, is_open in taken_places(rows=_rows(wanted), longest=LONGEST_SEND):
         moment = from_time(at)
         if moment is not None:
             found[Key(person, scope)].append(Place(as_uuid(id), None if is_open else moment))
     return found
+
+
+def _rows(wanted: Mapping[Key, Cap]) -> str:
+    return as_json([{"person": key.person, "scope": key.scope, "seconds": cap.seconds} for key, cap in wanted.items()])
 
 
 def take(places: Iterable[Taken]) -> None:
