@@ -11,6 +11,7 @@ from datetime import datetime, time, timedelta
 from enum import StrEnum
 from typing import NamedTuple, Self
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -237,17 +238,18 @@ def _own_quiets(asked: Asked, person: Person) -> list[Quiet]:
     if hours is None or not asked.category.quiet:
         return []
     window = Window(*hours)
-    return [Quiet(window, zone) for zone in zones_of(person.preferences.time_zone, _number(asked), asked.site_zone)]
+    return [Quiet(window, zone) for zone in _zones(asked, person)]
 
 
 def _legal_quiets(asked: Asked, person: Person) -> Sequence[Quiet]:
-    """Wherever the person may be: in the zones of their number, and in their own."""
     number = _number(asked)
     if number is None or asked.category.kind is not CategoryKind.PROMOTIONAL:
         return ()
-    own = person.preferences.time_zone
-    zones = {*zones_of(None, number, asked.site_zone), *zones_of(own, number, asked.site_zone)}
-    return legal_quiets(number, zones)
+    return legal_quiets(number, _zones(asked, person))
+
+
+def _zones(asked: Asked, person: Person) -> tuple[ZoneInfo, ...]:
+    return zones_of(person.preferences.time_zone, _number(asked), asked.site_zone)
 
 
 def _number(asked: Asked) -> str | None:

@@ -14,7 +14,9 @@ from notifications.messages.ids import first_id_at
 from notifications.messages.words import Status
 from notifications.models import Notification
 from tests.caller import EMAIL, Api, issue, json_of
-from tests.notifications.rows import claim, id_of, message, message_of, read, row
+from tests.notifications.rows import claim, message, message_of, read, row
+
+NO_UUID7 = "0bf03139-44f5-41cd-9934-981654a496a8"
 
 
 def in_kafka(ahead: timedelta = timedelta(0)) -> UUID:
@@ -69,7 +71,7 @@ def test_too_late_for_what_may_have_arrived(api: Api) -> None:
     assert "may have arrived" in answer["detail"]
 
 
-@pytest.mark.parametrize("id", ["x", "0", str(uuid4()), f"{id_of(0)}0", "00000000-0000-0000-0000-000000000000"])
+@pytest.mark.parametrize("id", ["x", "0", NO_UUID7, f"{NO_UUID7}0", "00000000-0000-0000-0000-000000000000"])
 def test_what_is_no_id_of_ours_is_not_found(api: Api, id: str) -> None:
     answer = api.delete(f"/notification/{id}")
     assert (answer.status_code, json_of(answer)["code"]) == (404, "not_found")
