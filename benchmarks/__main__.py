@@ -30,6 +30,8 @@ BENCHMARKS = {
     "batch": "benchmarks.intake.batch",
     "noop": "benchmarks.drain.noop",
     "traced": "benchmarks.traced.noop",
+    "decided": "benchmarks.recipients.chosen",
+    "capped": "benchmarks.recipients.capped",
     "two-senders": "benchmarks.senders.noop",
     "slack": "benchmarks.providers.slack",
     "sms": "benchmarks.providers.sms",

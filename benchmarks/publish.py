@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from msgspec import UNSET
+
 from benchmarks.traffic import kinds, receiver_of, text_of
 from notifications.brokers.base import Outbound, open_broker, outbound
 from notifications.messages.draft import Draft
@@ -23,6 +25,8 @@ def main() -> None:
     parser.add_argument("--priority", default="transactional")
     parser.add_argument("--slow", type=float, default=0.0, help="share that is answered after five seconds")
     parser.add_argument("--hot", type=float, default=0.0, help="share that goes to one receiver")
+    parser.add_argument("--people", action="store_true", help="each receiver is the device of a person")
+    parser.add_argument("--category", default="default")
     parser.add_argument("--hot-word", default="hang", help="how that receiver's provider answers, or leave-out")
     given = parser.parse_args()
     broker = open_broker()
@@ -45,6 +49,7 @@ def messages(given: argparse.Namespace) -> list[Message]:
         who = HOT if is_hot else number % (given.receivers or given.count)
         receiver = receiver_of(given.channel, who, given.url)
         text = text_of(number, f"hot {given.hot_word}" if is_hot else kind)
-        draft = Draft(message=text, priority=given.priority)
+        user = f"user-{who}" if given.people else UNSET
+        draft = Draft(message=text, priority=given.priority, category=given.category, user=user)
         found.append(new_message(draft, client="main", channel=given.channel, receiver=receiver))
     return found
