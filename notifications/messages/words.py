@@ -51,7 +51,7 @@ class Status(StrEnum):
     EXPIRED = "expired", "danger", Is.FINAL | Is.REPLAYABLE | Is.RARE  # replayable: it may have a dead letter
     SUPPRESSED = "suppressed", "danger", Is.FINAL  # its reason is one of SuppressedFor
     CANCELLED = "cancelled", "info", Is.FINAL
-    DIGESTED = "digested", "success", Is.FINAL  # reserved
+    DIGESTED = "digested", "success", Is.FINAL  # went out with others, in a digest
 
 
 class Waits(Flag):
@@ -107,6 +107,15 @@ class CategoryKind(StrEnum):
     MANDATORY = "mandatory"  # sent at once, whatever they chose
     TRANSACTIONAL = "transactional"
     PROMOTIONAL = "promotional"  # nobody gets it who has not switched it on
+
+
+class DigestState(StrEnum):
+    """Where a digest stands."""
+
+    OPEN = "open"  # others may join it
+    CLOSING = "closing"  # nobody joins it any more, and nothing has gone out for it yet
+    CLOSED = "closed"  # its notification is on its way
+    ENDED = "ended"  # each of its members has come to its end, or goes its own way
 
 
 class Late(StrEnum):

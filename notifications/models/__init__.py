@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from notifications.models.desk import Minute, StaffAction, Standing
+from notifications.models.digests import Digest
 from notifications.models.forgotten import Forgetting, ForgottenHash
 from notifications.models.intake import Category, IdempotencyKey
 from notifications.models.ledger import (
@@ -27,6 +28,7 @@ __all__ = [
     "Attempt",
     "BreakerEvent",
     "Category",
+    "Digest",
     "Forgetting",
     "ForgottenHash",
     "IdempotencyKey",

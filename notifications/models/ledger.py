@@ -126,6 +126,7 @@ class Notification(models.Model):
     owner = models.CharField(max_length=32, null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     handed_at = models.DateTimeField(null=True, blank=True)
+    digest_id = models.BigIntegerField(null=True, blank=True, editable=False)  # that it was folded into, or is
     provider = models.CharField(max_length=64, default="", blank=True)
     provider_message_id = models.CharField(max_length=255, default="", blank=True)
     last_cause = WordField(max_length=32, choices=choices_of(Cause), default="", blank=True)
@@ -164,6 +165,7 @@ class Notification(models.Model):
                 name="ledger_stopped",
                 condition=Q(reason=Reason.STOPPED.value, listed__isnull=False),
             ),
+            models.Index(fields=["digest_id"], name="ledger_digest", condition=Q(digest_id__isnull=False)),
         ]
 
     def __str__(self) -> str:

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from notifications.messages.words import CategoryKind, Late, Reason, SuppressedFor
+from users.recipients.digest_time import closes_at
 from users.recipients.legal import legal_quiets
 from users.recipients.quiet import Quiet, Window, quiet_until, spread
 from users.recipients.zones import zones_of
@@ -135,7 +136,10 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """What waits has a `reason` and is looked at again at `until`; what is suppressed is `suppressed_for` something."""
+    """What waits has a `reason` and is looked at again at `until`; what is suppressed is `suppressed_for` something.
+
+    What is folded waits, too: `until` is when a digest closes that is begun now. One that is open may close sooner.
+    """
 
     action: Action
     rule: Rule
@@ -205,6 +209,19 @@ def _quiet(asked: Asked, person: Person, now: datetime) -> Decision | None:
     if own and expires and asked.category.late is Late.SEND:
         until = _until(asked, now, legal)
     return None if until is None else Decision(Action.WAIT, Rule.QUIET, Reason.QUIET, until)
+
+
+def _digest(asked: Asked, person: Person, now: datetime) -> Decision | None:
+    """What would expire before the digest closes is not folded, unless its category lets it expire."""
+    category = asked.category
+    if asked.is_folded or not category.is_digested:
+        return None
+    zone = zones_of(person.preferences.time_zone, _number(asked), asked.site_zone)[0]
+    until = closes_at(now, seconds=category.digest_seconds, at=category.digest_at, zone=zone)
+    too_late = until is not None and asked.expires_at is not None and asked.expires_at <= until
+    if too_late and category.late is Late.SEND:
+        return None
+    return Decision(Action.FOLD, Rule.DIGEST, Reason.DIGEST, until)
 
 
 def _cap(asked: Asked, person: Person, now: datetime) -> Decision | None:
@@ -286,6 +303,7 @@ RULES: tuple[Callable[[Asked, Person, datetime], Decision | None], ...] = (
     _paused,
     _choice,
     _quiet,
+    _digest,
     _cap,
 )
 

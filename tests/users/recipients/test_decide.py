@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -31,6 +32,7 @@ from users.recipients.decide import (
     chosen_by,
     decide,
 )
+from users.recipients.digest_time import closes_at
 
 NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -62,6 +64,7 @@ PROVOKED: dict[str, Callable[[Asked, Person], Case]] = {
         replace(person, places={"news": [Place(UUID(int=1), NOW)]}),
     ),
     "quiet": lambda asked, person: (asked, chose(person, quiet=(time(11), time(13)))),
+    "digest": lambda asked, person: (of_kind(asked, digest_seconds=600), person),
 }
 
 
@@ -125,6 +128,52 @@ def test_who_chose_nothing_gets_what_the_category_does_by_default(
     assert decide(of_kind(ASKED, **rules), Person(), NOW).suppressed_for is expected
     wants_it = chose(Person(), choices={cell("news", ""): Choice(on=True, at=NOW)})
     assert decide(of_kind(ASKED, **rules), wants_it, NOW) == SEND
+
+
+def test_what_is_a_digest_or_comes_out_of_one_is_not_folded_again() -> None:
+    digested = of_kind(ASKED, digest_seconds=600)
+    until = NOW + timedelta(minutes=10)
+    assert decide(digested, Person(), NOW) == Decision(Action.FOLD, Rule.DIGEST, Reason.DIGEST, until)
+    assert decide(replace(digested, is_folded=True), Person(), NOW) == SEND
+
+
+@pytest.mark.parametrize(("late", "rule"), [(Late.SEND, Rule.NONE), (Late.EXPIRE, Rule.DIGEST)])
+def test_what_expires_before_the_digest_closes_does_what_its_category_says(late: Late, rule: Rule) -> None:
+    digested = of_kind(ASKED, digest_seconds=600, late=late)
+    until = NOW + timedelta(seconds=600)
+    assert decide(replace(digested, expires_at=until), Person(), NOW).rule is rule
+    assert decide(replace(digested, expires_at=until + HOUR), Person(), NOW).rule is Rule.DIGEST
+
+
+@pytest.mark.parametrize(
+    ("zone", "now", "expected"),
+    [
+        (None, "2026-11-30 07:59+00:00", "2026-11-30 08:00+00:00"),  # the site's zone is UTC
+        ("Nowhere/Atlantis", "2026-11-30 08:00+00:00", "2026-12-01 08:00+00:00"),
+        ("Europe/Berlin", "2026-11-30 06:59+00:00", "2026-11-30 07:00+00:00"),
+        ("Asia/Tokyo", "2026-11-30 23:00+00:00", "2026-12-01 23:00+00:00"),
+        ("Pacific/Kiritimati", "2026-11-30 12:00+00:00", "2026-11-30 18:00+00:00"),
+        ("America/New_York", "2026-10-31 12:30+00:00", "2026-11-01 13:00+00:00"),  # clocks go back in that night
+    ],
+)
+def test_a_digest_at_an_hour_closes_at_it_on_the_persons_clock(zone: str | None, now: str, expected: str) -> None:
+    digested = of_kind(ASKED, digest_at=time(8))
+    decision = decide(digested, chose(Person(), time_zone=zone), datetime.fromisoformat(now))
+    assert decision.until == datetime.fromisoformat(expected)
+
+
+@given(
+    st.sampled_from(["America/New_York", "Australia/Lord_Howe", "Europe/Berlin", "Africa/Casablanca"]),
+    st.datetimes(datetime(2026, 1, 1), datetime(2031, 1, 1), timezones=st.just(UTC)),
+    st.times(),
+)
+def test_a_digest_at_an_hour_closes_within_about_a_day_at_that_hour(zone: str, now: datetime, at: time) -> None:
+    until = closes_at(now, seconds=None, at=at, zone=ZoneInfo(zone))
+    assert until is not None
+    assert timedelta() < until - now <= timedelta(hours=26)
+    local = until.astimezone(ZoneInfo(zone))
+    left_out = datetime.combine(local.date(), at, ZoneInfo(zone)).astimezone(UTC).astimezone(ZoneInfo(zone)).time() != at
+    assert local.time() == at or left_out
 
 
 CELLS = (cell("news", "EMAIL"), cell("news", ""), cell("", "EMAIL"))  # the narrowest first
