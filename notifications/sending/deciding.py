@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
@@ -15,13 +15,15 @@ from django.conf import settings
 from django.db import transaction
 
 from notifications.ledger import verdicts
+from notifications.ledger.digests import joining
+from notifications.ledger.digests.joining import Fold
 from notifications.ledger.rows import Claimed
 from notifications.messages.words import Reason
 from notifications.sending.gates import End, Later, Split
 from project import metrics
 from users.recipients import caps
 from users.recipients.caps import Key, Taken
-from users.recipients.decide import Asked, Cap, Decision, Person, Place, Rule, caps_of, decide
+from users.recipients.decide import Action, Asked, Cap, Decision, Person, Place, Rule, caps_of, decide
 from users.recipients.facts import Receiver, facts_of
 from users.recipients.known import Known
 
@@ -50,13 +52,16 @@ class Deciding:
         """Takes one statement for the batch, and none where neither its categories nor anybody keeps a row back.
 
         Where a cap concerns rows, two more find the places that are taken, and one takes those for what is let go.
+        Where a category is digested, one finds what goes out of digests already, and two fold rows into others.
         """
         if not rows or not self._known.may_keep_back({row.category for row in rows}):
             return Split(rows)
-        cases, now = self._cases(rows)
+        out = self._out_of_digests(rows)
+        listed = [row for row in rows if out.get(row.id) is False]
+        cases, now = self._cases([row for row in rows if out.get(row.id) is not False], out)
         wanted = {key: cap for case in cases for key, cap in case.caps.items()}
         places = caps.places_of(wanted) if wanted else {}
-        split, rules, taken = Split([]), Counter[Rule](), list[Taken]()
+        split, rules, taken, folds = Split([]), Counter[Rule](), list[Taken](), list[Fold]()
         for case in cases:
             decision = decide(case.asked, _with_places(case, places), now)
             rules[decision.rule] += 1
@@ -65,9 +70,15 @@ class Deciding:
                 taken += [Taken(key, case.row.id) for key in case.caps]
                 for key in case.caps:  # it may have had one before
                     places[key] = [*_of_others(places[key], case.row.id), Place(case.row.id, None)]
+            elif decision.action is Action.FOLD:
+                folds.append(Fold(case.row, _seconds_until(decision, now)))
             else:
                 _place(split, case.row, decision, now)
         caps.take(taken)
+        if folds:
+            waits = zip(folds, joining.join(folds), strict=True)
+            split.later += [Later(fold.row, Reason.DIGEST, seconds) for fold, seconds in waits]
+        split.later += [Later(row, Reason.DIGEST, joining.PATIENCE) for row in listed]
         transaction.on_commit(partial(self._count, rules))
         return split
 
@@ -89,18 +100,24 @@ class Deciding:
         self._asked_at = max(known.changed.values(), default=since)
         return partial(_has_changed, known, since) if self._asked_at > since else None
 
-    def _cases(self, rows: Sequence[Claimed]) -> tuple[list[_Case], datetime]:
+    def _out_of_digests(self, rows: Sequence[Claimed]) -> Mapping[UUID, bool]:
+        """Returns those of the rows that joined a digest which is closed, and whether they go out by themselves."""
+        digested = [row for row in rows if self._known.rules(row.category).is_digested]
+        return joining.out_of_digests(digested) if digested else {}
+
+    def _cases(self, rows: Sequence[Claimed], out_of_digests: Collection[UUID]) -> tuple[list[_Case], datetime]:
         """Returns the rows with what is known about them, and the database's time."""
         receivers = [Receiver(row.user, row.channel, row.receiver, row.receiver_hash) for row in rows]
         facts = facts_of(receivers)
         cases = []
         for row, receiver in zip(rows, receivers, strict=True):
-            asked, person = self._asked(row, facts.now), facts.people[receiver]
+            asked, person = self._asked(row, facts.now, out_of_digests), facts.people[receiver]
             concerns = caps_of(asked.category, person.preferences)
             cases.append(_Case(row, asked, person, {Key(asked.key, scope): cap for scope, cap in concerns}))
         return cases, facts.now
 
-    def _asked(self, row: Claimed, now: datetime) -> Asked:
+    def _asked(self, row: Claimed, now: datetime, out_of_digests: Collection[UUID]) -> Asked:
+        """What a person sends again goes by itself."""
         return Asked(
             self._known.rules(row.category),
             row.channel,
@@ -110,6 +127,7 @@ class Deciding:
             is_bulk=row.priority == "bulk",
             site_zone=settings.DEFAULT_TIME_ZONE,
             expires_at=None if row.expires_in is None else now + timedelta(seconds=row.expires_in),
+            is_folded=row.generation > 0 or row.id in out_of_digests,
         )
 
     def _count(self, rules: Counter[Rule]) -> None:
@@ -133,10 +151,14 @@ def _has_changed(known: Known, since: float, row: Claimed) -> bool:
 
 def _place(split: Split, row: Claimed, decision: Decision, now: datetime) -> None:
     if decision.reason and decision.until:
-        split.later.append(Later(row, decision.reason, (decision.until - now).total_seconds()))
+        split.later.append(Later(row, decision.reason, _seconds_until(decision, now)))
     elif decision.suppressed_for:
         split.end.append(End(row, verdicts.suppressed(decision.suppressed_for)))
     elif decision.rule is Rule.CANCELLED:
         split.end.append(End(row, verdicts.expired()))
     else:
         split.go.append(row)
+
+
+def _seconds_until(decision: Decision, now: datetime) -> float:
+    return (decision.until - now).total_seconds() if decision.until else 0.0
