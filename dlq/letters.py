@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from uuid import UUID
 
 import msgspec
 from django.conf import settings
@@ -54,6 +55,10 @@ class Letters(Hooks):
 
     def on_unclaimable(self, records: Sequence[Unclaimable]) -> None:
         keep_unreadable(records)
+
+    def discarded(self, ids: Sequence[UUID]) -> set[UUID]:
+        letters = DeadLetter.objects.filter(notification_id__in=ids, state=State.DISCARDED)
+        return {id for id in letters.values_list("notification_id", flat=True) if id} if ids else set()
 
     def do_chores(self) -> None:
         """Gives letters their problem, counts, and publishes events where there is a dlq topic."""

@@ -72,6 +72,10 @@ class Hooks:
     def on_unclaimable(self, records: Sequence[Unclaimable]) -> None:
         """Called with the records that cannot become rows and have none, in the transaction of their batch's claim."""
 
+    def discarded(self, _ids: Sequence[UUID]) -> set[UUID]:
+        """Returns those of these notifications, which have died or are held, that a person has given up."""
+        return set()
+
     def do_chores(self) -> None:
         """Called by every scheduler each few seconds, outside of any transaction, for what takes a moment."""
 

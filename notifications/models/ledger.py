@@ -87,8 +87,11 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         return self.filter(status=Status.WAITING).exclude(reason=Reason.SCHEDULED)
 
     def try_now(self) -> int:
-        """Make waiting rows due now; how many that were. The scheduler does the rest."""
-        return self.filter(status=Status.WAITING).update(due_at=Now())
+        """Make waiting rows due now; how many that were. The scheduler does the rest.
+
+        What has no due time is listed in a digest that is on its way.
+        """
+        return self.filter(status=Status.WAITING, due_at__isnull=False).update(due_at=Now())
 
 
 class Notification(models.Model):

@@ -24,6 +24,7 @@ from django.utils import timezone
 
 from notifications.brokers.base import Broker, outbound
 from notifications.ledger import due, leases, partitions
+from notifications.ledger.digests.looking import look_at_digests
 from notifications.ledger.hooks import Hooks
 from notifications.ledger.minutes import minutes
 from notifications.ledger.pauses.releasing import Releasing
@@ -44,6 +45,7 @@ BATCH = 1000
 IDLE = 0.2  # seconds between two rounds that found little
 SWEEP_EVERY = 1.0
 PAUSES_EVERY = 1.0
+DIGESTS_EVERY = 1.0
 # The other looks are at what was accepted lately, unless there is more than a round's work. What was scheduled weeks
 # ago goes out that much later at most.
 EVERYTHING_EVERY = 0.5
@@ -74,6 +76,7 @@ class Scheduler:
         self._everything_at = 0.0
         self._sweep_at = 0.0
         self._pauses_at = 0.0
+        self._digests_at = 0.0
         self._chores_at = 0.0
         self._measure_at = 0.0
         self._make_ahead_at = 0.0
@@ -116,6 +119,7 @@ class Scheduler:
             self._more = False
             self._do_chores()
             return 0
+        self._look_at_digests()
         taken = self._take(self._since())
         size = self._publish(taken) if taken else 0
         # Where bytes were the bound, as many rows again are looked at next time, and locked, as were taken.
@@ -130,6 +134,11 @@ class Scheduler:
         if now >= self._pauses_at:
             self._pauses_at = now + PAUSES_EVERY
             self._read_only = self._releasing.look()
+
+    def _look_at_digests(self) -> None:
+        now = time.monotonic()
+        if now >= self._digests_at and not look_at_digests(self._hooks):
+            self._digests_at = now + DIGESTS_EVERY
 
     def _since(self) -> UUID:
         """Returns the id from which on this round looks at rows."""

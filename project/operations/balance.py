@@ -20,8 +20,8 @@ from notifications.brokers.base import LogRecord, open_broker
 from notifications.ledger.leases import without_lease
 from notifications.messages.ids import time_of
 from notifications.messages.message import id_in
-from notifications.messages.words import TAKEN, Is, Status, statuses
-from notifications.models import Job, Notification, PrunedDay
+from notifications.messages.words import TAKEN, DigestState, Is, Reason, Status, statuses
+from notifications.models import Digest, Job, Notification, PrunedDay
 
 # How retention counts, among the statuses, records that never became notifications, and stubs: rows that a client made
 # by cancelling an id, and whose record never came. Neither was accepted.
@@ -37,7 +37,8 @@ class Balance:
 
     `statuses` counts the ledger's rows; `unclaimed` are ids in Kafka that are still to be read; `missing` are ids that
     were read and are not in the ledger; `off` are pairs (id or place, what is wrong). `pruned` counts the rows that
-    retention has removed, by day. `absent` are the ids that were read and are not in the ledger, by day, and
+    retention has removed, by day. `digests` counts those of the ledger's rows that nobody asked for: each went out for
+    several others. `absent` are the ids that were read and are not in the ledger, by day, and
     `unreadable` the places of records that were read and have neither an id nor a dead letter: retention may have
     removed as many as it counted, and no more. What it counted as unreadable answers for some of the absent ids, too.
     `stubs` are the rows in the ledger that no record has met so far; those in the log, whose record is still to be
@@ -46,6 +47,7 @@ class Balance:
 
     statuses: Counter[str] = field(default_factory=Counter)
     pruned: Counter[date] = field(default_factory=Counter)
+    digests: int = 0
     absent: dict[date, set[UUID]] = field(default_factory=lambda: defaultdict(set))
     unreadable: set[str] = field(default_factory=set)
     unclaimed: set[UUID] = field(default_factory=set)
@@ -83,6 +85,8 @@ def take(since: datetime | None = None) -> Balance:
     _compare_with_pruned(balance, since)
     balance.off += [(str(id), why) for id, why in _rows_off(rows)]
     balance.off += [(f"run {pk}", "is not over, and no job works on it") for pk in _runs_without_a_job()]
+    balance.off += [(f"digest {pk}", "has gone out, and is not in the ledger") for pk in _lost_digests()]
+    balance.digests = Digest.objects.filter(Exists(rows.filter(pk=OuterRef("notification_id")))).count()
     for status, count, stubs in _counts(rows):
         balance.statuses[status] = count
         balance.stubs += stubs
@@ -157,7 +161,8 @@ def _rows_off(rows: QuerySet[Notification]) -> Iterator[tuple[UUID, str]]:
     replaying = Q(dead_letter__state=DeadLetter.State.REPLAYING)
     is_open = Q(dead_letter__state=DeadLetter.State.OPEN)
     checks = (
-        (rows.filter(status=Status.WAITING, due_at=None), "is waiting without a due time"),
+        (rows.filter(status=Status.WAITING, due_at=None).exclude(_is_listed()), "is waiting without a due time"),
+        (rows.filter(status=Status.DIGESTED).exclude(_was_listed()), "is digested, and was in no digest that was sent"),
         (rows.filter(status=Status.ACCEPTED, due_at=None), "is in the outbox without a due time"),
         (rows.filter(status=Status.SENDING, lease_until=None), "is sending without a lease"),
         (_wrongly_listed(rows), "is not listed as its status says"),
@@ -180,6 +185,25 @@ def _rows_off(rows: QuerySet[Notification]) -> Iterator[tuple[UUID, str]]:
             yield id, why
     for id, _ in without_lease(rows):
         yield id, "is sending, and no lease leads the sweep to it"
+
+
+def _is_listed() -> Q:
+    """Whether a row waits for a digest that has gone out: it ends when that does."""
+    digests = Digest.objects.filter(pk=OuterRef("digest_id"), state=DigestState.CLOSED)
+    return Q(Exists(digests), reason=Reason.DIGEST)
+
+
+def _was_listed() -> Q:
+    """Whether a row went out in a digest. Retention may have removed what went out, but not before its members."""
+    sent = Notification.objects.filter(pk=OuterRef("notification_id"), status=Status.SENT)
+    return Q(Exists(Digest.objects.filter(Exists(sent), pk=OuterRef("digest_id"))))
+
+
+def _lost_digests() -> Iterator[int]:
+    """Yields the digests that have gone out, and nothing of it is in the ledger."""
+    there = Notification.objects.filter(pk=OuterRef("notification_id"))
+    closed = Digest.objects.filter(state=DigestState.CLOSED)
+    yield from closed.exclude(Exists(there)).order_by("pk").values_list("pk", flat=True)
 
 
 def _runs_without_a_job() -> Iterator[int]:

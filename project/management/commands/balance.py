@@ -30,6 +30,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{status:>10} {count:>12,}")
         self.stdout.write(f"{'unclaimed':>10} {len(found.unclaimed):>12,}  in Kafka only, to be read")
         self.stdout.write(f"{'pruned':>10} {found.pruned.total():>12,}  removed by retention")
+        self.stdout.write(f"{'digests':>10} {found.digests:>12,}  among them, of others")
         self.stdout.write(f"{'missing':>10} {len(found.missing):>12,}")
         self.stdout.write(f"{'accepted':>10} {found.accepted:>12,}  in {found.records:,} records and the ledger")
         for what, why in found.off[:NAMED]:
