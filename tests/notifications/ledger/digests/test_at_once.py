@@ -33,6 +33,7 @@ from tests.notifications.ledger.digests.folding import (
     standing,
     taken,
 )
+from tests.notifications.ledger.test_two_connections import locked
 from tests.notifications.rows import LETTERS, ago, in_threads
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -153,6 +154,20 @@ def test_schedulers_at_once_close_each_digest_once() -> None:
     assert set(texts_of(sent).values()) == {30}
     settled(sent)
     assert standing(ids) == {(Status.DIGESTED, "")}
+
+
+@pytest.mark.postgresql
+def test_a_digest_is_closed_once_nobody_else_has_a_member_of_it() -> None:
+    """What has it may be about to send it, or to put it off: nobody knows yet whether it is a part of the digest."""
+    ids = folded(3)
+    with locked(ids[1]):
+        close()
+        assert Digest.objects.get().state == DigestState.CLOSING
+        assert taken() == []
+    come_due()
+    look()
+    (sent,) = taken()
+    assert len(sent.message.splitlines()) == 3
 
 
 @contextmanager
