@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from harness.platform import Platform
 
-KNOWN = {"accepted", "queued", "sending", "waiting", "sent", "dead", "held", "expired", "cancelled"}
+KNOWN = {
+    *("accepted", "queued", "sending", "waiting", "sent", "dead", "held", "expired"),
+    *("cancelled", "suppressed", "digested"),
+}
+ROWS = "SELECT id, message, status, uncertain_count, digest_id FROM notifications_notification"
+DIGESTS = "SELECT id, notification_id FROM notifications_digest WHERE notification_id IS NOT NULL"
 
 
 @dataclass(frozen=True)
@@ -28,14 +34,13 @@ def balance(
     most `duplicates` copies too many are allowed, each on a row that the ledger marks as uncertain; and at most
     `maybe` rows that nobody was promised.
     """
-    ledger = {
-        str(UUID(str(row["id"]))): row
-        for row in platform.sql("SELECT id, message, status, uncertain_count FROM notifications_notification")
-    }
+    ledger = {str(UUID(str(row["id"]))): row for row in platform.sql(ROWS)}
+    digests = {row["id"]: str(UUID(str(row["notification_id"]))) for row in platform.sql(DIGESTS)}
     missing = [f"{id} ({text})" for id, text in accepted.items() if id not in ledger]
     missing += [
         f"{id} is {row['status']}" for id, row in ledger.items() if row["status"] == "sent" and not took[row["message"]]
     ]
+    missing += [f"{id} is in no digest" for id in _not_listed(ledger, digests)]
     assert not missing, f"lost: {missing}"
 
     anyway = [id for id, row in ledger.items() if row["status"] == "cancelled" and took[accepted.get(id, "")]]
@@ -43,7 +48,7 @@ def balance(
 
     unknown = {row["status"] for row in ledger.values()} - KNOWN
     assert not unknown, f"states nobody knows: {unknown}"
-    unpromised = set(ledger) - set(accepted)
+    unpromised = set(ledger) - set(accepted) - set(digests.values())  # nobody asked for these, but for their members
     assert len(unpromised) <= maybe, f"in the ledger, yet never accepted: {unpromised}"
     strangers = set(took) - {row["message"] for row in ledger.values()}
     assert not strangers, f"taken by a provider, yet unknown to the ledger: {strangers}"
@@ -53,3 +58,20 @@ def balance(
     assert not unmarked, f"sent more often than the ledger knows: {unmarked}"
     assert sum(copies.values()) <= duplicates, f"{sum(copies.values())} duplicates, at most {duplicates} may be"
     return Result(messages=len(accepted), lost=0, duplicated=sum(copies.values()))
+
+
+def _not_listed(ledger: Mapping[str, Mapping[str, Any]], digests: Mapping[int, str]) -> Iterator[str]:
+    """Yields what is digested, yet not in exactly one digest that was sent, once. Digests of the tests list all."""
+    listed = Counter(
+        (digest, line.removeprefix("- "))
+        for digest, id in digests.items()
+        if ledger[id]["status"] == "sent"
+        for line in ledger[id]["message"].splitlines()
+    )
+    texts = Counter(text for _, text in listed.elements())
+    for id, row in ledger.items():
+        once = listed[row["digest_id"], row["message"]] == texts[row["message"]] == 1
+        if row["status"] == "digested" and not once:
+            yield id
+        if row["status"] != "digested" and texts[row["message"]]:
+            yield id

@@ -131,6 +131,12 @@ class Site:
         columns = "name, on_uncertain, sensitive"
         self.platform.sql(f"INSERT INTO notifications_category ({columns}) VALUES ('{category}', 'hold', false)")
 
+    def digest(self, category: str, seconds: int) -> None:
+        """From the next second on the notifications of this category are folded into digests of so many seconds."""
+        columns = "name, on_uncertain, sensitive, digest_seconds"
+        values = f"'{category}', 'resend', false, {seconds}"
+        self.platform.sql(f"INSERT INTO notifications_category ({columns}) VALUES ({values})")
+
     def wait_until_database_is_idle(self) -> None:
         """What a killed process had asked the database for is done or undone."""
         wait_until(lambda: not self._backends("state = 'active'"), what="no statement runs")

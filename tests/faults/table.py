@@ -47,6 +47,7 @@ FAULTS = {
     36: "kill -9 senders ten times in the middle of two runs over the same letters",
     37: "kill -9 a scheduler that gives letters their problem",
     38: "a rolling update of all parts, under load",
+    39: "kill -9 one of two schedulers at each statement that closes a digest or ends its members",
 }
 
 
