@@ -43,6 +43,7 @@ class Migration(migrations.Migration):
                     models.Index(
                         condition=models.Q(("username", ""), _negated=True), fields=["username"], name="digest_person"
                     ),
+                    models.Index(fields=["receiver_hash"], name="digest_receiver"),
                 ],
                 "constraints": [
                     models.UniqueConstraint(

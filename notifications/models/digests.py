@@ -45,6 +45,7 @@ class Digest(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["look_at"], name="digest_look_at", condition=~Q(state=DigestState.ENDED.value)),
             models.Index(fields=["username"], name="digest_person", condition=~Q(username="")),
+            models.Index(fields=["receiver_hash"], name="digest_receiver"),
         ]
 
     def __str__(self) -> str:

@@ -310,6 +310,7 @@ STAGES: dict[str, Callable[[Bounds, Any], Part]] = {
     "corrections": _delete("corrections", retention.mendings_to_go, "others"),
     "partitions": drop_partitions,
     "rows": delete_rows,
+    "digests": _delete("digests", retention.digests_to_go, "rows"),
     "keys": delete_keys,
     "unreadable": delete_unreadable,
     "events": _delete("dead letter events", retention.events_to_go, "others"),

@@ -19,9 +19,11 @@ from django.db.models.functions import TruncDate
 from dlq.models import DeadLetter, DeadLetterEvent, Mending, Problem, ProblemHour, Run
 from notifications.ledger.partitions import partitions
 from notifications.messages.ids import first_id_at, time_of
+from notifications.messages.words import DigestState
 from notifications.models import (
     Attempt,
     BreakerEvent,
+    Digest,
     Forgetting,
     ForgottenHash,
     IdempotencyKey,
@@ -95,6 +97,11 @@ def rows_to_go(until: datetime | UUID, since: datetime | UUID | None = None) -> 
 def with_texts(rows: QuerySet[Notification]) -> QuerySet[Notification]:
     """Returns those whose texts are still there; no receiver is empty otherwise."""
     return rows.exclude(receiver="")
+
+
+def digests_to_go(until: datetime) -> QuerySet[Digest]:
+    """Returns the digests that have ended and closed before `until`: their members are older."""
+    return Digest.objects.filter(state=DigestState.ENDED, closes_at__lt=until)
 
 
 def keys_to_go(until: datetime, since: datetime | UUID | None = None) -> QuerySet[IdempotencyKey]:
@@ -196,6 +203,7 @@ def preview(bounds: Bounds) -> Iterator[tuple[str, date, int]]:
             letters = DeadLetter.objects.filter(notification__in=rows)
             yield from _of_day("dead letters", day, letters.count())
             yield from _of_day("idempotency keys", day, keys_to_go(day + ONE_DAY, day).count())
+        yield from _by_day("digests", digests_to_go(bounds.rows), "closes_at")
     if bounds.others:
         yield from _by_day("unreadable records", unreadable_to_go(bounds.others), "changed_at")
         yield from _by_day("dead letter events", events_to_go(bounds.others), "at")

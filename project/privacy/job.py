@@ -113,10 +113,12 @@ def erase_notifications(work: Work, after: list[Any] | None) -> Part:
 
 
 def erase_letters(work: Work, _after: Any) -> Part:
-    """Erases what letters and staff actions keep of the person although their notifications do not lead there."""
+    """Erases what digests, letters and staff actions keep of the person: their notifications do not lead there."""
     username, hashes = work.person.username, work.person.hashes
+    before = work.forgetting.before
     counts = {
-        "dead letters": rows.erase_letters(username, hashes, work.forgetting.before),
+        "digests": rows.erase_digests(username, hashes, before),
+        "dead letters": rows.erase_letters(username, hashes, before),
         "staff actions": rows.erase_actions_on(username),
         "places of rate limits": CapPlace.objects.filter(person__in=[username, *hashes]).delete()[0],
     }

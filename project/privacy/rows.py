@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from dlq.models import DeadLetter, DeadLetterEvent
 from dlq.verbs import write_events
 from notifications.messages.ids import first_id_at
 from notifications.messages.words import Is, LetterEvent, Status, standing, statuses
-from notifications.models import NOBODY, Attempt, IdempotencyKey, Notification, SandboxMessage, StaffAction
+from notifications.models import NOBODY, Attempt, Digest, IdempotencyKey, Notification, SandboxMessage, StaffAction
 from project.privacy.person import targets_of
 from project.privacy.traces import FORGOTTEN, Traces
 
@@ -65,6 +65,16 @@ def erase_letters(username: str, hashes: Sequence[str], before: datetime) -> int
     erased = _erase(list(letters.filter(names)[:LETTERS_AT_ONCE]))
     was = letters.filter(~Q(was_receiver_hash=""), was_receiver_hash__in=hashes)
     return erased + was.update(was_receiver_hash="")
+
+
+def erase_digests(username: str, hashes: Sequence[str], before: datetime) -> int:
+    """Removes the digests of the person. Returns how many there were.
+
+    One that was opened before the request may have members of whoever has come back since: it stays until they ended.
+    """
+    digests = Digest.objects.filter(Q(username=username) & ~Q(username="") | Q(username="", receiver_hash__in=hashes))
+    members = Notification.objects.filter(digest_id=OuterRef("pk")).exclude(status__in=statuses(Is.FINAL))
+    return digests.filter(~Exists(members), opened_at__lt=before).delete()[0]
 
 
 def erase_unreadable(after: int, traces: Traces) -> tuple[int | None, Mapping[str, int]]:

@@ -17,8 +17,9 @@ from dlq.models import DeadLetter, DeadLetterEvent, Problem, Run
 from dlq.repair import repair
 from dlq.selection import Selection
 from notifications.channels.outcomes import Cause, Outcome
-from notifications.messages.words import LetterEvent, Status
-from notifications.models import Attempt, Notification, Pause, SandboxMessage, StaffAction
+from notifications.messages.ids import receiver_hash
+from notifications.messages.words import DigestState, LetterEvent, Status
+from notifications.models import Attempt, Digest, Notification, Pause, SandboxMessage, StaffAction
 from tests.caller import Api, json_of
 from tests.desk import letter, logged_in, superuser, unreadable
 from tests.dlq.mending import mended
@@ -49,6 +50,8 @@ def live(api: Api) -> dict[str, Notification]:
     register(api)
     rows = _rows(api)
     _stopped(rows)
+    digest(NAME, receiver_hash("EMAIL", MAIL))
+    digest("", receiver_hash("EMAIL", MAIL))
     _by_staff()
     return rows
 
@@ -101,6 +104,13 @@ def _stopped(rows: dict[str, Notification]) -> None:
         error = f"no {MAIL}"
         DeadLetterEvent.objects.create(event=LetterEvent.DEAD, notification_id=one.notification_id, error=error)
     DeadLetter.objects.filter(user=NAME).update(receiver_domain="ann.before@example.net")
+
+
+def digest(username: str, hash: str) -> Digest:
+    """One that somebody's notifications have gone out in."""
+    moments = dict.fromkeys(("opened_at", "closes_at", "look_at"), datetime.now(UTC))
+    what = {"channel": "EMAIL", "category": "news", "client": "shop", "state": DigestState.ENDED, "joined": 2}
+    return Digest.objects.create(username=username, receiver_hash=hash, **what, **moments)
 
 
 def _by_staff() -> None:
