@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from notifications.ledger.columns import FINAL_COLUMNS, NEW_COLUMNS
 from notifications.ledger.sql import EMPTY, EMPTY_VALUES, ENDED, ID, NEW, WITHIN, listing, stands, words
-from notifications.messages.words import Is, Status
+from notifications.messages.words import Is, Reason, Status
 from project.database.dialects import Dialect, Statement
 
 LOCK_SECONDS = 5.0  # that a caller waits for a claim of the row; one takes milliseconds
 IS_STUB = f"n.status = '{Status.CANCELLED}' AND n.channel = ''"  # no record and no row of another kind lacks a channel
+IS_LISTED = f"(n.reason = '{Reason.DIGEST}' AND n.due_at IS NULL)"  # in a digest that is on its way
 # What a stub gets of its record: nothing that is about a person.
 OF_RECORD = {
     **dict.fromkeys(("channel", "category", "priority", "topic", "trace_id"), "text"),
@@ -29,7 +30,7 @@ def cancel(d: Dialect) -> str:
         UPDATE notifications_notification AS n
         SET {stands(Status.CANCELLED)}, {ENDED}, settled_at = {d.now}
         WHERE n.id = %(id)s AND n.client = %(client)s AND n.status IN ({words(Is.MAY_BE_CANCELLED)})
-        AND n.generation = 0 AND n.uncertain_count = 0
+        AND n.generation = 0 AND n.uncertain_count = 0 AND NOT {IS_LISTED}
         {d.returning(*FINAL_COLUMNS)}"""
 
 

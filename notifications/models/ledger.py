@@ -83,15 +83,15 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         return (oldest[1] - oldest[0]).total_seconds() if oldest else 0.0
 
     def may_be_tried_now(self) -> Self:
-        """Waiting, and not until a time that its client chose: the next claim would put it off again."""
-        return self.filter(status=Status.WAITING).exclude(reason=Reason.SCHEDULED)
+        """Waiting, but for nothing for which the next claim would put it off again.
+
+        That is a time that its client chose, or a digest, in which it may be listed already.
+        """
+        return self.filter(status=Status.WAITING).exclude(reason__in=(Reason.SCHEDULED, Reason.DIGEST))
 
     def try_now(self) -> int:
-        """Make waiting rows due now; how many that were. The scheduler does the rest.
-
-        What has no due time is listed in a digest that is on its way.
-        """
-        return self.filter(status=Status.WAITING, due_at__isnull=False).update(due_at=Now())
+        """Make waiting rows due now; how many that were. The scheduler does the rest."""
+        return self.filter(status=Status.WAITING).update(due_at=Now())
 
 
 class Notification(models.Model):

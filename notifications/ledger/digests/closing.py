@@ -201,7 +201,7 @@ def _content(
 
 def _end_of(member: _Member, rules: CategoryRules, channel: str, person: Person, now: datetime) -> _Ended | None:
     """Returns how a member ends that is not to be sent. What is to wait waits as a part of the digest."""
-    asked = Asked(rules, channel, member.receiver, member.expires_at, is_folded=True)
+    asked = Asked(rules, channel, receiver=member.receiver, expires_at=member.expires_at, is_folded=True)
     decision = decide(asked, person, now)
     if decision.action is not Action.SUPPRESS:
         return None

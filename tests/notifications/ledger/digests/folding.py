@@ -7,13 +7,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from notifications.ledger import due, verdicts
+from notifications.ledger.cancel import cancel
 from notifications.ledger.claim import claim as claim_rows
 from notifications.ledger.digests.looking import look_at_digests
 from notifications.ledger.rows import Claimed
 from notifications.ledger.settle import Settlement, settle
 from notifications.ledger.verdicts import Verdict
 from notifications.messages.message import Message
-from notifications.messages.words import DigestState
+from notifications.messages.words import DigestState, Status
 from notifications.models import Category, Digest, Notification
 from notifications.sending.deciding import Deciding
 from notifications.sending.gates import Gates
@@ -45,6 +46,11 @@ def folded(count: int, **fields: Any) -> list[UUID]:
     submitted = news(count, **fields)
     assert claim(submitted) == []
     return [one.id for one in submitted]
+
+
+def cancelled(id: UUID) -> Status | None:
+    """Its client cancels it. Returns where it stands."""
+    return cancel(id, client="shop", hooks=LETTERS, may_be_in_kafka=False)
 
 
 def come_due(*states: DigestState) -> None:

@@ -12,8 +12,8 @@ from uuid import UUID
 import pytest
 from django.db import connection, connections
 
-from notifications.ledger import verdicts
-from notifications.ledger.digests import closing, joining
+from notifications.ledger import sql_digests, verdicts
+from notifications.ledger.digests import closing
 from notifications.ledger.digests.looking import look_at_digests
 from notifications.ledger.insert import insert
 from notifications.ledger.rows import Claimed
@@ -22,6 +22,7 @@ from notifications.messages.words import DigestState, Reason, Status
 from notifications.models import Digest, Notification
 from project.operations import balance
 from tests.notifications.ledger.digests.folding import (
+    cancelled,
     claim,
     close,
     come_due,
@@ -34,7 +35,7 @@ from tests.notifications.ledger.digests.folding import (
     taken,
 )
 from tests.notifications.ledger.test_two_connections import locked
-from tests.notifications.rows import LETTERS, ago, in_threads
+from tests.notifications.rows import LETTERS, in_threads
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -127,15 +128,14 @@ def test_who_comes_while_a_digest_is_being_closed_is_in_the_next_one(monkeypatch
 def test_a_digest_that_somebody_joins_just_now_is_closed_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     """The scheduler looks while the claim is not committed: it must not close the digest without its new member."""
     folded(1, user="ann")
-    note = joining.sql_digests.note_digests
+    note = sql_digests.note_digests
 
-    def meanwhile(**given: Any) -> list[tuple[Any, ...]]:
-        come = note(**given)
+    def meanwhile(**given: Any) -> None:
+        note(**given)
         in_threads(lambda: look_at_digests(LETTERS))
-        return come
 
     come_due(DigestState.OPEN)
-    monkeypatch.setattr(joining.sql_digests, "note_digests", meanwhile)
+    monkeypatch.setattr(sql_digests, "note_digests", meanwhile)
     folded(1, user="ann")
     monkeypatch.undo()
     assert Digest.objects.get().state == DigestState.OPEN
@@ -216,7 +216,7 @@ def _one_life(number: int) -> bool:
     """Returns whether the scheduler died, while it closed digests or ended their members."""
     receiver = f"r{number}@example.com"
     ids, alone = folded(10, receiver=receiver), folded(1, receiver=f"x{receiver}")
-    Notification.objects.filter(id=ids[3]).update(status=Status.CANCELLED, listed=None, due_at=None, settled_at=ago(0))
+    assert cancelled(ids[3]) == Status.CANCELLED
     come_due(DigestState.OPEN)
     closed = died(number, look)
     come_due()

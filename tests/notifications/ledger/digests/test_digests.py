@@ -22,6 +22,7 @@ from notifications.messages.words import DigestState, Reason, Status, Suppressed
 from notifications.models import Category, Digest, Notification
 from project.operations import balance
 from tests.notifications.ledger.digests.folding import (
+    cancelled,
     claim,
     close,
     come_due,
@@ -87,7 +88,7 @@ def test_the_first_fifty_are_listed_in_the_order_accepted_and_the_others_are_cou
 
 def test_the_only_one_left_goes_out_as_itself() -> None:
     first, second = folded(2)
-    Notification.objects.filter(id=second).update(status=Status.CANCELLED, listed=None, due_at=None)
+    assert cancelled(second) == Status.CANCELLED
     close()
     (sent,) = taken()
     assert (sent.id, sent.message) == (first, "number 0")
@@ -106,10 +107,19 @@ def test_the_only_one_is_not_folded_again_after_a_try_that_failed() -> None:
 
 def test_where_all_were_cancelled_nothing_is_sent() -> None:
     ids = folded(3)
-    Notification.objects.filter(id__in=ids).update(status=Status.CANCELLED, listed=None, due_at=None)
+    assert {cancelled(id) for id in ids} == {Status.CANCELLED}
     close()
     assert taken() == []
+    assert standing(ids) == {(Status.CANCELLED, "")}
     assert (Digest.objects.get().state, Digest.objects.get().notification_id) == (DigestState.ENDED, None)
+
+
+def test_a_client_cannot_cancel_what_is_listed_in_a_digest_that_has_gone_out() -> None:
+    first, second = folded(2)
+    close()
+    assert {cancelled(first), cancelled(second)} == {Status.WAITING}, "too late"
+    settled(taken())
+    assert standing([first, second]) == {(Status.DIGESTED, "")}
 
 
 def test_members_that_are_not_wanted_any_more_end_with_their_own_reason() -> None:
@@ -261,7 +271,7 @@ def test_whoever_has_a_member_made_due_by_force_sends_it_with_its_digest_alone()
     ids = folded(2)
     close()
     (sent,) = taken()
-    assert Notification.objects.filter(id__in=ids).try_now() == 0, "it has gone out"
+    assert not Notification.objects.filter(id__in=ids).may_be_tried_now().exists()
     Notification.objects.filter(id__in=ids).update(due_at=ago(1))
     assert taken() == []
     settled([sent])
