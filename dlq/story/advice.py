@@ -40,7 +40,8 @@ def advise(s: Situation) -> Advice:
 def possible_steps(s: Situation) -> tuple[Step, ...]:
     """Returns the verbs that this notification or letter can still have, in the order of their buttons."""
     if s.status == Status.WAITING:
-        return () if s.paused or s.reason == Reason.SCHEDULED else (Step.TRY_NOW,)  # it would be put off again
+        is_put_off = s.paused or s.reason in (Reason.SCHEDULED, Reason.DIGEST)  # it would be again
+        return () if is_put_off else (Step.TRY_NOW,)
     if s.state != State.OPEN:
         return ()
     if not s.status:
@@ -85,6 +86,8 @@ def _nothing_to_decide(s: Situation) -> tuple[str, Step | None]:
             "Nothing: it was paused on purpose. If it is urgent, ask who paused it, or reach the person another way.",
             None,
         )
+    if s.status == Status.WAITING and s.reason == Reason.DIGEST:
+        return "Nothing: it goes out with others.", None
     if s.status == Status.WAITING and s.reason == Reason.SCHEDULED:
         return "Nothing: it goes out by itself at its time. Only whoever asked for it can cancel it.", None
     if not s.served and s.status in (Status.WAITING, Status.QUEUED):

@@ -8,7 +8,7 @@ from datetime import datetime
 from dlq.story.explanations import explain
 from dlq.story.situation import Situation, State
 from notifications.channels.outcomes import Cause
-from notifications.messages.words import Reason, StaffVerb, Status
+from notifications.messages.words import DigestState, Reason, StaffVerb, Status
 from notifications.sending.breaker import LONGEST_PAUSE
 from project.desk.moments import at, since
 from users.recipients.sentences import CLAUSES
@@ -31,6 +31,8 @@ def next_step(s: Situation) -> str:
         return "It goes out by itself when the pause is over." if s.paused_until else "It goes out when it is resumed."
     if s.status == Status.WAITING and not s.served:
         return "It goes out when a sender is started."
+    if s.status == Status.WAITING and s.reason == Reason.DIGEST:
+        return "It goes out with its digest."
     if s.status == Status.WAITING and s.due_at:
         verb = "it goes out" if s.reason == Reason.SCHEDULED else "it will be tried again"
         return f"{_next_try(s, verb=verb, upper=True)}."
@@ -104,6 +106,12 @@ def _outage(s: Situation) -> str:
     else:
         begins = f"{s.channel_in_words} was out of order at the last try."
     return f"{begins} This waits and goes out by itself; {_next_try(s, verb='the next try is')}."
+
+
+def _folded(s: Situation) -> str:
+    if s.digest == DigestState.CLOSED:
+        return "Not sent yet: it is listed in a digest that is on its way. It ends when that does."
+    return f"Not sent yet, because {CLAUSES[s.reason]}. {_next_try(s, verb='Its digest closes', upper=True)}."
 
 
 def _kept_back(s: Situation) -> str:
@@ -280,5 +288,6 @@ _BY_REASON: dict[str, Callable[[Situation], str]] = {
     Reason.REPLAY: _replay_due,
     Reason.SCHEDULED: _scheduled,
     Reason.STOPPED: _stopped,
-    **dict.fromkeys((Reason.PAUSED, Reason.QUIET, Reason.CAPPED, Reason.DIGEST), _kept_back),
+    **dict.fromkeys((Reason.PAUSED, Reason.QUIET, Reason.CAPPED), _kept_back),
+    Reason.DIGEST: _folded,
 }

@@ -52,6 +52,7 @@ class Situation:
     run_state: str = ""
     out_since: datetime | None = None
     served: bool = True
+    digest: str = ""  # the state of the digest that it was folded into
     paused: str = ""  # by hand: by whom, since when and why, as a sentence without its full stop
     paused_until: datetime | None = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from django.db.models import Model
@@ -12,7 +12,7 @@ from rest_framework import serializers
 from notifications.channels import channel_choices
 from notifications.channels.outcomes import Cause, Outcome
 from notifications.messages.words import Reason, Status, SuppressedFor
-from notifications.models import Attempt, Notification
+from notifications.models import Attempt, Digest, Notification
 from project.database.word_field import choices_of
 from users.access.authentication import caller_of, knows_users
 from users.recipients.decide import Action, Rule
@@ -119,6 +119,13 @@ class NotificationRow(serializers.ModelSerializer[Notification]):
         return shown
 
 
+def until_of(row: Notification) -> datetime | None:
+    """Returns until when a row waits at most: what is folded comes back by itself some time after its digest closes."""
+    if row.reason != Reason.DIGEST or row.due_at is None or row.digest_id is None:
+        return row.due_at
+    return Digest.objects.filter(pk=row.digest_id).values_list("closes_at", flat=True).first() or row.due_at
+
+
 class DecisionShape(serializers.Serializer[Any]):
     """What keeps it from its receiver: the rule, why, and until when where it waits."""
 
@@ -148,7 +155,7 @@ class NotificationDetail(NotificationRow):
     @extend_schema_field(DecisionShape(allow_null=True))
     def get_decision(self, row: Notification) -> Any:
         """Null where no rule keeps it back."""
-        found = explained(row.status, row.reason, row.due_at)
+        found = explained(row.status, row.reason, until_of(row))
         return DecisionShape(found).data if found else None
 
     @extend_schema_field(AttemptRow(many=True))

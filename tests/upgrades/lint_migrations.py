@@ -58,6 +58,7 @@ KNOWN: dict[str, tuple[str, set[str]]] = {
     "notifications.0010_find_staff_actions": (SMALL, {INDEX, WAIT}),
     "notifications.0011_find_by_cause_and_reason": (JOINED, {INDEX}),
     "notifications.0013_pauses": (JOINED, {INDEX}),
+    "notifications.0019_find_members": (JOINED, {INDEX}),
     "users.0002_limits_of_api_keys": (
         "The table has dozens of rows. Keys are made with the new version from then on: docs/upgrading.md, From 1.0.",
         {WAIT, "ban-drop-default", "constraint-missing-not-valid", "adding-foreign-key-constraint"},

@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from dlq.admin.lists.notification_filters import FILTERS
 from dlq.admin.story.story_page import story_page
 from notifications.admin.reveal import reveal_page
-from notifications.messages.words import Status
+from notifications.messages.words import Reason, Status
 from notifications.models import Notification
 from project.desk import cells
 from project.desk.audit import MOST_AT_ONCE, try_now
@@ -55,7 +55,9 @@ def _standing(row: Notification) -> SafeString:
     """Returns where a notification stands, why, and when it goes on."""
     words, tone = in_words("status", row.status), TONES.get(row.status)
     shown = cells.marks([(tone, words)]) if tone else format_html("{}", words)
-    if row.status == Status.WAITING:
+    if row.status == Status.WAITING and row.reason == Reason.DIGEST:
+        more = format_html("{}", in_words("reason", row.reason))  # its own due time is for emergencies
+    elif row.status == Status.WAITING:
         more = format_html("{}, next try {}", in_words("reason", row.reason), cells.age(row.due_at))
     elif row.last_cause and tone:
         more = format_html("{}", in_words("cause", row.last_cause))

@@ -14,7 +14,7 @@ from dlq.story.outages import Turn
 from notifications.channels import channel_in_words
 from notifications.channels.outcomes import Outcome
 from notifications.messages.words import StaffVerb, Status
-from notifications.models import Attempt, Notification, StaffAction
+from notifications.models import Attempt, Digest, Notification, StaffAction
 from project.desk.audit import details, printed
 from project.desk.moments import age
 from project.desk.sight import Sight
@@ -58,6 +58,7 @@ class Rows:
     attempts: Sequence[Attempt] = ()
     actions: Sequence[StaffAction] = ()
     deaths: Sequence[DeadLetterEvent] = ()
+    digest: Digest | None = None  # that it was folded into, or is
     turns: Sequence[Turn] = ()
 
 

@@ -27,8 +27,8 @@ from dlq.story.situation import Situation, State, situation_of
 from dlq.verbs import target
 from notifications.channels import channel_in_words
 from notifications.ledger.pauses.telling import in_a_sentence, pause_of
-from notifications.messages.words import Is, LetterEvent, Status, statuses
-from notifications.models import REMOVED, Attempt, Notification, StaffAction
+from notifications.messages.words import Is, LetterEvent, Reason, Status, statuses
+from notifications.models import REMOVED, Attempt, Digest, Notification, StaffAction
 from project.desk.audit import printed
 from project.desk.base import ReadOnlyAdmin
 from project.desk.in_words import in_words
@@ -98,6 +98,8 @@ def _situation(rows: Rows, sight: Sight, now: datetime) -> Situation:
         out_since=channel.out_since,
         served=channel.served,
     )
+    if rows.digest and found.status == Status.WAITING and found.reason == Reason.DIGEST:
+        found = replace(found, digest=rows.digest.state, due_at=found.due_at and rows.digest.closes_at)
     receivers = [rows.notification.receiver] if rows.notification else []
     if found.why:
         found = replace(found, why=sight.answer(found.why, *receivers))
@@ -126,7 +128,7 @@ def _contents(request: HttpRequest, rows: Rows, sight: Sight) -> dict[str, Any]:
 
 
 def _rows(notification: Notification | None, letter: DeadLetter | None) -> Rows:
-    """Reads what the story is made of, with at most four queries."""
+    """Reads what the story is made of, with at most five queries."""
     about = Q(target=target(letter.pk)) if letter else Q()
     if notification is None:
         return Rows(notification=None, letter=letter, actions=_newest(StaffAction.objects.filter(about)))
@@ -138,6 +140,7 @@ def _rows(notification: Notification | None, letter: DeadLetter | None) -> Rows:
         attempts=_newest(Attempt.objects.filter(notification=notification), "-number"),
         actions=_newest(StaffAction.objects.filter(about)),
         deaths=_newest(deaths) if letter else (),
+        digest=Digest.objects.filter(pk=notification.digest_id).first() if notification.digest_id else None,
         turns=turns(notification.channel, notification.accepted_at, notification.settled_at or timezone.now()),
     )
 
@@ -230,9 +233,18 @@ def _about(rows: Rows, situation: Situation) -> list[tuple[str, str, bool]]:
         ("Accepted", printed(row.accepted_at), False),
         ("Scheduled for", printed(row.send_at, none=""), False),
         ("Expired" if past else "Expires", printed(row.expires_at, none=""), past),
+        ("Digest of", _members(rows), False),
         ("Times it died", f"{letter.deaths:,}" if letter and letter.deaths > 1 else "", False),
     ]
     return [fact for fact in facts if fact[1]]
+
+
+def _members(rows: Rows) -> str:
+    """Returns how many notifications a digest has, "" for any other notification."""
+    row, digest = rows.notification, rows.digest
+    if row is None or digest is None or digest.notification_id != row.pk:
+        return ""
+    return f"{Notification.objects.filter(digest_id=digest.pk).exclude(pk=row.pk).count():,} notifications"
 
 
 def _technique(rows: Rows) -> list[tuple[str, Any]]:
@@ -273,8 +285,11 @@ def _person_page(request: HttpRequest, row: Notification | None) -> str:
 def _links(request: HttpRequest, rows: Rows) -> list[tuple[str, str]]:
     """Returns the pages that belong to this one, as far as there are such pages and this person may open them."""
     has = request.user.has_perm
-    letter = rows.letter
+    letter, digest = rows.letter, rows.digest
     links: list[tuple[str, str]] = []
+    others = digest and digest.notification_id not in (None, rows.notification and rows.notification.pk)
+    if digest and others and has("notifications.view_notification"):
+        links.append(("The digest it is in", page_url("notifications_notification_change", digest.notification_id)))
     if letter and letter.problem and has("dlq.view_problem"):
         links.append(("All of this problem", page_url("dlq_problem_change", letter.problem.pk)))
     if letter and letter.problem and has("dlq.view_deadletter"):
