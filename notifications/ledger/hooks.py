@@ -73,7 +73,7 @@ class Hooks:
         """Called with the records that cannot become rows and have none, in the transaction of their batch's claim."""
 
     def discarded(self, _ids: Sequence[UUID]) -> set[UUID]:
-        """Returns those of these notifications, which have died or are held, that a person has given up."""
+        """Returns those of these notifications, which have stopped, that a person has given up."""
         return set()
 
     def do_chores(self) -> None:

@@ -232,8 +232,8 @@ def _send(contents: Sequence[_Content]) -> dict[int, UUID]:
     listed = [member.id for content in contents for member in content.folded[: texts.MOST_LISTED]]
     rows = as_json([{"id": id} for id in listed])
     found = sql_digests.beginnings(rows=rows, longest=4 * texts.LONGEST, **span(listed))
-    said = {as_uuid(id): (subject, message) for id, subject, message in found}
-    messages = [_notification(content, said) for content in contents]
+    parts = {as_uuid(id): (subject, message) for id, subject, message in found}
+    messages = [_notification(content, parts) for content in contents]
     traces = [content.folded[0].trace_id for content in contents]
     insert(zip(messages, traces, strict=True), Status.ACCEPTED)
     ids = {content.digest.id: message.id for content, message in zip(contents, messages, strict=True)}
@@ -242,13 +242,13 @@ def _send(contents: Sequence[_Content]) -> dict[int, UUID]:
     return ids
 
 
-def _notification(content: _Content, said: Mapping[UUID, tuple[str, str]]) -> Message:
+def _notification(content: _Content, parts: Mapping[UUID, tuple[str, str]]) -> Message:
     """Returns what goes out for the members. It expires when the last of them does."""
     key, members = content.digest.key, content.folded
     channel, id = channel_class(key.channel), new_ids(1)[0]
     ends = [member.expires_at for member in members]
     count = len(members)
-    listed = [said[member.id] for member in members[: texts.MOST_LISTED]]
+    listed = [parts[member.id] for member in members[: texts.MOST_LISTED]]
     return Message(
         id=id,
         channel=key.channel,

@@ -1,6 +1,6 @@
 """Members come to their end when what went out for them has: in batches, some seconds later, and never before.
 
-So what simply was sent costs nothing more. What died or is held may still be sent by a person: its members wait.
+So what simply was sent costs nothing more. What has stopped may still be sent by a person: its members wait.
 """
 
 from __future__ import annotations

@@ -30,6 +30,6 @@ def _text(lines: Sequence[str], count: int) -> str:
 
 def _line(subject: str, message: str) -> str:
     """Plain characters alone, so that a text message does not become twice as expensive by them."""
-    said = " ".join(message.split())
-    short = said if len(said) <= LONGEST else said[: LONGEST - len(CUT)] + CUT
+    plain = " ".join(message.split())
+    short = plain if len(plain) <= LONGEST else plain[: LONGEST - len(CUT)] + CUT
     return f"- {subject}: {short}" if subject else f"- {short}"

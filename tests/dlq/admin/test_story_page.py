@@ -23,9 +23,8 @@ from dlq.verbs import discard, replay
 from notifications.channels.outcomes import Cause
 from notifications.ledger.cancel import cancel
 from notifications.ledger.hooks import NO_HOOKS
-from notifications.messages.words import DigestState, Reason, Status
-from notifications.models import Attempt, BreakerEvent, Category, Digest, Notification, StaffAction, WorkerHeartbeat
-from project.desk.moments import at
+from notifications.messages.words import Reason, Status
+from notifications.models import Attempt, BreakerEvent, Category, Notification, StaffAction, WorkerHeartbeat
 from project.desk.rights import OF_LETTERS, Right
 from tests.desk import letter, logged_in, member_of, notification, row_of, staff, unreadable
 from users.people.models import User
@@ -78,24 +77,6 @@ def test_a_letter_and_its_notification_have_the_same_page(support: Client) -> No
     for name in ("answer", "advice", "buttons", "next_step", "technique", "about"):
         assert of_letter[name] == of_row[name], name
     assert lines(of_letter) == lines(of_row)
-
-
-def test_a_member_says_when_its_digest_closes_and_leads_to_it_afterwards(support: Client) -> None:
-    now = timezone.now()
-    moments = {"opened_at": now, "closes_at": now + timedelta(hours=2), "look_at": now}
-    of = {"channel": "EMAIL", "receiver_hash": "r", "category": "news", "client": "shop", "joined": 2}
-    digest = Digest.objects.create(state=DigestState.OPEN, **of, **moments)
-    folded = {"reason": Reason.DIGEST, "digest_id": digest.pk}
-    member = notification(status=Status.WAITING, due_at=now + timedelta(hours=3), **folded)
-    assert f"Its digest closes {at(digest.closes_at, now)}." in seen(support, member)["answer"]
-
-    went = notification(digest_id=digest.pk, status=Status.QUEUED)
-    Digest.objects.update(state=DigestState.CLOSED, notification_id=went.pk)
-    Notification.objects.filter(pk=member.pk).update(due_at=None)
-    assert "is listed in a digest that is on its way" in seen(support, member)["answer"]
-    assert ("The digest it is in", page_of(went)) in seen(support, member)["links"]
-    assert ("Digest of", "1 notifications", False) in seen(support, went)["about"]
-    assert seen(support, went)["links"] == []
 
 
 def test_during_an_outage_the_page_says_so(support: Client) -> None:

@@ -16,8 +16,8 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from notifications.messages.ids import first_id_at, receiver_hash, receiver_hashes
-from notifications.messages.words import DigestState, Status, listed
-from notifications.models import Attempt, Digest, IdempotencyKey, Notification
+from notifications.messages.words import Status, listed
+from notifications.models import Attempt, IdempotencyKey, Notification
 from project.web.paging import NewestFirst
 from tests.caller import EMAIL, Api, issue, json_of
 
@@ -100,16 +100,6 @@ def test_what_keeps_one_back_is_said_with_its_rule(api: Api) -> None:
         {"rule": "suppressed", "why": "Mail to this address has come back for good.", "until": None},
         None,
     ]
-
-
-def test_what_is_folded_waits_until_its_digest_closes(api: Api) -> None:
-    """And not until it would come back by itself."""
-    moments = {"opened_at": START, "closes_at": START + timedelta(minutes=10), "look_at": START}
-    of = {"channel": "EMAIL", "receiver_hash": "r", "category": "news", "client": "shop"}
-    digest = Digest.objects.create(state=DigestState.OPEN, joined=1, **of, **moments)
-    waits = row(1, status="waiting", reason="digest", due_at=START + timedelta(hours=2), digest_id=digest.pk)
-    shown = json_of(api.get(f"/notification/{waits.pk}"))["decision"]
-    assert shown == {"rule": "digest", "why": "It goes out together with others.", "until": "2026-03-01T12:10:00Z"}
 
 
 def test_latest_attempts_of_very_many(api: Api) -> None:
