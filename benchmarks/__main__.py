@@ -42,6 +42,7 @@ BENCHMARKS = {
     "idle-sender": "benchmarks.idle.sender",
     "latency": "benchmarks.latency.steady",
     "under-bulk": "benchmarks.latency.under_bulk",
+    "scheduled": "benchmarks.latency.scheduled",
     "slow-sends": "benchmarks.trouble.slow_sends",
     "hot-receiver": "benchmarks.trouble.hot_receiver",
     "backlog": "benchmarks.growth.backlog",

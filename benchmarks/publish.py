@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from datetime import UTC, datetime, timedelta
 
 from msgspec import UNSET
 
@@ -28,6 +29,8 @@ def main() -> None:
     parser.add_argument("--people", action="store_true", help="each receiver is the device of a person")
     parser.add_argument("--category", default="default")
     parser.add_argument("--hot-word", default="hang", help="how that receiver's provider answers, or leave-out")
+    parser.add_argument("--send-in", type=float, default=0.0, help="seconds from now; 0: at once")
+    parser.add_argument("--send-over", type=float, default=0.0, help="seconds over which they come due")
     given = parser.parse_args()
     broker = open_broker()
     records: list[Outbound] = []
@@ -42,14 +45,16 @@ def main() -> None:
 def messages(given: argparse.Namespace) -> list[Message]:
     """All of them in order, mixed; a hot receiver's texts say `hot`, and how to answer."""
     found = []
+    begin = datetime.now(UTC) + timedelta(seconds=given.send_in) if given.send_in else None
     for number, kind in enumerate(kinds(given.count, slow=given.slow, hot=given.hot)):
         is_hot = kind == "hot"
         if is_hot and given.hot_word == "leave-out":
             continue
         who = HOT if is_hot else number % (given.receivers or given.count)
         receiver = receiver_of(given.channel, who, given.url)
-        text = text_of(number, f"hot {given.hot_word}" if is_hot else kind)
+        text = text_of(number, f"hot {given.hot_word}" if is_hot else "timed" if begin else kind)
         user = f"user-{who}" if given.people else UNSET
-        draft = Draft(message=text, priority=given.priority, category=given.category, user=user)
+        send_at = begin and begin + timedelta(seconds=given.send_over * number / given.count)
+        draft = Draft(message=text, priority=given.priority, category=given.category, user=user, send_at=send_at)
         found.append(new_message(draft, client="main", channel=given.channel, receiver=receiver))
     return found

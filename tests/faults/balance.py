@@ -43,6 +43,7 @@ def balance(
     missing += [f"{id} is in no digest" for id in _not_listed(ledger, digests)]
     assert not missing, f"lost: {missing}"
 
+    # What is cancelled had no unknown outcome, so it was handed over never.
     anyway = [id for id, row in ledger.items() if row["status"] == "cancelled" and took[accepted.get(id, "")]]
     assert not anyway, f"cancelled, yet sent: {anyway}"
 

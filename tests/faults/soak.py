@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 from pathlib import Path
 
@@ -30,6 +31,10 @@ BATCH = 12  # notifications in a batch
 EVERY = 0.25  # seconds between two batches
 DRAIN = 300.0  # seconds for what is left when the faults are over
 HELD_SHARE = 0.2  # of the batches, in a category in which a person decides about unknown outcomes
+LATER_SHARE = 0.2  # of the batches, scheduled for up to LONGEST_LATER seconds ahead
+LONGEST_LATER = 20.0
+CANCELLED_SHARE = 0.2  # of the batches: one of its notifications, at once or some batches later
+STRANGERS_SHARE = 0.05  # of the batches: a client to whom it does not belong cancels one
 PAUSED = ("EMAIL", "SLACK", "SMS", "provider:twilio", "category:careful", "client:main")
 PROGRAMS = {"web": 2, "sender": 2, "scheduler": 2}
 MOODS = (
@@ -47,6 +52,7 @@ class Traffic(threading.Thread):
     def __init__(self, site: Site, dice: random.Random) -> None:
         super().__init__(daemon=True)
         self.site = site
+        self.cancels = Cancels(site, dice)
         self.perhaps = 0
         self.refused = 0
         self._dice = dice
@@ -60,6 +66,9 @@ class Traffic(threading.Thread):
             fields = {"priority": self._dice.choice(("transactional", "bulk"))}
             if self._dice.random() < HELD_SHARE:
                 fields["category"] = "careful"
+            if self._dice.random() < LATER_SHARE:
+                ahead = timedelta(seconds=self._dice.uniform(0.5, LONGEST_LATER))
+                fields["send_at"] = (datetime.now(UTC) + ahead).isoformat()
             items = self.site.items(BATCH, **fields)
             self._note(self._post(items, self._dice.choice(ports)), items)
 
@@ -77,11 +86,59 @@ class Traffic(threading.Thread):
         if answer is not None and answer.status == 202:
             ids = [entry["id"] for entry in answer.json()["notifications"]]
             self.site.accepted |= {id: item["message"] for id, item in zip(ids, items, strict=True)}
+            self.cancels.some_of(ids)
             return
         if answer is not None and answer.status != 503:
             sys.exit(f"intake answered {answer.status}: {answer.body!r}")
         self.perhaps += len(items)
         self.refused += answer is not None
+
+
+class Cancels:
+    """Cancels some of what was accepted, and remembers what was answered."""
+
+    def __init__(self, site: Site, dice: random.Random) -> None:
+        self.done: set[str] = set()  # 200
+        self.perhaps: set[str] = set()  # no answer, or 503
+        self.too_late = 0
+        self._site = site
+        self._dice = dice
+        self._stranger = site.platform.create_api_key("send", client="stranger")
+        self._waiting: list[str] = []
+
+    def some_of(self, ids: list[str]) -> None:
+        if self._dice.random() < CANCELLED_SHARE:
+            self._waiting.append(self._dice.choice(ids))
+        if self._waiting and self._dice.random() < 0.5:
+            self._cancel(self._waiting.pop(0))
+        if self._dice.random() < STRANGERS_SHARE:
+            self._delete(self._dice.choice(ids), {"Authorization": f"Bearer {self._stranger}"})
+
+    def check(self) -> None:
+        """AssertionError where a promise was broken. That none of them was sent, the balance looks."""
+        cancelled = self._site.ids("status = 'cancelled'")
+        assert self.done <= cancelled, f"answered as cancelled, and are not: {self.done - cancelled}"
+        assert cancelled <= self.done | self.perhaps, f"nobody cancelled these: {cancelled - self.done - self.perhaps}"
+        assert not self._site.ids("client = 'stranger'"), "a stranger's stub stands where a record has come"
+
+    def _cancel(self, id: str) -> None:
+        answer = self._delete(id, {})
+        if answer is None or answer.status == 503:
+            self.perhaps.add(id)
+        elif answer.status == 200:
+            self.done.add(id)
+        elif answer.status == 409:
+            self.too_late += 1
+        else:
+            sys.exit(f"a DELETE was answered {answer.status}: {answer.body!r}")
+
+    def _delete(self, id: str, headers: dict[str, str]) -> Answer | None:
+        ports = list(self._site.platform.ports)
+        try:
+            port = self._dice.choice(ports) if ports else 0
+            return self._site.platform.request("DELETE", f"/notification/{id}", headers=headers, port=port)
+        except (OSError, HTTPException, IndexError):
+            return None
 
 
 class Chaos:
@@ -243,8 +300,10 @@ def soak(site: Site, kafka: Kafka, postgres: Postgres, *, minutes: float, seed: 
     drained = time.monotonic() - began
     site.platform.stop_all()
     statuses = site.platform.statuses()
+    traffic.cancels.check()
     result = site.balance(duplicates=sys.maxsize, maybe=traffic.perhaps)
     say(f"{chaos.count} faults; {result.messages} accepted, {traffic.refused} batches refused with 503")
+    say(f"{len(traffic.cancels.done)} cancelled, {traffic.cancels.too_late} too late")
     say(f"ledger: {', '.join(f'{status} {count}' for status, count in sorted(statuses.items()))}")
     say(f"lost {result.lost}, duplicated {result.duplicated} (each marked uncertain), drained in {drained:.0f} s")
 

@@ -48,6 +48,7 @@ FAULTS = {
     37: "kill -9 a scheduler that gives letters their problem",
     38: "a rolling update of all parts, under load",
     39: "kill -9 one of two schedulers at each statement that closes a digest or ends its members",
+    40: "kill -9 schedulers and senders while what is scheduled comes due",
 }
 
 
