@@ -64,8 +64,8 @@ class Route:
 
     def choose(self) -> Choice | None:
         """Returns the first provider that admits a send now, or None where none does."""
-        for provider, breaker in self._open_ways():
-            if ticket := breaker.admit():
+        for provider, breaker in self._ways:
+            if not self._is_paused(provider.name) and (ticket := breaker.admit()):
                 return Choice(provider, breaker, ticket)
         return None
 

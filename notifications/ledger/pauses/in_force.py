@@ -91,7 +91,7 @@ class Pauses:
         )
 
     def of_provider(self, name: str) -> Stop | None:
-        return self._stop(PauseKind.PROVIDER, name)
+        return self._stop(PauseKind.PROVIDER, name) if self._known.stops else None  # asked for each send
 
     def of_row(self, category: str, client: str) -> Stop | None:
         """Returns what stops a row, but for what stops its whole channel."""
@@ -100,11 +100,10 @@ class Pauses:
     @property
     def of_platform(self) -> Stop | None:
         """Returns the read-only mode, where it is on."""
-        return self._stop(PauseKind.PLATFORM, "")
+        return self._stop(PauseKind.PLATFORM, "") if self._known.stops else None  # asked for each POST
 
     def _stop(self, kind: PauseKind, name: str) -> Stop | None:
-        stops = self._known.stops
-        stop = stops.get((kind, name)) if stops else None  # asked for each send, and there is hardly ever one
+        stop = self._known.stops.get((kind, name))
         return stop if stop is not None and stop.ends > time.monotonic() else None
 
     @staticmethod
