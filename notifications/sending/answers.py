@@ -51,7 +51,9 @@ def hand_over(row: Claimed, provider: Sends, *, hold: bool) -> Answer:
 
     `hold` is the category's policy for an unknown outcome.
     """
-    span, row = _begin_span(row)
+    span = tracing.NOTHING
+    if tracing.is_on():
+        span, row = _begin_span(row)
     began = time.monotonic()
     try:
         id = provider.send(row)
@@ -62,7 +64,9 @@ def hand_over(row: Claimed, provider: Sends, *, hold: bool) -> Answer:
 
 async def ahand_over(row: Claimed, provider: SendsOnLoop, *, hold: bool) -> Answer:
     """Does the same on an event loop. Raises CancelledError where the loop ends, and nothing else."""
-    span, row = _begin_span(row)
+    span = tracing.NOTHING
+    if tracing.is_on():
+        span, row = _begin_span(row)
     began = time.monotonic()
     try:
         id = await provider.asend(row)
@@ -77,8 +81,6 @@ async def ahand_over(row: Claimed, provider: SendsOnLoop, *, hold: bool) -> Answ
 
 def _begin_span(row: Claimed) -> tuple[Span, Claimed]:
     """Returns the span of a send, and the row with it, so that the provider learns of it."""
-    if not tracing.is_on():
-        return tracing.NOTHING, row
     about = tracing.about("send", "process", topic_of(row.channel, row.priority), row.id)
     span = tracing.begin(f"send {row.channel}", row.traceparent, tracing.CLIENT, about)
     return span, msgspec.structs.replace(row, span=span.traceparent)
