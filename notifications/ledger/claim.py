@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from uuid import UUID
 
 from django.db import transaction
 
@@ -49,18 +48,19 @@ def claim(
     a claim whose COMMIT answer was lost returns the same rows. Records that cannot become rows go to the
     hooks in the same transaction, so that the offset may move past them.
     """
-    newest: dict[UUID, Incoming] = {}
+    newest: dict[int, Incoming] = {}  # by the number of the id, for a UUID computes its hash anew each time
     for incoming in batch:
-        seen = newest.get(incoming.message.id)
+        number = incoming.message.id.int
+        seen = newest.get(number)
         if seen is None or seen.message.generation < incoming.message.generation:
-            newest[incoming.message.id] = incoming
+            newest[number] = incoming
     rows = list(newest.values())
 
     def in_order(claimed: list[Claimed]) -> list[Claimed]:
-        if [row.id for row in claimed] == list(newest):  # as nearly always: the statement gives them as it got them
+        if [row.id.int for row in claimed] == list(newest):  # as nearly always: the statement gives them as it got them
             return gate(claimed)
-        order = {id: position for position, id in enumerate(newest)}
-        return gate(sorted(claimed, key=lambda row: order[row.id]))
+        order = {number: position for position, number in enumerate(newest)}
+        return gate(sorted(claimed, key=lambda row: order[row.id.int]))
 
     work = partial(_claim, owner=owner, lease=lease)
     go, claimed, refused = repeated(lambda: _claim_batch(rows, list(unreadable), work, in_order, hooks))

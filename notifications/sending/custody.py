@@ -6,15 +6,15 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from sys import getsizeof
 from uuid import UUID
+
+import msgspec
 
 from notifications.ledger.rows import Claimed, Fence
 
 
-@dataclass(slots=True)
-class _Kept:
+class _Kept(msgspec.Struct, gc=False):
     """A row in custody. Times are monotonic."""
 
     row: Claimed
@@ -36,7 +36,7 @@ class Custody:
 
     def __init__(self, *, lease: float, send_timeout: float) -> None:
         self._cover = lease - send_timeout  # seconds of a fresh lease in which a send may still start
-        self._kept: dict[UUID, _Kept] = {}
+        self._kept: dict[int, _Kept] = {}  # by the number of the id, for a UUID computes its hash anew each time
         self._bytes: Counter[str] = Counter()  # of the texts, by channel
         self._lock = threading.Lock()
 
@@ -50,25 +50,25 @@ class Custody:
                 expires = None if row.expires_in is None else claimed_at + row.expires_in
                 size = getsizeof(row.message) + getsizeof(row.html)
                 self._drop(row.id)  # an older claim of this process, whose lease passed
-                self._kept[row.id] = _Kept(row, claimed_at + self._cover, expires, claimed_at, size)
+                self._kept[row.id.int] = _Kept(row, claimed_at + self._cover, expires, claimed_at, size)
                 self._bytes[row.channel] += size
 
     def let_go(self, fences: Sequence[Fence]) -> None:
         """Forgets rows that were settled under these claims. A newer claim of such a row stays."""
         with self._lock:
             for fence in fences:
-                kept = self._kept.get(fence.id)
+                kept = self._kept.get(fence.id.int)
                 if kept is not None and kept.is_of(fence):
                     self._drop(fence.id)
 
     def may_hand_over(self, row: Claimed) -> bool:
         """Returns whether the lease, as far as this process knows, outlasts a send that starts now."""
-        kept = self._kept.get(row.id)
+        kept = self._kept.get(row.id.int)
         return kept is not None and kept.is_of(row) and time.monotonic() < kept.deadline
 
     def has_expired(self, row: Claimed) -> bool:
         """Returns whether the notification has expired since it was claimed."""
-        kept = self._kept.get(row.id)
+        kept = self._kept.get(row.id.int)
         return kept is not None and kept.expires is not None and time.monotonic() >= kept.expires
 
     def bytes_of(self, channel: str) -> int:
@@ -90,9 +90,9 @@ class Custody:
         """Notes that a statement which began at the monotonic time `began` renewed the leases of these rows."""
         with self._lock:
             for id in ids:
-                if (kept := self._kept.get(id)) is not None:
+                if (kept := self._kept.get(id.int)) is not None:
                     kept.deadline, kept.renewed_at = began + self._cover, began
 
     def _drop(self, id: UUID) -> None:
-        if (kept := self._kept.pop(id, None)) is not None:
+        if (kept := self._kept.pop(id.int, None)) is not None:
             self._bytes[kept.row.channel] -= kept.size

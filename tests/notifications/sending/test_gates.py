@@ -292,7 +292,7 @@ def test_what_expires_while_it_waits_for_a_thread_is_not_handed_over(run: Run) -
     try:
         custody = running.settler.custody
         wait_until(lambda: second.id in ids(custody.rows()), what="both are claimed")
-        custody._kept[second.id].expires = time.monotonic()  # the hour is over
+        custody._kept[second.id.int].expires = time.monotonic()  # the hour is over
     finally:
         gate.set()
     settled(Status.SENT, first)
