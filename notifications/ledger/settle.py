@@ -21,7 +21,7 @@ from notifications.ledger.culprits import around_culprits
 from notifications.ledger.hooks import FinalRow, Hooks, tell_final
 from notifications.ledger.rows import LONGEST_ERROR, Claimed, Fence, clean, final_row, span
 from notifications.ledger.verdicts import Verdict
-from notifications.messages.words import Status
+from notifications.messages.words import SENT, Status
 from project.database.dialects import REFUSALS, as_json, as_uuid, repeated
 from project.logs import events
 from users.recipients import caps
@@ -87,8 +87,8 @@ def _settle_around_culprits(settlements: list[Settlement], hooks: Hooks) -> set[
 
 
 def _settle(settlements: list[Settlement], hooks: Hooks) -> list[UUID]:
-    sent = [settlement for settlement in settlements if settlement.verdict.status == Status.SENT]
-    rest = [settlement for settlement in settlements if settlement.verdict.status != Status.SENT]
+    sent = [settlement for settlement in settlements if settlement.verdict.status is SENT]
+    rest = [settlement for settlement in settlements if settlement.verdict.status is not SENT]
     settled = (_settle_sent(sent, hooks) if sent else []) + (_settle_others(rest, hooks) if rest else [])
     if capped := [each for each in settlements if isinstance(each.fence, Claimed) and each.fence.is_capped]:
         _settle_places(capped, set(settled))
@@ -103,7 +103,7 @@ def _settle_places(capped: list[Settlement], settled: set[UUID]) -> None:
 
 
 def _may_have_arrived(verdict: Verdict) -> bool:
-    return verdict.status == Status.SENT or verdict.outcome == Outcome.UNCERTAIN
+    return verdict.status is SENT or verdict.outcome == Outcome.UNCERTAIN
 
 
 def _settle_sent(settlements: list[Settlement], hooks: Hooks) -> list[UUID]:

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from notifications.channels.outcomes import About, Cause, Outcome, SendError
-from notifications.messages.words import Reason, Status, SuppressedFor
+from notifications.messages.words import SENT, Reason, Status, SuppressedFor
 
 JITTER = 0.1  # a retry comes up to a tenth later, never earlier
 LONGEST_WAIT = 86_400.0  # seconds; whatever a provider's Retry-After says
@@ -34,7 +34,7 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
 
 
 def sent(provider_message_id: str) -> Verdict:
-    return Verdict(Status.SENT, provider_message_id=provider_message_id)
+    return Verdict(SENT, provider_message_id=provider_message_id)
 
 
 def expired() -> Verdict:

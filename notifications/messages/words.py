@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import Flag, StrEnum, auto
 from functools import cache
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 Priority = Literal["transactional", "bulk"]
 PRIORITIES: tuple[Priority, ...] = ("transactional", "bulk")
@@ -58,6 +58,10 @@ class Waits(Flag):
     """What can be true of a reason."""
 
     ON_PURPOSE = auto()  # somebody wants it to wait: it is not given up, and is no sign of trouble, however long it is
+
+
+# For what is asked several times of each notification: Python 3.11 takes 0.13 µs to find a member in its enum.
+SENT: Final = Status.SENT
 
 
 class Reason(StrEnum):

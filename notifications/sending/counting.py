@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from notifications.ledger.minutes import Key, minutes
 from notifications.ledger.rows import Claimed
 from notifications.ledger.settle import Settlement
-from notifications.messages.words import Happened, Status
+from notifications.messages.words import SENT, Happened, Status
 from project import metrics
 from project.logs import events
 from project.logs.events import Sent
@@ -23,18 +23,18 @@ def count_settled(settlements: Iterable[Settlement]) -> None:
     kinds = Counter(
         [
             (each.channel, each.provider, each.verdict.status, each.verdict.outcome, each.verdict.attempt_cause)
-            if each.verdict.outcome or each.verdict.status is Status.SENT
+            if each.verdict.outcome or each.verdict.status is SENT
             else (each.channel, "", each.verdict.status, None, each.verdict.reason)
             for each in settlements
         ]
     )
     counts: dict[Key, int] = {}
     for (channel, provider, status, outcome, why), count in kinds.items():
-        if status is Status.SENT or outcome:
+        if status is SENT or outcome:
             metrics.attempts.labels(channel, provider, outcome or "sent").inc(count)
         elif status is Status.WAITING:
             metrics.put_back.labels(channel, why).inc(count)
-        if status is Status.SENT:
+        if status is SENT:
             counts[channel, provider, Happened.SENT, ""] = count
         elif status is Status.WAITING and outcome:
             counts[channel, provider, Happened.FAILED, why or ""] = count
@@ -48,6 +48,6 @@ def log_sent(settlements: Sequence[Settlement]) -> None:
         [
             Sent(now, row.id, row.trace_id, row.channel, row.generation, each.provider, row.claims, each.milliseconds)
             for each in settlements
-            if each.verdict.status is Status.SENT and isinstance(row := each.fence, Claimed)
+            if each.verdict.status is SENT and isinstance(row := each.fence, Claimed)
         ]
     )
