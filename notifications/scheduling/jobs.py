@@ -75,8 +75,9 @@ class Runner:
         return list(self._kinds)
 
     def start(self) -> None:
-        """Runs in a thread of its own, with a database connection of its own."""
-        self._thread.start()
+        """Runs in a thread of its own, with a database connection of its own. Does nothing where it runs already."""
+        if not self._thread.ident:
+            self._thread.start()
 
     def stop(self) -> None:
         """Ends the thread after the step under way, for which it waits a few seconds."""

@@ -94,7 +94,6 @@ class Scheduler:
 
     def run(self) -> None:
         metrics.last_round.set_function(lambda: time.monotonic() - self._moved_at)
-        self._jobs.start()
         pause = IDLE
         while not self._stopping.is_set():
             self._jobs.check()
@@ -102,6 +101,7 @@ class Scheduler:
             close_old_connections()
             try:
                 self.round()
+                self._jobs.start()  # once it is known whether the platform is read-only
                 pause = 0.0 if self._more else IDLE
             except (DatabaseError, InterfaceError) as error:
                 logger.warning("the ledger cannot be reached: %s", refusals.reason(error))
