@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any, TypeVar
 from wsgiref.types import InputStream, StartResponse, WSGIApplication, WSGIEnvironment
@@ -71,12 +70,11 @@ class Places:
         finally:
             self._leave()
 
-    @contextmanager
-    def given_up(self) -> Iterator[None]:
-        """Runs without a place and its database connection. No transaction may be open."""
+    def outside(self, work: Callable[[], T]) -> T:
+        """Does the work without a place and its database connection. No transaction may be open."""
         self._leave()
         try:
-            yield
+            return work()
         finally:
             self._take()
 
@@ -106,17 +104,18 @@ class Body:
 
     def read(self, size: int) -> bytes:
         """Returns at most `size` bytes, fewer only at the end. Raises TimeoutError where a large body drips in."""
-        parts = []
-        with self._places.given_up():
-            while size > 0:
-                if time.monotonic() > self._deadline:
-                    raise TimeoutError("The body did not arrive in time.")
-                parts.append(self._stream.read(min(size, STEP)))
-                if len(parts[-1]) < STEP:
-                    break
-                size -= STEP
-        return b"".join(parts)
+        return self._places.outside(lambda: self._read(size))
 
     def readline(self, _size: int = -1) -> bytes:
-        with self._places.given_up():
-            return self._stream.readline()
+        return self._places.outside(self._stream.readline)
+
+    def _read(self, size: int) -> bytes:
+        parts = []
+        while size > 0:
+            if time.monotonic() > self._deadline:
+                raise TimeoutError("The body did not arrive in time.")
+            parts.append(self._stream.read(min(size, STEP)))
+            if len(parts[-1]) < STEP:
+                break
+            size -= STEP
+        return b"".join(parts)
