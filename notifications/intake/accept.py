@@ -224,8 +224,9 @@ def _publish(records: list[Outbound]) -> None:
     if outbox:
         insert([(r.message, trace_id_of(r.traceparent)) for r in outbox if r.message], Status.ACCEPTED)
         metrics.outboxed.inc(len(outbox))
-    _log(outbox, outbox=True)
-    _log([record for record, fate in zip(records, fates, strict=True) if fate.durable] if outbox else records)
+        _log(outbox, outbox=True)
+        records = [record for record, fate in zip(records, fates, strict=True) if fate.durable]
+    _log(records)
 
 
 def _span(records: list[Outbound]) -> Span:

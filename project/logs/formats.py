@@ -11,6 +11,7 @@ import os
 import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -52,7 +53,13 @@ def chosen() -> logging.Formatter:
 
 def in_utc(seconds: float) -> str:
     """Returns a time since the epoch as RFC 3339 has it, in milliseconds."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second, millisecond = divmod(int(seconds * 1000), 1000)
+    return f"{_second_in_utc(second)}.{millisecond:03}Z"
+
+
+@lru_cache(maxsize=1)  # many lines are of one second
+def _second_in_utc(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def message_of(record: logging.LogRecord) -> str:
