@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from queue import SimpleQueue
@@ -31,6 +32,7 @@ class Places:
     def __init__(self, application: WSGIApplication) -> None:
         self._application = application
         self._free: SimpleQueue[BaseDatabaseWrapper] = SimpleQueue()
+        self._mine = threading.local()  # the connection of this thread's place; Django takes 0.9 µs to find it
         for _ in range(COUNT):
             connection = connections.create_connection(DEFAULT_DB_ALIAS)
             connection.inc_thread_sharing()  # by one thread at a time
@@ -81,10 +83,10 @@ class Places:
     def _take(self) -> None:
         connection = self._free.get()
         connection.close_if_unusable_or_obsolete()  # and it is looked at anew: this request has not done so
-        connections[DEFAULT_DB_ALIAS] = connection
+        connections[DEFAULT_DB_ALIAS] = self._mine.connection = connection
 
     def _leave(self) -> None:
-        connection = connections[DEFAULT_DB_ALIAS]
+        connection: BaseDatabaseWrapper = self._mine.connection
         connection.close_if_unusable_or_obsolete()  # as Django does behind each request
         del connections[DEFAULT_DB_ALIAS]
         self._free.put(connection)
