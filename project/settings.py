@@ -107,6 +107,7 @@ if RETENTION_TEXT_DAYS > RETENTION_DAYS > 0:
     env.end_process(
         "RETENTION_TEXT_DAYS", f"must be at most RETENTION_DAYS ({RETENTION_DAYS}): texts go with their rows."
     )
+NEW_CATEGORIES = env.boolean("NEW_CATEGORIES", default=False)  # callers may name what nobody has described
 REPLAY_FEW = env.whole("REPLAY_FEW", 100, at_least=1, at_most=5_000)
 DESK_APPROVAL_ABOVE = env.whole("DESK_APPROVAL_ABOVE", 1_000)
 SENDER_THREADS = env.whole("SENDER_THREADS", 0, at_least=1, at_most=1024) or None  # what suits the providers

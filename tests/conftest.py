@@ -20,6 +20,7 @@ from pytest_django import DjangoDbBlocker
 from harness.platform import Platform
 from harness.services import shared
 from harness.services.shared import SharedKafka, SharedPostgres
+from notifications.intake.categories import known
 from notifications.ledger.minutes import minutes
 from notifications.ledger.pauses.in_force import Pauses
 from notifications.ledger.pauses.read_only import mode
@@ -96,6 +97,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def _nothing_is_paused() -> None:
     """The web has just read that the platform is not read-only: another test's mode and the look itself are away."""
     mode._pauses, mode._next_read = Pauses(), math.inf
+
+
+@pytest.fixture(autouse=True)
+def _no_category_is_known() -> None:
+    """The web knows those of the database that a test has made, and not those of the test before."""
+    known.forget()
 
 
 @pytest.fixture(scope="session")

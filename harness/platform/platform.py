@@ -43,7 +43,7 @@ class Platform:
     @classmethod
     def embedded(cls, directory: Path) -> Self:
         """Returns a platform as `make run` starts it: SQLite, embedded queue, sandbox, no API keys."""
-        return cls(directory, {}, f"sqlite://{directory}/var/notifications.sqlite3")
+        return cls(directory, {"NEW_CATEGORIES": "true"}, f"sqlite://{directory}/var/notifications.sqlite3")
 
     @classmethod
     def on_services(cls, directory: Path, postgres: SharedPostgres, kafka: SharedKafka) -> Self:
@@ -65,6 +65,7 @@ class Platform:
             "KAFKA_BOOTSTRAP_SERVERS": kafka_servers,
             "TOPIC_PREFIX": topic_prefix,
             "RETRY_SCHEDULE": "1,1,1,1,1",
+            "NEW_CATEGORIES": "true",
         }
         return cls(directory, environment, database_url)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from drf_spectacular.utils import extend_schema
 from msgspec import UNSET
@@ -95,7 +96,12 @@ class SubmitBatch(LeanPost):
 
 def rights_of(caller: Caller) -> Rights:
     """What the key of the caller allows beside its scope `send`."""
-    return Rights(channels=caller.channels, knows_users=knows_users(caller), a_day=caller.a_day)
+    return Rights(
+        channels=caller.channels,
+        knows_users=knows_users(caller),
+        new_categories=settings.NEW_CATEGORIES,
+        a_day=caller.a_day,
+    )
 
 
 def read_key(request: Call) -> str | None:

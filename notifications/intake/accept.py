@@ -14,6 +14,7 @@ from msgspec import UNSET
 
 from notifications.brokers.base import Outbound, open_broker, outbound
 from notifications.intake.addressing import addresses_of, without_names
+from notifications.intake.categories import require_known
 from notifications.intake.idempotency import Identified, claim_keys
 from notifications.intake.new_keys import NewKey, open_groups
 from notifications.intake.refused import Refused, TooLarge
@@ -45,6 +46,7 @@ class Rights:
 
     channels: frozenset[str] | None = None  # a user's device is chosen among these; None: every channel
     knows_users: bool = True  # sees which users cannot be reached, and why
+    new_categories: bool = True  # may name categories that there are not
     a_day: Ceilings | None = None  # counts what is to be accepted
 
 
@@ -164,6 +166,8 @@ def _records_of(call: _Call, identified: Identified) -> dict[int, Outbound]:
     """Returns the records of all but the durable, by position. Raises Refused or TooLarge."""
     pending = {position: draft for position, draft in enumerate(call.drafts) if position not in identified.durable}
     _check_times(pending, identified.known, call.now)
+    if not call.rights.new_categories:
+        require_known(pending, identified.known)
     return _records(pending, identified.ids, call.client, call.traceparent, call.rights)
 
 

@@ -18,7 +18,7 @@ from dlq.selection import Selection
 from notifications.messages.words import Happened, Reason, StaffVerb, Status
 from notifications.models import Attempt, BreakerEvent, Category, Minute, Notification, StaffAction
 from project.demo.people import Somebody, people
-from project.demo.texts import CODE, PASSWORD, PAYMENT
+from project.demo.texts import CODE, KINDS, PASSWORD, PAYMENT
 from project.demo.week import Week
 from users.models import Device, User
 
@@ -56,6 +56,7 @@ def seed(now: datetime | None = None, *, chance: int = 7) -> Counter[str]:
 
 
 def _categories() -> None:
+    Category.objects.bulk_create((Category(name=kind.category) for kind in KINDS), ignore_conflicts=True)
     for kind in (PASSWORD, CODE):
         Category.objects.update_or_create(name=kind.category, defaults={"sensitive": True})
     Category.objects.update_or_create(name=PAYMENT.category, defaults={"on_uncertain": Category.OnUncertain.HOLD})
