@@ -220,6 +220,12 @@ def provider_url(raw: str) -> str:
     return _private(raw)
 
 
+@kind("the https URL of this platform as others see it, without user, query or fragment (http only on loopback)", "")
+def public_url(raw: str) -> str:
+    """The URL that leads to this platform from outside, without a slash at its end."""
+    return _private(raw).rstrip("/")
+
+
 def _private(value: str) -> str:
     """Raises ValueError for a URL where somebody on the way could read what is sent there."""
     url = urlsplit(value)

@@ -34,6 +34,7 @@ _SECRETS = [HASH_KEY, *HASH_KEY_FALLBACKS, SECRET_KEY, *SECRET_KEY_FALLBACKS]
 HASH_KEYS = (*map(env.hash_key, filter(None, _SECRETS)), b"")
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", [])
+PUBLIC_URL = env.public_url("PUBLIC_URL")
 TIME_ZONE = env.time_zone("TIME_ZONE", "UTC")
 DEFAULT_TIME_ZONE = env.time_zone("DEFAULT_TIME_ZONE", "UTC")
 ANSWER_LANGUAGE = env.file_in("ANSWER_LANGUAGE", "en", BASE_DIR / "dlq" / "story" / "answers", ".toml")

@@ -14,6 +14,7 @@ from project.privacy.urls import urlpatterns as privacy_calls
 from project.web import errors
 from users.access.admin.second_factor import second_factor
 from users.people.urls import urlpatterns as user_calls
+from users.recipients.own_page.urls import urlpatterns as own_page
 from users.recipients.urls import urlpatterns as recipient_calls
 
 admin.autodiscover()  # here, because only a process that serves pages needs them
@@ -23,6 +24,7 @@ urlpatterns = [
     *operation_calls,
     *user_calls,
     *recipient_calls,
+    *own_page,
     *privacy_calls,
     path("", errors.leads_to("/docs")),
     path("docs/", errors.leads_to("/docs")),

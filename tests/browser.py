@@ -46,3 +46,12 @@ def serious(page: Page) -> list[str]:
     found: list[dict[str, Any]] = page.evaluate(FINDINGS)  # the findings alone: all the rest is long
     bad = [violation for violation in found if violation["impact"] in SERIOUS]
     return [f"{each['id']}: {node['target']} {node['html'][:200]}" for each in bad for node in each["nodes"][:3]]
+
+
+def press_until(page: Page, key: str, reached: str, *, most: int = 80) -> None:
+    """Presses a key until the focus is on an element that the selector names."""
+    for _ in range(most):
+        page.keyboard.press(key)
+        if page.evaluate("selector => document.activeElement.matches(selector)", reached):
+            return
+    raise AssertionError(f"{most} times {key} and never on {reached}")

@@ -12,6 +12,7 @@ from django.urls import reverse
 from notifications.ledger.pauses.read_only import mode
 from project.desk import error_pages
 from project.web.errors import json_response
+from users.recipients.own_page import views as own_page
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 # A person must be able to log in and to end it; the find box is posted, and changes nothing.
@@ -43,6 +44,8 @@ class RefuseWrites:
         retry = max(1, math.ceil(min(stop.left(), LONGEST_RETRY)))
         if request.path_info.startswith("/admin/"):
             return error_pages.read_only(request, WHY, retry)
+        if request.path_info.startswith(own_page.PATH):
+            return own_page.read_only(WHY, retry)
         body = {"detail": f"{WHY} Nothing was accepted or changed. Try again later.", "code": "unavailable"}
         return json_response(503, body, {"Retry-After": str(retry)})
 

@@ -38,6 +38,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "file_in": lambda name: env.file_in(name, "de", TEXTS, ".toml"),
     "retry_schedule": lambda name: env.retry_schedule(name, "1,2"),
     "provider_url": env.provider_url,
+    "public_url": env.public_url,
     "countries": env.countries,
     "country": env.country,
     "random_key": env.random_key,

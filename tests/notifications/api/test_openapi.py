@@ -85,6 +85,7 @@ def test_every_call_and_filter_is_described(description: Any) -> None:
         ("GET", "/users"), ("GET", "/users/{username}"), ("PUT", "/users/{username}"), ("DELETE", "/users/{username}"),
         ("GET", "/users/{username}/export"), ("GET", "/users/{username}/forget"), ("POST", "/users/{username}/forget"),
         ("GET", "/users/{username}/preferences"), ("PATCH", "/users/{username}/preferences"),
+        ("POST", "/users/{username}/preferences/link"),
         ("GET", "/categories"),
         ("GET", "/categories/{name}"), ("PUT", "/categories/{name}"), ("DELETE", "/categories/{name}"),
         ("GET", "/health/live"), ("GET", "/health/ready"), ("GET", "/metrics"),

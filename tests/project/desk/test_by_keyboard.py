@@ -9,22 +9,13 @@ from playwright.sync_api import Page, expect
 
 from dlq.models import DeadLetter
 from notifications.channels.outcomes import Cause
-from tests.browser import log_in, page, serious
+from tests.browser import log_in, page, press_until, serious
 from tests.desk import PASSWORD, letter, superuser
 
 __all__ = ["page"]  # a fixture
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 LIST = "/admin/dlq/deadletter/"
-
-
-def press_until(page: Page, key: str, reached: str, *, most: int = 80) -> None:
-    """Presses a key until the focus is on an element that the selector names."""
-    for _ in range(most):
-        page.keyboard.press(key)
-        if page.evaluate("selector => document.activeElement.matches(selector)", reached):
-            return
-    raise AssertionError(f"{most} times {key} and never on {reached}")
 
 
 def test_a_letter_is_found_and_opened_without_a_mouse(page: Page) -> None:
