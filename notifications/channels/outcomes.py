@@ -37,6 +37,15 @@ class About(StrEnum):
     PROVIDER = "provider"
 
 
+class Bounce(StrEnum):
+    """What a failure says of the address for whatever is sent to it later. Nothing but these may suppress it."""
+
+    HARD = "hard"  # nobody is there, for good
+    SOFT = "soft"  # it may pass; of many it counts
+    STOP = "stop"  # its owner wants no texts
+    GONE = "gone"  # the account, the conversation or the webhook is no more
+
+
 class Outcome(StrEnum):
     """How an attempt ended, as its row in the ledger says."""
 
@@ -67,6 +76,7 @@ class SendError(Exception):
     where the answer is about something else than the receiver or the text, which a person can mend for all of them.
     `retry_after`: seconds the provider asked us to wait; with cause `throttled` it spends no retry.
     `uncertain`: the request was handed over and its answer never came.
+    `bounce`: what it says of the address, if it says something that lasts.
     `detail` is for support staff: never a secret, never a receiver.
     """
 
@@ -79,6 +89,7 @@ class SendError(Exception):
         permanent: bool = False,
         retry_after: float | None = None,
         uncertain: bool = False,
+        bounce: Bounce | None = None,
     ) -> None:
         super().__init__(f"{cause}: {detail}")
         self.cause = cause
@@ -89,6 +100,7 @@ class SendError(Exception):
         self.permanent = permanent
         self.retry_after = retry_after
         self.uncertain = uncertain
+        self.bounce = bounce
 
     @property
     def outcome(self) -> Outcome:

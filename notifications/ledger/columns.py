@@ -22,7 +22,7 @@ NEW_COLUMNS = {name: field.column for name, field in CARRIED.items()} | {"receiv
 MESSAGE_COLUMNS = tuple(CARRIED)
 FINAL_COLUMNS = (
     *("id", "status", "channel", "last_cause", "last_error", "attempts", "topic", "partition", "offset"),
-    *("provider", "trace_id", "generation", "claims"),
+    *("provider", "trace_id", "generation", "claims", "receiver_hash"),
 )
 
 MODEL_FIELDS: dict[type[inspect.Type], type[models.Field[Any, Any]]] = {

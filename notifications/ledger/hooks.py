@@ -7,24 +7,34 @@ implementation to the sender and the scheduler, and these pass it to every funct
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from uuid import UUID
 
 import msgspec
 from django.db import transaction
 
-from notifications.channels.outcomes import Cause
+from notifications.channels.outcomes import Bounce, Cause
 from notifications.ledger.minutes import Key, minutes
-from notifications.messages.words import Happened, Status
+from notifications.messages.words import Happened, Status, SuppressedFor
 from project import metrics
 from project.logs import events
+from users.recipients.suppression import SOFT, Address, New, suppress_all
 
 # How the minutes count an end. A send that succeeded is counted where it is settled.
 ENDS: dict[str, Happened] = {
     Status.DEAD: Happened.DEAD,
     Status.HELD: Happened.HELD,
     Status.EXPIRED: Happened.EXPIRED,
+}
+
+
+# Why an address is suppressed after a failure. One that may pass is a bounce, and counts.
+SUPPRESSED_FOR = {
+    Bounce.HARD: SuppressedFor.BOUNCED,
+    Bounce.SOFT: SuppressedFor.BOUNCED,
+    Bounce.STOP: SuppressedFor.STOP,
+    Bounce.GONE: SuppressedFor.GONE,
 }
 
 
@@ -44,6 +54,8 @@ class FinalRow(msgspec.Struct, frozen=True, gc=False):
     trace_id: str = ""
     generation: int = 1
     claims: int = 0
+    receiver_hash: str = ""
+    bounce: Bounce | None = None  # no column: what its last failure says of the address
 
 
 class Unclaimable(msgspec.Struct, frozen=True):
@@ -84,10 +96,23 @@ NO_HOOKS = Hooks()
 
 
 def tell_final(rows: Sequence[FinalRow], hooks: Hooks) -> None:
-    """Tells the hooks of rows that came to an end, inside the caller's transaction, and counts them."""
+    """Tells the hooks of rows that came to an end, inside the caller's transaction, and counts them.
+
+    Addresses that turned out to be bad are suppressed in the same transaction.
+    """
     if rows:
         transaction.on_commit(partial(_count_ends, rows))
+        suppress_all(_suppressions(rows))
         hooks.on_final(rows)
+
+
+def _suppressions(rows: Iterable[FinalRow]) -> Iterator[New]:
+    """Yields what follows from dead rows for their addresses. Whatever was given up meanwhile has its cause alone."""
+    for row in rows:
+        bounce = row.bounce or (Bounce.SOFT if row.cause == Cause.MAILBOX_FULL else None)
+        if bounce and row.status == Status.DEAD and row.receiver_hash:
+            address, points = Address(row.channel, row.receiver_hash), SOFT if bounce is Bounce.SOFT else 0.0
+            yield New(address, SUPPRESSED_FOR[bounce], "", points, row.error, row.provider)
 
 
 def _count_ends(rows: Sequence[FinalRow]) -> None:

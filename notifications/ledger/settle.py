@@ -129,7 +129,9 @@ def _settle_others(settlements: list[Settlement], hooks: Hooks) -> list[UUID]:
         sql_settling.insert_attempts(rows=as_json(attempts))
     if waiting := [row for row in settled if row.status == Status.WAITING]:
         transaction.on_commit(partial(_log_waiting, waiting, {result.id: result for result in results}))
-    tell_final([row for row in settled if row.status != Status.WAITING], hooks)
+    bounces = {each.fence.id: each.verdict.bounce for each in settlements if each.verdict.bounce}
+    ended = [row for row in settled if row.status != Status.WAITING]
+    tell_final([msgspec.structs.replace(row, bounce=bounces.get(row.id)) for row in ended] if bounces else ended, hooks)
     return list(ids)
 
 

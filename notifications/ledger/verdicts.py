@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from notifications.channels.outcomes import About, Cause, Outcome, SendError
+from notifications.channels.outcomes import About, Bounce, Cause, Outcome, SendError
 from notifications.messages.words import SENT, Reason, Status, SuppressedFor
 
 JITTER = 0.1  # a retry comes up to a tenth later, never earlier
@@ -31,6 +31,7 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     attempt_cause: Cause | None = None
     error: str = ""
     provider_message_id: str = ""
+    bounce: Bounce | None = None  # of a dead one: what the failure says of the address
 
 
 def sent(provider_message_id: str) -> Verdict:
@@ -134,4 +135,5 @@ def _dead(cause: Cause, error: SendError, *, spent: bool = False) -> Verdict:
         outcome=error.outcome,
         attempt_cause=error.cause,
         error=error.detail,
+        bounce=error.bounce,
     )

@@ -10,30 +10,30 @@ from notifications.channels.meanings import (
     ACCOUNT_REFUSED,
     ACCOUNT_THROTTLED,
     BARRED,
+    GONE,
     NOT_RECEIVED,
     OPTED_OUT,
     PROVIDER_FAILED,
     RECEIVER_THROTTLED,
     REJECTED_TEXT,
     UNCERTAIN,
-    UNKNOWN_RECEIVER,
     WRONG_REQUEST,
     Meaning,
 )
 
 CODES: dict[str, Meaning] = {
     # The receiver.
-    "cannot_dm_bot": UNKNOWN_RECEIVER,
-    "channel_is_archived": UNKNOWN_RECEIVER,
-    "channel_not_found": UNKNOWN_RECEIVER,
-    "invalid_token": UNKNOWN_RECEIVER,  # a webhook that does not exist
-    "is_archived": UNKNOWN_RECEIVER,
-    "no_active_hooks": UNKNOWN_RECEIVER,  # the webhook was switched off
-    "no_service": UNKNOWN_RECEIVER,  # the webhook was removed
-    "no_service_id": UNKNOWN_RECEIVER,
-    "no_team": UNKNOWN_RECEIVER,
-    "team_disabled": UNKNOWN_RECEIVER,
-    "user_not_found": UNKNOWN_RECEIVER,
+    "cannot_dm_bot": GONE,
+    "channel_is_archived": GONE,
+    "channel_not_found": GONE,
+    "invalid_token": GONE,  # a webhook that does not exist
+    "is_archived": GONE,
+    "no_active_hooks": GONE,  # the webhook was switched off
+    "no_service": GONE,  # the webhook was removed
+    "no_service_id": GONE,
+    "no_team": GONE,
+    "team_disabled": GONE,
+    "user_not_found": GONE,
     "action_prohibited": OPTED_OUT,  # an administrator forbids posting there
     "messages_tab_disabled": OPTED_OUT,
     "posting_to_general_channel_denied": OPTED_OUT,
@@ -60,7 +60,7 @@ CODES: dict[str, Meaning] = {
     "too_many_contact_cards": REJECTED_TEXT,
     # Our token, app or workspace.
     "accesslimited": ACCOUNT_REFUSED,  # not from our network
-    "account_inactive": ACCOUNT_REFUSED,
+    "account_inactive": ACCOUNT_REFUSED,  # of a webhook it is about that one: see web_api.py
     "ekm_access_denied": ACCOUNT_REFUSED,
     "enterprise_is_restricted": ACCOUNT_REFUSED,
     "invalid_auth": ACCOUNT_REFUSED,

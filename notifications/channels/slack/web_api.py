@@ -9,7 +9,7 @@ import msgspec
 from django.conf import settings
 
 from notifications.channels.base import AsyncProvider, NotConfigured, Outgoing
-from notifications.channels.meanings import BARRED
+from notifications.channels.meanings import BARRED, GONE
 from notifications.channels.outcomes import About, Cause, SendError
 from notifications.channels.redaction import message_id, shown
 from notifications.channels.slack.codes import CODES
@@ -21,6 +21,8 @@ from notifications.channels.transport.http import AGENT, Http
 LONGEST_CODE = 64  # characters
 CHANNEL_ID = re.compile(r"[CGD][A-Z0-9]{8,20}")
 TIME = re.compile(r"[0-9]{1,12}\.[0-9]{1,9}")  # Slack's name for a message of a channel
+
+DEACTIVATED = "account_inactive"  # who made the webhook is no more; with our token it is about us
 
 # A webhook is refused by itself, whatever the code: that says nothing of other receivers.
 WEBHOOK_STATUS = {
@@ -109,7 +111,7 @@ def refused_webhook(answer: Answer, webhook: Webhook, token: str) -> SendError:
     code = answer.body[: LONGEST_CODE + 1].decode(errors="replace").strip()
     detail = f"{answer.status} {shown(answer.body, webhook.url, token)}".strip()
     wait = retry_after(answer.headers.get("retry-after"))
-    meaning = CODES.get(code)
+    meaning = GONE if code == DEACTIVATED else CODES.get(code)
     if meaning and meaning.cause is Cause.THROTTLED:
         return meaning._replace(about=About.RECEIVER).error(detail, wait)
     if meaning and meaning.cause is not Cause.CREDENTIALS:

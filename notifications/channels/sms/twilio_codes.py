@@ -10,12 +10,15 @@ from notifications.channels.meanings import (
     ACCOUNT_THROTTLED,
     BARRED,
     INVALID_RECEIVER,
+    NOBODY_THERE,
     OPTED_OUT,
     PROVIDER_FAILED,
     RECEIVER_THROTTLED,
     REJECTED_TEXT,
     SENDER_REFUSED,
     SENDER_THROTTLED,
+    SOFT_BOUNCE,
+    STOPPED,
     UNKNOWN_RECEIVER,
     UNREACHED,
     WRONG_REQUEST,
@@ -36,26 +39,26 @@ CODES: dict[int, Meaning] = {
     21202: UNKNOWN_RECEIVER,  # a premium number
     21268: UNKNOWN_RECEIVER,  # a premium number or an information service
     21612: UNKNOWN_RECEIVER,  # no route from our number to this one
-    21614: UNKNOWN_RECEIVER,  # not a mobile number
-    21635: UNKNOWN_RECEIVER,  # a landline
+    21614: NOBODY_THERE,  # not a mobile number
+    21635: NOBODY_THERE,  # a landline
     30005: UNKNOWN_RECEIVER,  # unknown destination
     30006: UNKNOWN_RECEIVER,  # a landline, or a carrier that cannot be reached
     30011: UNKNOWN_RECEIVER,  # takes no such message in this region
     63003: UNKNOWN_RECEIVER,  # the channel does not find "To"
     63024: UNKNOWN_RECEIVER,  # invalid for the channel
     63036: UNKNOWN_RECEIVER,  # cannot be reached by RCS
-    21610: OPTED_OUT,  # the receiver answered STOP
+    21610: STOPPED,  # the receiver answered STOP
     30004: OPTED_OUT,  # blocked by the receiver
-    30630: OPTED_OUT,  # unsubscribed
+    30630: STOPPED,  # unsubscribed
     63014: OPTED_OUT,  # blocked by the user
     63033: OPTED_OUT,  # blocked by the user
-    30003: UNREACHED,  # the handset is off or out of reach
-    30036: UNREACHED,  # the validity period passed
-    30453: UNREACHED,  # could not be delivered
-    30485: UNREACHED,
-    30610: UNREACHED,
-    30615: UNREACHED,
-    30620: UNREACHED,
+    30003: SOFT_BOUNCE,  # the handset is off or out of reach
+    30036: SOFT_BOUNCE,  # the validity period passed
+    30453: SOFT_BOUNCE,  # could not be delivered
+    30485: SOFT_BOUNCE,
+    30610: SOFT_BOUNCE,
+    30615: SOFT_BOUNCE,
+    30620: SOFT_BOUNCE,
     63032: UNREACHED,  # a limit of WhatsApp for this user
     30039: RECEIVER_THROTTLED,  # filtered to prevent a loop: too many in a short time
     # This receiver by our account: a permission or registration is missing, others are reached.

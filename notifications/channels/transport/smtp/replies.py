@@ -13,14 +13,16 @@ from notifications.channels.meanings import (
     ACCOUNT_REFUSED,
     ACCOUNT_THROTTLED,
     INVALID_RECEIVER,
+    NOBODY_THERE,
     PROVIDER_FAILED,
     REJECTED_TEXT,
     SENDER_REFUSED,
+    SOFT_BOUNCE,
     UNKNOWN_RECEIVER,
     UNREACHED,
     Meaning,
 )
-from notifications.channels.outcomes import About, Cause, SendError
+from notifications.channels.outcomes import About, Bounce, Cause, SendError
 from notifications.channels.redaction import shown
 
 Phase = Literal["connect", "ehlo", "starttls", "auth", "mail", "rcpt", "data", "dot"]
@@ -43,7 +45,7 @@ RELAY_DENIED = re.compile(
 
 POLICY = Meaning(Cause.REJECTED_CONTENT, About.RECEIVER, permanent=True, policy=True)
 POLICY_OF_TEXT = Meaning(Cause.REJECTED_CONTENT, About.TEXT, permanent=True, policy=True)
-FULL = Meaning(Cause.MAILBOX_FULL, About.RECEIVER)
+FULL = Meaning(Cause.MAILBOX_FULL, About.RECEIVER, bounce=Bounce.SOFT)
 
 
 class ByPhase(NamedTuple):
@@ -78,8 +80,11 @@ EITHER_CLASS: dict[Detail, ByPhase] = {
 # 5.x.x: by subject and detail, or by subject.
 PERMANENT: dict[Detail | int, ByPhase] = {
     1: ByPhase(SENDER_REFUSED, UNKNOWN_RECEIVER, UNKNOWN_RECEIVER),
-    (1, 3): ByPhase(SENDER_REFUSED, INVALID_RECEIVER, INVALID_RECEIVER),
+    # No such mailbox, or domain; it has moved; the domain takes no mail (RFC 7505). The others of 5.1.x may be rules.
+    **dict.fromkeys(((1, detail) for detail in (1, 2, 6, 10)), ByPhase(SENDER_REFUSED, NOBODY_THERE, UNKNOWN_RECEIVER)),
+    (1, 3): ByPhase(SENDER_REFUSED, INVALID_RECEIVER._replace(bounce=Bounce.HARD), INVALID_RECEIVER),
     2: ByPhase(SENDER_REFUSED, UNKNOWN_RECEIVER, UNKNOWN_RECEIVER),
+    (2, 1): ByPhase(SENDER_REFUSED, UNKNOWN_RECEIVER._replace(bounce=Bounce.SOFT), UNKNOWN_RECEIVER),  # switched off
     (2, 3): always(REJECTED_TEXT),  # too large for the mailbox
     3: always(PROVIDER_FAILED),
     (3, 4): always(REJECTED_TEXT),  # too large for the system
@@ -96,8 +101,8 @@ PERMANENT: dict[Detail | int, ByPhase] = {
 
 # 4.x.x, by subject. What is not here is about the server, or about this receiver where it is the reply to RCPT.
 TEMPORARY: dict[int, ByPhase] = {
-    1: ByPhase(Meaning(Cause.PROVIDER_ERROR, About.SENDER), UNREACHED, UNREACHED),
-    2: ByPhase(PROVIDER_FAILED, UNREACHED, UNREACHED),
+    1: ByPhase(Meaning(Cause.PROVIDER_ERROR, About.SENDER), SOFT_BOUNCE, UNREACHED),
+    2: ByPhase(PROVIDER_FAILED, SOFT_BOUNCE, UNREACHED),
     7: ByPhase(Meaning(Cause.PROVIDER_ERROR, About.ACCOUNT), UNREACHED, PROVIDER_FAILED),
 }
 OTHER_TEMPORARY = ByPhase(PROVIDER_FAILED, UNREACHED, PROVIDER_FAILED)
@@ -127,7 +132,7 @@ def refusal(phase: Phase, code: int, text: bytes, *secrets: str) -> SendError:
     name = "DATA" if phase == "dot" else phase.upper()
     words = shown(f"{name}: {code} {text.decode(errors='replace')}", *secrets)
     kind = PolicyRefusal if meaning.policy else SendError
-    return kind(meaning.cause, words, about=meaning.about, permanent=meaning.permanent)
+    return kind(meaning.cause, words, about=meaning.about, permanent=meaning.permanent, bounce=meaning.bounce)
 
 
 def meaning_of(phase: Phase, code: int, text: bytes) -> Meaning:
