@@ -266,6 +266,7 @@ SPECTACULAR_SETTINGS = {
         "Outcome": "notifications.api.schemas.OUTCOMES",
         "AcceptedStatus": ["accepted"],
         "TypeEnum": list(CHANNELS),
+        "SuppressedFor": "users.recipients.suppression_views.REASONS",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -15,6 +15,7 @@ from project.web import errors
 from users.access.admin.second_factor import second_factor
 from users.people.urls import urlpatterns as user_calls
 from users.recipients.own_page.urls import urlpatterns as own_page
+from users.recipients.suppression_views import Suppressions
 from users.recipients.urls import urlpatterns as recipient_calls
 
 admin.autodiscover()  # here, because only a process that serves pages needs them
@@ -26,6 +27,7 @@ urlpatterns = [
     *recipient_calls,
     *own_page,
     *privacy_calls,
+    path("suppressions", Suppressions.as_view()),
     path("", errors.leads_to("/docs")),
     path("docs/", errors.leads_to("/docs")),
     path("schema/", errors.leads_to("/schema")),

@@ -40,6 +40,9 @@ class Api:
     def delete(self, path: str) -> HttpResponse:
         return self.request("DELETE", path)
 
+    def delete_with(self, path: str, body: object) -> HttpResponse:
+        return self.request("DELETE", path, body)
+
     def get(self, path: str, **query: str) -> HttpResponse:
         return _as_is(self.client.get(path, query, headers=self.headers))
 

@@ -239,6 +239,8 @@ class StaffVerb(StrEnum):
     DELETE_USER = "delete-user", "deleted the person"
     EXPORT_USER = "export-user", "exported all about the person"
     FORGET_USER = "forget-user", "had a person erased"
+    SUPPRESS = "suppress", "suppressed the address"
+    LIFT = "lift", "lifted the suppression"
     SET_UP_FACTOR = "set-up", "set it up"
     REMOVE_FACTOR = "remove", "removed it"
 

@@ -86,8 +86,9 @@ def test_every_call_and_filter_is_described(description: Any) -> None:
         ("GET", "/users/{username}/export"), ("GET", "/users/{username}/forget"), ("POST", "/users/{username}/forget"),
         ("GET", "/users/{username}/preferences"), ("PATCH", "/users/{username}/preferences"),
         ("POST", "/users/{username}/preferences/link"),
-        ("GET", "/categories"),
+        ("GET", "/categories"), ("GET", "/explain"),
         ("GET", "/categories/{name}"), ("PUT", "/categories/{name}"), ("DELETE", "/categories/{name}"),
+        ("GET", "/suppressions"), ("PUT", "/suppressions"), ("DELETE", "/suppressions"),
         ("GET", "/health/live"), ("GET", "/health/ready"), ("GET", "/metrics"),
     }  # fmt: skip
     parameters = {parameter["name"] for parameter in description["paths"]["/notifications"]["get"]["parameters"]}
