@@ -16,6 +16,7 @@ from users.access.admin.second_factor import second_factor
 from users.people.urls import urlpatterns as user_calls
 from users.recipients.own_page.urls import urlpatterns as own_page
 from users.recipients.suppression_views import Suppressions
+from users.recipients.unsubscribing.views import unsubscribe
 from users.recipients.urls import urlpatterns as recipient_calls
 
 admin.autodiscover()  # here, because only a process that serves pages needs them
@@ -32,6 +33,7 @@ urlpatterns = [
     path("docs/", errors.leads_to("/docs")),
     path("schema/", errors.leads_to("/schema")),
     path("favicon.ico", errors.leads_to(f"{settings.STATIC_URL}desk/favicon.svg")),
+    path("u/<str:token>", unsubscribe),
     path("admin", errors.leads_to("/admin/")),
     path("admin/second-factor/", second_factor, name="second_factor"),
     path("admin/search/", admin.site.admin_view(find_pages)),  # before unfold's own

@@ -174,6 +174,8 @@ def _suppressed(asked: Asked, person: Person, _: datetime) -> Decision | None:
     category = asked.category
     for scope, why in person.suppressions:
         passes = why in category.passes and why is not SuppressedFor.STOP
+        # Nobody can unsubscribe from what is mandatory, with a person or without one.
+        passes = passes or (why is SuppressedFor.UNSUBSCRIBED and category.kind is CategoryKind.MANDATORY)
         if scope in ("", category.name) and not passes:
             return Decision(Action.SUPPRESS, Rule.SUPPRESSED, suppressed_for=why)
     return None
