@@ -36,6 +36,7 @@ class Item(msgspec.Struct):
     message: str
     html: str = ""
     traceparent: str = ""
+    unsubscribe: str = ""
 
 
 class Exchange(NamedTuple):

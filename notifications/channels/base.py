@@ -35,6 +35,10 @@ class Outgoing(Protocol):
     def traceparent(self) -> str:
         """Of W3C Trace Context, for a provider that is asked over HTTP."""
 
+    @property
+    def unsubscribe(self) -> str:
+        """The address by which its reader unsubscribes; "" where there is none."""
+
 
 class Channel(ABC):
     """Rules for receivers and texts. They are class methods without input, output or credentials."""
@@ -45,6 +49,7 @@ class Channel(ABC):
     example: ClassVar[str] = ""  # a receiver for the examples of the API's description
     takes_subject: ClassVar[bool] = False
     takes_html: ClassVar[bool] = False
+    takes_unsubscribe: ClassVar[bool] = False  # has a place for the address by which its reader unsubscribes
 
     @classmethod
     @abstractmethod

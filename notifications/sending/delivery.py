@@ -33,6 +33,7 @@ from notifications.sending.pool import Pool
 from notifications.sending.route import Choice, Route
 from notifications.sending.settler import Settler
 from notifications.sending.threads import Threads
+from notifications.sending.unsubscribing import with_link
 from project import metrics
 from users.recipients.known import Known
 
@@ -78,6 +79,7 @@ class Delivery:
         self._by_hand = ByHand(self.name, route.names, pauses)
         self._appetite = Appetite(self.name, route, self._pool, self._custody, self._stopping, by_hand=self._by_hand)
         self._deciding = Deciding(self.name, known)
+        self._with_link = with_link(self.name, known)
         passage = Gates(self.name, gates_of(self._by_hand, self._deciding, self._parking), hooks)
         self._claiming = Claiming(self.name, passage, hooks=hooks, custody=self._custody, stopping=self._stopping)
         self._send_seconds = {name: metrics.send_seconds.labels(self.name, name) for name in route.names}
@@ -197,7 +199,7 @@ class Delivery:
             return
         noted = not hold or self._settler.note_hand_over(row)
         if self._may_go(row, choice, noted=noted):
-            self._conclude(row, choice, hand_over(row, choice.provider, hold=hold))
+            self._conclude(row, choice, hand_over(self._with_link(row), choice.provider, hold=hold))
 
     async def _send_on_loop(self, row: Claimed) -> None:
         """Does the same without a thread of its own."""
@@ -206,7 +208,7 @@ class Delivery:
             return
         noted = not hold or await self._settler.anote_hand_over(row)
         if self._may_go(row, choice, noted=noted):
-            self._conclude(row, choice, await ahand_over(row, choice.on_loop, hold=hold))
+            self._conclude(row, choice, await ahand_over(self._with_link(row), choice.on_loop, hold=hold))
 
     def _choose(self, row: Claimed) -> Choice | None:
         """Returns the way to a provider, or None where none takes it now or the row has expired meanwhile.

@@ -20,7 +20,7 @@ from requests import Session
 
 from notifications.channels.base import NotConfigured, Outgoing, Provider
 from notifications.channels.email import postmark_codes
-from notifications.channels.email.mime import AUTOMATIC, Mail
+from notifications.channels.email.mime import AUTOMATIC, Mail, unsubscribing
 from notifications.channels.email.smtp import DJANGO_SMTP, NOTHING_SET
 from notifications.channels.email.writer import Writer
 from notifications.channels.outcomes import Cause, SendError
@@ -97,7 +97,7 @@ class OverBackend(Provider):
 
 
 def _message(mail: Mail) -> EmailMultiAlternatives:
-    headers = {"Message-ID": mail.message_id, "Auto-Submitted": AUTOMATIC}
+    headers = {"Message-ID": mail.message_id, "Auto-Submitted": AUTOMATIC, **dict(unsubscribing(mail))}
     message = EmailMultiAlternatives(mail.subject, mail.text, mail.sender, [mail.receiver], headers=headers)
     if mail.html:
         message.attach_alternative(mail.html, "text/html")

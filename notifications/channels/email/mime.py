@@ -28,14 +28,16 @@ class Mail(NamedTuple):
     text: str
     html: str
     message_id: str
+    unsubscribe: str = ""  # an https address without a space
 
 
 def mime(mail: Mail) -> bytes:
     """Returns the mail in ASCII. Its lines end in CRLF (RFC 5321 2.3.8) and have at most 998 characters."""
+    more = "".join([f"{name}: {value}\r\n" for name, value in unsubscribing(mail)])
     head = (
         f"From: {from_header(mail.sender)}\r\nTo: {mail.receiver}\r\nSubject: {header('Subject', mail.subject)}\r\n"
         f"Date: {formatdate()}\r\nMessage-ID: {mail.message_id}\r\nAuto-Submitted: {AUTOMATIC}\r\n"
-        "MIME-Version: 1.0\r\n"
+        f"{more}MIME-Version: 1.0\r\n"
     ).encode("ascii")
     text = _part(mail.text, b"plain")
     if not mail.html:
@@ -44,6 +46,13 @@ def mime(mail: Mail) -> bytes:
     parts = b"".join(b"--%b\r\n%b" % (boundary, part) for part in (text, _part(mail.html, b"html")))
     kind = b'Content-Type: multipart/alternative; boundary="%b"\r\n\r\n' % boundary
     return b"%b%b%b--%b--\r\n" % (head, kind, parts, boundary)
+
+
+def unsubscribing(mail: Mail) -> tuple[tuple[str, str], ...]:
+    """Returns the headers by which mail programs unsubscribe their reader in one click (RFC 8058), where it has any."""
+    if not mail.unsubscribe:
+        return ()
+    return (("List-Unsubscribe", f"<{mail.unsubscribe}>"), ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
 
 
 def written_sender(name: str, address: str) -> str:

@@ -19,6 +19,7 @@ class Email(Channel):
     example: ClassVar[str] = "test@gmail.com"
     takes_subject: ClassVar[bool] = True
     takes_html: ClassVar[bool] = True
+    takes_unsubscribe: ClassVar[bool] = True
 
     @classmethod
     def receiver_problem(cls, receiver: str) -> str | None:

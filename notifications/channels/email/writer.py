@@ -43,6 +43,7 @@ class Writer:
             text=notification.message,
             html=notification.html,
             message_id=f"<{notification.id}@{_digest(notification)}.{self._domain}>",
+            unsubscribe=notification.unsubscribe,
         )
 
 

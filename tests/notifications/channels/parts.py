@@ -27,6 +27,7 @@ class Note:
     html: str = ""
     id: UUID = field(default_factory=uuid4)
     traceparent: str = ""
+    unsubscribe: str = ""
 
 
 class Kept:

@@ -146,3 +146,12 @@ def test_a_changed_text_is_another_mail(changes: dict[str, Any]) -> None:
 def test_two_notifications_are_two_mails() -> None:
     first, second = ids(NOTE, Note("bob@example.com", "Hello", subject="Hi", html="<p>Hello</p>"))
     assert first != second
+
+
+def test_a_mail_that_one_can_unsubscribe_from_says_where_on_lines_of_their_own() -> None:
+    address = "https://notifications.example.com/u/" + "A" * 860
+    mail = written(unsubscribe=address)
+    check_lines(mail)
+    assert f"\r\nList-Unsubscribe: <{address}>\r\n".encode() in mail
+    assert b"\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in mail
+    assert b"List-Unsubscribe" not in written()

@@ -41,6 +41,7 @@ def mail_program() -> Client:
 def one_click(client: Client, link: str, body: str = ONE_CLICK, kind: str = FORM) -> HttpResponse:
     answer: Any = client.generic("POST", link, body, kind)
     client.cookies.clear()
+    assert isinstance(answer, HttpResponse)
     return answer
 
 
