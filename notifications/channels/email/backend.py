@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from typing import Any, Self
 
@@ -22,6 +21,7 @@ from notifications.channels.base import NotConfigured, Outgoing, Provider
 from notifications.channels.email import postmark_codes
 from notifications.channels.email.mime import AUTOMATIC, Mail, unsubscribing
 from notifications.channels.email.smtp import DJANGO_SMTP, NOTHING_SET
+from notifications.channels.email.tracking import ID, PROVIDER_ID
 from notifications.channels.email.writer import Writer
 from notifications.channels.outcomes import Cause, SendError
 from notifications.channels.redaction import message_id, shown
@@ -30,7 +30,10 @@ from notifications.channels.transport.adapter import Lean
 from notifications.channels.transport.answer import Answer
 from notifications.channels.transport.blocking import BlockingHttp
 
-PROVIDER_ID = re.compile(r"[A-Za-z0-9._@<>:+/=-]{1,255}")
+# By anymail's names. Their events have a mail's metadata, which others refuse to take.
+TAKE_METADATA = frozenset(
+    ("amazon ses", "brevo", "mailgun", "mailjet", "mailtrap", "mandrill", "postmark", "resend", "sendgrid", "sparkpost")
+) | {"unisender go"}
 
 
 class OverBackend(Provider):
@@ -59,7 +62,9 @@ class OverBackend(Provider):
 
     def send(self, notification: Outgoing) -> str:
         mail = self._writer.mail(notification)
-        message = _message(mail)
+        message: Any = _message(mail)
+        if self.name in TAKE_METADATA:
+            message.metadata = {ID: str(notification.id)}  # for anymail; Django's class knows no such thing
         backend, lean = self._open()
         lean.traceparent = notification.traceparent
         secrets = (mail.receiver, *self._keys)

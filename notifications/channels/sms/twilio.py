@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Self
 from urllib.parse import quote, quote_plus, urlencode
 
@@ -11,6 +10,7 @@ from django.conf import settings
 from notifications.channels.base import AsyncProvider, NotConfigured, Outgoing
 from notifications.channels.outcomes import Cause, SendError
 from notifications.channels.redaction import message_id, shown
+from notifications.channels.sms.callbacks import ID, SID, status_callback
 from notifications.channels.sms.rules import Sms
 from notifications.channels.sms.twilio_codes import CODES
 from notifications.channels.statuses import retry_after, status_error
@@ -18,7 +18,6 @@ from notifications.channels.transport.answer import Answer, basic
 from notifications.channels.transport.http import AGENT, Http
 
 ACTIVE = "active"  # or suspended, or closed: the status of an account
-SID = re.compile(r"(?:SM|MM)[0-9a-fA-F]{32}")
 
 
 class Twilio(AsyncProvider):
@@ -26,12 +25,16 @@ class Twilio(AsyncProvider):
 
     name = "twilio"
 
-    def __init__(self, http: Http, *, account: str, token: str, sender: str, base_url: str) -> None:
-        """`sender` is a number, a short code or name, or a messaging service (MG…)."""
+    def __init__(self, http: Http, *, account: str, token: str, sender: str, base_url: str, callback: str = "") -> None:
+        """`sender` is a number, a short code or name, or a messaging service (MG…).
+
+        `callback` is a URL that Twilio calls with the status of each text, where we want to know it.
+        """
         self._http = http
         self._account_url = f"{base_url.rstrip('/')}/2010-04-01/Accounts/{quote(account, safe='')}"
         self._url = f"{self._account_url}/Messages.json"
         self._sender = urlencode({"MessagingServiceSid" if sender.startswith("MG") else "From": sender})
+        self._callback = f"&StatusCallback={quote_plus(f'{callback}?{ID}=')}" if callback else ""
         authorization = basic(account, token)
         self._secrets = (account, token, authorization)
         self._headers = {
@@ -52,6 +55,7 @@ class Twilio(AsyncProvider):
             token=settings.TWILIO_AUTH_TOKEN,
             sender=settings.TWILIO_FROM,
             base_url=settings.TWILIO_BASE_URL,
+            callback=status_callback(),
         )
 
     async def asend(self, notification: Outgoing) -> str:
@@ -59,6 +63,8 @@ class Twilio(AsyncProvider):
         if Sms.receiver_problem(receiver):
             raise SendError(Cause.INVALID_RECEIVER, "Not a number in E.164.", permanent=True)
         form = f"To=%2B{receiver[1:]}&{self._sender}&Body={quote_plus(notification.message)}"  # digits behind the +
+        if self._callback:
+            form += f"{self._callback}{notification.id}"
         answer = await self._http.post(self._url, form.encode(), self._headers, notification.traceparent)
         if not 200 <= answer.status < 300:
             raise _refused(answer, (receiver, *self._secrets))

@@ -17,6 +17,9 @@ class BlockingHttp:
     def post(self, url: str, body: bytes, headers: dict[str, str], traceparent: str = "") -> Answer:
         return self._own_loop.run(self._http.post(url, body, headers, traceparent))
 
+    def get(self, url: str, headers: dict[str, str]) -> Answer:
+        return self._own_loop.run(self._http.get(url, headers))
+
     def close(self) -> None:
         """Closes the calling thread's connections."""
         self._own_loop.run(self._http.close())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from slack_sdk import WebClient
@@ -16,6 +17,8 @@ from notifications.channels.sms.twilio import Twilio
 from notifications.channels.transport.http import Http
 from tests.notifications.channels.parts import Note
 
+CALLBACK = "https://notify.example.com/base/callbacks/twilio/status"
+ID = uuid4()
 TEXT = "1 + 1 = 2 & Grüße 😀 <b>\nbye"
 
 
@@ -26,16 +29,21 @@ def place(request: Request) -> tuple[str, str, str, str]:
 
 
 @pytest.mark.parametrize(
-    ("sender", "named"),
-    [("+14155550100", {"from_": "+14155550100"}), ("MG" + "0" * 32, {"messaging_service_sid": "MG" + "0" * 32})],
+    ("sender", "callback", "named"),
+    [
+        ("+14155550100", "", {"from_": "+14155550100"}),
+        ("MG" + "0" * 32, "", {"messaging_service_sid": "MG" + "0" * 32}),
+        ("+14155550100", CALLBACK, {"from_": "+14155550100", "status_callback": f"{CALLBACK}?n={ID}"}),
+    ],
 )
-def test_twilio(sender: str, named: dict[str, Any]) -> None:
+def test_twilio(sender: str, callback: str, named: dict[str, Any]) -> None:
     with TwilioFake() as fake:
         sdk = Client(fake.account, fake.token)
         sdk.api.base_url = fake.url
         sdk.messages.create(to="+14155550123", body=TEXT, **named)
-        ours = Twilio(Http(5), account=fake.account, token=fake.token, sender=sender, base_url=fake.url)
-        ours.send(Note("+14155550123", TEXT))
+        account = {"account": fake.account, "token": fake.token, "base_url": fake.url}
+        ours = Twilio(Http(5), sender=sender, callback=callback, **account)
+        ours.send(Note("+14155550123", TEXT, id=ID))
         theirs, mine = fake.requests
     assert place(mine) == place(theirs)
     assert mine.form() == theirs.form()

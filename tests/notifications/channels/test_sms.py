@@ -111,3 +111,16 @@ def test_without_settings_it_names_them(missing: str, settings: Settings) -> Non
         Twilio.from_settings()
     setattr(settings, missing, "something")
     assert Twilio.from_settings().name == "twilio"
+
+
+@pytest.mark.parametrize("public_url", ["", "http://127.0.0.1:8020", "https://notify.example.com"])
+def test_twilio_is_asked_to_tell_only_at_a_public_url(public_url: str, settings: Settings) -> None:
+    note = Note(NUMBER)
+    with TwilioFake() as fake:
+        settings.PUBLIC_URL, settings.TWILIO_FROM, settings.TWILIO_BASE_URL = public_url, "+14155550100", fake.url
+        settings.TWILIO_ACCOUNT_SID, settings.TWILIO_AUTH_TOKEN = fake.account, fake.token
+        Twilio.from_settings().send(note)
+        (request,) = fake.requests
+    url = f"https://notify.example.com/callbacks/twilio/status?n={note.id}" if "https" in public_url else None
+    assert request.form().get("StatusCallback") == url
+    assert set(request.form()) <= PARAMETERS
