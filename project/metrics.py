@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metr
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from notifications.channels.outcomes import Cause, Outcome
+from notifications.channels.receipts import ReceiptType
 from notifications.messages.words import PRIORITIES, Reason
 
 SHARED_IN = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")  # as its client reads it, before any metric is made
@@ -68,6 +69,7 @@ attempts = Counter("notifications_attempts", "Sends by outcome", ["channel", "pr
 dead = Counter("notifications_dead", "Notifications that died", ["channel", "cause"])
 put_back = Counter("notifications_put_back", "Claimed rows put back unsent", ["channel", "reason"])
 stale_settlements = Counter("notifications_stale_settlements", "Results whose row had moved on, so changed nothing")
+receipts = Counter("notifications_receipts", "What providers report afterwards, each event once", ["channel", "type"])
 in_flight = Gauge("notifications_in_flight", "Sends handed over and not answered", ["channel"])
 ready = Gauge("notifications_ready", "Claimed rows waiting for a thread", ["channel"])
 unsettled = Measured("notifications_unsettled", "Claimed rows without a settlement in the ledger")
@@ -142,6 +144,7 @@ def start_at_zero(channels: Iterable[str]) -> None:
         unclaimable: [(Cause.UNDECODABLE, Cause.REFUSED_BY_DATABASE)],
         dead: [channels, Cause],
         put_back: [channels, Reason],
+        receipts: [channels, ReceiptType],
         accept_to_provider: [channels, PRIORITIES],
     }
     _show(labels)

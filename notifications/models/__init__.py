@@ -17,6 +17,7 @@ from notifications.models.ledger import (
     PrunedDay,
 )
 from notifications.models.pauses import Pause
+from notifications.models.receipts import Receipt
 from notifications.models.rewound import Rewound
 from notifications.models.work import ALIVE_SECONDS, BreakerEvent, Job, SandboxMessage, WorkerHeartbeat
 
@@ -39,6 +40,7 @@ __all__ = [
     "NotificationQuerySet",
     "Pause",
     "PrunedDay",
+    "Receipt",
     "Rewound",
     "SandboxMessage",
     "StaffAction",

@@ -23,7 +23,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from notifications.brokers.base import Broker, outbound
-from notifications.ledger import due, leases, partitions
+from notifications.ledger import due, leases, partitions, receipts
 from notifications.ledger.digests.looking import look_at_digests
 from notifications.ledger.hooks import Hooks
 from notifications.ledger.minutes import minutes
@@ -221,6 +221,7 @@ class Scheduler:
         if now >= self._make_ahead_at:
             self._make_ahead_at = now + MAKE_AHEAD_EVERY
             _make_ahead()
+        receipts.match()
         self._hooks.do_chores()
 
 

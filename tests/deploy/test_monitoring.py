@@ -65,7 +65,7 @@ def test_no_label_has_a_value_that_somebody_outside_chooses() -> None:
         for sample in family.samples
         for label in sample.labels
     }
-    closed = {"call", "code", "channel", "provider", "priority", "outcome", "cause", "reason", "origin"}
+    closed = {"call", "code", "channel", "provider", "priority", "outcome", "cause", "reason", "origin", "type"}
     assert labels <= closed | {"topic", "kind", "name", "state", "le", "rule"}
 
 

@@ -15,14 +15,16 @@ from pytest_django import Settings
 
 from dlq.models import DeadLetter
 from notifications.brokers.base import AWAY, DURABLE, Broker, Fate, Lag, Outbound
+from notifications.channels.receipts import Event, ReceiptType
 from notifications.ledger import due, partitions
 from notifications.ledger.hooks import Hooks
+from notifications.ledger.receipts import take
 from notifications.ledger.sql_taking import REPUBLISH_AFTER
 from notifications.messages.ids import first_id_at
 from notifications.messages.message import from_record, id_in
 from notifications.messages.topics import topic_of
 from notifications.messages.words import Status, WorkerKind
-from notifications.models import Attempt, Notification, WorkerHeartbeat
+from notifications.models import Attempt, Notification, Receipt, WorkerHeartbeat
 from notifications.scheduling import scheduler
 from notifications.scheduling.scheduler import Scheduler, worker_name
 from project import metrics
@@ -157,6 +159,14 @@ def test_it_says_that_it_is_alive_and_does_others_chores() -> None:
     open_scheduler(Topic(), Others()).round()
     assert len(done) == 1
     assert [beat.kind for beat in WorkerHeartbeat.objects.all()] == ["scheduler"]
+
+
+def test_it_matches_the_receipts_that_came_before_their_notification_was_known() -> None:
+    take([Event("postmark", "EMAIL", "ann@example.com", ReceiptType.DELIVERED, "m-1")])
+    sent = row(Status.SENT, receiver="ann@example.com", provider_message_id="m-1")
+    Receipt.objects.update(look_at=ago(1))
+    open_scheduler(Topic()).round()
+    assert Receipt.objects.get().notification_id == sent.pk
 
 
 def test_where_nothing_is_due_nothing_is_written_but_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
