@@ -11,6 +11,8 @@ from rest_framework import serializers
 
 from notifications.channels import channel_choices
 from notifications.channels.outcomes import Cause, Outcome
+from notifications.channels.receipts import DeliveryState
+from notifications.ledger.receipts import delivery_of
 from notifications.messages.words import Reason, Status, SuppressedFor
 from notifications.models import Attempt, Digest, Notification
 from project.database.word_field import choices_of
@@ -23,6 +25,7 @@ STATUSES = choices_of(Status)
 REASONS = choices_of(Reason) + choices_of(SuppressedFor)
 CAUSES = choices_of(Cause)
 OUTCOMES = choices_of(Outcome)
+DELIVERY_STATES = choices_of(DeliveryState)
 SHOWN_ATTEMPTS = 100  # the latest; an outage of a day may leave more
 
 
@@ -143,20 +146,34 @@ class ForetoldShape(serializers.Serializer[Any]):
     until = UtcField(allow_null=True)
 
 
+class Delivery(serializers.Serializer[Any]):
+    """What became of it after it was sent, as far as its provider tells."""
+
+    state = serializers.ChoiceField(choices=DELIVERY_STATES)
+    at = UtcField(help_text="When that was reported first.")
+
+
 class NotificationDetail(NotificationRow):
     """Where a notification stands, with the attempts that did not simply send."""
 
     attempts = serializers.SerializerMethodField()
     decision = serializers.SerializerMethodField()
+    delivery = serializers.SerializerMethodField()
 
     class Meta(NotificationRow.Meta):
-        fields: ClassVar = [*NotificationRow.Meta.fields, "decision", "attempts"]
+        fields: ClassVar = [*NotificationRow.Meta.fields, "decision", "attempts", "delivery"]
 
     @extend_schema_field(DecisionShape(allow_null=True))
     def get_decision(self, row: Notification) -> Any:
         """Null where no rule keeps it back."""
         found = explained(row.status, row.reason, until_of(row))
         return DecisionShape(found).data if found else None
+
+    @extend_schema_field(Delivery(allow_null=True))
+    def get_delivery(self, row: Notification) -> Any:
+        """Null until its provider has reported it, which some never do."""
+        found = delivery_of(row.pk)
+        return Delivery(found).data if found else None
 
     @extend_schema_field(AttemptRow(many=True))
     def get_attempts(self, row: Notification) -> Any:

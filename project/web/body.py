@@ -27,11 +27,19 @@ class Call(HasHeaders, Stream, Protocol):
 def read_body(request: Call, limit: int = MAX_BODY) -> bytes:
     """The body of a JSON request, at most `limit` bytes.
 
-    Raises WrongMediaType, TooLargeBody, LengthRequired or ParseError. Django's own reading would answer a body
-    over its limit with a page in HTML, and knows no chunked ones.
+    Raises WrongMediaType, and what `read_bytes` raises.
     """
     if request.META.get("CONTENT_TYPE") != "application/json":
         _check_media_type(request)
+    return read_bytes(request, limit)
+
+
+def read_bytes(request: Call, limit: int) -> bytes:
+    """The body of a request of any kind, at most `limit` bytes.
+
+    Raises TooLargeBody, LengthRequired or ParseError. Django's own reading would answer a body over its limit with a
+    page in HTML, and knows no chunked ones.
+    """
     declared = request.META.get("CONTENT_LENGTH", "")
     stream: Stream
     if declared.isdecimal():
@@ -46,7 +54,8 @@ def read_body(request: Call, limit: int = MAX_BODY) -> bytes:
         body: bytes = b"" if too_large else stream.read(limit + 1)
         if too_large or len(body) > limit:
             _drain(stream)
-            raise TooLargeBody(f"The body is over {limit // 1024 // 1024} MiB.")
+            mib = limit // 1024 // 1024
+            raise TooLargeBody(f"The body is over {f'{mib} MiB' if mib else f'{limit // 1024} KiB'}.")
     except (UnreadablePostError, OSError) as error:
         raise ParseError("The body ended early.") from error
     if declared and len(body) != int(declared):

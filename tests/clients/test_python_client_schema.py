@@ -24,6 +24,7 @@ SHAPES: dict[str, type] = {
     "NotificationDetail": types.NotificationDetail,
     "DecisionShape": types.Decision,
     "AttemptRow": types.Attempt,
+    "Delivery": types.Delivery,
     "PaginatedNotificationRowList": types.Page,
 }
 CALLS = {

@@ -30,7 +30,10 @@ OPEN = {
     *("/", "/admin", "/admin/login/", "/admin/logout/", "/admin/jsi18n/", "/health/live", "/health/ready"),
     *("/docs/", "/schema/", "/favicon.ico"),  # lead to another path, which asks for itself
 }
-WITHOUT_SCOPE = {"/health/live", "/health/ready", "/schema", "/docs"}
+WITHOUT_SCOPE = {
+    *("/health/live", "/health/ready", "/schema", "/docs"),
+    *("/callbacks/twilio/status", "/callbacks/twilio/inbound", "/callbacks/anymail/<str:provider>/tracking/"),  # signed
+}
 
 
 def paths(resolver: URLResolver | None = None, before: str = "/") -> Iterator[str]:

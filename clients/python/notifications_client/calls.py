@@ -23,6 +23,7 @@ from notifications_client.types import (
     Attempt,
     Cancelled,
     Decision,
+    Delivery,
     Notification,
     NotificationDetail,
     NotificationRow,
@@ -76,7 +77,10 @@ class Calls:
         found = wire.content_of(answer, 200)
         attempts = tuple(wire.read_as(Attempt, attempt) for attempt in found["attempts"])
         decision = wire.read_as(Decision, found["decision"]) if found.get("decision") else None
-        return wire.read_as(NotificationDetail, found | {"attempts": attempts, "decision": decision})
+        delivery = wire.read_as(Delivery, found["delivery"]) if found.get("delivery") else None
+        return wire.read_as(
+            NotificationDetail, found | {"attempts": attempts, "decision": decision, "delivery": delivery}
+        )
 
     def cancel(self, id: UUID | str) -> Flow[Cancelled]:
         """DELETE /notification/<id>. Raises TooLate, other ApiErrors, and Unavailable."""

@@ -54,6 +54,7 @@ Reason = Literal[
     "cap",
 ]
 Rule = Literal["cancelled", "suppressed", "mandatory", "paused", "choice", "quiet", "digest", "cap", "send"]
+DeliveryState = Literal["delivered", "bounced", "complained"]
 Outcome = Literal["transient", "permanent", "throttled", "uncertain"]
 Cause = Literal[
     "",
@@ -181,11 +182,20 @@ class Decision:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """What became of a notification after it was sent, and when its provider reported it first."""
+
+    state: DeliveryState
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class NotificationDetail(NotificationRow):
     """Where a notification stands, with its latest 100 attempts that did not simply send, the oldest first."""
 
     decision: Decision | None
     attempts: tuple[Attempt, ...]
+    delivery: Delivery | None
 
 
 @dataclass(frozen=True)

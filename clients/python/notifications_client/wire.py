@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import httpx
 
 from notifications_client.errors import ApiError, Problem, refusal
-from notifications_client.types import Attempt, Decision, Notification, NotificationDetail, NotificationRow
+from notifications_client.types import Attempt, Decision, Delivery, Notification, NotificationDetail, NotificationRow
 
 # The platform's limits of a batch.
 MAX_ITEMS = 5_000
@@ -21,7 +21,7 @@ MAX_BYTES = 5 * 1024 * 1024
 BEFORE, AFTER = b'{"notifications":[', b"]}"
 
 TIMES = ("accepted_at", "at", "due_at", "expires_at", "send_at", "settled_at", "until")
-R = TypeVar("R", NotificationRow, NotificationDetail, Attempt, Decision)
+R = TypeVar("R", NotificationRow, NotificationDetail, Attempt, Decision, Delivery)
 
 
 def with_key(notification: Notification) -> Notification:
