@@ -13,8 +13,9 @@ from dlq.story.explanations import explain
 from dlq.story.outages import Turn
 from notifications.channels import channel_in_words
 from notifications.channels.outcomes import Outcome
+from notifications.channels.receipts import ReceiptType
 from notifications.messages.words import StaffVerb, Status
-from notifications.models import Attempt, Digest, Notification, StaffAction
+from notifications.models import Attempt, Digest, Notification, Receipt, StaffAction
 from project.desk.audit import details, printed
 from project.desk.moments import age
 from project.desk.sight import Sight
@@ -26,6 +27,15 @@ OUTCOMES = {
     Outcome.PERMANENT: ("refused for good", "danger"),
     Outcome.THROTTLED: ("asked to slow down", "warning"),
     Outcome.UNCERTAIN: ("outcome unknown", "warning"),
+}
+REPORTED = {
+    ReceiptType.DELIVERED: ("Delivered", "success"),
+    ReceiptType.BOUNCED: ("Bounced: nobody is there", "danger"),
+    ReceiptType.SOFT_BOUNCED: ("Bounced: it could not be delivered now", "danger"),
+    ReceiptType.OPTED_OUT: ("Not delivered: the receiver has blocked such messages", "danger"),
+    ReceiptType.UNDELIVERED: ("Not delivered, for a reason that is not the receiver's", "danger"),
+    ReceiptType.COMPLAINED: ("The receiver complained about it as spam", "danger"),
+    ReceiptType.UNSUBSCRIBED: ("The receiver unsubscribed at the provider", "warning"),
 }
 
 
@@ -60,6 +70,7 @@ class Rows:
     deaths: Sequence[DeadLetterEvent] = ()
     digest: Digest | None = None  # that it was folded into, or is
     turns: Sequence[Turn] = ()
+    receipts: Sequence[Receipt] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +109,7 @@ def _lines(rows: Rows) -> Iterator[Line]:
         yield from _run(rows.letter.run, rows.actions)
     if row and row.settled_at:
         yield from _end(row)
+    yield from map(_reported, rows.receipts)
 
 
 def _turn(turn: Turn, channel: str) -> Line:
@@ -129,6 +141,12 @@ def _deaths(rows: Rows) -> Iterator[Line]:
             yield Line(at, f"Held, because a person has to decide: {clause}", "held", "warning")
         else:
             yield Line(at, f"Became a dead letter: {clause}", "dead", "danger")
+
+
+def _reported(receipt: Receipt) -> Line:
+    """Returns what the provider reported, by its own clock, which may be a little before the line of the send."""
+    what, colour = REPORTED.get(ReceiptType(receipt.type), (receipt.type, ""))
+    return Line(receipt.at, f"{receipt.provider} says: {what}", receipt.type, colour, receipt.detail)
 
 
 def _action(action: StaffAction) -> Line:

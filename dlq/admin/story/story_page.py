@@ -28,7 +28,7 @@ from dlq.verbs import target
 from notifications.channels import channel_in_words
 from notifications.ledger.pauses.telling import in_a_sentence, pause_of
 from notifications.messages.words import Is, LetterEvent, Reason, Status, statuses
-from notifications.models import REMOVED, Attempt, Digest, Notification, StaffAction
+from notifications.models import REMOVED, Attempt, Digest, Notification, Receipt, StaffAction
 from project.desk.audit import printed
 from project.desk.base import ReadOnlyAdmin
 from project.desk.in_words import in_words
@@ -37,7 +37,7 @@ from project.desk.marks import mark_when_rendered
 from project.desk.sight import Content, Sight, sight_of
 from users.people.models import User
 
-MOST_ROWS = 100  # attempts, staff actions and deaths that a page shows, the newest ones
+MOST_ROWS = 100  # attempts, staff actions, deaths and receipts that a page shows, the newest ones
 MOST_TEXT = 20_000  # characters of a text
 UNFOLDED = 600  # characters of a text that stands unfolded
 LABELS = {State.OPEN: "danger", State.REPLAYING: "info", State.RESOLVED: "success"}
@@ -141,6 +141,7 @@ def _rows(notification: Notification | None, letter: DeadLetter | None) -> Rows:
         actions=_newest(StaffAction.objects.filter(about)),
         deaths=_newest(deaths) if letter else (),
         digest=Digest.objects.filter(pk=notification.digest_id).first() if notification.digest_id else None,
+        receipts=_newest(Receipt.objects.filter(notification_id=notification.pk)),
         turns=turns(notification.channel, notification.accepted_at, notification.settled_at or timezone.now()),
     )
 

@@ -21,8 +21,10 @@ from dlq.models import DeadLetter, DeadLetterEvent, Problem, Run
 from dlq.repair import repair
 from dlq.verbs import discard, replay
 from notifications.channels.outcomes import Cause
+from notifications.channels.receipts import Event, ReceiptType
 from notifications.ledger.cancel import cancel
 from notifications.ledger.hooks import NO_HOOKS
+from notifications.ledger.receipts import take
 from notifications.messages.words import Reason, Status
 from notifications.models import Attempt, BreakerEvent, Category, Notification, StaffAction, WorkerHeartbeat
 from project.desk.rights import OF_LETTERS, Right
@@ -200,6 +202,19 @@ def test_the_story_has_every_death_run_and_action(support: Client) -> None:
     assert {"bert corrected it", "carl made it due at once"} < set(found)
     assert not [line for line in found if "dora" in line]
     assert "the outage is over" in shown(support, dead)
+
+
+def test_the_story_ends_with_what_the_provider_reported(support: Client) -> None:
+    sent = notification(status=Status.SENT, settled_at=timezone.now())
+    bounce = Event("postmark", "EMAIL", sent.receiver, ReceiptType.BOUNCED, "m", None, "550 5.1.1 no", sent.pk)
+    take([bounce])
+    assert lines(seen(support, sent))[-1] == "postmark says: Bounced: nobody is there"
+    assert "550 5.1.1 no" in shown(support, sent)
+
+
+@pytest.mark.parametrize("kind", [*ReceiptType])
+def test_each_receipt_of_a_notification_has_words(kind: ReceiptType) -> None:
+    assert kind in story.REPORTED or kind.state is None
 
 
 def test_what_is_held_did_not_simply_die(support: Client) -> None:
