@@ -318,6 +318,7 @@ STAGES: dict[str, Callable[[Bounds, Any], Part]] = {
     "minutes": _delete("minutes", retention.minutes_to_go, "others"),
     "jobs": _delete("jobs", retention.jobs_to_go, "others"),
     "forgotten": _delete("hashes of people who were erased", retention.forgotten_to_go, "others"),
+    "receipts": _delete("receipts", retention.receipts_to_go, "others"),
     "rewound": _delete("places of a rewind", retention.rewound_to_go, "others"),
     "cap places": _delete("places of rate limits", retention.cap_places_to_go, "others"),
     "forgettings": _delete("requests to erase", retention.forgettings_to_go, "others"),

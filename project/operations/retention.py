@@ -31,6 +31,7 @@ from notifications.models import (
     Minute,
     Notification,
     PrunedDay,
+    Receipt,
     Rewound,
     SandboxMessage,
 )
@@ -178,6 +179,10 @@ def forgettings_to_go(until: datetime) -> QuerySet[Forgetting]:
     return Forgetting.objects.filter(before__lt=until)
 
 
+def receipts_to_go(until: datetime) -> QuerySet[Receipt]:
+    return Receipt.objects.filter(received_at__lt=until)
+
+
 def rewound_to_go(until: datetime) -> QuerySet[Rewound]:
     """Returns what was noted of topics whose records of that time are gone."""
     return Rewound.objects.filter(at__lt=until)
@@ -212,6 +217,7 @@ def preview(bounds: Bounds) -> Iterator[tuple[str, date, int]]:
         yield from _by_day("jobs", jobs_to_go(bounds.others), "ended_at")
         yield from _by_day("hashes of people who were erased", forgotten_to_go(bounds.others), "before")
         yield from _by_day("requests to erase", forgettings_to_go(bounds.others), "before")
+        yield from _by_day("receipts", receipts_to_go(bounds.others), "received_at")
         yield from _by_day("places of a rewind", rewound_to_go(bounds.others), "at")
         yield from _by_day("places of rate limits", cap_places_to_go(bounds.others), "at")
         yield from _by_day("hours of problems", hours_to_go(bounds.others), "hour")

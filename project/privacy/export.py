@@ -17,13 +17,14 @@ from django.utils import timezone
 from dlq.models import DeadLetter
 from notifications.messages.ids import first_id_at
 from notifications.messages.words import StaffVerb
-from notifications.models import Attempt, IdempotencyKey, Notification, StaffAction
+from notifications.models import Attempt, IdempotencyKey, Notification, Receipt, StaffAction
 from project.desk.audit import write_actions
 from project.privacy.person import Person, targets_of
 
 VERSION = 1
 A_PAGE = 50  # notifications; each has up to half a megabyte of texts
 MOST_ACTIONS = 10_000  # on their entry in the directory
+MOST_RECEIPTS = 10_000  # that are of no notification
 NOTIFICATION = (
     *("id", "client", "reference", "channel", "receiver", "subject", "message", "html", "user", "category", "priority"),
     *("status", "reason", "generation", "due_at", "send_at", "expires_at", "accepted_at", "settled_at"),
@@ -31,6 +32,7 @@ NOTIFICATION = (
 )
 ATTEMPT = ("at", "outcome", "cause", "error")
 LETTER = ("state", "cause", "error", "died_at", "changed_at", "discard_reason")
+RECEIPT = ("type", "at", "provider", "detail")
 ACTION = ("at", "action", "note", "reason", "before", "after")
 
 
@@ -40,6 +42,8 @@ def export(person: Person) -> Iterator[bytes]:
     head = {"version": VERSION, "exported_at": timezone.now(), "username": person.username, "name": person.name}
     yield _json(head | {"devices": devices})[:-1] + b',"notifications":['
     yield from _listed(_notifications(person))
+    yield b'],"receipts":['
+    yield from _listed([_unmatched(person)])
     yield b'],"staff_actions":['
     yield from _listed(_actions_on(person))
     yield b"]}\n"
@@ -79,11 +83,12 @@ def _with_all(page: list[dict[str, Any]]) -> list[dict[str, Any]]:
     attempts = _by_id(Attempt.objects.filter(notification_id__in=ids).order_by("number"), ATTEMPT)
     letters = _by_id(DeadLetter.objects.filter(notification_id__in=ids), LETTER)
     actions = _by_id(StaffAction.objects.filter(notification_id__in=ids).order_by("id"), ACTION)
+    receipts = _by_id(Receipt.objects.filter(notification_id__in=ids).order_by("id"), RECEIPT)
     keys = dict(IdempotencyKey.objects.filter(notification_id__in=ids).values_list("notification_id", "key"))
     return [
         {"id": row.pop("id"), "type": row.pop("channel"), **row}
         | {"idempotency_key": keys.get(id), "attempts": attempts[id], "staff_actions": actions[id]}
-        | {"dead_letter": next(iter(letters[id]), None)}
+        | {"dead_letter": next(iter(letters[id]), None), "receipts": receipts[id]}
         for id, row in zip(ids, page, strict=True)
     ]
 
@@ -93,6 +98,12 @@ def _by_id(rows: QuerySet[Any], columns: Sequence[str]) -> Mapping[UUID, list[di
     for row in rows.values("notification_id", *columns):
         found[row.pop("notification_id")].append(row)
     return found
+
+
+def _unmatched(person: Person) -> list[dict[str, Any]]:
+    """Returns what providers reported on their addresses alone, such as that they answered STOP."""
+    reported = Receipt.objects.filter(receiver_hash__in=person.hashes, notification_id__isnull=True)
+    return list(reported.order_by("id").values("channel", *RECEIPT)[:MOST_RECEIPTS])
 
 
 def _actions_on(person: Person) -> Iterator[list[dict[str, Any]]]:

@@ -125,6 +125,12 @@ def erase_letters(work: Work, _after: Any) -> Part:
     return Part(None, counts)
 
 
+def erase_receipts(work: Work, _after: Any) -> Part:
+    """Erases what providers reported on the addresses and nobody could match with a notification, such as a STOP."""
+    more, count = rows.erase_receipts(work.person.hashes)
+    return Part(1 if more else None, {"receipts": count} if count else {})
+
+
 def erase_records(work: Work, after: int | None) -> Part:
     """Empties the bytes of records that could not be read and name the person."""
     return Part(*rows.erase_unreadable(after or 0, work.traces))
@@ -148,6 +154,7 @@ def erase_sessions(work: Work, after: str | None) -> Part:
 STAGES: dict[str, Callable[[Work, Any], Part]] = {
     "notifications": erase_notifications,
     "letters": erase_letters,
+    "receipts": erase_receipts,
     "records": erase_records,
     "elsewhere": erase_elsewhere,
     "sessions": erase_sessions,

@@ -14,13 +14,23 @@ from dlq.models import DeadLetter, DeadLetterEvent
 from dlq.verbs import write_events
 from notifications.messages.ids import first_id_at
 from notifications.messages.words import Is, LetterEvent, Status, standing, statuses
-from notifications.models import NOBODY, Attempt, Digest, IdempotencyKey, Notification, SandboxMessage, StaffAction
+from notifications.models import (
+    NOBODY,
+    Attempt,
+    Digest,
+    IdempotencyKey,
+    Notification,
+    Receipt,
+    SandboxMessage,
+    StaffAction,
+)
 from project.privacy.person import targets_of
 from project.privacy.traces import FORGOTTEN, Traces
 
 WHY = "The person was erased."
 UNREADABLE_AT_ONCE = 20  # each has up to a megabyte
 LETTERS_AT_ONCE = 500
+RECEIPTS_AT_ONCE = 500
 STILL_OPEN = (DeadLetter.State.OPEN, DeadLetter.State.REPLAYING)
 NO_LETTER = dict.fromkeys(("error", "user", "receiver_hash", "was_receiver_hash", "receiver_domain"), "")
 NO_ACTION = dict.fromkeys(("reason", "before", "after", "before_hash", "after_hash"), "")
@@ -47,6 +57,7 @@ def erase(found: Sequence[Notification], traces: Traces) -> dict[str, int]:
     Attempt.objects.filter(notification_id__in=ids).update(error="")
     DeadLetterEvent.objects.filter(notification_id__in=ids).update(error="")
     SandboxMessage.objects.filter(notification_id__in=ids).delete()
+    Receipt.objects.filter(notification_id__in=ids).delete()
     StaffAction.objects.filter(notification_id__in=ids).update(**NO_ACTION)
     keys = IdempotencyKey.objects.filter(notification_id__in=ids)
     keys.filter(pk__in=[key.pk for key in keys if traces.are_in(key.key)]).delete()
@@ -89,6 +100,16 @@ def erase_unreadable(after: int, traces: Traces) -> tuple[int | None, Mapping[st
     _erase(named)
     last = found[-1].pk if len(found) == UNREADABLE_AT_ONCE else None
     return last, {"unreadable records": len(named)} if named else {}
+
+
+def erase_receipts(hashes: Sequence[str]) -> tuple[bool, int]:
+    """Erases the next receipts of these addresses that are of no notification. Returns whether there may be more.
+
+    Those that have one go with it.
+    """
+    mine = Receipt.objects.filter(receiver_hash__in=hashes, notification_id__isnull=True)
+    found = list(mine.values_list("pk", flat=True)[:RECEIPTS_AT_ONCE])
+    return len(found) == RECEIPTS_AT_ONCE, Receipt.objects.filter(pk__in=found).delete()[0]
 
 
 def erase_actions_on(username: str) -> int:

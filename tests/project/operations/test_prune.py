@@ -17,7 +17,16 @@ from dlq.models import DeadLetter, DeadLetterEvent, Mending, Problem, ProblemHou
 from dlq.problems import assigning as problems
 from notifications.channels.outcomes import Cause
 from notifications.messages.words import Happened, Status, standing
-from notifications.models import BreakerEvent, IdempotencyKey, Job, Minute, Notification, PrunedDay, SandboxMessage
+from notifications.models import (
+    BreakerEvent,
+    IdempotencyKey,
+    Job,
+    Minute,
+    Notification,
+    PrunedDay,
+    Receipt,
+    SandboxMessage,
+)
 from notifications.scheduling import job_rows
 from notifications.scheduling.jobs import Runner
 from project.operations import balance, prune, retention
@@ -187,6 +196,7 @@ class TestSmallTables:
             moment = ago(days * DAY)
             BreakerEvent.objects.create(worker="w", channel="EMAIL", provider="p", state="open", at=moment)
             Minute.objects.create(minute=moment, channel="EMAIL", happened=Happened.SENT, count=3)
+            Receipt.objects.create(key=f"{days}", channel="EMAIL", type="stop", at=moment, received_at=moment)
             DeadLetterEvent.objects.create(event="dead", at=moment, published_at=moment)
             Job.objects.create(kind="x", actor="ann", state=Job.State.DONE, ended_at=moment)
             Run.objects.create(actor="ann", selection={}, last_letter=1, state=Run.State.DONE, ended_at=moment)
@@ -200,7 +210,7 @@ class TestSmallTables:
         DeadLetterEvent.objects.create(event="untold", at=ago(95 * DAY))
         Job.objects.create(kind="failed", actor="ann", state=Job.State.FAILED, ended_at=ago(95 * DAY))
         run()
-        assert (BreakerEvent.objects.count(), Minute.objects.count()) == (1, 1)
+        assert (BreakerEvent.objects.count(), Minute.objects.count(), Receipt.objects.count()) == (1, 1, 1)
         assert Mending.objects.count() == 2
         assert Counter(Run.objects.values_list("actor", flat=True)) == {"ann": 1, "kept": 1}
         assert Counter(DeadLetterEvent.objects.values_list("event", flat=True)) == {"dead": 1, "untold": 1}
@@ -228,6 +238,8 @@ def everything() -> None:
         past(days, Status.WAITING)
         BreakerEvent.objects.create(worker="w", channel="EMAIL", provider="p", state="open", at=ago(days * DAY))
         Session.objects.create(session_key=f"{days} {Session.objects.count()}", expire_date=ago(days * DAY))
+        moment = {"at": ago(days * DAY), "received_at": ago(days * DAY)}
+        Receipt.objects.create(key=id_of(days).hex, channel="SMS", type="delivered", **moment)
         Minute.objects.get_or_create(minute=ago(days * DAY), channel="EMAIL", happened=Happened.SENT)
         DeadLetterEvent.objects.create(event="dead", at=ago(days * DAY))
         IdempotencyKey.objects.create(client="main", key=id_of(0).hex, notification_id=id_of(days), body_hash="h")

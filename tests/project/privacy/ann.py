@@ -17,6 +17,8 @@ from dlq.models import DeadLetter, DeadLetterEvent, Problem, Run
 from dlq.repair import repair
 from dlq.selection import Selection
 from notifications.channels.outcomes import Cause, Outcome
+from notifications.channels.receipts import Event, ReceiptType
+from notifications.ledger.receipts import take
 from notifications.messages.ids import receiver_hash
 from notifications.messages.words import DigestState, LetterEvent, Status
 from notifications.models import Attempt, Digest, Notification, Pause, SandboxMessage, StaffAction
@@ -76,6 +78,9 @@ def _rows(api: Api) -> dict[str, Notification]:
             notification=one, generation=0, number=1, at=one.accepted_at, outcome=Outcome.TRANSIENT,
             cause=Cause.TIMEOUT, error=f"no answer for {MAIL}",
         )  # fmt: skip
+    mail = Event("postmark", "EMAIL", MAIL, ReceiptType.DELIVERED, "m-1", notification_id=made["sent"].id)
+    stop = Event("twilio", "SMS", PHONE, ReceiptType.STOP, "SM1")
+    take([mail, stop, mail._replace(receiver="bob@example.com", notification_id=None, message_id="m-2")])
     sandbox = made["sent"]
     SandboxMessage.objects.create(notification_id=sandbox.id, channel="EMAIL", receiver=MAIL, message=TEXT)
     for key in ("order 17", f"welcome {MAIL}"):

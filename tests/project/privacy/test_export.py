@@ -34,6 +34,8 @@ def test_it_has_the_person_all_notifications_and_what_staff_did(api: Api) -> Non
     sent = found[str(history["sent"].id)]
     assert (sent["receiver"], sent["message"], sent["attempts"][0]["outcome"]) == (ann.MAIL, ann.TEXT, "transient")
     assert found[str(history["order 17"].id)]["idempotency_key"] == "order 17"
+    assert [(each["type"], each["provider"]) for each in sent["receipts"]] == [("delivered", "postmark")]
+    assert [(each["type"], each["channel"]) for each in document["receipts"]] == [("stop", "SMS")]
     letters = [entry["dead_letter"]["state"] for entry in found.values() if entry["dead_letter"]]
     assert sorted(letters) == ["discarded", "open", "open", "open", "open", "replaying"]
     reasons = [action["reason"] for entry in found.values() for action in entry["staff_actions"]]
