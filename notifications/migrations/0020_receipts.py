@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('notifications', '0016_rules_of_categories'),
+        ('notifications', '0019_find_members'),
     ]
 
     operations = [
