@@ -264,6 +264,7 @@ SPECTACULAR_SETTINGS = {
         "Reason": "notifications.api.schemas.REASONS",
         "Cause": "notifications.api.schemas.CAUSES",
         "Outcome": "notifications.api.schemas.OUTCOMES",
+        "DeliveryState": "notifications.api.schemas.DELIVERY_STATES",
         "AcceptedStatus": ["accepted"],
         "TypeEnum": list(CHANNELS),
         "SuppressedFor": "users.recipients.suppression_views.REASONS",
