@@ -144,9 +144,10 @@ def test_settling_waits_for_a_lock_and_then_settles() -> None:
     assert settled == {claimed.id}
 
 
-def test_a_cancel_waits_for_the_claim_that_is_under_way() -> None:
-    """It has inserted the row, and nobody sees it yet."""
-    unclaimed, claimed = message(), threading.Event()
+@pytest.mark.parametrize("queued", [False, True], ids=["only Kafka has it", "a row"])
+def test_a_cancel_waits_for_the_claim_that_is_under_way(queued: bool) -> None:
+    """It has inserted or changed the row, and nobody sees that yet."""
+    unclaimed, claimed = message_of(row()) if queued else message(), threading.Event()
 
     def sender() -> int:
         with transaction.atomic():
