@@ -38,6 +38,8 @@ owns_run = pytest.StashKey[bool]()
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         config.stash[owns_run] = shared.open_run()
+    settings.WHITENOISE_AUTOREFRESH = True  # else each new client lists all files of all apps first
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the real one is slow on purpose
     writer._file = os.open(os.devnull, os.O_WRONLY)  # what is logged in these processes is looked at as records
 
 
