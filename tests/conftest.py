@@ -51,6 +51,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
     mark(config, items)  # before pytest looks at -m
+    group(items)
     yield
     keep_groups(items)  # after xdist has named them
 
@@ -70,6 +71,15 @@ def mark(config: pytest.Config, items: list[pytest.Item]) -> None:
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker(other)]
+
+
+def group(items: list[pytest.Item]) -> None:
+    """Keeps the tests of a module that share one of its fixtures on one worker, else each would start its own."""
+    for item in items:
+        if isinstance(item, pytest.Function) and not item.get_closest_marker("xdist_group"):
+            fixtures = [fixture for each in item._fixtureinfo.name2fixturedefs.values() for fixture in each]
+            if any(fixture.scope == "module" and fixture.baseid.startswith("tests/") for fixture in fixtures):
+                item.add_marker(pytest.mark.xdist_group(item.module.__name__))
 
 
 def keep_groups(items: list[pytest.Item]) -> None:
