@@ -14,6 +14,7 @@ from dlq.models import DeadLetterEvent, Mending, Problem, Run
 from notifications.models import Job, Pause, StaffAction
 from project.desk.spelling import SEARCHES
 from project.privacy.traces import Traces
+from users.recipients.models import PreferenceEvent
 
 AT_ONCE = 1000
 LOG_IN = ("username", "path_info")
@@ -26,6 +27,7 @@ TEXTS: list[tuple[type[Model], tuple[str, ...]]] = [
     (Problem, ("example", "note", "link")),
     (Job, ("parameters", "cursor", "error")),
     (Pause, ("reason",)),
+    (PreferenceEvent, ("reason",)),
     (DeadLetterEvent, ("error",)),
     (LogEntry, ("object_repr", "change_message")),
     (AccessAttempt, (*LOG_IN, "get_data", "post_data")),

@@ -20,6 +20,9 @@ from notifications.messages.words import StaffVerb
 from notifications.models import Attempt, IdempotencyKey, Notification, Receipt, StaffAction
 from project.desk.audit import write_actions
 from project.privacy.person import Person, targets_of
+from users.recipients import preferences
+from users.recipients.models import PreferenceEvent
+from users.recipients.wishes import shown
 
 VERSION = 1
 A_PAGE = 50  # notifications; each has up to half a megabyte of texts
@@ -33,6 +36,8 @@ NOTIFICATION = (
 ATTEMPT = ("at", "outcome", "cause", "error")
 LETTER = ("state", "cause", "error", "died_at", "changed_at", "discard_reason")
 RECEIPT = ("type", "at", "provider", "detail")
+EVENT = ("at", "source", "what", "before", "after", "reason", "address")
+EVENTS_A_PAGE = 1_000
 ACTION = ("at", "action", "note", "reason", "before", "after")
 
 
@@ -40,7 +45,10 @@ def export(person: Person) -> Iterator[bytes]:
     """Yields the document, piece by piece. Each piece reads the database by itself, so no transaction stays open."""
     devices = [{"type": channel, "address": address} for channel, address in person.devices]
     head = {"version": VERSION, "exported_at": timezone.now(), "username": person.username, "name": person.name}
-    yield _json(head | {"devices": devices})[:-1] + b',"notifications":['
+    chosen = shown(preferences.of(person.username))
+    yield _json(head | {"devices": devices, "preferences": chosen})[:-1] + b',"preference_events":['
+    yield from _listed(_events(person))
+    yield b'],"notifications":['
     yield from _listed(_notifications(person))
     yield b'],"receipts":['
     yield from _listed([_unmatched(person)])
@@ -104,6 +112,18 @@ def _unmatched(person: Person) -> list[dict[str, Any]]:
     """Returns what providers reported on their addresses alone, such as that they answered STOP."""
     reported = Receipt.objects.filter(receiver_hash__in=person.hashes, notification_id__isnull=True)
     return list(reported.order_by("id").values("channel", *RECEIPT)[:MOST_RECEIPTS])
+
+
+def _events(person: Person) -> Iterator[list[dict[str, Any]]]:
+    """Yields pages of the changes of what the person chose, the oldest first."""
+    last = 0
+    while True:
+        rows = PreferenceEvent.objects.filter(username=person.username, pk__gt=last).order_by("pk")
+        page = list(rows.values("pk", *EVENT)[:EVENTS_A_PAGE])
+        if not page:
+            break
+        last = page[-1]["pk"]
+        yield [{name: row[name] for name in EVENT} for row in page]
 
 
 def _actions_on(person: Person) -> Iterator[list[dict[str, Any]]]:

@@ -131,6 +131,12 @@ def erase_receipts(work: Work, _after: Any) -> Part:
     return Part(1 if more else None, {"receipts": count} if count else {})
 
 
+def erase_choices(work: Work, _after: Any) -> Part:
+    """Deletes what the person chose, and each change of it."""
+    more, counts = rows.erase_choices(work.person.username)
+    return Part(more or None, counts)
+
+
 def erase_records(work: Work, after: int | None) -> Part:
     """Empties the bytes of records that could not be read and name the person."""
     return Part(*rows.erase_unreadable(after or 0, work.traces))
@@ -155,6 +161,7 @@ STAGES: dict[str, Callable[[Work, Any], Part]] = {
     "notifications": erase_notifications,
     "letters": erase_letters,
     "receipts": erase_receipts,
+    "choices": erase_choices,
     "records": erase_records,
     "elsewhere": erase_elsewhere,
     "sessions": erase_sessions,

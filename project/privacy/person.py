@@ -10,6 +10,7 @@ from django.db.models import Q
 from notifications.messages.ids import receiver_hashes
 from notifications.models import Notification
 from users.people.models import Device, User
+from users.recipients.models import PersonPreferences
 
 Address = tuple[str, str]  # channel, address
 
@@ -41,7 +42,9 @@ class Person:
 
     def is_known(self) -> bool:
         """Returns whether there is anything about them."""
-        return self.name is not None or any(Notification.objects.filter(each).exists() for each in self.conditions())
+        if self.name is not None or PersonPreferences.objects.filter(pk=self.username).exists():
+            return True
+        return any(Notification.objects.filter(each).exists() for each in self.conditions())
 
 
 def find(username: str, *, lock: bool = False) -> Person:

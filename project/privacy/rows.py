@@ -26,11 +26,13 @@ from notifications.models import (
 )
 from project.privacy.person import targets_of
 from project.privacy.traces import FORGOTTEN, Traces
+from users.recipients.models import PersonPreferences, PreferenceEvent
 
 WHY = "The person was erased."
 UNREADABLE_AT_ONCE = 20  # each has up to a megabyte
 LETTERS_AT_ONCE = 500
 RECEIPTS_AT_ONCE = 500
+EVENTS_AT_ONCE = 1_000
 STILL_OPEN = (DeadLetter.State.OPEN, DeadLetter.State.REPLAYING)
 NO_LETTER = dict.fromkeys(("error", "user", "receiver_hash", "was_receiver_hash", "receiver_domain"), "")
 NO_ACTION = dict.fromkeys(("reason", "before", "after", "before_hash", "after_hash"), "")
@@ -116,6 +118,16 @@ def erase_actions_on(username: str) -> int:
     """Erases from the staff actions what was done to the person in the directory. Returns how many there were."""
     actions = StaffAction.objects.filter(target__in=targets_of(username))
     return actions.update(target=FORGOTTEN, **NO_ACTION)
+
+
+def erase_choices(username: str) -> tuple[bool, Mapping[str, int]]:
+    """Deletes what somebody chose, and the next events about it. Returns whether there are more, and how many went."""
+    chosen, _ = PersonPreferences.objects.filter(pk=username).delete()
+    events = PreferenceEvent.objects.filter(username=username).order_by("pk")
+    found = list(events.values_list("pk", flat=True)[:EVENTS_AT_ONCE])
+    PreferenceEvent.objects.filter(pk__in=found).delete()
+    count = chosen + len(found)
+    return len(found) == EVENTS_AT_ONCE, {"preferences": count} if count else {}
 
 
 def _end(ids: Sequence[UUID], status: Status) -> None:

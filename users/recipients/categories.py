@@ -96,7 +96,7 @@ def _hour(given: str) -> time:
 def put(name: str, values: Mapping[str, Any], actor: str) -> tuple[Category, bool]:
     """Makes or replaces a category. Returns it, and whether it is new. Raises Invalid."""
     with one_at_a_time():
-        before = Category.objects.filter(name=name).first()
+        before = Category.objects.filter(name=name).first() if name_is_possible(name) else None
         if before is None and Category.objects.count() >= MOST:
             raise Invalid({"name": [f"There are {MOST} categories, and no more are taken."]})
         after = copy(before) if before else Category(name=name)

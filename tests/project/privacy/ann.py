@@ -27,6 +27,7 @@ from tests.desk import letter, logged_in, superuser, unreadable
 from tests.dlq.mending import mended
 from tests.notifications.rows import row
 from users.people.models import User
+from users.recipients.preferences import Changes, Source, change
 
 NAME, MAIL, PHONE = "ann-archer-4711", "Ann.Archer@example.com", "+4915112345678"
 HOOK = "https://hooks.slack.com/services/T0ANN/B0ANN/AnnSecret"
@@ -47,9 +48,17 @@ def register(api: Api) -> None:
     api.put(f"/users/{NAME}", {"name": "Ann Archer", "devices": DEVICES})
 
 
+def choose(api: Api) -> None:
+    """Lets her choose something, and lets a reason for a choice of Bob's name her."""
+    chosen = {"time_zone": "Europe/Berlin", "choices": [{"category": "default", "channel": "SMS", "choice": "off"}]}
+    assert api.request("PATCH", f"/users/{NAME}/preferences", chosen).status_code == 200
+    change("bob", Changes(time_zone="Europe/Paris"), actor="anna", source=Source.STAFF, reason=CALLED)
+
+
 def live(api: Api) -> dict[str, Notification]:
     """Makes all of it. Returns Ann's notifications by what became of them first."""
     register(api)
+    choose(api)
     rows = _rows(api)
     _stopped(rows)
     digest(NAME, receiver_hash("EMAIL", MAIL))

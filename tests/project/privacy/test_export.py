@@ -28,6 +28,10 @@ def test_it_has_the_person_all_notifications_and_what_staff_did(api: Api) -> Non
     document = json.loads(b"".join(answer.streaming_content))
     assert (document["version"], document["username"], document["name"]) == (1, ann.NAME, "Ann Archer")
     assert document["devices"] == ann.DEVICES
+    choice = {"category": "default", "channel": "SMS", "choice": "off"}
+    assert (document["preferences"]["time_zone"], document["preferences"]["choices"]) == ("Europe/Berlin", [choice])
+    changed = [(event["what"], event["after"], event["source"]) for event in document["preference_events"]]
+    assert changed == [("time zone", "Europe/Berlin", "api"), ("default on SMS", "off", "api")]
     found = {entry["id"]: entry for entry in document["notifications"]}
     assert set(found) == {str(one.id) for one in history.values()}
     assert str(others.id) not in found
