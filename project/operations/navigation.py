@@ -27,6 +27,7 @@ GROUPS = {
     "Directory": [
         ("People", "person", "users_user"),
         ("Devices", "smartphone", "users_device"),
+        ("Suppressions", "unsubscribe", "users_suppression"),
         ("Categories", "category", "notifications_category"),
     ],
     "Access": [

@@ -14,7 +14,7 @@ from dlq.models import DeadLetterEvent, Mending, Problem, Run
 from notifications.models import Job, Pause, StaffAction
 from project.desk.spelling import SEARCHES
 from project.privacy.traces import Traces
-from users.recipients.models import PreferenceEvent
+from users.recipients.models import PreferenceEvent, Suppression
 
 AT_ONCE = 1000
 LOG_IN = ("username", "path_info")
@@ -29,6 +29,7 @@ TEXTS: list[tuple[type[Model], tuple[str, ...]]] = [
     (Pause, ("reason",)),
     (PreferenceEvent, ("reason",)),
     (DeadLetterEvent, ("error",)),
+    (Suppression, ("evidence",)),
     (LogEntry, ("object_repr", "change_message")),
     (AccessAttempt, (*LOG_IN, "get_data", "post_data")),
     (AccessFailureLog, LOG_IN),

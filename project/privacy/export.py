@@ -21,7 +21,7 @@ from notifications.models import Attempt, IdempotencyKey, Notification, Receipt,
 from project.desk.audit import write_actions
 from project.privacy.person import Person, targets_of
 from users.recipients import preferences
-from users.recipients.models import PreferenceEvent
+from users.recipients.models import PreferenceEvent, Suppression
 from users.recipients.wishes import shown
 
 VERSION = 1
@@ -38,6 +38,8 @@ LETTER = ("state", "cause", "error", "died_at", "changed_at", "discard_reason")
 RECEIPT = ("type", "at", "provider", "detail")
 EVENT = ("at", "source", "what", "before", "after", "reason", "address")
 EVENTS_A_PAGE = 1_000
+SUPPRESSION = ("channel", "scope", "reason", "since", "until", "provider", "evidence")
+MOST_SUPPRESSIONS = 10_000
 ACTION = ("at", "action", "note", "reason", "before", "after")
 
 
@@ -46,7 +48,8 @@ def export(person: Person) -> Iterator[bytes]:
     devices = [{"type": channel, "address": address} for channel, address in person.devices]
     head = {"version": VERSION, "exported_at": timezone.now(), "username": person.username, "name": person.name}
     chosen = shown(preferences.of(person.username))
-    yield _json(head | {"devices": devices, "preferences": chosen})[:-1] + b',"preference_events":['
+    head |= {"devices": devices, "preferences": chosen, "suppressions": _suppressions(person)}
+    yield _json(head)[:-1] + b',"preference_events":['
     yield from _listed(_events(person))
     yield b'],"notifications":['
     yield from _listed(_notifications(person))
@@ -55,6 +58,12 @@ def export(person: Person) -> Iterator[bytes]:
     yield b'],"staff_actions":['
     yield from _listed(_actions_on(person))
     yield b"]}\n"
+
+
+def _suppressions(person: Person) -> list[dict[str, Any]]:
+    """Returns why nothing is sent to one of their addresses, or nothing of a category (`scope`)."""
+    rows = Suppression.objects.in_force().filter(address_hash__in=person.hashes).order_by("id")
+    return list(rows.values(*SUPPRESSION)[:MOST_SUPPRESSIONS])
 
 
 def note(person: Person, actor: str) -> None:

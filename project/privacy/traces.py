@@ -16,7 +16,7 @@ SHORTEST_NAME = 6  # a shorter one is a word like any other, so texts are not se
 
 # Columns and JSON fields that have a whole username or hash, and those in which people or programs wrote sentences.
 NAMING = ("user", "term", "target", "object_repr", "before_hash", "after_hash")
-PROSE = ("note", "reason", "why_paused", "example", "error")
+PROSE = ("note", "reason", "why_paused", "example", "error", "evidence")
 
 
 class Traces:

@@ -20,7 +20,7 @@ from notifications.channels.outcomes import Cause, Outcome
 from notifications.channels.receipts import Event, ReceiptType
 from notifications.ledger.receipts import take
 from notifications.messages.ids import receiver_hash
-from notifications.messages.words import DigestState, LetterEvent, Status
+from notifications.messages.words import DigestState, LetterEvent, Status, SuppressedFor
 from notifications.models import Attempt, Digest, Notification, Pause, SandboxMessage, StaffAction
 from tests.caller import Api, json_of
 from tests.desk import letter, logged_in, superuser, unreadable
@@ -28,6 +28,7 @@ from tests.dlq.mending import mended
 from tests.notifications.rows import row
 from users.people.models import User
 from users.recipients.preferences import Changes, Source, change
+from users.recipients.suppression import address_of, suppress
 
 NAME, MAIL, PHONE = "ann-archer-4711", "Ann.Archer@example.com", "+4915112345678"
 HOOK = "https://hooks.slack.com/services/T0ANN/B0ANN/AnnSecret"
@@ -141,5 +142,6 @@ def _by_staff() -> None:
     Problem.objects.create(cause=Cause.TIMEOUT, fingerprint="x", version=1, example=f"no {MAIL}", note=CALLED, **seen)
     selection = Selection(user=NAME, term=PHONE).as_json()
     Run.objects.create(actor="anna", reason=CALLED, selection=selection, last_letter=0, ended_at=SOON)
+    suppress(address_of("EMAIL", MAIL), SuppressedFor.BOUNCED, evidence="550 5.1.1 Ann Archer has left")
     Pause.objects.create(kind="client", name="shop", actor="anna", reason=CALLED, began_at=SOON)
     StaffAction.objects.create(actor="anna", action="annotate", target="problem 1", note=CALLED)
