@@ -110,6 +110,7 @@ def member_of(group: str, name: str = "") -> User:
     """A staff account in one of the groups that we come with, whose rights a test that flushes has to make again."""
     import_module("dlq.migrations.0005_rights_and_groups").make_rights_and_groups(apps, None)
     import_module("dlq.migrations.0012_right_to_pause").give_rights(apps, None)
+    import_module("dlq.migrations.0013_who_sees_suppressions").give_rights(apps, None)
     user = User.objects.create_user(name or group.lower(), is_staff=True)
     user.groups.add(Group.objects.get(name=group))
     return user

@@ -39,6 +39,7 @@ from tests.desk import letter, notification, superuser, unreadable
 from tests.dlq.mending.mended import mend
 from users.access.models import ApiKey
 from users.people.models import Device, User
+from users.recipients.models import Suppression
 
 pytestmark = pytest.mark.django_db
 
@@ -76,6 +77,7 @@ def rows(db: None) -> dict[type[Model], Any]:
         Problem.objects.latest("pk"),
         mend(),
         Run.objects.create(actor="anna", selection={}, last_letter=0),
+        Suppression.objects.create(address_hash="ab" * 16, channel="EMAIL", reason="bounced"),
         Pause.objects.create(kind="client", name="nobody", actor="anna", reason="why", began_at=now),
     ]
     return {type(row): row for row in made}
@@ -86,7 +88,7 @@ def pages(rows: dict[type[Model], Any]) -> Iterator[str]:
     ids = ",".join(map(str, DeadLetter.objects.values_list("pk", flat=True)))
     for model, model_admin in admin.site._registry.items():
         pk = rows[model].pk
-        names = ("object_id", "id", "letter_id", "problem_id", "key_id", "job_id", "run_id", "pause_id")
+        names = ("object_id", "id", "letter_id", "problem_id", "key_id", "job_id", "run_id", "pause_id", "row_id")
         values = dict.fromkeys(names, pk) | {"what": "content", "mending_id": rows[Mending].pk}
         for pattern in model_admin.get_urls():
             wanted = pattern.pattern.converters if pattern.name else {}
@@ -163,7 +165,8 @@ def test_a_viewer_changes_nothing_by_any_post(viewer: Client, rows: dict[type[Mo
     for page in found:
         for action in ACTIONS if page.count("/") == LIST_DEPTH else ACTIONS[:1]:
             answer = viewer.post(page, values | {"action": action})
-            assert answer.status_code in (403, 404, 405), (page, answer.status_code)
+            looks = page == reverse("admin:users_suppression_find")  # a search, whose address is in no URL
+            assert looks or answer.status_code in (403, 404, 405), (page, answer.status_code)
     assert everything() == before
 
 
