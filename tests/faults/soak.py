@@ -35,6 +35,9 @@ LATER_SHARE = 0.2  # of the batches, scheduled for up to LONGEST_LATER seconds a
 LONGEST_LATER = 20.0
 CANCELLED_SHARE = 0.2  # of the batches: one of its notifications, at once or some batches later
 STRANGERS_SHARE = 0.05  # of the batches: a client to whom it does not belong cancels one
+DIGESTED_SHARE = 0.2  # of the batches, in a category that is digested, to one of a few receivers
+DIGEST_SECONDS = 3
+DIGEST_RECEIVERS = 5
 PAUSED = ("EMAIL", "SLACK", "SMS", "provider:twilio", "category:careful", "client:main")
 PROGRAMS = {"web": 2, "sender": 2, "scheduler": 2}
 MOODS = (
@@ -64,17 +67,24 @@ class Traffic(threading.Thread):
             if not ports:
                 continue
             fields = {"priority": self._dice.choice(("transactional", "bulk"))}
-            if self._dice.random() < HELD_SHARE:
-                fields["category"] = "careful"
             if self._dice.random() < LATER_SHARE:
                 ahead = timedelta(seconds=self._dice.uniform(0.5, LONGEST_LATER))
                 fields["send_at"] = (datetime.now(UTC) + ahead).isoformat()
-            items = self.site.items(BATCH, **fields)
+            items = self._items(fields)
             self._note(self._post(items, self._dice.choice(ports)), items)
 
     def stop(self) -> None:
         self._stop_asked.set()
         self.join()
+
+    def _items(self, fields: dict[str, str]) -> list[dict[str, str]]:
+        share = self._dice.random()
+        if share < HELD_SHARE:
+            return self.site.items(BATCH, **fields, category="careful")
+        if share < HELD_SHARE + DIGESTED_SHARE:
+            receiver = f"digests{self._dice.randrange(DIGEST_RECEIVERS)}@example.com"
+            return self.site.items(BATCH, "EMAIL", **fields, category="news", receiver=receiver)
+        return self.site.items(BATCH, **fields)
 
     def _post(self, items: list[dict[str, str]], port: int) -> Answer | None:
         try:
@@ -283,6 +293,7 @@ def soak(site: Site, kafka: Kafka, postgres: Postgres, *, minutes: float, seed: 
     """AssertionError or SystemExit where it does not balance in the end."""
     site.platform.environment["RETRY_SCHEDULE"] = "1,1,2,4,8"
     site.hold("careful")
+    site.digest("news", DIGEST_SECONDS)
     for fake in fakes(site.providers):
         fake.answer(delay=0.02)
     chaos = Chaos(site, kafka, postgres, random.Random(seed))
@@ -309,10 +320,13 @@ def soak(site: Site, kafka: Kafka, postgres: Postgres, *, minutes: float, seed: 
 
 
 def is_drained(site: Site) -> bool:
-    """Everything accepted is in the ledger, and nothing there is on its way."""
-    return not site.ids("status IN ('accepted', 'queued', 'sending', 'waiting')") and not (
-        set(site.accepted) - site.ids("true")
-    )
+    """Everything accepted is in the ledger, and nothing there is on its way.
+
+    What is listed in a digest that has stopped waits for a person, as the digest does.
+    """
+    stopped = "SELECT n.digest_id FROM notifications_notification AS n WHERE n.status IN ('dead', 'held')"
+    under_way = f"status IN ('accepted', 'queued', 'sending', 'waiting') AND coalesce(digest_id, 0) NOT IN ({stopped}"
+    return not site.ids(f"{under_way} AND n.digest_id IS NOT NULL)") and not set(site.accepted) - site.ids("true")
 
 
 def fakes(providers: Providers) -> tuple[Fake, ...]:
