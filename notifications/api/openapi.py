@@ -27,7 +27,7 @@ EVERYTHING = {
     "subject": "Your order",
     "message": "It is on its way.",
     "html": "<p>It is on its way.</p>",
-    "category": "orders",
+    "category": "default",
     "reference": "order-4711",
     "expires_at": "2099-01-31T12:00:00Z",
 }
