@@ -37,7 +37,9 @@ TABLE = {
         notifications_sandboxmessage_history notifications_category_history
         notifications_breakerevent_changelist notifications_breakerevent_change notifications_breakerevent_history
         notifications_pause_changelist notifications_pause_change notifications_pause_history
-        users_user_history users_device_history""",
+        users_user_history users_device_history users_suppression_change users_suppression_history""",
+    ("Viewer", "Viewer"): "users_suppression_find",  # it only looks
+    ("Viewer", "Supervisor"): "users_suppression_changelist",
     ("Viewer", "Agent"): """
         dlq_deadletter_changelist dlq_problem_changelist notifications_notification_changelist
         users_device_changelist users_device_change""",
@@ -53,7 +55,7 @@ TABLE = {
     ("Supervisor", "Supervisor"): """
         dlq_deadletter_verb:discard dlq_deadletter_repair dlq_deadletter_redirect
         dlq_run_verb:approve dlq_run_verb:refuse dlq_mend_ask users_device_delete
-        notifications_pause_begin notifications_pause_resume
+        notifications_pause_begin notifications_pause_resume users_suppression_suppress users_suppression_lift
         dlq_deadletter_export notifications_notification_export""",
     ("Supervisor", NOBODY): """
         dlq_deadletter_matching:discard notifications_job_change notifications_job_history
@@ -83,7 +85,8 @@ TABLE = {
         notifications_workerheartbeat_add notifications_workerheartbeat_delete
         notifications_breakerevent_add notifications_breakerevent_delete
         notifications_job_add notifications_job_delete notifications_pause_add notifications_pause_delete
-        notifications_staffaction_add notifications_staffaction_delete""",
+        notifications_staffaction_add notifications_staffaction_delete
+        users_suppression_add users_suppression_delete""",
 }
 EXPECTED = {page: who for who, pages in TABLE.items() for page in pages.split()}
 VERBS: Mapping[str, Any] = {
