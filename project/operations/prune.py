@@ -317,6 +317,7 @@ STAGES: dict[str, Callable[[Bounds, Any], Part]] = {
     "breakers": _delete("breaker events", retention.breakers_to_go, "others"),
     "minutes": _delete("minutes", retention.minutes_to_go, "others"),
     "jobs": _delete("jobs", retention.jobs_to_go, "others"),
+    "suppressions": _delete("suppressions that are over", retention.suppressions_to_go, "others"),
     "forgotten": _delete("hashes of people who were erased", retention.forgotten_to_go, "others"),
     "receipts": _delete("receipts", retention.receipts_to_go, "others"),
     "rewound": _delete("places of a rewind", retention.rewound_to_go, "others"),

@@ -39,7 +39,7 @@ from notifications.scheduling.job_rows import UNFINISHED
 from project.database.dialects import clock
 from project.operations.balance import FINAL
 from users.recipients.caps import LONGEST_WINDOW
-from users.recipients.models import CapPlace
+from users.recipients.models import CapPlace, Suppression
 
 STILL_OPEN = (DeadLetter.State.OPEN, DeadLetter.State.REPLAYING)
 ENDED_JOBS = [state for state in Job.State if state not in (*UNFINISHED, Job.State.FAILED)]
@@ -193,6 +193,11 @@ def cap_places_to_go(until: datetime) -> QuerySet[CapPlace]:
     return CapPlace.objects.filter(at__lt=min(until, datetime.now(UTC) - LONGEST_WINDOW))
 
 
+def suppressions_to_go(until: datetime) -> QuerySet[Suppression]:
+    """Returns what has been over for so long, and scores of bounces that have faded."""
+    return Suppression.objects.filter(until__lt=until)
+
+
 def sessions_to_go() -> QuerySet[Session]:
     """Returns the sessions of staff that are over, whatever the bounds: what somebody looked for is in them."""
     return Session.objects.filter(expire_date__lt=clock())
@@ -216,6 +221,7 @@ def preview(bounds: Bounds) -> Iterator[tuple[str, date, int]]:
         yield from _by_day("minutes", minutes_to_go(bounds.others), "minute")
         yield from _by_day("jobs", jobs_to_go(bounds.others), "ended_at")
         yield from _by_day("hashes of people who were erased", forgotten_to_go(bounds.others), "before")
+        yield from _by_day("suppressions that are over", suppressions_to_go(bounds.others), "until")
         yield from _by_day("requests to erase", forgettings_to_go(bounds.others), "before")
         yield from _by_day("receipts", receipts_to_go(bounds.others), "received_at")
         yield from _by_day("places of a rewind", rewound_to_go(bounds.others), "at")

@@ -9,6 +9,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from notifications.messages.words import SuppressedFor
+from project.operations.retention import suppressions_to_go
 from users.recipients import facts, suppression
 from users.recipients.facts import Receiver
 from users.recipients.known import Known
@@ -131,6 +132,16 @@ def test_what_was_suppressed_under_a_former_key_is_found_and_lifted(settings: Se
     assert Suppression.objects.get(reason=SuppressedFor.BOUNCED).address_hash == now.hash
     assert lift(hashes_of("EMAIL", "ann@example.com"), SuppressedFor.STOP) == 1
     assert suppressed_for(now) == [("", "bounced")]
+
+
+def test_retention_removes_only_what_has_been_over_for_long() -> None:
+    suppress(BOB, SuppressedFor.BOUNCED)
+    score(ANN)
+    old = timezone.now() - 100 * DAY
+    Suppression.objects.filter(address_hash=ANN.hash).update(until=old)
+    Suppression.objects.update(since=old, changed_at=old)
+    suppressions_to_go(timezone.now() - 90 * DAY).delete()
+    assert Suppression.objects.get().address_hash == BOB.hash
 
 
 def refreshed() -> Known:
