@@ -83,6 +83,17 @@ def test_a_mailbox_that_stays_full_counts_once_it_is_given_up() -> None:
     assert Suppression.objects.get().score == pytest.approx(1.0)
 
 
+def test_a_mailbox_that_is_emptied_or_a_mail_that_expires_meanwhile_counts_nothing() -> None:
+    full = {"last_cause": Cause.MAILBOX_FULL}
+    row(Status.WAITING, **full, due_at=ago(1), expires_at=ago(1))
+    assert due.expire(100, hooks=NO_HOOKS) == 1
+    claimed = claim_one()
+    Notification.objects.filter(pk=claimed.id).update(**full)
+    settle([Settlement(claimed, verdicts.sent("id"), provider="smtp")], hooks=NO_HOOKS)
+    assert set(Notification.objects.values_list("status", flat=True)) == {Status.EXPIRED, Status.SENT}
+    assert not Suppression.objects.exists()
+
+
 def test_a_batch_of_bounces_takes_one_statement_more(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     plain = claim(*(message(receiver=f"a{number}@example.com") for number in range(5)), owner="plain")
     bounced = claim(*(message(receiver=f"b{number}@example.com") for number in range(5)), owner="bounced")
