@@ -42,8 +42,7 @@ def page_of(row: Notification | DeadLetter) -> str:
 def shown(client: Client, row: Notification | DeadLetter, query: str = "") -> str:
     answer = client.get(page_of(row) + query)
     assert answer.status_code == 200
-    text: str = answer.content.decode()
-    return text
+    return str(answer.content.decode())
 
 
 def seen(client: Client, row: Notification | DeadLetter, query: str = "") -> Any:

@@ -27,7 +27,7 @@ from notifications.models import Attempt, Notification
 from notifications.sending import claiming
 from notifications.sending.by_hand import ByHand
 from notifications.sending.deciding import Deciding
-from notifications.sending.gates import End, Expiry, Forgotten, Gate, Gates, Later, Split, in_order
+from notifications.sending.gates import End, Expiry, Forgotten, Gate, Gates, Later, Scheduled, Split, in_order
 from notifications.sending.parking import CAP, Parking
 from tests.notifications.rows import (
     LETTERS,
@@ -263,10 +263,11 @@ def test_nothing_is_counted_of_a_claim_that_is_rolled_back() -> None:
     assert figure("claimed", priority="transactional") == before
 
 
-def test_the_order_is_forgotten_pauses_deciding_parking_expiry() -> None:
+def test_the_order_is_forgotten_scheduled_pauses_deciding_parking_expiry() -> None:
     by_hand, deciding, parking = ByHand("EMAIL", ["smtp"], Pauses()), Deciding("EMAIL", Known()), Parking(lambda *_: 0)
-    forgotten, *between, expiry = in_order(by_hand, deciding, parking)
+    forgotten, scheduled, *between, expiry = in_order(by_hand, deciding, parking)
     assert isinstance(forgotten, Forgotten)
+    assert isinstance(scheduled, Scheduled)
     assert between == [by_hand, deciding, parking]
     assert isinstance(expiry, Expiry)
 
