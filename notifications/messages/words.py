@@ -237,6 +237,7 @@ class StaffVerb(StrEnum):
     SET_GROUP = "set-group", "changed the group"
     PUT_USER = "put-user", "changed the person"
     DELETE_USER = "delete-user", "deleted the person"
+    SET_CHOICES = "set-choices", "changed what the person chose"
     EXPORT_USER = "export-user", "exported all about the person"
     FORGET_USER = "forget-user", "had a person erased"
     SUPPRESS = "suppress", "suppressed the address"

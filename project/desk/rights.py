@@ -36,6 +36,7 @@ class Right(StrEnum):
     EXPORT = "export", "Can download lists"
     PAUSE = "pause", "Can pause and resume channels, providers, categories and clients"
     MAINTAIN = "maintain", "Can make the platform read-only"
+    SET_CHOICES = "set_choices", "Can change what a person chose, for a reason"
     MANAGE_STAFF = "manage_staff", "Can make accounts of staff and put them into groups"
 
     @property

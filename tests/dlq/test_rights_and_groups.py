@@ -40,7 +40,7 @@ def test_each_group_has_what_the_one_before_it_has_and_more() -> None:
 
 
 def test_a_group_gives_these_rights() -> None:
-    agent = {"see_receiver", "reveal", "try_now", "replay"}
+    agent = {"see_receiver", "reveal", "try_now", "replay", "set_choices"}
     all_of_them = {right.codename for right in Right}
     assert rights_of(member_of("Viewer")) == set()
     assert rights_of(member_of("Agent")) == agent
@@ -109,5 +109,5 @@ def test_staff_can_do_afterwards_what_they_could_do_before(
 
 
 def test_the_words_of_the_rights_are_those_of_the_code() -> None:
-    newest = import_module("dlq.migrations.0012_right_to_pause")
+    newest = import_module("dlq.migrations.0014_right_to_set_choices")
     assert [(right.codename, right.in_words) for right in Right] == newest.RIGHTS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from django.conf import settings
 from notifications.models import Category
 from users.recipients import caps
 from users.recipients.caps import Key
-from users.recipients.decide import Asked, CategoryRules, Decision, Person, Rule, caps_of, decide, rules_of
+from users.recipients.decide import Asked, CategoryRules, Decision, Person, Place, Rule, caps_of, decide, rules_of
 from users.recipients.facts import Receiver, facts_of
 from users.recipients.known import COLUMNS
 from users.recipients.sentences import sentence
@@ -29,13 +30,27 @@ def foretell(receiver: Receiver, category: str, at: datetime | None = None) -> F
 
     Takes nobody's place and changes nothing.
     """
-    facts = facts_of([receiver])
-    rules = rules_for(category)
-    key = receiver.user or receiver.hash
-    person = _with_places(facts.people[receiver], rules, key)
-    asked = Asked(rules, receiver.channel, receiver=receiver.address, key=key, site_zone=settings.DEFAULT_TIME_ZONE)
-    decision = decide(asked, person, at or facts.now)
-    return Foretold(decision, _why(decision))
+    return foretell_each([receiver], [rules_for(category)], at)[receiver, category]
+
+
+def foretell_each(
+    receivers: Sequence[Receiver], categories: Sequence[CategoryRules], at: datetime | None = None
+) -> dict[tuple[Receiver, str], Foretold]:
+    """Returns the same for each receiver and the name of each category, with two statements however many there are."""
+    facts = facts_of(receivers)
+    places = _places(facts.people, categories)
+    found: dict[tuple[Receiver, str], Foretold] = {}
+    for receiver in receivers:
+        key = _key(receiver)
+        taken = {cap.scope: some for cap, some in places.items() if cap.person == key}
+        person = msgspec.structs.replace(facts.people[receiver], places=taken)
+        for rules in categories:
+            asked = Asked(
+                rules, receiver.channel, receiver=receiver.address, key=key, site_zone=settings.DEFAULT_TIME_ZONE
+            )
+            decision = decide(asked, person, at or facts.now)
+            found[receiver, rules.name] = Foretold(decision, _why(decision))
+    return found
 
 
 def rules_for(category: str) -> CategoryRules:
@@ -44,12 +59,19 @@ def rules_for(category: str) -> CategoryRules:
     return rules_of(row) if row else CategoryRules(name=category)
 
 
-def _with_places(person: Person, rules: CategoryRules, key: str) -> Person:
-    wanted = {Key(key, scope): cap for scope, cap in caps_of(rules, person.preferences)}
-    if not wanted:
-        return person
-    places = {at.scope: taken for at, taken in caps.look_at_places(wanted).items()}
-    return msgspec.structs.replace(person, places=places)
+def _places(people: Mapping[Receiver, Person], categories: Sequence[CategoryRules]) -> dict[Key, list[Place]]:
+    """Returns the places that are taken of all caps that concern these people, with one statement, or none."""
+    wanted = {
+        Key(_key(receiver), scope): cap
+        for receiver, person in people.items()
+        for rules in categories
+        for scope, cap in caps_of(rules, person.preferences)
+    }
+    return caps.look_at_places(wanted) if wanted else {}
+
+
+def _key(receiver: Receiver) -> str:
+    return receiver.user or receiver.hash
 
 
 def _why(decision: Decision) -> str:

@@ -64,7 +64,6 @@ def of(username: str) -> Preferences:
     return _of_row(PersonPreferences.objects.filter(pk=username).first())
 
 
-@transaction.atomic
 def change(
     username: str, changes: Changes, *, actor: str, source: Source, address: str = "", reason: str = ""
 ) -> Preferences:
@@ -73,8 +72,16 @@ def change(
     `address` is that of the caller, of which the network alone is kept; `reason` is given by staff. The values must
     have been checked. Raises Invalid where there would be more than MOST_CHOICES; an unsubscription always counts.
     """
+    return change_and_compare(username, changes, actor=actor, source=source, address=address, reason=reason)[0]
+
+
+@transaction.atomic
+def change_and_compare(
+    username: str, changes: Changes, *, actor: str, source: Source, address: str = "", reason: str = ""
+) -> tuple[Preferences, list[Difference]]:
+    """Does the same. Returns what is different as well: nothing, where it was so already."""
     if not PersonPreferences.objects.filter(pk=username).exists() and not _differences(of(username), changes):
-        return Preferences()  # nobody gets a row for nothing
+        return Preferences(), []  # nobody gets a row for nothing
     row = _locked(username)
     before, at = _of_row(row), clock()
     after = changed(before, changes, at)
@@ -82,14 +89,14 @@ def change(
         raise Invalid({"choices": [f"A person can have at most {MOST_CHOICES} choices."]})
     found = list(differences(before, after))
     if not found:
-        return before
+        return before, []
     row.document, row.changed_at = _write(after).decode(), at
     row.save(update_fields=["document", "changed_at"])
     about = {"actor": actor, "source": source.value, "reason": reason, "address": network_of(address)}
     PreferenceEvent.objects.bulk_create(
         PreferenceEvent(username=username, what=what, before=was, after=now, **about) for what, was, now in found
     )
-    return after
+    return after, found
 
 
 def _differences(before: Preferences, changes: Changes) -> list[Difference]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -125,6 +125,12 @@ def row_hit(row: Any, sight: Sight, known: str = "") -> Hit:
     )
 
 
+def waiting_hit(row: Any, sight: Sight, known: str = "") -> Hit:
+    """Returns the line of a notification that waits, with the time until which it does."""
+    hit = row_hit(row, sight, known)
+    return replace(hit, facts=(*hit.facts, f"until {printed(row.due_at)}" if row.due_at else ""))
+
+
 def letter_hit(letter: Any, sight: Sight, known: str = "") -> Hit:
     """Returns the line of a dead letter, as row_hit does. `letter` is of find.letters_by_key."""
     row = letter.notification
@@ -142,8 +148,8 @@ def letter_hit(letter: Any, sight: Sight, known: str = "") -> Hit:
 
 
 def _why(row: Any) -> str:
-    """Returns why it waits or failed, in words; "" for what was simply sent."""
-    if row.status == Status.WAITING:
+    """Returns why it waits, failed or was suppressed, in words; "" for what was simply sent."""
+    if row.status in (Status.WAITING, Status.SUPPRESSED):
         return in_words("reason", row.reason)
     return in_words("cause", row.last_cause) if row.last_cause and row.status != Status.SENT else ""
 

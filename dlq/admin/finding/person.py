@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -24,6 +24,7 @@ from users.people.models import Device, User
 
 MOST_COUNTED = 1_000
 MOST_OPEN = 10
+MOST_WAITING = 10
 A_PAGE = 50
 LATEST = 100  # notifications of a device among which its last success is looked for
 PERIODS = {"7": "7 days", "30": "30 days", "all": "all"}
@@ -124,6 +125,15 @@ def sent(person: Person, period: str, before: UUID | None) -> tuple[list[Notific
 def statuses_of(person: Person, period: str) -> Counter[str]:
     """Returns how many of the period's newest MOST_COUNTED + 1 notifications have which status."""
     return Counter(status for _, status in newest(_since(period), person.conditions(), MOST_COUNTED + 1, "status"))
+
+
+def waiting(person: Person) -> tuple[list[Notification], bool]:
+    """Returns what waits, the next to be tried first, among the newest MOST_COUNTED; and whether there is more."""
+    rows = newest(Notification.objects.all(), person.conditions(), MOST_COUNTED, "listed", "due_at")
+    due = {row[0]: from_time(row[2]) for row in rows if row[1] == Status.WAITING}
+    last = datetime.max.replace(tzinfo=UTC)
+    found = rows_of(sorted(due, key=lambda key: due[key] or last)[:MOST_WAITING])
+    return sorted(found, key=lambda row: row.due_at or last), len(due) > MOST_WAITING
 
 
 def open_letters(person: Person) -> list[DeadLetter]:

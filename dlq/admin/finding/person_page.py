@@ -11,10 +11,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpR
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from dlq.admin.choices.cards import Whom, cards
+from dlq.admin.choices.outlook import Device
 from dlq.admin.finding import person as people
-from dlq.admin.finding.hits import Tables, letter_hit, row_hit
+from dlq.admin.finding.hits import Tables, letter_hit, row_hit, waiting_hit
 from dlq.admin.finding.person import MOST_COUNTED, MOST_OPEN, PERIODS, DeviceLine, Person
 from dlq.models import DeadLetter
+from notifications.messages.ids import receiver_hash
 from project.desk.audit import printed
 from project.desk.in_words import in_words
 from project.desk.links import page_url, person_url
@@ -22,6 +25,7 @@ from project.desk.marks import mark_when_rendered
 from project.desk.rights import Right, may_any
 from project.desk.sight import Sight, sight_of
 from project.desk.spelling import LONGEST_NUMBER, as_id
+from users.recipients.facts import Receiver
 
 LONGEST_USERNAME = 150
 WAYS = ("user", "person", "device", "notification")  # parameters that name somebody
@@ -66,6 +70,7 @@ def _context(request: HttpRequest, person: Person, tables: Tables) -> dict[str, 
     before = as_id(request.GET.get("before", ""))
     rows, more = people.sent(person, period, before)
     cases = people.open_letters(person) if tables.letters and not before else []
+    waits, more_wait = ([], False) if before else people.waiting(person)
     return {
         "title": _name(person, sight, may_see_people=tables.people),
         "person": person,
@@ -74,6 +79,9 @@ def _context(request: HttpRequest, person: Person, tables: Tables) -> dict[str, 
         "sentence": "" if before else _sentence(people.statuses_of(person, period), cases, period),
         "cases": [letter_hit(each, sight, person.username) for each in cases[:MOST_OPEN]],
         "more_cases": len(cases) > MOST_OPEN,
+        "waiting": [waiting_hit(each, sight, person.username) for each in waits],
+        "more_waiting": more_wait,
+        "choices": _choices(request, person, sight) if tables.people and not before else None,
         "devices": _devices(request, person, sight) if tables.people and not before else [],
         "rows": [row_hit(each, sight, person.username) for each in rows],
         "older": _query(request, days=period, before=str(rows[-1].pk)) if more else "",
@@ -130,6 +138,48 @@ def _device(line: DeviceLine, sight: Sight, *, may_change: bool) -> dict[str, An
         "died": printed(line.died_at),
         "why": line.why,
         "correct": reverse("admin:users_device_change", args=[line.device.pk]) if may_change else "",
+    }
+
+
+def _choices(request: HttpRequest, person: Person, sight: Sight) -> dict[str, Any]:
+    """Returns the cards about what the person chose, with what their links and their form need to name the person."""
+    whom = Whom(
+        person.username, person.user.pk if person.user else None, _reached(person, sight), _labels(person, sight)
+    )
+    found = cards(request, whom, sight, changes_before=_number(request.GET.get("changes", "")))
+    older = found["chosen"]["older"] if found["chosen"] else 0
+    return found | {
+        "named": {"person": whom.key} if whom.key else {"notification": request.GET.get("notification", "")},
+        "older_changes": _query(request, changes=str(older)) if older else "",
+        "newest_changes": _query(request) if request.GET.get("changes") else "",
+    }
+
+
+def _reached(person: Person, sight: Sight) -> list[Device]:
+    """Returns where something can be sent to the person."""
+    row = person.address
+    if row is None:
+        places = [(str(each.pk), each.channel, each.address) for each in person.devices]
+    else:
+        places = [] if row.texts_removed else [("", row.channel, row.receiver)]
+    return [
+        Device(
+            key,
+            Receiver(person.username, channel, address, receiver_hash(channel, address)),
+            f"{channel} {sight.address(channel, address)}",
+        )
+        for key, channel, address in places
+    ]
+
+
+def _labels(person: Person, sight: Sight) -> dict[str, tuple[str, str]]:
+    """Returns each address by its hashes, whole and as it may be seen."""
+    if person.address is not None:
+        return dict.fromkeys(person.hashes, (person.address.receiver, sight.receiver(person.address)))
+    return {
+        each: (device.address, sight.address(device.channel, device.address))
+        for device in person.devices
+        for each in person.hashes_of_devices[device.pk]
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 from django.contrib import admin
 from django.urls import URLPattern, path
 
+from dlq.admin.choices.change_page import change_view
 from dlq.admin.finding.find_page import find_view
 from dlq.admin.finding.person_page import person_view
 
@@ -17,6 +18,7 @@ def pages() -> list[URLPattern]:
     return [
         path("find/", guard(find_view), name="desk_find"),
         path("person/", guard(person_view), name="desk_person"),
+        path("person/<int:key>/<slug:name>/", guard(change_view), name="desk_person_change"),
     ]
 
 

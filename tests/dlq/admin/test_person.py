@@ -75,7 +75,7 @@ def test_a_device_says_when_something_was_last_sent_and_why_it_last_died(anna: C
     notification(receiver="anna@example.com", status=Status.SENT, settled_at=at)
     letter(receiver="anna@example.com", last_cause=Cause.MAILBOX_FULL)
     shown = page(anna)
-    devices = shown[shown.index("Devices, the preferred one first") : shown.index("What was sent")]
+    devices = shown[shown.index("Devices, the preferred one first") : shown.index("What they chose")]
     assert f"Last sent {at:%Y-%m-%d %H:%M:%S} UTC" in devices
     assert devices.count("mailbox full") == 1
     assert devices.count("Last sent –") == devices.count("Last died –") == 2

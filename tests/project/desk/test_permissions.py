@@ -18,6 +18,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from dlq.admin.choices import change_page
 from dlq.admin.problems import problem_page
 from dlq.admin.runs import run_pages
 from dlq.admin.verbs.verb_pages import VERBS
@@ -95,7 +96,8 @@ def pages(rows: dict[type[Model], Any]) -> Iterator[str]:
             for verb in (*VERBS, *job_rows.VERBS, *problem_page.VERBS, *run_pages.VERBS) if "name" in wanted else [""]:
                 known = values | {"name": verb}
                 yield from _reversed(pattern.name, {name: known[name] for name in wanted})
-    waiting = rows[Notification].pk
+    waiting, person = rows[Notification].pk, rows[User].pk
+    yield from (reverse("admin:desk_person_change", args=[person, verb]) for verb in change_page.VERBS)
     yield from (f"{reverse('admin:dlq_deadletter_verb', args=[verb])}?ids={ids}" for verb in VERBS)
     yield f"{reverse('admin:notifications_notification_try_now')}?ids={waiting}"
 
@@ -147,6 +149,10 @@ def harm(rows: dict[type[Model], Any]) -> dict[str, Any]:
         "is_superuser": "on",
         "address": "thief@example.org",
         "on_uncertain": "hold",
+        "channel": "EMAIL",
+        "choice": "off",
+        "start": "22:00",
+        "end": "07:00",
         "password1": "another-long-password-9",
         "password2": "another-long-password-9",
         "index": "0",
