@@ -123,7 +123,7 @@ def changed(before: Preferences, changes: Changes, at: datetime) -> Preferences:
     "Everything off" beats each choice that there is, but not those that are changed together with it.
     """
     given = {name: getattr(changes, name) for name in SETTINGS}
-    all_off_at = _all_off_at(before, changes.all_off, at)
+    all_off_at = _all_off_at(before, changes, at)
     newer = at if all_off_at is None else max(at, all_off_at + TICK)  # whatever the clock does
     choices = dict(before.choices)
     for key, on in changes.choices.items():
@@ -135,16 +135,16 @@ def changed(before: Preferences, changes: Changes, at: datetime) -> Preferences:
     return msgspec.structs.replace(before, **new, all_off_at=all_off_at, choices=choices)
 
 
-def _all_off_at(before: Preferences, all_off: bool | UnsetType, at: datetime) -> datetime | None:
+def _all_off_at(before: Preferences, changes: Changes, at: datetime) -> datetime | None:
     was = before.all_off_at
-    if all_off is UNSET:
+    if changes.all_off is UNSET:
         return was
-    if not all_off:
+    if not changes.all_off:
         return None
-    newer = [choice for choice in before.choices.values() if was is None or choice.at > was]
-    if was is not None and not any(choice.on for choice in newer):
-        return was  # everything is off already
-    return max([at, *(choice.at for choice in newer)])
+    newer = {key: choice for key, choice in before.choices.items() if was is None or choice.at > was}
+    if was is not None and not any(choice.on and not changes.choices.get(key) for key, choice in newer.items()):
+        return was  # everything is off already, but for what is switched on together with it
+    return max([at, *(choice.at for choice in newer.values())])
 
 
 def _counts(choice: Choice | None, on: bool, all_off_at: datetime | None) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.utils import timezone
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notifications.messages.explain import Invalid
@@ -205,6 +205,7 @@ CHANGES = st.builds(
 )
 
 
+@example([Changes(all_off=True, choices={cell("news", "SMS"): False})], Changes(all_off=True, choices={"SMS:": True}))
 @given(st.lists(CHANGES, max_size=5), CHANGES)
 def test_the_same_change_twice_is_the_same_as_once(before: list[Changes], last: Changes) -> None:
     chosen = Preferences()
