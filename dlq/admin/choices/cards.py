@@ -40,7 +40,8 @@ class Whom(NamedTuple):
 
 def cards(request: HttpRequest, whom: Whom, sight: Sight, *, changes_before: int) -> dict[str, Any]:
     """Returns what the templates show. Writes nothing."""
-    suppressed, more_suppressed = suppression_lines(whom.labels, sight)
+    may_open = request.user.has_perm("users.view_suppression")
+    suppressed, more_suppressed = suppression_lines(whom.labels, sight, may_open=may_open)
     return {
         "chosen": _chosen(request, whom, sight, changes_before) if whom.username else None,
         "suppressed": suppressed,

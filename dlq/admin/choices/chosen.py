@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from project.desk.audit import printed
 from project.desk.in_words import in_words
+from project.desk.links import page_url
 from project.desk.sight import Sight
 from users.recipients.decide import Cap, Preferences
 from users.recipients.models import PreferenceEvent, Suppression
@@ -102,16 +103,20 @@ def event_lines(events: Sequence[PreferenceEvent], username: str, sight: Sight) 
         }
 
 
-def suppression_lines(labels: Mapping[str, tuple[str, str]], sight: Sight) -> tuple[list[dict[str, str]], bool]:
+def suppression_lines(
+    labels: Mapping[str, tuple[str, str]], sight: Sight, *, may_open: bool
+) -> tuple[list[dict[str, str]], bool]:
     """Returns what is not sent to addresses, and why, since when and until when, and whether there is more of it.
 
-    `labels` are the addresses by their hashes, each whole and as this person may see it.
+    `labels` are the addresses by their hashes, each whole and as this person may see it; `may_open` says that they may
+    see the pages of suppressions.
     """
     rows = Suppression.objects.in_force().filter(address_hash__in=list(labels)).order_by("-id")
     found = list(rows[: MOST_SUPPRESSIONS + 1]) if labels else []
-    return [_suppression(row, *labels[row.address_hash], sight) for row in found[:MOST_SUPPRESSIONS]], (
-        len(found) > MOST_SUPPRESSIONS
-    )
+    lines = [_suppression(row, *labels[row.address_hash], sight) for row in found[:MOST_SUPPRESSIONS]]
+    for row, line in zip(found, lines, strict=False):
+        line["url"] = page_url("users_suppression_change", row.pk) if may_open else ""
+    return lines, len(found) > MOST_SUPPRESSIONS
 
 
 def _suppression(row: Suppression, address: str, label: str, sight: Sight) -> dict[str, str]:

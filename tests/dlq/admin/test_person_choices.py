@@ -20,6 +20,7 @@ from dlq.admin.finding.person import MOST_WAITING
 from notifications.messages.ids import receiver_hash
 from notifications.messages.words import Reason, Status, SuppressedFor
 from notifications.models import Category
+from project.desk.links import page_url
 from tests.desk import logged_in, member_of, notification, staff
 from tests.dlq.admin.test_person import page
 from users.people.models import Device, User
@@ -144,6 +145,15 @@ def test_an_address_is_suppressed_under_a_former_key_still(anna: Client, setting
     suppress("SMS", NUMBER)
     settings.HASH_KEYS = (b"new", *settings.HASH_KEYS)
     assert "answered STOP" in part(page(anna), "What is not sent to their addresses", "What they chose")
+
+
+def test_a_suppression_is_opened_where_it_has_a_page(anna: Client, user: User) -> None:
+    suppress("SMS", NUMBER)
+    link = page_url("users_suppression_change", Suppression.objects.get().pk)
+    blind = logged_in(staff("blind", "notifications.view_notification", "users.view_user"))
+    for client, may in ((anna, bool(link)), (blind, False)):
+        shown = part(page(client), "What is not sent to their addresses", "What they chose")
+        assert ("Open what is not sent to SMS" in shown) == may
 
 
 def test_addresses_are_masked_for_those_who_may_not_see_them(user: User) -> None:
