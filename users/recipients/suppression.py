@@ -20,8 +20,9 @@ MOST = 3.0  # points that an address may have; with more, nothing is sent for LA
 FADES = 10 * 86_400.0  # seconds in which an address loses a point
 LASTS = 30 * 86_400.0  # seconds in which MOST have faded
 LONGEST_PROVIDER = 64
-# The reasons for which an address can be suppressed. The others are what its person chose.
-OF_ADDRESSES = tuple(why for why in SuppressedFor if why not in {SuppressedFor.CHOICE, SuppressedFor.NOT_CHOSEN})
+# The reasons for which an address can be suppressed. The others are of what its person chose, or of a category.
+OF_OTHERS = {SuppressedFor.CHOICE, SuppressedFor.NOT_CHOSEN, SuppressedFor.CAP}
+OF_ADDRESSES = tuple(why for why in SuppressedFor if why not in OF_OTHERS)
 
 
 class Address(NamedTuple):

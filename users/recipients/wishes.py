@@ -6,9 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, time
-from functools import cache
 from typing import Annotated, Any
-from zoneinfo import available_timezones
 
 import msgspec
 from django.utils import timezone
@@ -23,6 +21,7 @@ from notifications.models import Category
 from notifications.models.intake import LONGEST_CAP, MOST_IN_A_CAP
 from users.recipients.decide import Cap, Preferences, cell
 from users.recipients.preferences import MOST_CHOICES, Changes
+from users.recipients.zones import known_zone
 
 CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 WORDS = {"on": True, "off": False, None: None}
@@ -91,7 +90,7 @@ def read_changes(body: bytes) -> Changes:
 def problems(changes: Changes, now: datetime) -> Errors:
     """Returns what is wrong with settings, by field; choices have their own rules."""
     errors: Errors = {}
-    if isinstance(changes.time_zone, str) and changes.time_zone not in zones():
+    if isinstance(changes.time_zone, str) and known_zone(changes.time_zone) is None:
         errors["time_zone"] = ["Must be a time zone such as Europe/Berlin."]
     until = changes.paused_until
     if isinstance(until, datetime) and not (until.year < LAST_YEAR and until > now):
@@ -119,12 +118,6 @@ def cap_problem(cap: Cap) -> str | None:
     if not 1 <= cap.seconds <= LONGEST_CAP:
         return f"The seconds must be from 1 to {LONGEST_CAP:,}."
     return None
-
-
-@cache
-def zones() -> frozenset[str]:
-    """Returns the names of all time zones."""
-    return frozenset(available_timezones())
 
 
 def _choices_problem(choices: Sequence[ChoiceGiven]) -> list[str] | Errors:

@@ -26,11 +26,11 @@ def zones_of(own: str | None, number: str | None, site: str) -> tuple[ZoneInfo, 
 @lru_cache(maxsize=1024)
 def known_zone(name: str) -> ZoneInfo | None:
     """Returns the zone of this name in the IANA database, or None. Any text may be asked for: it opens no file."""
-    return ZoneInfo(name) if name in _names() else None
+    return ZoneInfo(name) if name in zone_names() else None
 
 
 @cache
-def _names() -> frozenset[str]:
+def zone_names() -> frozenset[str]:
     """Returns the names of all zones; reads the whole database for that, once: 30 ms."""
     return frozenset(available_timezones() - NO_PLACE)
 

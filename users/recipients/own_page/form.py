@@ -19,7 +19,8 @@ from notifications.channels import channel_names
 from notifications.messages.explain import Errors, Invalid
 from notifications.models import Category
 from users.recipients.preferences import Changes
-from users.recipients.wishes import hours, problems, zones
+from users.recipients.wishes import hours, problems
+from users.recipients.zones import known_zone
 
 Given = Mapping[str, str]  # the fields of a form, by name; of several with one name the last counts
 
@@ -88,7 +89,7 @@ def _paused_until(given: Given) -> datetime | UnsetType | None:
     if not given.get("paused_until"):
         return None
     zone = given.get("time_zone", "")
-    local = ZoneInfo(zone if zone in zones() else settings.TIME_ZONE)
+    local = known_zone(zone) or ZoneInfo(settings.DEFAULT_TIME_ZONE)
     return datetime.fromisoformat(given["paused_until"]).replace(tzinfo=local).astimezone(UTC)
 
 

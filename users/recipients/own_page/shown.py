@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -16,21 +15,19 @@ from notifications.models import Category
 from users.people.models import Device
 from users.recipients.decide import (
     Action,
-    Asked,
     CategoryRules,
     Decision,
-    Person,
     Preferences,
     Rule,
     cell,
     chosen_by,
-    decide,
     rules_of,
 )
-from users.recipients.facts import Facts, Receiver
+from users.recipients.facts import Receiver
+from users.recipients.foretell import foretell_each
 from users.recipients.known import COLUMNS
 from users.recipients.own_page.form import CHOICE, Given
-from users.recipients.wishes import zones
+from users.recipients.zones import known_zone
 
 # Why nothing is sent to an address, to whoever reads mails or texts there.
 NOT_SENT = {
@@ -39,8 +36,11 @@ NOT_SENT = {
     SuppressedFor.STOP: "you answered STOP to one of our texts; answer START to get them again",
     SuppressedFor.UNSUBSCRIBED: "you unsubscribed",
     SuppressedFor.GONE: "your address does not exist any more",
+    SuppressedFor.ERASED: "we were asked to forget whoever has this address",
+    SuppressedFor.BY_STAFF: "we have stopped what goes to this address; ask us why",
     SuppressedFor.CHOICE: "you switched it off",
     SuppressedFor.NOT_CHOSEN: "it is off until you switch it on",
+    SuppressedFor.CAP: "nobody gets it at present",
 }
 STATES = {True: "on", False: "off", None: ""}
 YOURS, DEFAULT = "your choice", "as it comes by default"
@@ -83,10 +83,14 @@ def receivers_of(username: str) -> list[Receiver]:
     return [Receiver(username, channel, at, receiver_hash(channel, at)) for channel, at in first.items()]
 
 
-def groups(receivers: Sequence[Receiver], facts: Facts, preferences: Preferences, given: Given) -> list[Group]:
+def groups(receivers: Sequence[Receiver], preferences: Preferences, given: Given) -> list[Group]:
     """Returns all categories by name."""
-    rows = Category.objects.order_by("name").values(*COLUMNS)
-    return [_group(rules_of(row), receivers, facts, preferences, given) for row in rows]
+    categories = [rules_of(row) for row in Category.objects.order_by("name").values(*COLUMNS)]
+    told = foretell_each(receivers, categories)
+    return [
+        _group(rules, {each: told[each, rules.name].decision for each in receivers}, preferences, given)
+        for rules in categories
+    ]
 
 
 def everywhere(receivers: Sequence[Receiver], preferences: Preferences, given: Given) -> list[Select]:
@@ -98,18 +102,18 @@ def everywhere(receivers: Sequence[Receiver], preferences: Preferences, given: G
 
 
 def _group(
-    rules: CategoryRules, receivers: Sequence[Receiver], facts: Facts, preferences: Preferences, given: Given
+    rules: CategoryRules, decisions: Mapping[Receiver, Decision], preferences: Preferences, given: Given
 ) -> Group:
     mandatory = rules.kind is CategoryKind.MANDATORY
-    outcomes = [_outcome(rules, each, facts.people[each], facts.now, preferences) for each in receivers]
+    outcomes = [_outcome(rules, each, decision, preferences) for each, decision in decisions.items()]
     if mandatory:
         return Group(rules.name, mandatory, [], outcomes)
     by_default = f"As it comes by default ({'on' if rules.on_by_default else 'off'})"
     selects = [_select(cell(rules.name, ""), "All of it", by_default, preferences, given)]
-    if len(receivers) > 1:
+    if len(decisions) > 1:
         selects += [
             _select(cell(rules.name, each.channel), channel_label(each.channel), "As all of it", preferences, given)
-            for each in receivers
+            for each in decisions
         ]
     return Group(rules.name, mandatory, selects, outcomes)
 
@@ -124,10 +128,7 @@ def _select(key: str, label: str, none: str, preferences: Preferences, given: Gi
     return Select(name, label, [(f"{was}>{to}", shown, to == chosen) for to, shown in words.items()])
 
 
-def _outcome(
-    rules: CategoryRules, receiver: Receiver, person: Person, now: datetime, preferences: Preferences
-) -> Outcome:
-    decision = decide(Asked(rules, receiver.channel, receiver=receiver.address), person, now)
+def _outcome(rules: CategoryRules, receiver: Receiver, decision: Decision, preferences: Preferences) -> Outcome:
     yours = chosen_by(preferences, rules.name, receiver.channel) is not None
     whose = "" if rules.kind is CategoryKind.MANDATORY else YOURS if yours else DEFAULT
     return Outcome(channel_label(receiver.channel), sentence_of(decision, zone_of(preferences)), whose)
@@ -147,8 +148,8 @@ def sentence_of(decision: Decision, zone: ZoneInfo) -> str:
 
 def zone_of(preferences: Preferences) -> ZoneInfo:
     """Returns the zone of the page's times: the person's, or the site's."""
-    zone = preferences.time_zone
-    return ZoneInfo(zone if zone in zones() else settings.TIME_ZONE)
+    own = preferences.time_zone
+    return (known_zone(own) if own else None) or ZoneInfo(settings.DEFAULT_TIME_ZONE)
 
 
 def channel_label(channel: str) -> str:

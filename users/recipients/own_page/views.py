@@ -25,12 +25,11 @@ from notifications.messages.explain import Invalid
 from users.access.addresses import client_address
 from users.people.models import User
 from users.recipients import preferences
-from users.recipients.facts import facts_of
 from users.recipients.models import PreferenceEvent
 from users.recipients.own_page import links, shown
 from users.recipients.own_page.form import MAX_FORM, Given, changes_of, fields_of
 from users.recipients.preferences import Source
-from users.recipients.wishes import zones
+from users.recipients.zones import zone_names
 
 PATH = "/p/"
 ACTOR = "the person"  # in the events
@@ -116,13 +115,12 @@ def _page(
     """Returns the page as things are now, or, with what is wrong, as the form was given."""
     given = given or {}
     chosen, receivers = preferences.of(username), shown.receivers_of(username)
-    facts = facts_of(receivers)
     words: dict[str, Any] = {
-        "groups": shown.groups(receivers, facts, chosen, given),
+        "groups": shown.groups(receivers, chosen, given),
         "everywhere": shown.everywhere(receivers, chosen, given),
         "settings": shown.settings_shown(chosen, given),
         "zone": shown.zone_of(chosen).key,
-        "zones": sorted(zones()),
+        "zones": sorted(zone_names()),
         "saved": saved,
         "errors": [(FIELDS.get(name, name), " ".join(why)) for name, why in (errors or {}).items()],
     }

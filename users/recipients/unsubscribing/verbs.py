@@ -5,7 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+from notifications.messages.ids import person_hashes
 from notifications.messages.words import SuppressedFor
+from notifications.models import ForgottenHash
+from users.people.models import User
 from users.recipients import preferences, suppression
 from users.recipients.decide import cell, chosen_by
 from users.recipients.models import Suppression
@@ -46,13 +49,22 @@ def standing_of(link: Link) -> Standing:
 def do(link: Link, verb: Verb, address: str) -> None:
     """Does it. What is so already is left alone. `address` is that of the caller, of which its network is kept."""
     if link.user:
-        _choose(link, verb, address)
+        if not _was_erased(link.user):
+            _choose(link, verb, address)
         return
     scope = "" if verb in {Verb.ALL_OFF, Verb.ALL_ON} else link.category
     if verb in {Verb.OFF, Verb.ALL_OFF}:
         suppression.suppress(Address(link.channel, link.hash), WHY, scope=scope)
     else:
         suppression.lift([link.hash], WHY, scope=scope)
+
+
+def _was_erased(username: str) -> bool:
+    """Returns whether nothing goes to them any more, so that nothing need be known of them for it."""
+    hashes = person_hashes(username)
+    return (
+        ForgottenHash.objects.filter(hash__in=hashes).exists() and not User.objects.filter(username=username).exists()
+    )
 
 
 def _choose(link: Link, verb: Verb, address: str) -> None:

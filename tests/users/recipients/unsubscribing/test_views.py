@@ -10,10 +10,11 @@ import pytest
 from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
+from django.utils import timezone
 
-from notifications.messages.ids import receiver_hash
+from notifications.messages.ids import person_hash, receiver_hash
 from notifications.messages.words import CategoryKind, SuppressedFor
-from notifications.models import Category
+from notifications.models import Category, ForgottenHash
 from users.recipients import preferences
 from users.recipients.decide import Action, Asked, CategoryRules, cell, decide
 from users.recipients.facts import Receiver, facts_of
@@ -121,6 +122,13 @@ def test_an_address_without_a_person_is_suppressed_for_the_category() -> None:
     row = Suppression.objects.get()
     assert (row.address_hash, row.channel, row.scope) == (HASH, "EMAIL", "news")
     assert (row.reason, row.until) == (SuppressedFor.UNSUBSCRIBED, None)
+
+
+def test_an_old_link_of_somebody_who_was_erased_writes_nothing_about_them() -> None:
+    ForgottenHash.objects.create(hash=person_hash("ann"), before=timezone.now())
+    assert one_click(Client(), ANN).status_code == 200
+    assert not PersonPreferences.objects.exists()
+    assert not PreferenceEvent.objects.exists()
 
 
 @links
