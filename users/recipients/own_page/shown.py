@@ -86,9 +86,9 @@ def receivers_of(username: str) -> list[Receiver]:
 def groups(receivers: Sequence[Receiver], preferences: Preferences, given: Given) -> list[Group]:
     """Returns all categories by name."""
     categories = [rules_of(row) for row in Category.objects.order_by("name").values(*COLUMNS)]
-    told = foretell_each(receivers, categories)
+    foretold = foretell_each(receivers, categories)
     return [
-        _group(rules, {each: told[each, rules.name].decision for each in receivers}, preferences, given)
+        _group(rules, {each: foretold[each, rules.name].decision for each in receivers}, preferences, given)
         for rules in categories
     ]
 
