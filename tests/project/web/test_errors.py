@@ -31,7 +31,7 @@ def test_unknown_path(api: Api, settings: Settings, path: str, debug: bool) -> N
     [
         ("/notification", {"POST"}),
         ("/notifications", {"GET", "POST"}),
-        ("/notification/019a3c5e-7b1f-7cc2-9d0e-3f5a6b7c8d9e", {"GET"}),
+        ("/notification/019a3c5e-7b1f-7cc2-9d0e-3f5a6b7c8d9e", {"GET", "DELETE"}),
         ("/users", {"GET"}),
         ("/users/ann", {"GET", "PUT", "DELETE"}),
         ("/health/live", {"GET"}),
