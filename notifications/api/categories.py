@@ -67,7 +67,7 @@ class OneCategory(APIView):
         ),
         parameters=[NAME],
         request=CategoryEntry,
-        responses={200: CategoryShape, 201: CategoryShape, **refusals(*BODY)},
+        responses={200: CategoryShape, 201: CategoryShape, **refusals(404, *BODY)},
         examples=[OpenApiExample("News in the morning", value=NEWS, request_only=True)],
     )
     def put(self, request: Request, name: str) -> HttpResponse:

@@ -65,7 +65,9 @@ class Pods:
         providers = site.providers.environment
         reached["TOPIC_PREFIX"] = self._platform.environment["TOPIC_PREFIX"]
         self._elsewhere = reached | {name: providers[name] for name in ("SLACK_WEBHOOK_PREFIXES", "TWILIO_BASE_URL")}
-        self._secrets = providers | {"SLACK_BOT_TOKEN": ""} | self._platform.environment
+        self._secrets = (
+            providers | dict.fromkeys(("SLACK_BOT_TOKEN", "ANYMAIL_WEBHOOK_SECRET"), "") | self._platform.environment
+        )
 
     def run(self, part: str) -> None:
         """Runs a Job to its end."""

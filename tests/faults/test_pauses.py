@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from harness.fakes.fake import Fake
 from harness.services.waiting import wait_until
 from tests.faults.site import Site, wait_until_sending
@@ -23,6 +25,12 @@ def numbered(site: Site, count: int, channel: str, **fields: str) -> list[str]:
     ids = [entry["id"] for entry in answer.json()["notifications"]]
     site.accepted |= {id: item["message"] for id, item in zip(ids, items, strict=True)}
     return ids
+
+
+@pytest.fixture(autouse=True)
+def a_long_lease(site: Site) -> None:
+    """On a busy machine rows would wait for longer than the lease of a fault, be handed back, and lose their order."""
+    site.platform.environment |= {"LEASE_SECONDS": "60"}
 
 
 def assert_in_order(fake: Fake) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import pytest
 
 from dlq.models import DeadLetter
 from notifications.channels.outcomes import Cause
-from notifications.messages.words import Reason, Status
+from notifications.messages.words import Reason, Status, SuppressedFor
 from project.desk.cells import cut, isolated
 from project.desk.in_words import choices_in_words, in_words
 
 
-@pytest.mark.parametrize(("kind", "words"), [("cause", Cause), ("reason", Reason), ("status", Status)])
-def test_every_code_has_words_of_its_own(kind: str, words: type[StrEnum]) -> None:
+@pytest.mark.parametrize(
+    ("kind", "words"), [("cause", [*Cause]), ("reason", [*Reason, *SuppressedFor]), ("status", [*Status])]
+)
+def test_every_code_has_words_of_its_own(kind: str, words: Sequence[StrEnum]) -> None:
     texts = [in_words(kind, word.value) for word in words]
     assert len(set(texts)) == len(texts)
     assert all("-" not in text for text in texts)

@@ -53,7 +53,7 @@ def test_a_ticked_notification_that_was_sent_is_said(support: Client) -> None:
     row = notification(status=Status.SENT)
     ticked = {"action": "try_selected_now", "_selected_action": [row.pk], "index": 0}
     page = json_of(support, reverse("admin:notifications_notification_changelist") + "?status=waiting", ticked)
-    assert "None of the 1 you chose is waiting any more." in page
+    assert "None of the 1 you chose waits for a try that could be now." in page
 
 
 @pytest.mark.parametrize("name", ["replay", "discard", "mark-sent"])

@@ -32,8 +32,8 @@ def test_it_has_the_person_all_notifications_and_what_staff_did(api: Api) -> Non
     assert (document["preferences"]["time_zone"], document["preferences"]["choices"]) == ("Europe/Berlin", [choice])
     changed = [(event["what"], event["after"], event["source"]) for event in document["preference_events"]]
     assert changed == [("time zone", "Europe/Berlin", "api"), ("default on SMS", "off", "api")]
-    [suppression] = document["suppressions"]
-    assert (suppression["channel"], suppression["scope"], suppression["reason"]) == ("EMAIL", "", "bounced")
+    suppressed = {(each["channel"], each["scope"], each["reason"]) for each in document["suppressions"]}
+    assert suppressed == {("EMAIL", "", "bounced"), ("SMS", "", "stop")}
     found = {entry["id"]: entry for entry in document["notifications"]}
     assert set(found) == {str(one.id) for one in history.values()}
     assert str(others.id) not in found

@@ -183,9 +183,10 @@ def test_a_new_password_is_recorded_without_it(administrator: Client) -> None:
 
 def test_a_change_of_a_group_is_recorded_and_flagged(anna: Client) -> None:
     group = Group.objects.get(name="Viewer")
+    before = f"{group.permissions.count()} permissions"
     anna.post(reverse("admin:auth_group_change", args=[group.pk]), {"name": "Viewer", "permissions": []})
     action = StaffAction.objects.get()
-    assert (action.target, action.before, action.after) == ("group Viewer", "10 permissions", "0 permissions")
+    assert (action.target, action.before, action.after) == ("group Viewer", before, "0 permissions")
     assert action.flagged
 
 
