@@ -81,7 +81,7 @@ def test_no_zone_is_never_no_quiet_hours(own: str | None) -> None:
 def test_a_zone_that_the_database_has_dropped_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert names("Europe/Berlin", None) == ["Europe/Berlin"]
     forget()
-    monkeypatch.setattr(zones, "_names", lambda: frozenset({"Asia/Tokyo", "America/New_York"}))
+    monkeypatch.setattr(zones, "zone_names", lambda: frozenset({"Asia/Tokyo", "America/New_York"}))
     assert names("Europe/Berlin", None) == ["Asia/Tokyo"]
     assert names("Europe/Berlin", "+12125550100") == ["America/New_York"]
 
