@@ -37,12 +37,14 @@ class ByHand:
     def split(self, rows: list[Claimed]) -> Split:
         """Puts off what is paused, and what is new of a receiver of whom older rows come back from a pause.
 
-        The second costs a statement for each batch, until an hour after a pause.
+        The second costs a statement for each batch, until an hour after a pause. An older row that comes back in the
+        same batch, where its record may be behind the newer one's, goes first.
         """
         split = self.split_again(rows)
-        if split.go and self._pauses.just_ended and (behind := stopped.behind(split.go)):
+        if split.go and self._pauses.just_ended:
+            behind = stopped.behind(split.go)
             split.later += [Later(row, Reason.STOPPED, BEHIND) for row in split.go if row.id in behind]
-            split.go = [row for row in split.go if row.id not in behind]
+            split.go = sorted((row for row in split.go if row.id not in behind), key=lambda row: row.id.int)
         return split
 
     def split_again(self, rows: list[Claimed]) -> Split:

@@ -104,6 +104,14 @@ def test_what_is_new_of_a_receiver_waits_for_what_comes_back() -> None:
     assert gate().split([new]).go == [new]
 
 
+def test_what_comes_back_goes_first_where_its_record_is_behind_a_newer_one() -> None:
+    """Both are in one batch, so that the claim has taken the older one from the list of what waits."""
+    pause(NEWS, **WHO)
+    resume(NEWS, **WHO)
+    new, back = claimed(2, category="news"), claimed(1, category="news", reason="stopped")
+    assert gate().split([new, back]).go == [back, new]
+
+
 def test_what_waits_in_memory_goes_back_unspent_and_what_is_under_way_ends(run: Run) -> None:
     entered, released = threading.Event(), threading.Event()
 
