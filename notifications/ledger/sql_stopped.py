@@ -48,16 +48,14 @@ def any_left(d: Dialect) -> str:
 def behind(d: Dialect) -> str:
     """Those of these rows before which an older one of their receiver was stopped, is free to go and has not gone.
 
-    A row that was stopped itself was published behind those that are queued, so it waits for the others alone.
+    The older one's record may be behind theirs, even where they were stopped themselves: they may have been published
+    again before it was.
     """
-    taken, queued, waiting = (
-        f"n.listed = {word}"
-        for word in (listing(Status.QUEUED, leased=True), listing(Status.QUEUED), listing(Status.WAITING))
-    )
+    queued = f"{listing(Status.QUEUED)}, {listing(Status.QUEUED, leased=True)}"
     return f"""
-        SELECT r.id FROM {d.rows({"id": "uuid", "receiver_hash": "text", "priority": "text", "is_new": "boolean"})}
+        SELECT r.id FROM {d.rows({"id": "uuid", "receiver_hash": "text", "priority": "text"})}
         WHERE EXISTS (
             SELECT 1 FROM notifications_notification AS n
             WHERE n.reason = '{Reason.STOPPED}' AND n.listed IS NOT NULL
             AND n.receiver_hash = r.receiver_hash AND n.priority = r.priority AND n.id < r.id
-            AND ({taken} OR ({queued} AND r.is_new) OR ({waiting} AND NOT {_is_paused(d)})))"""
+            AND (n.listed IN ({queued}) OR ({WAITS} AND NOT {_is_paused(d)})))"""

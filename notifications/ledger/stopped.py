@@ -7,7 +7,6 @@ from uuid import UUID
 
 from notifications.ledger import sql_stopped
 from notifications.ledger.rows import Claimed
-from notifications.messages.words import Reason
 from project.database.dialects import as_json, as_uuid, repeated
 
 
@@ -23,13 +22,5 @@ def any_left() -> bool:
 
 def behind(rows: Sequence[Claimed]) -> set[UUID]:
     """Returns the ids of the rows that must let an older one of their receiver go first. Takes one statement."""
-    asked = [
-        {
-            "id": row.id,
-            "receiver_hash": row.receiver_hash,
-            "priority": row.priority,
-            "is_new": row.reason != Reason.STOPPED,
-        }
-        for row in rows
-    ]
+    asked = [{"id": row.id, "receiver_hash": row.receiver_hash, "priority": row.priority} for row in rows]
     return {as_uuid(id) for (id,) in sql_stopped.behind(rows=as_json(asked))}

@@ -99,7 +99,7 @@ def test_what_is_new_of_a_receiver_waits_for_what_comes_back() -> None:
     assert gate().split([back]).later, "two schedulers published them the wrong way round"
     Notification.objects.update(status=Status.QUEUED, listed="queued")
     assert gate().split([new]).later, "it is published, behind this one in its topic"
-    assert gate().split([back]).go == [back], "this was published behind it"
+    assert gate().split([back]).later, "this may have been published before it"
     Notification.objects.update(status=Status.SENDING, listed=None)
     assert gate().split([new]).go == [new]
 
