@@ -26,7 +26,7 @@ HOST = r"https://sns\.[a-z0-9-]{1,32}\.amazonaws\.com(?:\.cn)?"
 CERTIFICATE = re.compile(rf"{HOST}/SimpleNotificationService-[0-9a-f]{{1,64}}\.pem")
 CONFIRMATION = re.compile(rf"{HOST}/\?Action=ConfirmSubscription&[A-Za-z0-9%&=:._-]{{1,2000}}")
 SECONDS = 5.0  # for Amazon to answer
-HASHES: dict[str, HashAlgorithm] = {"1": SHA1(), "2": SHA256()}  # noqa: S303 - what Amazon signs with
+HASHES: dict[str, type[HashAlgorithm]] = {"1": SHA1, "2": SHA256}  # by the version of Amazon's signature
 SIGNED = {
     "Notification": ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"),
     "SubscriptionConfirmation": ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"),
@@ -71,7 +71,7 @@ def _check(envelope: Envelope) -> None:
         raise Forged
     key = _key(envelope.signing_cert_url)
     try:
-        key.verify(b64decode(envelope.signature), _signed(envelope), PKCS1v15(), algorithm)
+        key.verify(b64decode(envelope.signature), _signed(envelope), PKCS1v15(), algorithm())
     except (InvalidSignature, ValueError) as error:
         raise Forged from error
 

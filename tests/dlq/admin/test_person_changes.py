@@ -40,7 +40,9 @@ def address(user: User, name: str) -> str:
 
 
 def post(client: Client, user: User, name: str, **fields: Any) -> HttpResponse:
-    return client.post(address(user, name), {"reason": WHY, "confirm": "yes"} | fields)  # type: ignore[return-value]
+    answer: Any = client.post(address(user, name), {"reason": WHY, "confirm": "yes"} | fields)
+    assert isinstance(answer, HttpResponse)
+    return answer
 
 
 def choose(**changes: Any) -> None:
