@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from dlq.mending.candidates import already_got, find
 from dlq.mending.frequent import mistyped_domains
@@ -15,9 +15,11 @@ from dlq.problems.assigning import assign_all
 from dlq.selection import Selection
 from project.database.dialects import fetch
 from tests.dlq.mending.mended import ALL, GMIAL, mistyped
+from tests.plans import Node, explained, rows_read
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db]
 
+LETTER = "dlq_deadletter"
 LETTERS = 20_000
 OTHERS = 20  # that are mistyped
 COPIED = [field.column for field in DeadLetter._meta.concrete_fields if field.column not in ("id", "notification_id")]
@@ -42,56 +44,31 @@ def full_desk(db: None) -> DeadLetter:
     return last
 
 
-@pytest.fixture
-def plans() -> Iterator[Callable[[Callable[[], Any]], list[dict[str, Any]]]]:
-    def explained(work: Callable[[], Any]) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-
-        def wrapper(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-            if "dlq_deadletter" in sql or "sent_to_new_receiver" in sql:
-                with connection.connection.cursor() as cursor:
-                    cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", params)
-                    found.extend(_nodes(cursor.fetchone()[0][0]["Plan"]))
-            return execute(sql, params, many, context)
-
-        with connection.execute_wrapper(wrapper):
-            work()
-        assert found
-        return found
-
-    yield explained
+def plans(work: Callable[[], Any]) -> list[Node]:
+    with explained(lambda sql: LETTER in sql or "sent_to_new_receiver" in sql, analyzed=True) as nodes:
+        work()
+    assert nodes
+    return nodes
 
 
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for inner in plan.get("Plans", []):
-        yield from _nodes(inner)
-
-
-def indexes(nodes: list[dict[str, Any]]) -> set[str]:
+def indexes(nodes: list[Node]) -> set[str]:
     return {str(node["Index Name"]) for node in nodes if "Index Name" in node}
 
 
-def letters_read(nodes: list[dict[str, Any]]) -> int:
-    """How many letters the plans looked at, those that a condition threw away among them."""
-    read = [node for node in nodes if node.get("Relation Name") == "dlq_deadletter"]
-    return sum((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in read)
-
-
-def test_the_letters_of_a_domain_are_found_by_its_index(full_desk: DeadLetter, plans: Any) -> None:
+def test_the_letters_of_a_domain_are_found_by_its_index(full_desk: DeadLetter) -> None:
     for selection in (ALL, Selection(problem=full_desk.problem_id)):
-        nodes = plans(lambda selection=selection: find(selection, GMIAL))
+        nodes = plans(partial(find, selection, GMIAL))
         assert indexes(nodes) & {"letter_domain", "letter_problem"}
-        assert letters_read(nodes) <= 2 * OTHERS
+        assert rows_read(nodes, LETTER) <= 2 * OTHERS
 
 
-def test_the_mistyped_domains_of_a_problem_are_found_by_its_index(full_desk: DeadLetter, plans: Any) -> None:
+def test_the_mistyped_domains_of_a_problem_are_found_by_its_index(full_desk: DeadLetter) -> None:
     nodes = plans(lambda: mistyped_domains(Selection(problem=full_desk.problem_id)))
     assert "letter_problem" in indexes(nodes)
-    assert letters_read(nodes) <= 3 * OTHERS
+    assert rows_read(nodes, LETTER) <= 3 * OTHERS
 
 
-def test_duplicates_are_looked_up_by_receiver(full_desk: DeadLetter, plans: Any) -> None:
+def test_duplicates_are_looked_up_by_receiver(full_desk: DeadLetter) -> None:
     found, _ = find(ALL, GMIAL)
     fetch("SET LOCAL enable_seqscan = off")  # the ledger of a test is so small that reading all of it is right
     nodes = plans(lambda: already_got(found))

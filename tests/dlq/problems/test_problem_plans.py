@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from notifications.channels.outcomes import Cause
 from notifications.models import Standing
 from project.database.dialects import fetch
 from tests.desk import logged_in, staff
+from tests.plans import Node, explained
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db]
 LETTERS = 20_000
@@ -46,38 +47,23 @@ def many_letters(db: None) -> None:
     fetch("ANALYZE dlq_problem, dlq_problemhour")
 
 
-Explain = Callable[[Callable[[], Any]], list[dict[str, Any]]]
+Explain = Callable[[Callable[[], Any]], list[Node]]
 
 
 @pytest.fixture
 def explain(many_letters: None) -> Explain:
     """The plan nodes of every statement on the letters that `work` runs."""
 
-    def explained(work: Callable[[], Any]) -> list[dict[str, Any]]:
-        plans: list[Any] = []
-
-        def wrapper(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-            if TABLE in sql:
-                with connection.connection.cursor() as cursor:
-                    cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
-                    plans.append(cursor.fetchone()[0][0]["Plan"])
-            return execute(sql, params, many, context)
-
-        with connection.execute_wrapper(wrapper):
+    def explain(work: Callable[[], Any]) -> list[Node]:
+        with explained(lambda sql: TABLE in sql) as nodes:
             work()
-        assert plans
-        return [node for plan in plans for node in _nodes(plan)]
+        assert nodes
+        return nodes
 
-    return explained
-
-
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for inner in plan.get("Plans", []):
-        yield from _nodes(inner)
+    return explain
 
 
-def indexes(nodes: list[dict[str, Any]]) -> set[str]:
+def indexes(nodes: list[Node]) -> set[str]:
     """The indexes of the letters. AssertionError where their table is read as a whole."""
     assert not [node for node in nodes if node["Node Type"] == "Seq Scan" and node["Relation Name"] == TABLE]
     found = {node["Index Name"] for node in nodes if "Index Name" in node}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from notifications.messages.words import Status
 from notifications.models import Notification
 from project.database.dialects import fetch
 from tests.notifications.rows import ago, row
+from tests.plans import Node, explained
 
 WALKED = {"ledger_listed", "ledger_free", "ledger_due", "ledger_deferred"}
 ROWS = 20_000
@@ -61,38 +62,23 @@ def full_ledger(db: None) -> None:
         cursor.execute(f"ANALYZE {TABLE}, {ATTEMPTS}")
 
 
-Explain = Callable[[Callable[[], Any]], list[dict[str, Any]]]
+Explain = Callable[[Callable[[], Any]], list[Node]]
 
 
 @pytest.fixture
-def explain(full_ledger: None) -> Iterator[Explain]:
+def explain(full_ledger: None) -> Explain:
     """The plan nodes of every statement on the ledger that `work` runs."""
 
-    def explained(work: Callable[[], Any]) -> list[dict[str, Any]]:
-        plans: list[Any] = []
-
-        def wrapper(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-            if TABLE in sql:
-                with connection.connection.cursor() as cursor:
-                    cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
-                    plans.append(cursor.fetchone()[0][0]["Plan"])
-            return execute(sql, params, many, context)
-
-        with connection.execute_wrapper(wrapper):
+    def explain(work: Callable[[], Any]) -> list[Node]:
+        with explained(lambda sql: TABLE in sql) as nodes:
             work()
-        assert plans
-        return [node for plan in plans for node in nodes_of(plan)]
+        assert nodes
+        return nodes
 
-    yield explained
-
-
-def nodes_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for inner in plan.get("Plans", []):
-        yield from nodes_of(inner)
+    return explain
 
 
-def indexes(nodes: list[dict[str, Any]]) -> set[str]:
+def indexes(nodes: list[Node]) -> set[str]:
     """The names that the indexes have on the ledger as a whole."""
     inherited = dict(
         fetch(
@@ -100,22 +86,23 @@ def indexes(nodes: list[dict[str, Any]]) -> set[str]:
             " JOIN pg_class AS c ON c.oid = inhrelid JOIN pg_class AS p ON p.oid = inhparent"
         )
     )
-    return {inherited.get(node["Index Name"], node["Index Name"]) for node in nodes if "Index Name" in node}
+    names = {str(node["Index Name"]) for node in nodes if "Index Name" in node}
+    return {inherited.get(name, name) for name in names}
 
 
-def touched(nodes: list[dict[str, Any]]) -> set[str]:
+def touched(nodes: list[Node]) -> set[str]:
     """The partitions that a plan opens, of notifications and of attempts."""
     return {str(node.get("Relation Name")) for node in nodes} & {
         name for each in partitions() for name in (each.table, each.attempts)
     }
 
 
-def assert_no_scan(nodes: list[dict[str, Any]]) -> None:
+def assert_no_scan(nodes: list[Node]) -> None:
     """None but of the default partition, which is empty."""
     scanned = {node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"}
     assert scanned <= {f"{TABLE}_default", f"{ATTEMPTS}_default"}
 
 
-def assert_only_of_today(nodes: list[dict[str, Any]]) -> None:
+def assert_only_of_today(nodes: list[Node]) -> None:
     today = partitions()[0]
     assert touched(nodes) <= {today.table, today.attempts}

@@ -37,10 +37,10 @@ from tests.notifications.ledger.plans import (
     explain,
     full_ledger,
     indexes,
-    nodes_of,
     touched,
 )
 from tests.notifications.rows import ago, claim, incoming, message, pass_leases, row
+from tests.plans import explained, rows_read
 
 __all__ = ["explain", "full_ledger", "keys_required"]
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db]
@@ -214,7 +214,7 @@ def test_a_client_without_rows_reads_no_more_than_a_page_may(monkeypatch: pytest
     by_one: list[dict[str, str]] = [{}, {"type": "SMS"}, {"reference": "r"}, {"user": "7"}, {"receiver": RECEIVER}]
     others = [{"status": "sent"}, {"status": "dead"}, {"reference": "r", "status": "dead"}]
     for query in [*by_one, *others, {"since": "2020-01-01T00:00:00Z"}]:
-        answer, read = rows_read(partial(api.get, "/notifications", **query))
+        answer, read = rows_of_ledger(partial(api.get, "/notifications", **query))
         assert json_of(answer)["results"] == []
         assert json_of(answer)["next"]
         assert read <= 3 * 500, query
@@ -244,7 +244,7 @@ def test_a_page_of_a_receiver_with_several_hashes_reads_no_more_than_it_may(
         api.get("/notifications")  # the API key is read
         link = f"/notifications?page_size=20&receiver=%2B{many_of_one_receiver[1:]}"
         for _ in range(3):
-            answer, read = rows_read(partial(api.get, link))
+            answer, read = rows_of_ledger(partial(api.get, link))
             link = json_of(answer)["next"]
             assert len(json_of(answer)["results"]) == shown
             assert read <= 5 * 100
@@ -252,31 +252,16 @@ def test_a_page_of_a_receiver_with_several_hashes_reads_no_more_than_it_may(
 
 def test_a_search_in_the_admin_reads_no_more_rows_of_a_receiver_than_it_may(many_of_one_receiver: str) -> None:
     matches = [*notification_matches(many_of_one_receiver)]
-    found, read = rows_read(lambda: list(first_matches(Notification.objects.order_by("-id"), matches, 50)))
+    found, read = rows_of_ledger(lambda: list(first_matches(Notification.objects.order_by("-id"), matches, 50)))
     newest = Notification.objects.filter(receiver_hash__in=receiver_hashes("SMS", many_of_one_receiver))
     assert {row.id for row in found} >= set(newest.order_by("-id").values_list("id", flat=True)[:51])
     assert read <= 2 * 3 * 51 + 50  # each partition may give a row that is not needed
 
 
-def rows_read(work: Callable[[], Any]) -> tuple[Any, int]:
+def rows_of_ledger(work: Callable[[], Any]) -> tuple[Any, int]:
     """What `work` gives, and how many rows of the ledger its statements looked at."""
-    read = 0
-
-    def wrapper(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        nonlocal read
-        if TABLE in sql:
-            with connection.connection.cursor() as cursor:
-                cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", params)
-                nodes = nodes_of(cursor.fetchone()[0][0]["Plan"])
-                read += sum(
-                    node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
-                    for node in nodes
-                    if "Relation Name" in node
-                )
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(wrapper):
-        return work(), read
+    with explained(lambda sql: TABLE in sql, analyzed=True) as nodes:
+        return work(), rows_read(nodes)
 
 
 def test_cancelling_and_what_a_cancelled_record_meets_are_found_by_the_primary_key(explain: Explain) -> None:
