@@ -212,7 +212,9 @@ def test_whoever_asked_may_take_it_back(many: Client, settings: Any) -> None:
 
 def test_a_run_is_paused_resumed_and_stopped(few: Client) -> None:
     run = begun()
-    assert reverse("admin:dlq_run_verb", args=[run.pk, "pause"]) in page(few, run)
+    under_way = page(few, run)
+    assert reverse("admin:dlq_run_verb", args=[run.pk, "pause"]) in under_way
+    assert "desk/refresh.js" in under_way, "it looks again by itself"
     assert do(few, run, "pause") == 302
     assert "Paused by few." in page(few, run)
     assert do(few, run, "resume") == 302
