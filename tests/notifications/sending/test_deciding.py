@@ -13,12 +13,14 @@ from django.utils import timezone
 
 from harness.services.waiting import wait_until
 from notifications.channels.base import Outgoing
+from notifications.ledger import due
 from notifications.ledger.rows import Claimed
 from notifications.messages.ids import receiver_hash
 from notifications.messages.words import CategoryKind, Reason, Status, SuppressedFor
 from notifications.models import Category, Notification
 from notifications.sending.deciding import Deciding
-from tests.notifications.rows import Scripted, claimed, ids, read, row, seconds_until
+from project import metrics
+from tests.notifications.rows import Scripted, ago, claimed, ids, read, row, seconds_until
 from tests.notifications.running import Run, settled
 from users.recipients.decide import Choice, Preferences, cell
 from users.recipients.known import Known
@@ -121,6 +123,37 @@ def test_what_is_suppressed_and_what_waits_is_in_the_ledger_with_its_reason(run:
     assert (waits.reason, waits.deferred_since, waits.attempts) == (Reason.PAUSED, None, 0)
     assert 3500 < (seconds_until("due_at", paused.id) or 0) <= 3600
     assert not Notification.objects.get(pk=unwanted.id).attempt_rows.exists()
+
+
+def test_a_choice_that_is_made_while_a_row_waits_counts_at_its_next_claim(run: Run) -> None:
+    prefer("ann", paused_until=timezone.now() + timedelta(hours=1))
+    paused = row(user="ann", category="news")
+    running = run()
+    settled(Status.WAITING, paused)
+    prefer("ann", **off("news"))
+    Notification.objects.update(due_at=ago(1))
+    assert [taken.message.id for taken in due.take_due("scheduler", 10)] == [paused.id]
+    due.offer([paused.id])
+    settled(Status.SUPPRESSED, paused)
+    assert read(paused.id).reason == SuppressedFor.CHOICE
+    assert running.channel.handed == []
+
+
+def test_each_decision_is_counted_by_its_rule(run: Run) -> None:
+    def counted() -> dict[str, float]:
+        rules = ("choice", "paused", "send")
+        return {rule: metrics.decided.labels("EMAIL", rule)._value.get() for rule in rules}
+
+    prefer("ann", paused_until=timezone.now() + timedelta(hours=1))
+    prefer("bob", all_off_at=timezone.now())
+    before = counted()
+    paused, unwanted, wanted = row(user="ann"), row(user="bob"), [row(user="carl"), row(user="dora")]
+    run()
+    settled(Status.SENT, *wanted)
+    settled(Status.SUPPRESSED, unwanted)
+    settled(Status.WAITING, paused)
+    after = counted()
+    assert {rule: after[rule] - before[rule] for rule in after} == {"choice": 1, "paused": 1, "send": 2}
 
 
 def test_a_choice_that_is_made_while_rows_are_in_memory_counts_before_their_hand_over(run: Run) -> None:
