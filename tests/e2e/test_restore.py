@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
 from uuid import uuid4
@@ -30,6 +30,7 @@ def restore(platform: Platform, postgres: SharedPostgres, dumped: Path) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
+HOUR = timedelta(hours=1)
 TEXTS = {each: ", ".join(each) for each in product(("before", "around", "after", "unread"), ("default", "careful"))}
 
 
@@ -41,18 +42,21 @@ def send(platform: Platform, providers: Providers, name: str) -> None:
 
 
 def live(platform: Platform, providers: Providers, dumped: Path) -> None:
-    """Sends before a backup, around it and after it, and leaves something unread."""
+    """Sends before a backup, around it and after it, and leaves something unread and something for later."""
     columns = "name, on_uncertain, sensitive"
     platform.sql(f"INSERT INTO notifications_category ({columns}) VALUES ('careful', 'hold', false)")
     web, sender = platform.start_web(), platform.start_sender()
     send(platform, providers, "before")
-    platform.wait_for(sent=2)
+    now = datetime.now(UTC)
+    times = {"send_at": (now + HOUR).isoformat(), "latest_at": (now + 2 * HOUR).isoformat()}
+    platform.send(providers.receiver("SMS", 1), channel="SMS", message="later", **times)
+    platform.wait_for(sent=2, waiting=1)
     assert sender.stop() == 0
     send(platform, providers, "around")  # in Kafka alone while the backup is made
     dump(platform, dumped)
     sender = platform.start_sender()
     send(platform, providers, "after")
-    platform.wait_for(sent=6)
+    platform.wait_for(sent=6, waiting=1)
     assert sender.stop() == 0
     send(platform, providers, "unread")
     web.kill()
@@ -64,11 +68,13 @@ def test_what_was_sent_before_the_backup_is_not_sent_again_and_of_the_rest_the_c
     began = datetime.now(UTC).isoformat()
     live(connected, providers, tmp_path / "dump")
     restore(connected, postgres, tmp_path / "dump")
-    assert connected.statuses() == {"sent": 2}
-    assert "sms: 6 records are read again" in connected.manage("rewind", "--to", began)
+    assert connected.statuses() == {"sent": 2, "waiting": 1}
+    past = ", ".join(f"{name} = {name} - interval '3 hours'" for name in ("send_at", "expires_at", "due_at"))
+    connected.sql(f"UPDATE notifications_notification SET {past} WHERE status = 'waiting'")
+    assert "sms: 7 records are read again" in connected.manage("rewind", "--to", began)
     connected.manage("rewind", "--to", began)  # once more changes nothing
     connected.start_sender()
-    connected.wait_for(sent=6, held=2)
+    connected.wait_for(sent=6, held=2, expired=1)
     twice = [TEXTS["around", "default"], TEXTS["after", "default"]]
     assert providers.texts() == Counter([*TEXTS.values(), *twice])
     held = connected.sql("SELECT message FROM notifications_notification WHERE status = 'held' ORDER BY message")

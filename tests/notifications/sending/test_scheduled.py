@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from pytest_django import Settings
@@ -67,6 +68,21 @@ def test_it_goes_when_its_time_has_come(run: Run) -> None:
     assert taken.message.send_at is not None
     due.offer([scheduled.id])
     settled(Status.SENT, scheduled)
+
+
+@pytest.mark.parametrize("swept", [True, False], ids=["swept", "offered"])
+def test_what_should_have_gone_long_ago_is_not_sent_late(run: Run, *, swept: bool) -> None:
+    """As after an outage, or out of a ledger that was restored: whoever looks first, the scheduler or a sender."""
+    times: dict[str, Any] = {"send_at": ago(7200), "expires_at": ago(3600)}
+    waiting = row(Status.WAITING, reason=Reason.SCHEDULED, due_at=ago(7200), **times)
+    outbox, in_kafka = row(Status.ACCEPTED, due_at=ago(7200), **times), row(**times)
+    without_end = row(Status.WAITING, reason=Reason.SCHEDULED, due_at=ago(7200), send_at=ago(7200))
+    assert not swept or due.expire(10, hooks=LETTERS) == 2
+    due.offer([taken.message.id for taken in due.take_due("scheduler", 10)])
+    running = run()
+    settled(Status.EXPIRED, waiting, outbox, in_kafka)
+    settled(Status.SENT, without_end)
+    assert running.channel.handed == [without_end.id]
 
 
 def test_what_expires_before_its_time_is_looked_at_then(run: Run) -> None:
