@@ -56,6 +56,14 @@ def test_what_nobody_has_begun_to_send_ends_at_once(status: Status, fields: dict
     assert read(free.id).status == Status.CANCELLED
 
 
+@pytest.mark.parametrize("reason", [Reason.SCHEDULED, Reason.PAUSED, Reason.QUIET, Reason.CAPPED, Reason.DIGEST])
+def test_what_is_cancelled_while_it_waits_does_not_come_back_when_its_time_has_come(reason: Reason) -> None:
+    cancelled, other = (row(Status.WAITING, due_at=ago(1), reason=reason) for _ in range(2))
+    assert stop(cancelled.id) is Status.CANCELLED
+    taken = due.take_due("scheduler", 10)
+    assert [each.message.id for each in taken] == [other.id]
+
+
 @pytest.mark.parametrize("status", [Status.SENDING, *statuses(Is.FINAL)])
 def test_it_is_too_late_for_what_is_being_sent_or_has_ended(status: Status) -> None:
     if status is Status.CANCELLED:
