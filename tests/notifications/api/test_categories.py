@@ -6,11 +6,16 @@ from typing import Any
 
 import pytest
 
-from notifications.messages.words import CategoryKind
+from notifications.messages.ids import receiver_hash
+from notifications.messages.words import CategoryKind, SuppressedFor
 from notifications.models import Category, StaffAction
 from tests.caller import Api, issue, json_of
 from users.access.models import ApiKey
+from users.recipients.decide import Asked, cell, decide
+from users.recipients.facts import Receiver, facts_of
 from users.recipients.known import Known
+from users.recipients.preferences import Changes, Source, change
+from users.recipients.suppression import address_of, suppress
 
 PLAIN: dict[str, Any] = {
     "class": "transactional",
@@ -53,6 +58,23 @@ def test_nobody_gets_what_is_promotional_unless_they_want_it_or_the_body_says_so
     assert json_of(api.put("/categories/a", {"class": "promotional"}))["default"] is False
     assert json_of(api.put("/categories/b", {"class": "promotional", "default": True}))["default"] is True
     assert json_of(api.put("/categories/c", {"class": "mandatory"}))["default"] is True
+
+
+def test_a_category_that_is_deleted_and_made_again_is_stopped_for_those_who_stopped_it(api: Api) -> None:
+    """Elsewhere, to delete a group of suppressions lets everybody be written to again."""
+    receiver = Receiver("", "EMAIL", "bob@example.com", receiver_hash("EMAIL", "bob@example.com"))
+    ann = Receiver("ann", "EMAIL", "ann@example.com", receiver_hash("EMAIL", "ann@example.com"))
+    api.put("/categories/news", {})
+    suppress(address_of("EMAIL", receiver.address), SuppressedFor.UNSUBSCRIBED, scope="news")
+    change("ann", Changes(choices={cell("news", ""): False}), actor="ann", source=Source.PAGE)
+    assert api.delete("/categories/news").status_code == 204
+    assert api.put("/categories/news", {}).status_code == 201
+    known = Known()
+    known.refresh()
+    facts = facts_of([receiver, ann])
+    asked = Asked(known.rules("news"), "EMAIL")
+    found = [decide(asked, facts.people[each], facts.now).suppressed_for for each in (receiver, ann)]
+    assert found == [SuppressedFor.UNSUBSCRIBED, SuppressedFor.CHOICE]
 
 
 def test_what_is_put_is_what_senders_know(api: Api) -> None:
