@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from phonenumbers.tzdata import TIMEZONE_DATA
 
+from notifications.messages.words import CategoryKind
 from users.recipients import zones
+from users.recipients.decide import Asked, CategoryRules, Person, Preferences, Rule, decide
 from users.recipients.quiet import Quiet, quiet_until, window_of
 from users.recipients.zones import known_zone, zones_of
 
@@ -84,6 +86,20 @@ def test_a_zone_that_the_database_has_dropped_is_unknown(monkeypatch: pytest.Mon
     monkeypatch.setattr(zones, "zone_names", lambda: frozenset({"Asia/Tokyo", "America/New_York"}))
     assert names("Europe/Berlin", None) == ["Asia/Tokyo"]
     assert names("Europe/Berlin", "+12125550100") == ["America/New_York"]
+
+
+@pytest.mark.usefixtures("_database")
+@pytest.mark.parametrize("left", ["America/New_York", "America/Chicago"])
+def test_a_zone_that_was_dropped_is_no_way_past_the_law(monkeypatch: pytest.MonkeyPatch, left: str) -> None:
+    """Nor does it matter whether the zone of the number is still there."""
+    monkeypatch.setattr(zones, "zone_names", lambda: frozenset({left}))
+    offers = CategoryRules("offers", CategoryKind.PROMOTIONAL)
+    asked = Asked(offers, "SMS", receiver="+12125550100", site_zone="America/New_York")
+    person = Person(Preferences(time_zone="Europe/Berlin"))
+    evening = datetime(2026, 12, 1, 20, 59, tzinfo=ZoneInfo("America/New_York"))
+    assert decide(asked, person, evening).rule is Rule.NONE
+    found = decide(asked, person, evening + timedelta(minutes=1))
+    assert (found.rule, found.until and found.until >= evening + timedelta(hours=11)) == (Rule.QUIET, True)
 
 
 @pytest.mark.parametrize("name", NO_ZONES)
