@@ -82,6 +82,8 @@ def test_a_text_is_told_of_at_the_url_that_twilio_was_given(site: Platform, fron
     assert called(front, url, form | {"MessageStatus": "undelivered", "ErrorCode": "30003"}) == 204
     assert site.get(f"/notification/{id}").json()["delivery"]["state"] == "bounced"
     assert len(site.sql("SELECT 1 AS one FROM notifications_receipt")) == 2
+    as_signed = f"{PUBLIC_URL}{STATUS}?n={id}&a=caf%C3%A9%20x+y&b=%2F%2e"
+    assert called(front, as_signed, form | {"MessageSid": f"SM{'d' * 32}"}) == 204
 
 
 def test_who_answers_stop_gets_no_more_until_start(site: Platform, front: Nginx, twilio: TwilioFake) -> None:
