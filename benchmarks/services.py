@@ -33,7 +33,7 @@ class Services:
         # Its buffers are what a server with millions of rows is given, not the 128 MB of a fresh installation.
         postgres.SPEED.update(fsync="on", full_page_writes="on", max_wal_size="4GB", shared_buffers="2GB")
         self.postgres = Postgres()
-        self.kafka = Kafka()
+        self.kafka = Kafka(short_lived=False)
         self._numbers = itertools.count(1)
         self._sites: dict[str, Platform] = {}  # by the name of their database
 

@@ -25,6 +25,9 @@ from harness.services.waiting import wait_until
 
 USERNAME = "notifications"
 PASSWORD = "test-only"
+CLUSTER = "bm90aWZpY2F0aW9ucy10ZQ"  # the id of every broker here: 16 bytes in base64
+# Brokers and tools live for seconds: what Java's second compiler takes, it does not give back in so short a time.
+SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 LOGGING = """
 status = error
 appender.out.type = Console
@@ -41,11 +44,12 @@ class Kafka:
 
     With `behind_proxy` its plain listener is reached through `proxy` alone, for lost answers and cut connections.
     Users of the SASL_SSL listener have no right but those that an ACL gives. Only USERNAME has all, unless the
-    broker is `guarded`. The plain listener has them all.
+    broker is `guarded`. The plain listener has them all. Where its speed matters it is not `short_lived`.
     """
 
-    def __init__(self, *, behind_proxy: bool = False, guarded: bool = False) -> None:
+    def __init__(self, *, behind_proxy: bool = False, guarded: bool = False, short_lived: bool = True) -> None:
         self._guarded = guarded
+        self._java = ["java", *(SHORT_LIVED if short_lived else ())]
         self.directory = Path(tempfile.mkdtemp(prefix="ntf-kafka-"))
         self._plain, self._sasl, self._controller = free_ports(3)
         self.proxy = Proxy(self._plain) if behind_proxy else None
@@ -86,7 +90,7 @@ class Kafka:
 
     def start(self) -> None:
         heap = ["-Xms256m", "-Xmx512m", f"-Dlog4j2.configurationFile={self.directory / 'log4j2.properties'}"]
-        command = ["java", *heap, "-cp", class_path(), "kafka.Kafka", str(self._properties)]
+        command = [*self._java, *heap, "-cp", class_path(), "kafka.Kafka", str(self._properties)]
         self._process = Process("kafka", command, log=self.directory / "log")
         wait_until(self._answers, deadline=90, what=f"the broker answers; its log: {self._process.log}")
 
@@ -145,8 +149,7 @@ class Kafka:
 
     def _format(self) -> None:
         scram = f"SCRAM-SHA-512=[name={USERNAME},password={PASSWORD}]"
-        cluster = run_tool("kafka.tools.StorageTool", "random-uuid").strip().splitlines()[-1]
-        arguments = ["format", "-t", cluster, "-c", str(self._properties), "--add-scram", scram]
+        arguments = ["format", "-t", CLUSTER, "-c", str(self._properties), "--add-scram", scram]
         run_tool("kafka.tools.StorageTool", *arguments)
 
     def _configuration(self) -> str:
@@ -185,7 +188,7 @@ class Kafka:
 
 
 def run_tool(tool: str, *arguments: str, deadline: float = 60) -> str:
-    command = ["java", "-Xmx256m", "-cp", class_path(), tool, *arguments]
+    command = ["java", *SHORT_LIVED, "-Xmx256m", "-cp", class_path(), tool, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=deadline, check=False)
     if done.returncode:
         raise AssertionError(f"{tool} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
