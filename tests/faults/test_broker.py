@@ -29,6 +29,8 @@ def test_senders_resume_unaided_after_a_restart_of_the_broker(site: Site, own_ka
     site.providers.twilio.answer(delay=0.1)
     site.platform.start_web()
     senders = [site.platform.start_sender(), site.platform.start_sender()]
+    for sender in senders:  # one that starts without a broker ends
+        wait_until_sending(sender)
     site.send(150)
     site.wait_until_took(30)
     own_kafka.kill()
