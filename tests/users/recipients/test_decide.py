@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -193,6 +194,16 @@ def test_the_narrowest_choice_counts_that_is_newer_than_everything_off(
     newer = [chosen[key] for key in CELLS if key in chosen and (all_off_at is None or chosen[key].at > all_off_at)]
     expected = newer[0].on if newer else (None if all_off_at is None else False)
     assert chosen_by(Preferences(choices=chosen, all_off_at=all_off_at), "news", "EMAIL") is expected
+
+
+@pytest.mark.parametrize(
+    "chosen", [{"all_off_at": NOW - HOUR}, {"choices": {cell("", "EMAIL"): Choice(on=False, at=NOW - HOUR)}}]
+)
+def test_who_switched_off_all_or_a_channel_gets_nothing_of_a_category_that_is_made_later(
+    chosen: dict[str, Any],
+) -> None:
+    made_later = Asked(CategoryRules("surveys"), "EMAIL")
+    assert decide(made_later, chose(Person(), **chosen), NOW).suppressed_for is SuppressedFor.CHOICE
 
 
 def asleep(person: Person, zone: str = "Europe/Berlin") -> Person:

@@ -57,6 +57,19 @@ def test_an_endless_one_is_none() -> None:
     assert read("A" * 100_000) is None
 
 
+@pytest.mark.parametrize(
+    ("token", "link"),
+    [
+        ("2tEf0zg6tvfrV9D0Ha3HmUVNQUlMAG5ld3MAcGFubg", ANN),
+        ("Dqk5x42KWw3sSeFuHFREO0VNQUlMAG5ld3MAYQEjRWeJq83vASNFZ4mrze8", NOBODY),
+    ],
+)
+def test_the_link_of_an_old_mail_is_read_in_every_later_version(settings: Settings, token: str, link: Link) -> None:
+    """As it was sent once, not as it would be made today."""
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "today's key", ["the key of a site in 2026"]
+    assert read(token) == link
+
+
 def test_a_key_rotates(settings: Settings) -> None:
     before, token = settings.SECRET_KEY, token_of(ANN)
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "a new key of the site", [before]
