@@ -65,7 +65,7 @@ def test_whatever_the_order_and_the_repetitions_the_end_is_the_same(order: Seque
 def test_a_bounce_wins_over_a_delivery_and_has_its_own_time(order: Sequence[ReceiptType]) -> None:
     id = new_id()
     for kind in order:
-        take([event(kind, 10 if kind is T.SOFT_BOUNCED else 5, id=id)])
+        take([event(kind, 10 if kind is T.SOFT_BOUNCED else 15, id=id)])
     assert delivery_of(id) == Delivery(DeliveryState.BOUNCED, THEN + timedelta(seconds=10))
 
 
