@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from users.recipients.unsubscribing.tokens import Link, read, token_of
+from users.recipients.unsubscribing.tokens import SIZE, Link, read, token_of
 
 ANN = Link("EMAIL", "news", "ann")
 NOBODY = Link("EMAIL", "news", "", "0123456789abcdef0123456789abcdef")
@@ -33,7 +33,8 @@ def test_it_is_short_and_fits_into_a_line_whatever_the_names() -> None:
 
 
 def test_an_address_is_not_in_it() -> None:
-    assert b"@" not in urlsafe_b64decode(token_of(NOBODY) + "==")
+    signed = urlsafe_b64decode(token_of(NOBODY) + "==")
+    assert b"@" not in signed[SIZE:]  # the signature may be any bytes
 
 
 @pytest.mark.parametrize("link", [ANN, NOBODY])
