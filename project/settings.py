@@ -267,7 +267,7 @@ SPECTACULAR_SETTINGS = {
         "DeliveryState": "notifications.api.schemas.DELIVERY_STATES",
         "AcceptedStatus": ["accepted"],
         "TypeEnum": list(CHANNELS),
-        "SuppressedFor": "users.recipients.suppression_views.REASONS",
+        "SuppressedFor": "users.recipients.suppression.REASONS",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

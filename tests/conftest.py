@@ -21,6 +21,7 @@ from harness.platform import Platform
 from harness.services import shared
 from harness.services.shared import SharedKafka, SharedPostgres
 from notifications.intake.categories import known
+from notifications.intake.suppressed import addresses
 from notifications.ledger.minutes import minutes
 from notifications.ledger.pauses.in_force import Pauses
 from notifications.ledger.pauses.read_only import mode
@@ -109,6 +110,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def _nothing_is_paused() -> None:
     """The web has just read that the platform is not read-only: another test's mode and the look itself are away."""
     mode._pauses, mode._next_read = Pauses(), math.inf
+
+
+@pytest.fixture(autouse=True)
+def _no_address_is_known_as_suppressed() -> None:
+    """The web has just read that none is, for the same reason."""
+    addresses.forget()
+    addresses._next_read = math.inf
 
 
 @pytest.fixture(autouse=True)

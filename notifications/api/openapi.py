@@ -54,7 +54,10 @@ SUBMIT_ONE: dict[str, Any] = {
     "operation_id": "submit_notification",
     "tags": ["notifications"],
     "summary": "Send a notification",
-    "description": "Answers 202 once the notification is durable. Scope `send`.",
+    "description": (
+        "Answers 202 once the notification is durable, with `suppressed` where nothing is sent to its address. "
+        "Scope `send`."
+    ),
     "parameters": [IDEMPOTENCY_KEY, LOCATION],
     "request": {"application/json": {"$ref": "#/components/schemas/SubmissionRequest"}},
     "responses": {202: schemas.Accepted, **refusals(*BODY, 409)},
@@ -63,6 +66,12 @@ SUBMIT_ONE: dict[str, Any] = {
         *(OpenApiExample("With everything", value=example, request_only=True) for example in WITH_EVERYTHING[:1]),
         OpenApiExample("To a user's first device", value=TO_USER, request_only=True),
         OpenApiExample("Accepted", value={"id": ID, "status": "accepted"}, response_only=True, status_codes=["202"]),
+        OpenApiExample(
+            "Accepted, and will be suppressed",
+            value={"id": ID, "status": "accepted", "suppressed": "stop"},
+            response_only=True,
+            status_codes=["202"],
+        ),
     ],
 }
 SUBMIT_BATCH: dict[str, Any] = {

@@ -19,6 +19,7 @@ from project.database.word_field import choices_of
 from users.access.authentication import caller_of, knows_users
 from users.recipients.decide import Action, Rule
 from users.recipients.sentences import explained
+from users.recipients.suppression import REASONS as REASONS_OF_ADDRESSES
 
 # Named so that the generated clients' enums are (settings.SPECTACULAR_SETTINGS).
 STATUSES = choices_of(Status)
@@ -41,6 +42,11 @@ class Accepted(serializers.Serializer[Any]):
 
     id = serializers.UUIDField()
     status = serializers.ChoiceField(choices=[Status.ACCEPTED.value])
+    suppressed = serializers.ChoiceField(
+        choices=REASONS_OF_ADDRESSES,
+        required=False,
+        help_text="Why nothing is sent to its receiver, so that it will end as `suppressed`; where that is known now.",
+    )
 
 
 class AcceptedBatch(serializers.Serializer[Any]):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
-from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -17,8 +16,9 @@ from msgspec import UNSET
 from rest_framework.views import APIView
 
 from notifications.api import openapi
-from notifications.intake.accept import Rights, accept
+from notifications.intake.accept import Accepted, Rights, accept_and_show
 from notifications.intake.refused import Conflict, Refused, TooLarge
+from notifications.intake.suppressed import addresses
 from notifications.messages.draft import Draft, read_batch, read_request
 from notifications.messages.explain import Invalid
 from notifications.messages.fields import LONGEST_KEY
@@ -52,12 +52,14 @@ class LeanPost(APIView):
             return as_json(*answer_to(error, trace_id=trace_id_of(request.META.get("HTTP_TRACEPARENT", ""))))
 
     @staticmethod
-    def accepted(request: Call, caller: Caller, drafts: Sequence[Draft], keys: Sequence[str | None]) -> list[UUID]:
-        """The ids of the drafts. Raises PermissionDenied, and what `accept` raises."""
+    def accepted(request: Call, caller: Caller, drafts: Sequence[Draft], keys: Sequence[str | None]) -> Accepted:
+        """Accepts the drafts. Raises PermissionDenied, and what `accept` raises."""
         require_channels(caller, (draft.type for draft in drafts if draft.type is not UNSET))
         # The caller's trace; what is not well-formed is dropped where records are made.
         traceparent = str(request.META.get("HTTP_TRACEPARENT", ""))
-        return accept(drafts, client=caller.client, keys=keys, traceparent=traceparent, rights=rights_of(caller))
+        return accept_and_show(
+            drafts, client=caller.client, keys=keys, traceparent=traceparent, rights=rights_of(caller)
+        )
 
 
 class SubmitOne(LeanPost):
@@ -70,12 +72,14 @@ class SubmitOne(LeanPost):
         key = read_key(request)
         draft = read_request(read_body(request, MAX_BODY))
         try:
-            (id,) = self.accepted(request, caller, [draft], [key])
+            accepted = self.accepted(request, caller, [draft], [key])
         except Refused as refused:
             return as_json(status_of(refused), refused.errors[0])
-        new = str(id)
+        new = str(accepted.ids[0])
+        why = addresses.reasons(accepted.records).get(0)
+        suppressed = f',"suppressed":"{why}"' if why else ""
         headers = {"Location": f"/notification/{new}"}
-        return 202, f'{{"id":"{new}","status":"accepted"}}'.encode(), headers
+        return 202, f'{{"id":"{new}","status":"accepted"{suppressed}}}'.encode(), headers
 
 
 class SubmitBatch(LeanPost):
@@ -87,11 +91,14 @@ class SubmitBatch(LeanPost):
             raise Invalid({KEY_HEADER: ["A batch takes no such header: give each item its own idempotency_key."]})
         drafts = read_batch(read_body(request, MAX_BATCH_BODY))
         try:
-            ids = self.accepted(request, caller, drafts, [draft.key for draft in drafts])
+            accepted = self.accepted(request, caller, drafts, [draft.key for draft in drafts])
         except Refused as refused:
             by_position = {str(position): errors for position, errors in sorted(refused.errors.items())}
             return as_json(status_of(refused), {"notifications": by_position})
-        return as_json(202, {"notifications": [{"id": new, "status": "accepted"} for new in ids]})
+        entries: list[dict[str, object]] = [{"id": new, "status": "accepted"} for new in accepted.ids]
+        for position, why in addresses.reasons(accepted.records).items():
+            entries[position]["suppressed"] = why
+        return as_json(202, {"notifications": entries})
 
 
 def rights_of(caller: Caller) -> Rights:

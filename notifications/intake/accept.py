@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, connection, transaction
@@ -53,6 +54,16 @@ class Rights:
 EVERYTHING = Rights()
 
 
+class Accepted(NamedTuple):
+    """What was accepted: the id of each draft, in order, and the records that were published for them, by position.
+
+    There is no record of what was known by its idempotency key, unless it had not reached the ledger.
+    """
+
+    ids: list[UUID]
+    records: Mapping[int, Outbound]
+
+
 def accept(
     drafts: Sequence[Draft],
     *,
@@ -62,7 +73,22 @@ def accept(
     traceparent: str = "",
     rights: Rights = EVERYTHING,
 ) -> list[UUID]:
-    """Makes the drafts durable, all or none of them. Returns their ids, in order.
+    """Does what `accept_and_show` does. Returns the ids alone."""
+    return accept_and_show(
+        drafts, client=client, keys=keys, keys_of=keys_of, traceparent=traceparent, rights=rights
+    ).ids
+
+
+def accept_and_show(
+    drafts: Sequence[Draft],
+    *,
+    client: str,
+    keys: Sequence[str | None] | None = None,
+    keys_of: str | None = None,
+    traceparent: str = "",
+    rights: Rights = EVERYTHING,
+) -> Accepted:
+    """Makes the drafts durable, all or none of them.
 
     `keys` are the idempotency keys, in order; they are the client's, or OURS where `keys_of` says so. Raises
     Refused, Conflict, TooLarge, Unavailable, and OverLimit. After Unavailable nothing was
@@ -84,7 +110,7 @@ def _begin_span(traceparent: str, count: int) -> Span:
     return tracing.begin("intake", traceparent if trace_id_of(traceparent) else "", tracing.SERVER, about)
 
 
-def _accept(call: _Call) -> list[UUID]:
+def _accept(call: _Call) -> Accepted:
     ids = call.fresh  # but for keys that are known
     try:
         records = _with_a_new_key(call) if call.keys else _checked(call, Identified(call.fresh))
@@ -94,7 +120,7 @@ def _accept(call: _Call) -> list[UUID]:
     except (DatabaseError, InterfaceError) as error:
         raise Unavailable from error
     _count(records.values())
-    return ids
+    return Accepted(ids, records)
 
 
 def _count(records: Iterable[Outbound]) -> None:

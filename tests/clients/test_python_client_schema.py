@@ -92,8 +92,9 @@ def test_every_call_for_notifications_is_a_method_of_both_clients(description: A
 
 @pytest.mark.parametrize("name", [name for name in SHAPES if name != "BatchItemRequest"])
 def test_answers_have_the_fields_and_types_that_are_described(description: Any, name: str) -> None:
-    properties = description["components"]["schemas"][name]["properties"]
-    described = {field: kind_of(each, description) for field, each in properties.items()}
+    schema = description["components"]["schemas"][name]
+    described = {field: kind_of(each, description) for field, each in schema["properties"].items()}
+    described |= {field: (described[field][0], True) for field in {*described} - {*schema["required"]}}
     assert {field: kind_in_client(hint) for field, hint in get_type_hints(SHAPES[name]).items()} == described
 
 

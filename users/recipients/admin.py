@@ -22,10 +22,9 @@ from project.desk.unfold import Textarea, TextInput
 from users.recipients import by_hand
 from users.recipients.by_hand import Named
 from users.recipients.models import Suppression
-from users.recipients.suppression import OF_ADDRESSES, hashes_of
+from users.recipients.suppression import REASONS, hashes_of
 
 LIST = "admin:users_suppression_changelist"
-REASONS = [(why.value, why.value) for why in OF_ADDRESSES]
 STATES = {"in force": "warning"}
 
 

@@ -23,6 +23,7 @@ LONGEST_PROVIDER = 64
 # The reasons for which an address can be suppressed. The others are of what its person chose, or of a category.
 OF_OTHERS = {SuppressedFor.CHOICE, SuppressedFor.NOT_CHOSEN, SuppressedFor.CAP}
 OF_ADDRESSES = tuple(why for why in SuppressedFor if why not in OF_OTHERS)
+REASONS = [(why.value, why.value) for why in OF_ADDRESSES]  # as choices of a field
 
 
 class Address(NamedTuple):

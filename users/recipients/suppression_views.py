@@ -25,11 +25,10 @@ from users.access.authentication import caller_of
 from users.recipients import by_hand
 from users.recipients.by_hand import Named
 from users.recipients.models import Suppression, SuppressionQuerySet
-from users.recipients.suppression import OF_ADDRESSES, hashes_of
+from users.recipients.suppression import OF_ADDRESSES, REASONS, hashes_of
 
 MAX_BODY = 1024 * 1024
 A_CHANNEL = f"Must be one of {', '.join(channel_names())}."
-REASONS = [(word.value, word.value) for word in OF_ADDRESSES]
 EXAMPLE = {"type": "EMAIL", "receiver": "ann@example.com", "reason": "complained"}
 
 Text = Annotated[str, Meta(min_length=1, max_length=LENGTHS["receiver"])]

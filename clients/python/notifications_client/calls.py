@@ -52,8 +52,7 @@ class Calls:
         except Unavailable as error:
             error.idempotency_key = key
             raise
-        accepted = wire.content_of(answer, 202)
-        return Accepted(UUID(accepted["id"]), accepted["status"])
+        return wire.accepted(wire.content_of(answer, 202))
 
     def send_many(self, notifications: Iterable[Notification]) -> Flow[list[Result]]:
         """POST /notifications, as often as its limits ask for. Returns a result for each notification, in order.
@@ -108,13 +107,13 @@ class Calls:
             try:
                 answer = yield from self._post([part[position][1] for position in left])
                 refused = refusals_of_items(answer.status_code, wire.json_of(answer), len(left))
-                ids = [] if refused else wire.ids_of(answer, len(left))
+                accepted = [] if refused else wire.accepted_in(answer, len(left))
             except NotificationsError as error:
                 for position in left:
                     results[position] = replace(results[position], error=error)
                 return results, error
-            for position, id in zip(left, ids, strict=False):
-                results[position] = replace(results[position], id=id)
+            for position, each in zip(left, accepted, strict=False):
+                results[position] = replace(results[position], id=each.id, suppressed=each.suppressed)
             for place, refusal in refused.items():
                 results[left[place]] = replace(results[left[place]], error=refusal)
             left = [position for place, position in enumerate(left) if refused and place not in refused]

@@ -53,6 +53,8 @@ Reason = Literal[
     "not-chosen",
     "cap",
 ]
+# Why an address gets nothing.
+SuppressedFor = Literal["bounced", "complained", "stop", "unsubscribed", "gone", "erased", "by-staff"]
 Rule = Literal["cancelled", "suppressed", "mandatory", "paused", "choice", "quiet", "digest", "cap", "send"]
 DeliveryState = Literal["delivered", "bounced", "complained"]
 Outcome = Literal["transient", "permanent", "throttled", "uncertain"]
@@ -104,10 +106,11 @@ class Notification:
 
 @dataclass(frozen=True)
 class Accepted:
-    """It is durable, and will be sent."""
+    """It is durable, and will be sent, unless `suppressed` says why its address gets nothing."""
 
     id: UUID
     status: Literal["accepted"]
+    suppressed: SuppressedFor | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,7 @@ class Result:
     notification: Notification
     id: UUID | None = None
     error: NotificationsError | None = None
+    suppressed: SuppressedFor | None = None  # as in Accepted
 
 
 @dataclass(frozen=True, kw_only=True)

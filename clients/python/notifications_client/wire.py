@@ -13,7 +13,15 @@ from uuid import UUID, uuid4
 import httpx
 
 from notifications_client.errors import ApiError, Problem, refusal
-from notifications_client.types import Attempt, Decision, Delivery, Notification, NotificationDetail, NotificationRow
+from notifications_client.types import (
+    Accepted,
+    Attempt,
+    Decision,
+    Delivery,
+    Notification,
+    NotificationDetail,
+    NotificationRow,
+)
 
 # The platform's limits of a batch.
 MAX_ITEMS = 5_000
@@ -60,12 +68,16 @@ def content_of(answer: httpx.Response, status: int) -> dict[str, Any]:
     return body
 
 
-def ids_of(answer: httpx.Response, count: int) -> list[UUID]:
-    """Returns the ids of an accepted batch. Raises ApiError where the answer is not one id for each item."""
-    accepted = content_of(answer, 202).get("notifications", [])
-    if len(accepted) != count:
-        raise ApiError(answer.status_code, (Problem("", f"{len(accepted)} ids for {count} notifications."),))
-    return [UUID(each["id"]) for each in accepted]
+def accepted(found: dict[str, Any]) -> Accepted:
+    return Accepted(UUID(found["id"]), found["status"], found.get("suppressed"))
+
+
+def accepted_in(answer: httpx.Response, count: int) -> list[Accepted]:
+    """Returns what the answer to a batch says of each item. Raises ApiError where it is not one id for each."""
+    entries = content_of(answer, 202).get("notifications", [])
+    if len(entries) != count:
+        raise ApiError(answer.status_code, (Problem("", f"{len(entries)} ids for {count} notifications."),))
+    return [accepted(entry) for entry in entries]
 
 
 def json_of(answer: httpx.Response) -> Any:
