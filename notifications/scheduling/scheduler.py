@@ -28,6 +28,7 @@ from notifications.ledger.digests.looking import look_at_digests
 from notifications.ledger.hooks import Hooks
 from notifications.ledger.minutes import minutes
 from notifications.ledger.pauses.releasing import Releasing
+from notifications.ledger.waking import Waking
 from notifications.messages.tracing import trace
 from notifications.messages.words import WorkerKind
 from notifications.models import WorkerHeartbeat
@@ -46,6 +47,7 @@ IDLE = 0.2  # seconds between two rounds that found little
 SWEEP_EVERY = 1.0
 PAUSES_EVERY = 1.0
 DIGESTS_EVERY = 1.0
+PEOPLE_EVERY = 1.0
 # The other looks are at what was accepted lately, unless there is more than a round's work. What was scheduled weeks
 # ago goes out that much later at most.
 EVERYTHING_EVERY = 0.5
@@ -68,6 +70,7 @@ class Scheduler:
         self._hooks = hooks
         self._jobs = Runner(kinds or {}, may_work=lambda: not self._read_only)
         self._releasing = Releasing()
+        self._waking = Waking()
         self._read_only = True  # until it has looked
         self._owner = f"scheduler-{os.urandom(10).hex()}"
         self._stopping = threading.Event()
@@ -77,6 +80,7 @@ class Scheduler:
         self._sweep_at = 0.0
         self._pauses_at = 0.0
         self._digests_at = 0.0
+        self._people_at = 0.0
         self._chores_at = 0.0
         self._measure_at = 0.0
         self._make_ahead_at = 0.0
@@ -119,6 +123,7 @@ class Scheduler:
             self._more = False
             self._do_chores()
             return 0
+        self._look_at_people()
         self._look_at_digests()
         taken = self._take(self._since())
         size = self._publish(taken) if taken else 0
@@ -134,6 +139,11 @@ class Scheduler:
         if now >= self._pauses_at:
             self._pauses_at = now + PAUSES_EVERY
             self._read_only = self._releasing.look()
+
+    def _look_at_people(self) -> None:
+        now = time.monotonic()
+        if now >= self._people_at and not self._waking.look():
+            self._people_at = now + PEOPLE_EVERY
 
     def _look_at_digests(self) -> None:
         now = time.monotonic()

@@ -21,10 +21,11 @@ from notifications.ledger.hooks import NO_HOOKS
 from notifications.ledger.partitions import partitions
 from notifications.ledger.rows import TABLE, Claimed
 from notifications.ledger.settle import Settlement, mark_handed, renew, settle
+from notifications.ledger.waking import wake
 from notifications.messages.ids import first_id_at, receiver_hash, receiver_hashes
 from notifications.messages.words import Reason, Status, standing
 from notifications.models import Notification
-from project.database.dialects import fetch
+from project.database.dialects import as_json, fetch
 from project.desk.search import first_matches, notification_matches
 from project.web.paging import NewestFirst
 from tests.caller import Api, issue, json_of, keys_required
@@ -157,6 +158,13 @@ def test_what_a_pause_has_stopped_is_found_by_the_indexes_of_the_few(explain: Ex
         assert indexes(nodes) <= {*OF_FEW, PRIMARY, "pause_once", "notifications_pause_pkey"}
         assert_no_scan([node for node in nodes if node.get("Relation Name") != "notifications_pause"])
     assert "ledger_stopped" in indexes(explain(partial(stopped.behind, batch)))
+
+
+def test_what_waits_for_people_is_found_by_an_index(explain: Explain) -> None:
+    people = as_json([{"username": str(number)} for number in range(50)])
+    nodes = explain(lambda: wake(people=people, limit=500))
+    assert indexes(nodes) <= {"ledger_user", "ledger_reason", "ledger_due", PRIMARY}
+    assert_no_scan(nodes)
 
 
 def test_a_look_at_what_was_accepted_lately_leaves_out_older_partitions(explain: Explain) -> None:
