@@ -229,7 +229,7 @@ class Delivery:
         """Looks at the lease, and at whether the note that `hold` needs was made. Puts the row back otherwise."""
         if not noted or not self._custody.may_hand_over(row):
             choice.withdraw()
-            self._hand_back([row])
+            self._hand_back_with_others(row)
             return False
         if row.claims == 1 or _is_first(row):
             self._accept_to_provider[row.priority].observe(max(0.0, time.time() - row.accepted_at))
@@ -278,6 +278,14 @@ class Delivery:
             with self._order:
                 rows = self._pool.take_out(changed)
             self._hand_back(rows)
+
+    def _hand_back_with_others(self, row: Claimed) -> None:
+        """Puts the row back, and with it what waits in memory of its receiver. What is new goes behind them."""
+        with self._order:
+            rows = [row, *self._pool.withdraw(row.receiver_hash)]
+            for each in rows:
+                self._parking.follow(each, 0.0)
+        self._hand_back(rows)
 
     def _hand_back(self, rows: Iterable[Claimed]) -> None:
         self._put_off([Later(row, Reason.HANDED_BACK, 0.0) for row in rows])

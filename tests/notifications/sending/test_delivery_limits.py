@@ -121,3 +121,26 @@ def test_large_rows_are_claimed_as_the_others_are_settled(run: Run, monkeypatch:
         gate.set()
     settled(Status.SENT, *rows)
     wait_until(lambda: running.settler.custody.bytes_of("EMAIL") == 0, what="nothing is kept")
+
+
+def test_what_is_handed_back_for_its_lease_keeps_its_place_before_newer_rows_of_its_receiver(run: Run) -> None:
+    gate = threading.Event()
+
+    def answer(_: Outgoing) -> str:
+        gate.wait(30)
+        return "x"
+
+    first, second, third = (row() for _ in range(3))  # one receiver: one is under way, two wait behind it
+    running = run(Scripted(answer))
+    custody = running.settler.custody
+    try:
+        wait_until(lambda: len(custody) == 3 and running.channel.handed, what="the first is under way")
+        custody._kept[second.id.int].deadline = 0.0  # it was claimed before the third
+    finally:
+        gate.set()
+    settled(Status.SENT, first)
+    settled(Status.WAITING, second, third)
+    new = row()
+    settled(Status.WAITING, new)
+    assert [read(one.id).reason for one in (second, third, new)] == ["handed-back", "handed-back", "parked"]
+    assert running.channel.handed == [first.id]
