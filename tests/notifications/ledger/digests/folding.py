@@ -14,12 +14,14 @@ from notifications.ledger.rows import Claimed
 from notifications.ledger.settle import Settlement, settle
 from notifications.ledger.verdicts import Verdict
 from notifications.messages.message import Message
-from notifications.messages.words import DigestState, Status
+from notifications.messages.words import DigestState, Reason, Status
 from notifications.models import Category, Digest, Notification
 from notifications.sending.deciding import Deciding
 from notifications.sending.gates import Gates
 from tests.notifications.rows import LETTERS, ago, incoming, message
 from users.recipients.known import Known
+
+WAITS = {(Status.WAITING, Reason.DIGEST)}
 
 
 def digested(name: str = "news", **values: Any) -> Category:

@@ -18,15 +18,15 @@ from notifications.ledger.digests.looking import look_at_digests
 from notifications.ledger.insert import insert
 from notifications.ledger.rows import Claimed
 from notifications.ledger.settle import Settlement, settle
-from notifications.messages.words import DigestState, Reason, Status
+from notifications.messages.words import DigestState, Status
 from notifications.models import Digest, Notification
 from project.operations import balance
 from tests.notifications.ledger.digests.folding import (
+    WAITS,
     cancelled,
     claim,
     close,
     come_due,
-    digested,
     folded,
     look,
     news,
@@ -37,20 +37,12 @@ from tests.notifications.ledger.digests.folding import (
 from tests.notifications.ledger.test_two_connections import locked
 from tests.notifications.rows import LETTERS, in_threads
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
 SENDERS = 50
-WAITS = {(Status.WAITING, Reason.DIGEST)}
 MOST_STATEMENTS = 40  # of a scheduler that closes digests or ends their members
 
 
 class Killed(Exception):
     """The scheduler's process is gone: what it had not committed is undone."""
-
-
-@pytest.fixture(autouse=True)
-def _news(db: None) -> None:
-    digested()
 
 
 def texts_of(sent: list[Claimed]) -> Counter[str]:
@@ -139,6 +131,7 @@ def test_a_digest_that_somebody_joins_just_now_is_closed_afterwards(monkeypatch:
     folded(1, user="ann")
     monkeypatch.undo()
     assert Digest.objects.get().state == DigestState.OPEN
+    come_due(DigestState.OPEN)
     look()
     (sent,) = taken()
     assert len(sent.message.splitlines()) == 2

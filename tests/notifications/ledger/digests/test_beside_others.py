@@ -17,7 +17,6 @@ from tests.notifications.ledger.digests.folding import (
     cancelled,
     close,
     come_due,
-    digested,
     folded,
     look,
     settled,
@@ -27,13 +26,6 @@ from tests.notifications.ledger.digests.folding import (
 from tests.notifications.rows import Scripted, ago
 from tests.notifications.running import Run
 from tests.notifications.running import settled as have_become
-
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def _news(db: None) -> None:
-    digested()
 
 
 def test_of_five_digests_the_one_that_fails_is_sent_again_alone(run: Run) -> None:

@@ -19,9 +19,10 @@ from notifications.ledger.digests import closing, joining
 from notifications.ledger.insert import insert
 from notifications.messages.message import Message
 from notifications.messages.words import DigestState, Reason, Status, SuppressedFor
-from notifications.models import Category, Digest, Notification
+from notifications.models import Digest, Notification
 from project.operations import balance
 from tests.notifications.ledger.digests.folding import (
+    WAITS,
     cancelled,
     claim,
     close,
@@ -37,15 +38,7 @@ from tests.notifications.ledger.digests.folding import (
 from tests.notifications.rows import ago, message, read, seconds_until
 from tests.notifications.sending.test_deciding import off, prefer, suppress
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
 DEAD = verdicts.failed(SendError(Cause.REJECTED_CONTENT, "no", permanent=True), attempts=0, hold=False, schedule=())
-WAITS = {(Status.WAITING, Reason.DIGEST)}
-
-
-@pytest.fixture(autouse=True)
-def _news(db: None) -> Category:
-    return digested()
 
 
 def test_what_is_folded_waits_for_its_digest_and_is_back_an_hour_later_at_most() -> None:
@@ -237,13 +230,13 @@ def test_who_comes_late_is_the_last() -> None:
 def test_a_member_that_comes_back_by_itself_joins_another_digest_and_is_in_no_other() -> None:
     """As where no scheduler has closed the digest for an hour."""
     first, second, third = folded(3)
-    come_due()
     Notification.objects.filter(id=first).update(due_at=ago(1))
     assert taken() == []  # it came back, and was folded again into the same digest
     assert standing([first]) == WAITS
     Digest.objects.update(state=DigestState.CLOSING)
     Notification.objects.filter(id=second).update(due_at=ago(1))
     assert taken() == []
+    come_due(DigestState.CLOSING)
     look()
     (sent,) = taken()
     assert sent.message == "- number 0\n- number 2"
