@@ -27,19 +27,28 @@ def join(d: Dialect) -> str:
     """The open digests of these keys; a new one where there is none. They stay locked until the transaction ends.
 
     So nobody closes a digest while a member of it is not committed yet. Who fills one, or comes late, is its last.
+    Where it has a limit, its closing is put off up to that: to as long from now as that of a new one.
     """
     columns = names(KEY)
     is_full = f"(n.joined + excluded.joined >= {MOST_MEMBERS} OR n.closes_at <= {d.now})"
     closes_at = d.later("r.closes_in")
+    put_off = """CASE
+        WHEN n.limit_at IS NULL OR excluded.closes_at <= n.closes_at THEN n.closes_at
+        WHEN excluded.closes_at < n.limit_at THEN excluded.closes_at
+        ELSE n.limit_at END"""
+    last = f"coalesce({d.returned('limit_at')}, {d.returned('closes_at')})"
+    given = KEY | {"joined": "integer", "closes_in": "float8", "limit_in": "float8"}
     return f"""
-        INSERT INTO notifications_digest AS n ({columns}, joined, state, opened_at, closes_at, look_at)
-        SELECT {names(KEY, "r")}, r.joined, '{DigestState.OPEN}', {d.now}, {closes_at}, {closes_at}
-        FROM {d.rows(KEY | {"joined": "integer", "closes_in": "float8"})} WHERE true
+        INSERT INTO notifications_digest AS n ({columns}, joined, state, opened_at, closes_at, limit_at, look_at)
+        SELECT {names(KEY, "r")}, r.joined, '{DigestState.OPEN}', {d.now}, {closes_at}, {d.later("r.limit_in")},
+            {closes_at}
+        FROM {d.rows(given)} WHERE true
         ON CONFLICT ({columns}) WHERE state = '{DigestState.OPEN}' DO UPDATE SET
             joined = n.joined + excluded.joined,
             state = CASE WHEN {is_full} THEN '{DigestState.CLOSING}' ELSE n.state END,
-            look_at = CASE WHEN {is_full} THEN {d.now} ELSE n.look_at END
-        {d.returning("id", *KEY)}, {d.seconds_until(d.returned("closes_at"))}"""
+            closes_at = {put_off},
+            look_at = CASE WHEN {is_full} THEN {d.now} ELSE {put_off} END
+        {d.returning("id", *KEY)}, {d.seconds_until(last)}"""
 
 
 @Statement

@@ -30,6 +30,9 @@ class Digest(models.Model):
     joined = models.IntegerField()
     opened_at = models.DateTimeField()
     closes_at = models.DateTimeField()
+    limit_at = models.DateTimeField(
+        null=True, blank=True
+    )  # whoever joins puts off its closing until then; null: nobody
     look_at = models.DateTimeField()  # when a scheduler looks at it next
     notification_id = models.UUIDField(null=True, blank=True)
 

@@ -63,6 +63,12 @@ class Category(models.Model):
     digest_seconds = models.PositiveIntegerField(
         "digest after", null=True, blank=True, help_text="Seconds from the first; they go out as one."
     )
+    digest_limit = models.PositiveIntegerField(
+        "limit of the digest",
+        null=True,
+        blank=True,
+        help_text="Then those seconds begin anew with each, and it goes out so many seconds after the first at most.",
+    )
     digest_at = models.TimeField(
         "digest at", null=True, blank=True, help_text="Instead: at this hour of the person's day."
     )
@@ -108,6 +114,11 @@ class Category(models.Model):
         yield "digest_seconds", _number_problem(self.digest_seconds, 1, LONGEST_DIGEST)
         if self.digest_seconds is not None and self.digest_at is not None:
             yield "digest_at", "Seconds and an hour exclude each other."
+        if self.digest_limit is not None and not self._limit_is_possible(self.digest_limit):
+            yield "digest_limit", f"A limit needs seconds, and must be from these to {LONGEST_DIGEST:,}."
+
+    def _limit_is_possible(self, limit: int) -> bool:
+        return self.digest_seconds is not None and self.digest_seconds <= limit <= LONGEST_DIGEST
 
     @classmethod
     def held(cls) -> frozenset[str]:

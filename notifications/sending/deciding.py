@@ -71,7 +71,7 @@ class Deciding:
                 for key in case.caps:  # it may have had one before
                     places[key] = [*_of_others(places[key], case.row.id), Place(case.row.id, None)]
             elif decision.action is Action.FOLD:
-                folds.append(Fold(case.row, _seconds_until(decision, now)))
+                folds.append(_fold(case.row, decision, now))
             else:
                 _place(split, case.row, decision, now)
         caps.take(taken)
@@ -158,6 +158,11 @@ def _place(split: Split, row: Claimed, decision: Decision, now: datetime) -> Non
         split.end.append(End(row, verdicts.expired()))
     else:
         split.go.append(row)
+
+
+def _fold(row: Claimed, decision: Decision, now: datetime) -> Fold:
+    limit_in = None if decision.limit_at is None else (decision.limit_at - now).total_seconds()
+    return Fold(row, _seconds_until(decision, now), limit_in)
 
 
 def _seconds_until(decision: Decision, now: datetime) -> float:

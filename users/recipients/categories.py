@@ -30,14 +30,16 @@ SHOWN_AS = {
     "cap_count": "cap",
     "cap_seconds": "cap",
     "digest_seconds": "digest",
+    "digest_limit": "digest",
     "digest_at": "digest",
 }
 
 
 class DigestGiven(msgspec.Struct, forbid_unknown_fields=True):
-    """One of the two."""
+    """Seconds, with a limit or without, or an hour."""
 
     seconds: int | None = None
+    limit: int | None = None
     at: str | None = None
 
 
@@ -78,6 +80,7 @@ def read(body: bytes) -> dict[str, Any]:
         "cap_count": cap.count if cap else None,
         "cap_seconds": cap.seconds if cap else None,
         "digest_seconds": digest.seconds,
+        "digest_limit": digest.limit,
         "digest_at": None if digest.at is None else _hour(digest.at),
         "quiet": given.quiet,
         "late": given.late,
@@ -151,6 +154,7 @@ def in_words(category: Category | None) -> str:
     if category.cap_count is not None:
         words.append(f"at most {category.cap_count} in {category.cap_seconds or DAY} seconds")
     words += [f"digest after {category.digest_seconds} seconds"] if category.digest_seconds else []
+    words += [f"anew with each, at most {category.digest_limit}"] if category.digest_limit else []
     words += [f"digest at {category.digest_at:%H:%M}"] if category.digest_at else []
     words += [] if category.quiet else ["at any hour"]
     words += ["expires where quiet hours last too long"] if category.late == Late.EXPIRE else []
@@ -177,19 +181,27 @@ def _warnings(before: Category | None, after: Category | None) -> list[str]:
 def shown(category: Category) -> dict[str, Any]:
     """Returns what a category says as the API has it."""
     cap = None if category.cap_count is None else {"count": category.cap_count, "seconds": category.cap_seconds or DAY}
-    digest: dict[str, Any] | None = {"seconds": category.digest_seconds} if category.digest_seconds else None
     return {
         "class": category.kind,
         "default": category.on_by_default,
         "channels": category.channels,
         "cap": cap,
-        "digest": {"at": f"{category.digest_at:%H:%M}"} if category.digest_at else digest,
+        "digest": _shown_digest(category),
         "quiet": category.quiet,
         "late": category.late,
         "on_uncertain": category.on_uncertain,
         "sensitive": category.sensitive,
         "passes": category.passes or [],
     }
+
+
+def _shown_digest(category: Category) -> dict[str, Any] | None:
+    if category.digest_at:
+        return {"at": f"{category.digest_at:%H:%M}"}
+    if category.digest_seconds is None:
+        return None
+    limit = {"limit": category.digest_limit} if category.digest_limit else {}
+    return {"seconds": category.digest_seconds, **limit}
 
 
 def name_is_possible(name: str) -> bool:

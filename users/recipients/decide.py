@@ -71,6 +71,7 @@ class CategoryRules(msgspec.Struct, frozen=True):
     channels: frozenset[str] | None = None  # None: every channel
     cap: Cap | None = None
     digest_seconds: int | None = None
+    digest_limit: int | None = None  # seconds; None: those who join do not put off its closing
     digest_at: time | None = None
     quiet: bool = True  # it obeys quiet hours
     late: Late = Late.SEND
@@ -139,6 +140,7 @@ class Decision(msgspec.Struct, frozen=True):
     """What waits has a `reason` and is looked at again at `until`; what is suppressed is `suppressed_for` something.
 
     What is folded waits, too: `until` is when a digest closes that is begun now. One that is open may close sooner.
+    Those who join put off its closing until `limit_at`, where there is one.
     """
 
     action: Action
@@ -146,6 +148,7 @@ class Decision(msgspec.Struct, frozen=True):
     reason: Reason | None = None
     until: datetime | None = None
     suppressed_for: SuppressedFor | None = None
+    limit_at: datetime | None = None
 
 
 SEND = Decision(Action.SEND, Rule.NONE)
@@ -220,10 +223,12 @@ def _digest(asked: Asked, person: Person, now: datetime) -> Decision | None:
         return None
     zone = zones_of(person.preferences.time_zone, _number(asked), asked.site_zone)[0]
     until = closes_at(now, seconds=category.digest_seconds, at=category.digest_at, zone=zone)
-    too_late = until is not None and asked.expires_at is not None and asked.expires_at <= until
+    limit_at = None if category.digest_limit is None else now + timedelta(seconds=category.digest_limit)
+    end = limit_at or until
+    too_late = end is not None and asked.expires_at is not None and asked.expires_at <= end
     if too_late and category.late is Late.SEND:
         return None
-    return Decision(Action.FOLD, Rule.DIGEST, Reason.DIGEST, until)
+    return Decision(Action.FOLD, Rule.DIGEST, Reason.DIGEST, until, limit_at=limit_at)
 
 
 def _cap(asked: Asked, person: Person, now: datetime) -> Decision | None:

@@ -67,9 +67,15 @@ class PreferencesChange(serializers.Serializer[Any]):
 
 
 class DigestShape(serializers.Serializer[Any]):
-    """One of the two."""
+    """Seconds, with a limit or without, or an hour."""
 
     seconds = serializers.IntegerField(required=False, min_value=1, max_value=LONGEST_DIGEST)
+    limit = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=LONGEST_DIGEST,
+        help_text="The seconds begin anew with each, and it goes out so many seconds after the first at most.",
+    )
     at = serializers.CharField(required=False, help_text="An hour of the person's day, such as 08:00.")
 
 

@@ -17,10 +17,14 @@ PATIENCE = 3600.0
 
 
 class Fold(NamedTuple):
-    """A row that is to be folded, and the seconds after which its digest closes if it is the first."""
+    """A row that is to be folded, and the seconds after which its digest closes if it is the first.
+
+    Each that joins puts this off, until as many seconds after the first as `limit_in` of that says; None: none does.
+    """
 
     row: Claimed
     closes_in: float
+    limit_in: float | None = None
 
 
 class Key(NamedTuple):
@@ -50,8 +54,11 @@ def out_of_digests(rows: Iterable[Claimed]) -> Mapping[UUID, bool]:
 def join(folds: Sequence[Fold]) -> list[float]:
     """Folds the rows into the open digests of their keys. Returns for how many seconds each of them waits at most."""
     joined = Counter(key_of(fold.row) for fold in folds)
-    closes_in = {key_of(fold.row): fold.closes_in for fold in reversed(folds)}  # as the first of each says
-    asked = [{**key._asdict(), "joined": joined[key], "closes_in": closes_in[key]} for key in sorted(joined)]
+    first = {key_of(fold.row): fold for fold in reversed(folds)}
+    asked = [
+        {**key._asdict(), "joined": joined[key], "closes_in": first[key].closes_in, "limit_in": first[key].limit_in}
+        for key in sorted(joined)
+    ]
     found = {Key(*key): (id, seconds) for id, *key, seconds in sql_digests.join(rows=as_json(asked))}
     digests = [found[key_of(fold.row)] for fold in folds]
     members = [{"id": fold.row.id, "digest_id": id} for fold, (id, _) in zip(folds, digests, strict=True)]

@@ -54,6 +54,11 @@ def test_made_read_replaced_deleted(api: Api) -> None:
     assert api.get("/categories/news").status_code == 404
 
 
+@pytest.mark.parametrize("digest", [{"seconds": 60}, {"seconds": 60, "limit": 60}, {"at": "00:00"}, None])
+def test_a_digest_is_shown_as_it_was_put(api: Api, digest: Any) -> None:
+    assert json_of(api.put("/categories/news", {"digest": digest}))["digest"] == digest
+
+
 def test_nobody_gets_what_is_promotional_unless_they_want_it_or_the_body_says_so(api: Api) -> None:
     assert json_of(api.put("/categories/a", {"class": "promotional"}))["default"] is False
     assert json_of(api.put("/categories/b", {"class": "promotional", "default": True}))["default"] is True
@@ -105,6 +110,10 @@ def test_what_is_put_is_what_senders_know(api: Api) -> None:
         ({"digest": {}}, "digest"),
         ({"digest": {"at": "25:00"}}, "digest"),
         ({"digest": {"seconds": 0}}, "digest"),
+        ({"digest": {"limit": 60}}, "digest"),
+        ({"digest": {"at": "08:00", "limit": 60}}, "digest"),
+        ({"digest": {"seconds": 60, "limit": 59}}, "digest"),
+        ({"digest": {"seconds": 60, "limit": 7 * 86_400 + 1}}, "digest"),
         ({"late": "drop"}, "late"),
         ({"on_uncertain": "drop"}, "on_uncertain"),
         ({"sensitive": "yes"}, "sensitive"),

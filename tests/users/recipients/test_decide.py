@@ -139,6 +139,16 @@ def test_what_is_a_digest_or_comes_out_of_one_is_not_folded_again() -> None:
     assert decide(replace(digested, is_folded=True), Person(), NOW) == SEND
 
 
+def test_a_digest_that_slides_has_a_limit_before_which_nothing_in_it_may_expire() -> None:
+    sliding = of_kind(ASKED, digest_seconds=600, digest_limit=3600)
+    until = NOW + timedelta(minutes=10)
+    assert decide(sliding, Person(), NOW) == Decision(
+        Action.FOLD, Rule.DIGEST, Reason.DIGEST, until, limit_at=NOW + HOUR
+    )
+    assert decide(replace(sliding, expires_at=NOW + HOUR), Person(), NOW) == SEND
+    assert decide(replace(sliding, expires_at=NOW + 2 * HOUR), Person(), NOW).action is Action.FOLD
+
+
 @pytest.mark.parametrize(("late", "rule"), [(Late.SEND, Rule.NONE), (Late.EXPIRE, Rule.DIGEST)])
 def test_what_expires_before_the_digest_closes_does_what_its_category_says(late: Late, rule: Rule) -> None:
     digested = of_kind(ASKED, digest_seconds=600, late=late)

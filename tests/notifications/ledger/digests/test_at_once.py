@@ -19,7 +19,7 @@ from notifications.ledger.insert import insert
 from notifications.ledger.rows import Claimed
 from notifications.ledger.settle import Settlement, settle
 from notifications.messages.words import DigestState, Status
-from notifications.models import Digest, Notification
+from notifications.models import Category, Digest, Notification
 from project.operations import balance
 from tests.notifications.ledger.digests.folding import (
     WAITS,
@@ -52,7 +52,9 @@ def texts_of(sent: list[Claimed]) -> Counter[str]:
 
 
 @pytest.mark.postgresql
-def test_fifty_senders_at_once_fold_into_one_digest() -> None:
+@pytest.mark.parametrize("limit", [None, 3600], ids=["fixed", "sliding"])
+def test_fifty_senders_at_once_fold_into_one_digest(limit: int | None) -> None:
+    Category.objects.update(digest_limit=limit)
     together = threading.Barrier(SENDERS, timeout=60)
     submitted = news(SENDERS, user="ann")
 
