@@ -129,6 +129,13 @@ class Late(StrEnum):
     EXPIRE = "expire"
 
 
+class Overflow(StrEnum):
+    """What becomes of a notification that is over a cap."""
+
+    WAIT = "wait"  # for the next free place
+    DIGEST = "digest"
+
+
 class Origin(StrEnum):
     """Who published a record: its header `origin`."""
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from notifications.channels import channel_names
 from notifications.messages.fields import LENGTHS, LONGEST_KEY
-from notifications.messages.words import CategoryKind, Late, SuppressedFor
+from notifications.messages.words import CategoryKind, Late, Overflow, SuppressedFor
 from project.database.word_field import WordField, choices_of
 
 MOST_IN_A_CAP = 10_000  # notifications
@@ -60,6 +60,14 @@ class Category(models.Model):
         "cap", null=True, blank=True, help_text="So many to one person in a rolling window. Empty: any number. 0: none."
     )
     cap_seconds = models.PositiveIntegerField("window of the cap", null=True, blank=True, help_text="In seconds.")
+    overflow = WordField(
+        "over a cap",
+        max_length=16,
+        choices=choices_of(Overflow),
+        default=Overflow.WAIT.value,
+        db_default=Overflow.WAIT.value,
+        help_text="Of the category or of the person: each waits for a place, or all go out as one when there is one.",
+    )
     digest_seconds = models.PositiveIntegerField(
         "digest after", null=True, blank=True, help_text="Seconds from the first; they go out as one."
     )

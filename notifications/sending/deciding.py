@@ -52,7 +52,7 @@ class Deciding:
         """Takes one statement for the batch, and none where neither its categories nor anybody keeps a row back.
 
         Where a cap concerns rows, two more find the places that are taken, and one takes those for what is let go.
-        Where a category is digested, one finds what goes out of digests already, and two fold rows into others.
+        Where a category has digests, one finds what goes out of digests already, and two fold rows into others.
         """
         if not rows or not self._known.may_keep_back({row.category for row in rows}):
             return Split(rows)
@@ -102,8 +102,8 @@ class Deciding:
 
     def _out_of_digests(self, rows: Sequence[Claimed]) -> Mapping[UUID, bool]:
         """Returns those of the rows that joined a digest which is closed, and whether they go out by themselves."""
-        digested = [row for row in rows if self._known.rules(row.category).is_digested]
-        return joining.out_of_digests(digested) if digested else {}
+        folded = [row for row in rows if self._known.rules(row.category).may_be_folded]
+        return joining.out_of_digests(folded) if folded else {}
 
     def _cases(self, rows: Sequence[Claimed], out_of_digests: Collection[UUID]) -> tuple[list[_Case], datetime]:
         """Returns the rows with what is known about them, and the database's time."""

@@ -15,7 +15,7 @@ from msgspec import UNSET, UnsetType
 from notifications.messages.draft import NOT_DECODED
 from notifications.messages.explain import Errors, Invalid, explain
 from notifications.messages.fields import LENGTHS
-from notifications.messages.words import CategoryKind, Late, StaffVerb
+from notifications.messages.words import CategoryKind, Late, Overflow, StaffVerb
 from notifications.models import Category
 from project.desk.audit import LONGEST_CHANGE, Change, one_at_a_time, write_actions
 from users.recipients.decide import DAY
@@ -50,6 +50,7 @@ class CategoryGiven(msgspec.Struct, forbid_unknown_fields=True):
     default: bool | UnsetType = UNSET
     channels: list[str] | None = None
     cap: CapGiven | None = None
+    overflow: Literal["wait", "digest"] = "wait"
     digest: DigestGiven | None = None
     quiet: bool = True
     late: Literal["send", "expire"] = "send"
@@ -79,6 +80,7 @@ def read(body: bytes) -> dict[str, Any]:
         "channels": given.channels,
         "cap_count": cap.count if cap else None,
         "cap_seconds": cap.seconds if cap else None,
+        "overflow": given.overflow,
         "digest_seconds": digest.seconds,
         "digest_limit": digest.limit,
         "digest_at": None if digest.at is None else _hour(digest.at),
@@ -153,6 +155,7 @@ def in_words(category: Category | None) -> str:
     words += [f"on {', '.join(category.channels)}"] if category.channels else []
     if category.cap_count is not None:
         words.append(f"at most {category.cap_count} in {category.cap_seconds or DAY} seconds")
+    words += ["in a digest over a cap"] if category.overflow == Overflow.DIGEST else []
     words += [f"digest after {category.digest_seconds} seconds"] if category.digest_seconds else []
     words += [f"anew with each, at most {category.digest_limit}"] if category.digest_limit else []
     words += [f"digest at {category.digest_at:%H:%M}"] if category.digest_at else []
@@ -186,6 +189,7 @@ def shown(category: Category) -> dict[str, Any]:
         "default": category.on_by_default,
         "channels": category.channels,
         "cap": cap,
+        "overflow": category.overflow,
         "digest": _shown_digest(category),
         "quiet": category.quiet,
         "late": category.late,

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from notifications.messages.words import CategoryKind, Late, Reason, SuppressedFor
+from notifications.messages.words import CategoryKind, Late, Overflow, Reason, SuppressedFor
 from users.recipients.digest_time import closes_at
 from users.recipients.legal import legal_quiets
 from users.recipients.quiet import Quiet, Window, quiet_until, spread
@@ -70,6 +70,7 @@ class CategoryRules(msgspec.Struct, frozen=True):
     on_by_default: bool = True
     channels: frozenset[str] | None = None  # None: every channel
     cap: Cap | None = None
+    overflow: Overflow = Overflow.WAIT
     digest_seconds: int | None = None
     digest_limit: int | None = None  # seconds; None: those who join do not put off its closing
     digest_at: time | None = None
@@ -86,6 +87,10 @@ class CategoryRules(msgspec.Struct, frozen=True):
     @property
     def is_digested(self) -> bool:
         return self.digest_seconds is not None or self.digest_at is not None
+
+    @property
+    def may_be_folded(self) -> bool:
+        return self.is_digested or self.overflow is Overflow.DIGEST
 
 
 class Choice(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -232,15 +237,23 @@ def _digest(asked: Asked, person: Person, now: datetime) -> Decision | None:
 
 
 def _cap(asked: Asked, person: Person, now: datetime) -> Decision | None:
-    """Asks all caps that concern it; the one with the longest wait counts."""
+    """Asks all caps that concern it; the one with the longest wait counts.
+
+    A digest begun now closes when there is a place again, if what is being sent keeps its own.
+    """
+    folds = asked.category.overflow is Overflow.DIGEST and not asked.is_folded
     until = now
     for scope, cap in caps_of(asked.category, person.preferences):
         if cap.count == 0:
             return _NONE_WANTED
-        until = max(until, free_at(cap, [each for each in person.places.get(scope, ()) if each.id != asked.id], now))
+        places = [each for each in person.places.get(scope, ()) if each.id != asked.id]
+        until = max(until, free_at(cap, places, now, kept=folds))
     if until <= now:
         return None
-    return Decision(Action.WAIT, Rule.CAP, Reason.CAPPED, until + BEHIND if asked.is_bulk else until)
+    until += BEHIND if asked.is_bulk else timedelta()
+    if folds:
+        return Decision(Action.FOLD, Rule.CAP, Reason.DIGEST, until)
+    return Decision(Action.WAIT, Rule.CAP, Reason.CAPPED, until)
 
 
 def caps_of(category: CategoryRules, preferences: Preferences) -> list[tuple[str, Cap]]:
@@ -249,10 +262,14 @@ def caps_of(category: CategoryRules, preferences: Preferences) -> list[tuple[str
     return [(scope, cap) for scope, cap in caps if cap is not None]
 
 
-def free_at(cap: Cap, places: Sequence[Place], now: datetime) -> datetime:
-    """Returns when there is a place again, at the earliest: now, where there is one."""
-    window, look_again = timedelta(seconds=cap.seconds), now + min(timedelta(seconds=cap.seconds), LOOK_AGAIN)
-    ends = sorted(look_again if place.at is None else place.at + window for place in places)
+def free_at(cap: Cap, places: Sequence[Place], now: datetime, *, kept: bool = False) -> datetime:
+    """Returns when there is a place again, at the earliest: now, where there is one.
+
+    Where what is being sent has one, this is when to look again; or when it is free if it is `kept`.
+    """
+    window = timedelta(seconds=cap.seconds)
+    settled = now + (window if kept else min(window, LOOK_AGAIN))
+    ends = sorted(settled if place.at is None else place.at + window for place in places)
     taken = [end for end in ends if end > now]
     return taken[len(taken) - cap.count] if len(taken) >= cap.count else now
 

@@ -76,5 +76,5 @@ def _key(receiver: Receiver) -> str:
 
 def _why(decision: Decision) -> str:
     if reason := decision.reason or decision.suppressed_for:
-        return sentence(reason)
+        return sentence(reason, decision.rule)
     return "Its category is mandatory." if decision.rule is Rule.MANDATORY else "No rule keeps it back."

@@ -14,7 +14,7 @@ REMEMBERED = 60.0  # seconds; by then a batch that was claimed before a change h
 MOST_CHANGES = 10_000  # read at once, for each of the two tables
 COLUMNS = (
     *("name", "kind", "on_by_default", "channels", "quiet", "late", "passes"),
-    *("cap_count", "cap_seconds", "digest_seconds", "digest_limit", "digest_at"),
+    *("cap_count", "cap_seconds", "overflow", "digest_seconds", "digest_limit", "digest_at"),
 )
 
 

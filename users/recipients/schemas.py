@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from notifications.channels import channel_choices
 from notifications.messages.fields import LENGTHS
-from notifications.messages.words import CategoryKind, Late
+from notifications.messages.words import CategoryKind, Late, Overflow
 from notifications.models import Category
 from notifications.models.intake import LONGEST_DIGEST, PASSABLE
 from project.database.word_field import choices_of
@@ -89,6 +89,7 @@ class CategoryEntry(serializers.Serializer[Any]):
         child=serializers.ChoiceField(choices=channel_choices()), required=False, allow_null=True
     )
     cap = CapShape(required=False, allow_null=True)
+    overflow = serializers.ChoiceField(choices=choices_of(Overflow), required=False, default=Overflow.WAIT.value)
     digest = DigestShape(required=False, allow_null=True)
     quiet = serializers.BooleanField(required=False, default=True, help_text="It obeys quiet hours.")
     late = serializers.ChoiceField(choices=choices_of(Late), required=False, default=Late.SEND.value)

@@ -25,6 +25,7 @@ CLAUSES: dict[str, str] = {
     SuppressedFor.NOT_CHOSEN: "nobody gets it who has not switched it on",
     SuppressedFor.CAP: "its limit is 0",
 }
+_OVER_CAP = f"{CLAUSES[Reason.CAPPED]}, so {CLAUSES[Reason.DIGEST]}"
 _RULES: dict[str, Rule] = {
     Reason.PAUSED: Rule.PAUSED,
     Reason.QUIET: Rule.QUIET,
@@ -52,7 +53,7 @@ def explained(status: str, reason: str, due_at: datetime | None) -> Explained | 
     return Explained(_RULES.get(reason, Rule.SUPPRESSED), sentence(reason), until)
 
 
-def sentence(reason: str) -> str:
-    """Returns the clause of a reason as a sentence."""
-    clause = CLAUSES[reason]
+def sentence(reason: str, rule: Rule | None = None) -> str:
+    """Returns the clause of a reason as a sentence; of a digest, also why the rule of caps has it join one."""
+    clause = _OVER_CAP if (reason, rule) == (Reason.DIGEST, Rule.CAP) else CLAUSES[reason]
     return f"{clause[0].upper()}{clause[1:]}."

@@ -13,7 +13,8 @@ from tests.desk import notification
 
 pytestmark = pytest.mark.django_db
 
-FORM = {"on_uncertain": "hold", "kind": "transactional", "late": "send", "on_by_default": "on", "quiet": "on"}
+CHOSEN = {"on_uncertain": "hold", "kind": "transactional", "late": "send", "overflow": "wait"}
+FORM = CHOSEN | {"on_by_default": "on", "quiet": "on"}
 
 
 def test_the_sandbox_shows_its_message(support: Client, anna: Client) -> None:
@@ -91,10 +92,12 @@ def test_a_form_takes_and_refuses_what_the_api_does(anna: Client) -> None:
         "passes": ["bounced"],
         "digest_at": "08:00",
         "cap_count": "0",
+        "overflow": "digest",
     }
     assert anna.post(page, FORM | right).status_code == 302
     news = Category.objects.get(name="news")
     assert (news.channels, news.passes, news.cap_count, news.quiet) == (["EMAIL", "SMS"], ["bounced"], 0, True)
+    assert news.overflow == "digest"
     shown = anna.get(reverse("admin:notifications_category_change", args=[news.pk])).content.decode()
     ticked = re.findall(r'name="(?:channels|passes)"[^>]*value="([\w-]+)"[^>]*\schecked[\s>]', shown)
     assert ticked == ["EMAIL", "SMS", "bounced"]

@@ -64,6 +64,10 @@ def test_a_cap_is_looked_at_and_no_place_is_taken(api: Api) -> None:
     taken = {"person": "ann", "scope": "birthdays", "at": timezone.now(), "is_open": False}
     CapPlace.objects.create(notification_id="019a3c5e-7b1f-7cc2-9d0e-3f5a6b7c8d9e", **taken)
     assert json_of(api.get("/explain", user="ann", category="birthdays"))["rule"] == "cap"
+    Category.objects.filter(name="birthdays").update(overflow="digest")
+    shown = json_of(api.get("/explain", user="ann", category="birthdays"))
+    assert (shown["decision"], shown["rule"]) == ("fold", "cap")
+    assert shown["why"] == ("The person has had as many as they get in this time, so it goes out together with others.")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifications.messages.words import CategoryKind, Late, Reason, SuppressedFor
+from notifications.messages.words import CategoryKind, Late, Overflow, Reason, SuppressedFor
 from users.recipients.decide import (
     RULES,
     SEND,
@@ -286,6 +286,17 @@ def test_what_is_being_sent_has_its_place_and_may_give_it_back() -> None:
     asked = of_kind(ASKED, cap=Cap(1, 3600))
     found = decide(asked, Person(places={"news": [Place(UUID(int=1), None)]}), NOW)
     assert found.until == NOW + timedelta(minutes=1)
+
+
+def test_what_is_over_a_cap_joins_a_digest_where_its_category_says_so() -> None:
+    asked = of_kind(ASKED, cap=Cap(1, 3600), overflow=Overflow.DIGEST)
+    person = Person(places={"news": [Place(UUID(int=1), NOW - HOUR / 2)]})
+    assert decide(asked, Person(), NOW) == SEND
+    assert decide(asked, person, NOW) == Decision(Action.FOLD, Rule.CAP, Reason.DIGEST, NOW + HOUR / 2)
+    assert decide(replace(asked, is_folded=True), person, NOW).reason is Reason.CAPPED
+    assert decide(of_kind(asked, cap=Cap(0, 3600)), person, NOW).suppressed_for is SuppressedFor.CAP
+    sending = Person(places={"news": [Place(UUID(int=1), None)]})
+    assert decide(asked, sending, NOW).until == NOW + HOUR, "what is being sent keeps its place, most likely"
 
 
 def test_both_caps_count_and_bulk_stands_behind() -> None:
