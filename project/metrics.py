@@ -97,6 +97,7 @@ oldest_record = Gauge(
 last_poll = Gauge("notifications_last_poll_seconds", "Since a consumer asked for records last", ["topic"])
 outbox_depth = Measured("notifications_outbox_depth", "Rows in the outbox, and those taken and not yet published")
 waiting = Gauge("notifications_waiting", "Rows waiting", ["reason"])
+digests = Gauge("notifications_digests", "Digests that have not ended", ["state"])
 oldest_due = Measured("notifications_oldest_due_seconds", "How long the most overdue waiting row is due")
 last_round = Measured("notifications_last_round_seconds", "Since the scheduler of this process began a round last")
 leases_swept = Counter("notifications_leases_swept", "Leases that passed unsettled: their sender died or stood still")

@@ -6,12 +6,14 @@ import logging
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from django.db.models import Count
+
 from notifications.brokers.base import Broker, Lag
 from notifications.channels import channel_names
 from notifications.ledger import partitions
 from notifications.messages.topics import topic_of
-from notifications.messages.words import PRIORITIES, Reason
-from notifications.models import Notification, Standing
+from notifications.messages.words import PRIORITIES, DigestState, Reason
+from notifications.models import Digest, Notification, Standing
 from notifications.scheduling import job_rows
 from project import metrics
 
@@ -27,6 +29,7 @@ def measure(broker: Broker, kinds: Collection[str]) -> None:
     Each count is one look at a partial index. What Kafka cannot be asked for keeps its old figures and their time.
     """
     metrics.ledger_default_rows.set(partitions.default_rows())
+    _count_digests()
     figures = {
         Standing.Name.WAITING: _waiting(),
         Standing.Name.OUTBOX: _outbox(),
@@ -46,6 +49,14 @@ def _waiting() -> Figures:
     for reason, rows in by_reason.items():
         metrics.waiting.labels(reason).set(rows)
     return figures
+
+
+def _count_digests() -> None:
+    under_way = Digest.objects.exclude(state=DigestState.ENDED).order_by()
+    found = dict(under_way.values_list("state").annotate(digests=Count("id")))
+    for state in DigestState:
+        if state is not DigestState.ENDED:
+            metrics.digests.labels(state.value).set(found.get(state.value, 0))
 
 
 def _outbox() -> Figures:

@@ -12,9 +12,10 @@ from django.utils import timezone
 
 from notifications.brokers.base import Broker, Lag
 from notifications.brokers.ledger_queue import EmbeddedBroker
-from notifications.messages.words import Reason, Status
-from notifications.models import Job, Standing
+from notifications.messages.words import DigestState, Reason, Status
+from notifications.models import Digest, Job, Standing
 from notifications.scheduling.standings import measure
+from project import metrics
 from tests.notifications.rows import ago, row
 
 pytestmark = pytest.mark.django_db
@@ -51,6 +52,16 @@ def test_it_writes_down_what_stands_and_when_it_was_counted() -> None:
     assert (outbox["rows"], 90 < outbox["overdue"] < 200) == (1, True)
     assert cast("dict[str, dict[str, int]]", found["jobs"])["prune"]["paused"] == 1
     assert all(timezone.now() - standing.as_of < timedelta(minutes=1) for standing in Standing.objects.all())
+
+
+def test_it_counts_the_digests_that_have_not_ended_by_their_state() -> None:
+    of = {"channel": "EMAIL", "category": "news", "client": "shop", "joined": 2, "opened_at": ago(60)}
+    at = {"closes_at": ago(1), "look_at": ago(1)}
+    states = [DigestState.OPEN, DigestState.OPEN, DigestState.CLOSED, DigestState.ENDED]
+    Digest.objects.bulk_create(Digest(state=state, receiver_hash=str(n), **of, **at) for n, state in enumerate(states))
+    measure(EmbeddedBroker(), [])
+    shown = {sample.labels["state"]: sample.value for sample in next(iter(metrics.digests.collect())).samples}
+    assert shown == {"open": 2, "closing": 0, "closed": 1}
 
 
 def test_what_kafka_cannot_be_asked_for_keeps_its_time() -> None:
