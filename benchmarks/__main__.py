@@ -32,6 +32,7 @@ BENCHMARKS = {
     "traced": "benchmarks.traced.noop",
     "decided": "benchmarks.recipients.chosen",
     "capped": "benchmarks.recipients.capped",
+    "folded": "benchmarks.recipients.folded",
     "two-senders": "benchmarks.senders.noop",
     "slack": "benchmarks.providers.slack",
     "sms": "benchmarks.providers.sms",

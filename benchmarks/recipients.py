@@ -1,4 +1,4 @@
-"""What the rules about those who receive cost a sender: a drain in which they decide, beside one without."""
+"""What the rules about those who receive cost a sender: a drain in which they decide, and one that folds."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ SUPPRESSED = 20_000  # addresses, none of which anything goes to
 NEWS = "news"
 LEAST = 0.8  # of the drain without
 MICROS, MICROS_CAPPED = 20, 36
+MEMBERS = 20  # of a digest
+MICROS_FOLDED = 150
 # Somebody who has chosen two things and sleeps at night, where night has no end and no beginning that a run meets.
 DOCUMENT = (
     '{"time_zone":"Europe/Berlin","quiet":["03:00:00","03:00:01"],'
@@ -29,6 +31,48 @@ def chosen(bench: Bench) -> list[Line]:
 def capped(bench: Bench) -> list[Line]:
     """The same, and the category has a limit that nobody reaches."""
     return _beside_plain(bench, "with preferences and a limit for each person", MICROS_CAPPED, "cap_count = 3")
+
+
+class Folding(Sender):
+    """A sender that sends nothing: what it has folded is done."""
+
+    def settled(self) -> float:
+        return self.metrics.sum("notifications_decided_total", rule="digest")
+
+
+def folded(bench: Bench) -> list[Line]:
+    """All of it goes into digests, none of which closes meanwhile; no two of a batch into the same."""
+    count = bench.size(60_000)
+    runs: list[Drained] = []
+
+    def fold() -> float:
+        runs.append(_fold(bench, count))
+        return runs[-1].rate
+
+    (rates,) = pairs(bench.times(3), fold)
+    rate, cost = median(rates), medians([run.cost for run in runs])
+    micros = sum(cost[part] for part in ("sender", "PostgreSQL"))
+    return [
+        Line(
+            figure=f"folded into digests of {MEMBERS}",
+            must=f"≤ {MICROS_FOLDED} µs for each",
+            measured=f"{rate:,.0f}/s; {in_words(cost, 'sender', 'PostgreSQL')}",
+            reached=micros <= MICROS_FOLDED,
+            note="each in another digest than its neighbours, so a batch writes as many digests as it has rows",
+            cost=Cost(path=f"folded into digests of {MEMBERS}", rate=rate, micros=cost),
+        )
+    ]
+
+
+def _fold(bench: Bench, count: int) -> Drained:
+    site = bench.services.fresh(**NOOP)
+    _put_category(site, "digest_seconds = 86400")
+    publish(site, "EMAIL", count, "--receivers", str(count // MEMBERS), "--category", NEWS)
+    drained = Folding(site, "EMAIL", IN_FLIGHT).drained(count, beside=bench.services.pids)
+    (row,) = site.sql("SELECT count(*) AS digests, sum(joined) AS members FROM notifications_digest")
+    assert (row["digests"], row["members"]) == (count // MEMBERS, count), f"folded: {row}"
+    bench.services.drop(site)
+    return drained
 
 
 def _beside_plain(bench: Bench, what: str, most: float, rules: str = "on_by_default = true") -> list[Line]:
@@ -72,12 +116,16 @@ def _drain(bench: Bench, count: int, rules: str) -> Drained:
     return drained
 
 
-def _fill(site: Platform, rules: str) -> None:
+def _put_category(site: Platform, rules: str) -> None:
     site.sql(
         "INSERT INTO notifications_category (name, on_uncertain, sensitive, cap_seconds) VALUES"
         f" ('{NEWS}', 'resend', false, 3600)"
     )
     site.sql(f"UPDATE notifications_category SET {rules} WHERE name = '{NEWS}'")
+
+
+def _fill(site: Platform, rules: str) -> None:
+    _put_category(site, rules)
     site.sql(
         "INSERT INTO users_personpreferences (username, document, changed_at)"
         f" SELECT 'user-' || n, '{DOCUMENT}', now() - interval '1 day' FROM generate_series(0, {PEOPLE - 1}) AS n"
