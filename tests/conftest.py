@@ -15,6 +15,8 @@ import pytest
 from _pytest.nodeid import NodeId
 from django.conf import settings
 from django.db import connection
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker
 
 from harness.platform import Platform
@@ -33,6 +35,12 @@ from tests.desk import administrator, agent, anna, supervisor, support, viewer
 
 __all__ = ["administrator", "agent", "anna", "api", "keys_required", "supervisor", "support", "viewer"]  # fixtures
 OPENS_DATABASE = {"db", "transactional_db", "django_db_setup", "admin_client", "admin_user", "live_server"}
+# No deadline and no complaint about slow examples: the machine is shared. No database of examples: it would be a
+# directory in the checkout.
+hypothesis_settings.register_profile(
+    "here", deadline=None, database=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("here")
 owns_run = pytest.StashKey[bool]()
 
 

@@ -6,15 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
 from tests.notifications.rows import Scripted
 from tests.notifications.running import SCHEDULE, Run, Running
-
-# No deadline: the machine is shared. No example database: it would be a directory in the checkout.
-hypothesis_settings.register_profile("here", deadline=None, database=None, max_examples=200)
-hypothesis_settings.load_profile("here")
 
 # A Kafka client outlives its test, and would go on complaining about a broker that is gone.
 logging.getLogger("notifications.brokers.kafka.client").propagate = False

@@ -288,13 +288,13 @@ VALUES: strategies.SearchStrategy[Any] = strategies.recursive(
 NAMES = ["Type", "Details", "Description", "Metadata", "MessageID", "Email", "Recipient", "BouncedAt", "DeliveredAt"]
 
 
-@sparing(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@sparing(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(strategies.dictionaries(strategies.sampled_from(NAMES), VALUES), strategies.sampled_from(["Delivery", "Bounce"]))
 def test_whatever_a_provider_writes_is_answered(stranger: Api, fields: dict[str, Any], kind: str) -> None:
     assert mailed(stranger, postmark(kind, **fields)).status_code in (200, 400)
 
 
-@sparing(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@sparing(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(strategies.dictionaries(strategies.sampled_from(["To", "MessageStatus", "ErrorCode", "n"]), strategies.text()))
 def test_whatever_twilio_writes_is_answered(stranger: Api, fields: dict[str, str]) -> None:
     form = status_of("undelivered") | {name: text.encode("utf-8", "replace").decode() for name, text in fields.items()}

@@ -174,13 +174,13 @@ def windows(times: st.SearchStrategy[time]) -> st.SearchStrategy[Window]:
     return st.tuples(times, times).filter(lambda pair: pair[0] != pair[1]).map(lambda pair: Window(*pair))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(change=st.deferred(lambda: st.sampled_from(every_change())), window=windows(MINUTES))
 def test_any_window_at_any_change(change: tuple[ZoneInfo, datetime], window: Window) -> None:
     assert compare(*change, [window])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     change=st.deferred(lambda: st.sampled_from(every_change())),
     other=st.deferred(lambda: st.sampled_from([zones[0] for zones in zones_by_steps().values()])),
