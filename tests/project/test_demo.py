@@ -32,6 +32,7 @@ def test_it_has_what_the_tour_needs() -> None:
     assert Minute.objects.filter(happened="dead").exists()
 
 
+@pytest.mark.sqlite
 def test_its_run_has_the_figures_of_one_that_is_done() -> None:
     seed()
     run = Run.objects.get()
@@ -40,6 +41,7 @@ def test_its_run_has_the_figures_of_one_that_is_done() -> None:
     assert (run.to_come, set(run.left_out)) == (0, {"sensitive"})
 
 
+@pytest.mark.sqlite
 def test_what_died_at_once_was_not_to_be_tried_again() -> None:
     seed()
     news = DeadLetter.objects.filter(cause="rejected-content")
@@ -48,6 +50,7 @@ def test_what_died_at_once_was_not_to_be_tried_again() -> None:
     assert sum(minutes.values_list("count", flat=True)) == waiting < news.count()
 
 
+@pytest.mark.sqlite
 def test_a_letter_says_of_its_notification_what_that_says_itself() -> None:
     seed()
     for letter in DeadLetter.objects.select_related("notification"):
@@ -57,6 +60,7 @@ def test_a_letter_says_of_its_notification_what_that_says_itself() -> None:
         assert [getattr(letter, name) for name in names] == [getattr(row, name) for name in names]
 
 
+@pytest.mark.sqlite
 def test_the_same_chance_gives_the_same_week() -> None:
     now = datetime(2026, 11, 30, 12, 34, tzinfo=UTC)
     first = seed(now)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.caller import EMAIL, Api, json_of, stored
 
+pytestmark = pytest.mark.sqlite  # refused before any database is asked
 MIB = 1024 * 1024
 SMS = {"type": "SMS", "message": "Hello", "receiver": "+4915112345678"}
 SLACK = {"type": "SLACK", "message": "Hello", "receiver": "https://hooks.slack.com/services/T0/B0/secret"}

@@ -140,6 +140,7 @@ def one_transaction(db: None) -> Iterator[None]:
         signal.connect(close_old_connections)
 
 
+@pytest.mark.postgresql  # the stricter one: it takes no NUL and no number out of range
 @pytest.mark.parametrize("mode", list(GenerationMode))
 @pytest.mark.usefixtures("one_transaction", "keys_required")
 def test_whatever_is_sent_the_answer_is_as_described(mode: GenerationMode) -> None:

@@ -21,7 +21,7 @@ from tests.desk import logged_in, member_of
 from tests.project.desk.test_permissions import everything, harm, rows
 
 __all__ = ["rows"]  # a fixture
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]  # rights are the same on PostgreSQL
 
 GROUPS = ("Viewer", "Agent", "Supervisor", "Administrator")
 NOBODY = "superusers alone, or nobody"

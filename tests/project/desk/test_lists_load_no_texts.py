@@ -16,6 +16,7 @@ from notifications.messages.words import Status
 from notifications.models import SandboxMessage
 from tests.desk import letter, notification, unreadable
 
+pytestmark = pytest.mark.sqlite  # the columns of a statement are the same on PostgreSQL
 WHOLE_TEXT = re.compile(r'(?:SELECT|,) "\w+"\."(message|html|raw)"')
 LISTS = [f"{model._meta.app_label}_{model._meta.model_name}" for model in admin.site._registry]
 

@@ -42,7 +42,7 @@ from users.access.models import ApiKey
 from users.people.models import Device, User
 from users.recipients.models import Suppression
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite]  # rights are the same on PostgreSQL
 
 ACTIONS = ("replay_selected", "mend_selected", "discard_selected", "try_selected_now", "delete_selected")
 LIST_DEPTH = "/admin/app/model/".count("/")
