@@ -22,6 +22,7 @@ from notifications.ledger.hooks import FinalRow, Hooks, tell_final
 from notifications.ledger.rows import LONGEST_ERROR, Claimed, Fence, clean, final_row, span
 from notifications.ledger.verdicts import Verdict
 from notifications.messages.words import SENT, Status
+from notifications.models import Notification
 from project.database.dialects import REFUSALS, as_json, as_uuid, repeated
 from project.logs import events
 from users.recipients import caps
@@ -96,10 +97,15 @@ def _settle(settlements: list[Settlement], hooks: Hooks) -> list[UUID]:
 
 
 def _settle_places(capped: list[Settlement], settled: set[UUID]) -> None:
-    """Keeps the places of caps of what was sent or may have been, and gives the others back."""
+    """Keeps the places of caps of what was sent, or may have been by this attempt or an earlier one.
+
+    Gives the others back.
+    """
     mine = [each for each in capped if each.fence.id in settled]
     gone = {each.fence.id for each in mine if _may_have_arrived(each.verdict)}
-    caps.settle(sent=gone, unsent={each.fence.id for each in mine} - gone)
+    if unsent := {each.fence.id for each in mine} - gone:
+        gone |= set(Notification.objects.filter(pk__in=unsent, uncertain_count__gt=0).values_list("pk", flat=True))
+    caps.settle(sent=gone, unsent=unsent - gone)
 
 
 def _may_have_arrived(verdict: Verdict) -> bool:

@@ -102,6 +102,15 @@ def test_a_place_is_kept_by_what_may_have_arrived_and_given_back_otherwise(
     assert CapPlace.objects.exists() == kept
 
 
+@pytest.mark.parametrize("verdict", [failed(CERTAIN), verdicts.put_back(Reason.HANDED_BACK)], ids=["failed", "back"])
+def test_a_place_is_kept_after_an_earlier_attempt_whose_outcome_is_unknown(gate: Deciding, verdict: Verdict) -> None:
+    queued = row(user="ann", category="birthdays", uncertain_count=1)
+    passage = Gates("EMAIL", [gate], LETTERS)
+    [mine] = claim([incoming(message_of(queued))], owner="a", lease=60, hooks=NO_HOOKS, gate=passage.let_through)
+    settle([Settlement(mine, verdict, "EMAIL")], hooks=LETTERS)
+    assert not CapPlace.objects.get().is_open
+
+
 def test_a_result_that_comes_too_late_gives_no_place_back(gate: Deciding) -> None:
     queued = row(user="ann", category="birthdays")
     passage = Gates("EMAIL", [gate], LETTERS)
