@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
 from uuid import uuid4
@@ -15,14 +16,24 @@ ACCOUNT = f"AC{'0' * 32}"
 TOKEN = "fake"
 
 
+@dataclass(frozen=True)
+class Text:
+    """A text that was accepted, and the URL that its sender wants to be called with what becomes of it."""
+
+    sid: str
+    receiver: str
+    callback: str
+
+
 class TwilioFake(WebFake):
-    """Receivers are numbers."""
+    """Receivers are numbers. `texts` are those that were accepted, also where the answer was cut off."""
 
     def __init__(self, *, account: str = ACCOUNT, token: str = TOKEN, **given: Any) -> None:
         super().__init__(**given)
         self.account = account
         self.token = token
         self.status = "active"  # of the account
+        self.texts: list[Text] = []
 
     def read(self, request: Request) -> Sent | Behaviour:
         wanted = base64.b64encode(f"{self.account}:{self.token}".encode()).decode()
@@ -38,6 +49,7 @@ class TwilioFake(WebFake):
     def good(self, sent: Sent, request: Request) -> tuple[int, str]:
         form, now, sid = request.form(), formatdate(), f"SM{uuid4().hex}"
         uri = f"/2010-04-01/Accounts/{self.account}/Messages/{sid}"
+        self.texts.append(Text(sid, sent.receiver, form.get("StatusCallback", "")))
         return 201, json.dumps(
             {
                 "account_sid": self.account,

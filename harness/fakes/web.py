@@ -111,11 +111,11 @@ class _Connection(asyncio.Protocol):
             self._write(behaviour.status, body, behaviour.headers)
             return
         self._fake.accept(sent.receiver, sent.text, sent.id)
+        status, body = self._fake.good(sent, request)
         if behaviour.drop:
             if self._transport:
                 self._transport.abort()
             return
-        status, body = self._fake.good(sent, request)
         self._write(behaviour.accepted or status, body if behaviour.body is None else behaviour.body, behaviour.headers)
 
     def _write(self, status: int, body: str | bytes, headers: tuple[tuple[str, str], ...]) -> None:

@@ -52,14 +52,14 @@ class Site:
         self._recovered: float | None = None
 
     def items(self, count: int, channel: str = "", **fields: str) -> list[dict[str, str]]:
-        """New notifications, to receivers of their own unless `receiver` is given; over all channels without one."""
+        """New notifications, of every channel unless one is given, to receivers of their own unless one is given."""
         return [self._item(channel, fields) for _ in range(count)]
 
     def _item(self, channel: str, fields: dict[str, str]) -> dict[str, str]:
         self._number += 1
         kind = channel or CHANNELS[self._number % len(CHANNELS)]
-        receiver = self.providers.receiver(kind, self._number)
-        return {"type": kind, "receiver": receiver, "message": f"{kind} number {self._number}"} | fields
+        to = {} if "user" in fields else {"receiver": self.providers.receiver(kind, self._number)}
+        return {"type": kind, "message": f"{kind} number {self._number}"} | to | fields
 
     def send(self, count: int, channel: str = "", **fields: str) -> list[str]:
         """Have notifications accepted, in one batch; their ids."""
@@ -128,14 +128,23 @@ class Site:
 
     def hold(self, category: str) -> None:
         """From the next start of a sender on, a person decides about unknown outcomes of this category."""
-        columns = "name, on_uncertain, sensitive"
-        self.platform.sql(f"INSERT INTO notifications_category ({columns}) VALUES ('{category}', 'hold', false)")
+        self.add_category(category, on_uncertain="hold")
 
     def digest(self, category: str, seconds: int) -> None:
         """From the next second on the notifications of this category are folded into digests of so many seconds."""
-        columns = "name, on_uncertain, sensitive, digest_seconds"
-        values = f"'{category}', 'resend', false, {seconds}"
-        self.platform.sql(f"INSERT INTO notifications_category ({columns}) VALUES ({values})")
+        self.add_category(category, digest_seconds=seconds)
+
+    def cap(self, category: str, count: int, seconds: int) -> None:
+        """From the next second on nobody gets more of this category in any window of so many seconds."""
+        self.add_category(category, cap_count=count, cap_seconds=seconds)
+
+    def add_category(self, name: str, **columns: str | int) -> None:
+        """From the next second on there is such a category, with the usual rules but for what is given."""
+        given = {"name": name, "on_uncertain": "resend"} | columns
+        values = ", ".join(f"'{value}'" for value in given.values())
+        self.platform.sql(
+            f"INSERT INTO notifications_category ({', '.join(given)}, sensitive) VALUES ({values}, false)"
+        )
 
     def wait_until_database_is_idle(self) -> None:
         """What a killed process had asked the database for is done or undone."""
