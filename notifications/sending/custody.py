@@ -20,6 +20,7 @@ class _Kept(msgspec.Struct, gc=False):
     row: Claimed
     deadline: float  # a send may start until then
     expires: float | None
+    quiet_at: float | None  # no send may start from then on
     renewed_at: float
     size: int  # bytes in memory
 
@@ -48,9 +49,10 @@ class Custody:
         with self._lock:
             for row in rows:
                 expires = None if row.expires_in is None else claimed_at + row.expires_in
+                quiet_at = None if row.quiet_in is None else claimed_at + row.quiet_in
                 size = getsizeof(row.message) + getsizeof(row.html)
                 self._drop(row.id)  # an older claim of this process, whose lease passed
-                self._kept[row.id.int] = _Kept(row, claimed_at + self._cover, expires, claimed_at, size)
+                self._kept[row.id.int] = _Kept(row, claimed_at + self._cover, expires, quiet_at, claimed_at, size)
                 self._bytes[row.channel] += size
 
     def let_go(self, fences: Sequence[Fence]) -> None:
@@ -62,9 +64,15 @@ class Custody:
                     self._drop(fence.id)
 
     def may_hand_over(self, row: Claimed) -> bool:
-        """Returns whether the lease, as far as this process knows, outlasts a send that starts now."""
+        """Returns whether a send may start now: the lease, as far as this process knows, outlasts it.
+
+        And it is not quiet hours now where it goes, which may have begun since the claim.
+        """
         kept = self._kept.get(row.id.int)
-        return kept is not None and kept.is_of(row) and time.monotonic() < kept.deadline
+        if kept is None or not kept.is_of(row):
+            return False
+        now = time.monotonic()
+        return now < kept.deadline and (kept.quiet_at is None or now < kept.quiet_at)
 
     def has_expired(self, row: Claimed) -> bool:
         """Returns whether the notification has expired since it was claimed."""

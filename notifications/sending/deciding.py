@@ -23,7 +23,7 @@ from notifications.sending.gates import End, Later, Split
 from project import metrics
 from users.recipients import caps
 from users.recipients.caps import Key, Taken
-from users.recipients.decide import Action, Asked, Cap, Decision, Person, Place, Rule, caps_of, decide
+from users.recipients.decide import Action, Asked, Cap, Decision, Person, Place, Rule, caps_of, decide, quiet_from
 from users.recipients.facts import Receiver, facts_of
 from users.recipients.known import Known
 
@@ -65,8 +65,8 @@ class Deciding:
         for case in cases:
             decision = decide(case.asked, _with_places(case, places), now)
             rules[decision.rule] += 1
-            if decision.rule is Rule.NONE and case.caps:
-                split.go.append(msgspec.structs.replace(case.row, is_capped=True))
+            if decision.rule is Rule.NONE:
+                split.go.append(_going(case, now))
                 taken += [Taken(key, case.row.id) for key in case.caps]
                 for key in case.caps:  # it may have had one before
                     places[key] = [*_of_others(places[key], case.row.id), Place(case.row.id, None)]
@@ -133,6 +133,15 @@ class Deciding:
     def _count(self, rules: Counter[Rule]) -> None:
         for rule, count in rules.items():
             metrics.decided.labels(self._channel, rule.value).inc(count)
+
+
+def _going(case: _Case, now: datetime) -> Claimed:
+    """Returns the row with what has to be known of it where it is handed over, and settled."""
+    start = quiet_from(case.asked, case.person, now)
+    if start is None and not case.caps:
+        return case.row
+    quiet_in = None if start is None else (start - now).total_seconds()
+    return msgspec.structs.replace(case.row, is_capped=bool(case.caps), quiet_in=quiet_in)
 
 
 def _with_places(case: _Case, places: dict[Key, list[Place]]) -> Person:

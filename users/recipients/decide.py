@@ -18,7 +18,7 @@ import msgspec
 from notifications.messages.words import CategoryKind, Late, Overflow, Reason, SuppressedFor
 from users.recipients.digest_time import closes_at
 from users.recipients.legal import legal_quiets
-from users.recipients.quiet import Quiet, Window, quiet_until, spread
+from users.recipients.quiet import Quiet, Window, next_start, quiet_until, spread
 from users.recipients.zones import zones_of
 
 DAY = 86_400  # seconds: the window of a cap that names none
@@ -219,6 +219,12 @@ def _quiet(asked: Asked, person: Person, now: datetime) -> Decision | None:
     if own and expires and asked.category.late is Late.SEND:
         until = _until(asked, now, legal)
     return None if until is None else Decision(Action.WAIT, Rule.QUIET, Reason.QUIET, until)
+
+
+def quiet_from(asked: Asked, person: Person, now: datetime) -> datetime | None:
+    """Returns when it is quiet next for what may go now, so that it must have gone by then; None within a day."""
+    quiets = [*_own_quiets(asked, person), *_legal_quiets(asked, person)]
+    return next_start(now, quiets) if quiets else None
 
 
 def _digest(asked: Asked, person: Person, now: datetime) -> Decision | None:

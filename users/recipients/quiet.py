@@ -66,14 +66,22 @@ def quiet_until(moment: datetime, quiets: Sequence[Quiet]) -> datetime | None:
     return at if at > moment else None
 
 
+def next_start(moment: datetime, quiets: Sequence[Quiet]) -> datetime | None:
+    """Returns the first moment (UTC) after this one at which a window begins; None where that is in more than a day."""
+    at = moment.astimezone(UTC)
+    days = (at.date(), at.date() + DAY)
+    spans = (span for window, zone in quiets for day in days for span in _spans(window, zone, day))
+    return min((start for start, end in spans if at < start < end), default=None)
+
+
 def spread(until: datetime, person: str, quiets: Sequence[Quiet]) -> datetime:
     """Returns when this person wakes, who waits until this moment: up to `SPREAD` later, by a hash of their key.
 
     It is before a window is on again, so the delay is within a shorter time where the windows leave no more.
     """
     until = until.astimezone(UTC)
-    starts = (start for window, zone in quiets for start, _ in _spans(window, zone, until.date()))
-    longest = min([SPREAD, *(start - until for start in starts if start > until)])
+    start = next_start(until, quiets)
+    longest = SPREAD if start is None else min(SPREAD, start - until)
     return until + crc32(person.encode()) % max(longest // MILLISECOND, 1) * MILLISECOND
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -132,8 +134,7 @@ def test_a_choice_that_is_made_while_a_row_waits_counts_at_its_next_claim(run: R
     settled(Status.WAITING, paused)
     prefer("ann", **off("news"))
     Notification.objects.update(due_at=ago(1))
-    assert [taken.message.id for taken in due.take_due("scheduler", 10)] == [paused.id]
-    due.offer([paused.id])
+    _bring_back(paused.id)
     settled(Status.SUPPRESSED, paused)
     assert read(paused.id).reason == SuppressedFor.CHOICE
     assert running.channel.handed == []
@@ -172,3 +173,46 @@ def test_a_choice_that_is_made_while_rows_are_in_memory_counts_before_their_hand
     settled(Status.WAITING, second)  # to be decided anew at its next claim
     assert running.channel.handed == [first.id]
     assert read(second.id).reason == Reason.HANDED_BACK
+
+
+def quiet_in_minutes(minutes: int) -> dict[str, Any]:
+    begins = timezone.now() + timedelta(minutes=minutes)
+    return {"time_zone": "UTC", "quiet": (begins.time(), (begins + timedelta(hours=1)).time())}
+
+
+def test_what_goes_has_to_go_before_quiet_hours_begin(gate: Deciding, known: Known) -> None:
+    Category.objects.create(name="security", kind=CategoryKind.MANDATORY)
+    prefer("ann", **quiet_in_minutes(5))
+    known.refresh()
+    rows = [one(1, user="ann"), one(2, user="bob"), one(3, user="ann", category="security")]
+    hers, *others = gate.split(rows).go
+    assert hers.id == rows[0].id
+    assert 295 < (hers.quiet_in or 0) <= 300
+    assert others == rows[1:]
+
+
+def test_what_waits_in_memory_when_quiet_hours_begin_is_not_handed_over(run: Run) -> None:
+    """The first row of the receiver is under way, and the second waits behind it: perhaps for minutes."""
+    prefer("ann", **quiet_in_minutes(5))
+    first, second = row(user="ann"), row(user="ann")
+
+    def answer(_: Outgoing) -> str:
+        custody = running.settler.custody
+        wait_until(lambda: second.id in ids(custody.rows()), what="the second is in memory")
+        prefer("ann", **quiet_in_minutes(-1))  # as if the time had come
+        custody._kept[second.id.int].quiet_at = time.monotonic()
+        return "x"
+
+    running = run(Scripted(answer))
+    settled(Status.SENT, first)
+    settled(Status.WAITING, second)
+    _bring_back(second.id)
+    wait_until(lambda: read(second.id).reason == Reason.QUIET, what="it waits for the end of the quiet hours")
+    assert running.channel.handed == [first.id]
+    assert read(second.id).attempts == 0
+
+
+def _bring_back(id: UUID) -> None:
+    """The scheduler takes what is due."""
+    assert [taken.message.id for taken in due.take_due("scheduler", 10)] == [id]
+    due.offer([id])

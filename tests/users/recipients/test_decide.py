@@ -32,6 +32,7 @@ from users.recipients.decide import (
     cell,
     chosen_by,
     decide,
+    quiet_from,
 )
 from users.recipients.digest_time import closes_at
 
@@ -256,6 +257,17 @@ def test_the_law_counts_for_promotional_texts_alone_and_whatever_else_is_said() 
     assert decide(asked, in_berlin, NOW) == SEND, "their own zone counts where it is known"
     assert decide(of_kind(asked, kind=CategoryKind.TRANSACTIONAL), Person(), NOW) == SEND
     assert decide(of_kind(Asked(NEWS, "EMAIL", receiver="ann@example.com"), **promotional), Person(), NOW) == SEND
+
+
+def test_it_is_known_when_it_is_quiet_next() -> None:
+    """It is 07:00 in New York, and 13:00 in Berlin."""
+    asked, in_berlin = Asked(NEWS, "SMS", receiver="+12125550123"), chose(Person(), time_zone="Europe/Berlin")
+    assert quiet_from(asked, in_berlin, NOW) is None
+    assert quiet_from(of_kind(asked, kind=CategoryKind.PROMOTIONAL), in_berlin, NOW) == NOW + 8 * HOUR
+    evening = chose(in_berlin, quiet=(time(18), time(7)))
+    assert quiet_from(asked, evening, NOW) == NOW + 5 * HOUR
+    assert quiet_from(of_kind(asked, kind=CategoryKind.PROMOTIONAL), evening, NOW) == NOW + 5 * HOUR
+    assert quiet_from(of_kind(asked, quiet=False), evening, NOW) is None
 
 
 @pytest.mark.parametrize("count", [None, 0, 1, 3])

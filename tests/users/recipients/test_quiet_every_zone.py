@@ -18,11 +18,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from users.recipients.quiet import Quiet, Window, quiet_until
+from users.recipients.quiet import Quiet, Window, next_start, quiet_until
 
 FIRST, LAST = datetime(2026, 1, 1, tzinfo=UTC), datetime(2031, 1, 1, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 STEP = timedelta(days=5)  # no zone changes its clocks twice in that time; Morocco does within a month
+A_DAY = 24 * 60  # minutes
 AROUND = 28 * 60  # minutes before and after a change: the longest window and the day that it starts on
 
 MINUTES = st.integers(0, 24 * 60 - 1).map(lambda minute: time(*divmod(minute, 60)))
@@ -114,6 +115,15 @@ def first_allowed(quiet: list[bool], n: int) -> int | None:
         return None
 
 
+def first_quiet(quiet: list[bool], n: int) -> int | None:
+    """Returns the first minute after this one in which a window begins; None where that is after what was read."""
+    allowed = first_allowed(quiet, n)
+    try:
+        return None if allowed is None else quiet.index(True, allowed)
+    except ValueError:
+        return None
+
+
 def is_inside(window: Window, shown: time) -> bool:
     if window.start < window.end:
         return window.start <= shown < window.end
@@ -133,6 +143,10 @@ def compare(zone: ZoneInfo, moment: datetime, windows: list[Window]) -> int:
                 assert until == (clock.begin + wakes * MINUTE if quiet[n] else None), (zone.key, window, asked_at)
                 assert until or not is_inside(window, clock.shows[n].time()), (zone.key, window, asked_at)
                 compared += 1
+            begins = first_quiet(quiet, n)
+            if begins is not None and begins - n <= A_DAY:
+                start = next_start(clock.begin + n * MINUTE, [Quiet(window, zone)])
+                assert start == clock.begin + begins * MINUTE, (zone.key, window, clock.begin + n * MINUTE)
     return compared
 
 
