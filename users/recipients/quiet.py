@@ -67,7 +67,7 @@ def quiet_until(moment: datetime, quiets: Sequence[Quiet]) -> datetime | None:
 
 
 def next_start(moment: datetime, quiets: Sequence[Quiet]) -> datetime | None:
-    """Returns the first moment (UTC) after this one at which a window begins; None where that is in more than a day."""
+    """Returns the first moment (UTC) after this one at which a window begins; None where none does for a day."""
     at = moment.astimezone(UTC)
     days = (at.date(), at.date() + DAY)
     spans = (span for window, zone in quiets for day in days for span in _spans(window, zone, day))
