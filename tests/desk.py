@@ -112,6 +112,7 @@ def member_of(group: str, name: str = "") -> User:
     import_module("dlq.migrations.0012_right_to_pause").give_rights(apps, None)
     import_module("dlq.migrations.0013_who_sees_suppressions").give_rights(apps, None)
     import_module("dlq.migrations.0014_right_to_set_choices").give_rights(apps, None)
+    import_module("dlq.migrations.0015_who_sees_receipts").give_rights(apps, None)
     user = User.objects.create_user(name or group.lower(), is_staff=True)
     user.groups.add(Group.objects.get(name=group))
     return user

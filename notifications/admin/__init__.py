@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from notifications.admin import jobs, pauses, sandbox, small_tables, staff_actions
+from notifications.admin import jobs, pauses, receipts, sandbox, small_tables, staff_actions
 
-__all__ = ["jobs", "pauses", "sandbox", "small_tables", "staff_actions"]
+__all__ = ["jobs", "pauses", "receipts", "sandbox", "small_tables", "staff_actions"]

@@ -14,6 +14,11 @@ from notifications.channels.receipts import ReceiptType
 from project.database.word_field import WordField, choices_of
 
 
+class ReceiptQuerySet(models.QuerySet["Receipt"]):
+    def without_notification(self) -> ReceiptQuerySet:
+        return self.filter(notification_id__isnull=True)
+
+
 class Receipt(models.Model):
     """One event of a provider's, once. Rows are only added, so no order in which events come makes a difference.
 
@@ -33,6 +38,8 @@ class Receipt(models.Model):
     received_at = models.DateTimeField(default=timezone.now, db_index=True)
     look_at = models.DateTimeField(null=True, blank=True)
 
+    objects = ReceiptQuerySet.as_manager()
+
     class Meta:
         ordering: ClassVar = ["-id"]
         indexes: ClassVar = [
@@ -41,6 +48,9 @@ class Receipt(models.Model):
             ),
             models.Index(fields=["receiver_hash"], name="receipt_receiver", condition=Q(notification_id__isnull=True)),
             models.Index(fields=["look_at"], name="receipt_unmatched", condition=Q(look_at__isnull=False)),
+            models.Index(
+                fields=["provider_message_id"], name="receipt_message", condition=Q(notification_id__isnull=True)
+            ),
         ]
 
     def __str__(self) -> str:

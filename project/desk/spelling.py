@@ -89,6 +89,12 @@ def unwrapped(term: str) -> str:
     return seen.partition("|")[0].strip(AROUND)
 
 
+def message_ids(term: str) -> list[str]:
+    """Returns the spellings of a provider's id: as typed, and without and with the marks of a Message-ID."""
+    bare = unwrapped(term)
+    return list(dict.fromkeys((term, bare, f"<{bare}>")))
+
+
 def _mail(bare: str) -> Iterator[str]:
     local, at, domain = bare.rpartition("@")
     if at:

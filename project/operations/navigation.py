@@ -28,6 +28,7 @@ GROUPS = {
         ("People", "person", "users_user"),
         ("Devices", "smartphone", "users_device"),
         ("Suppressions", "unsubscribe", "users_suppression"),
+        ("Unmatched receipts", "unknown_document", "notifications_receipt"),
         ("Categories", "category", "notifications_category"),
     ],
     "Access": [

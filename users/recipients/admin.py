@@ -15,6 +15,7 @@ from django.utils import timezone
 from notifications.channels import channel_choices, channel_class
 from notifications.messages.fields import LENGTHS
 from notifications.messages.words import SuppressedFor
+from notifications.models import Receipt
 from project.desk.audit import LONGEST_TEXT, printed
 from project.desk.base import Context, ReadOnlyAdmin, column, confirmation, time_column
 from project.desk.filters import TextFilter, word_filter
@@ -77,6 +78,15 @@ state = column("state", state_of, labels=STATES)
 scope = column("what", lambda row: row.scope or "everything")
 
 
+def _receipts_of(request: HttpRequest, row: Suppression | None) -> str:
+    """Returns the list of what providers reported of this address without a notification; "" where nobody did."""
+    if row is None or not request.user.has_perm("notifications.view_receipt"):
+        return ""
+    found = Receipt.objects.without_notification().filter(receiver_hash=row.address_hash)
+    page = f"{reverse('admin:notifications_receipt_changelist')}?receiver_hash={row.address_hash}"
+    return page if found.exists() else ""
+
+
 @admin.register(Suppression)
 class SuppressionAdmin(ReadOnlyAdmin[Suppression]):
     list_display = (since, state, "channel", "reason", scope, until, "provider")
@@ -108,7 +118,8 @@ class SuppressionAdmin(ReadOnlyAdmin[Suppression]):
     ) -> HttpResponse:
         row = self.get_object(request, object_id)
         may_act = self.has_act_permission(request) and row is not None and state_of(row) == "in force"
-        return super().change_view(request, object_id, form_url, {"may_act": may_act, **(extra_context or {})})
+        context = {"may_act": may_act, "receipts": _receipts_of(request, row), **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)
 
     def find_view(self, request: HttpRequest) -> HttpResponse:
         """GET asks for an address, POST leads to its suppressions. Raises PermissionDenied."""

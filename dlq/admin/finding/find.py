@@ -20,7 +20,7 @@ from project.database.dialects import Dialect, Statement, as_uuid
 from project.desk.newest import newest_keys
 from project.desk.search import hashes_of, notification_matches, receivers_of
 from project.desk.sight import LONGEST_FIRST_WORDS, Sight
-from project.desk.spelling import as_id, beginning_of_id, domain_of, number_of, trace_of, unwrapped
+from project.desk.spelling import as_id, beginning_of_id, domain_of, message_ids, number_of, trace_of, unwrapped
 from users.people.models import Device, User
 
 FEWEST_OF_A_NAME = 2  # characters: fewer begin too many names
@@ -60,8 +60,7 @@ class Term:
 
     @property
     def provider_ids(self) -> list[str]:
-        """Returns the spellings of a provider's id: as typed, and without the marks of a Message-ID."""
-        return list(dict.fromkeys((self.typed, unwrapped(self.typed), f"<{unwrapped(self.typed)}>")))
+        return message_ids(self.typed)
 
     @property
     def trace(self) -> str:

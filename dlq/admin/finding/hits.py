@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.http import HttpRequest
@@ -15,7 +16,7 @@ from dlq.admin.finding import find
 from dlq.admin.finding.far_look import FarLook, look_back
 from dlq.models import DeadLetter, Problem, Run
 from notifications.messages.words import Status
-from notifications.models import Notification
+from notifications.models import Notification, Receipt
 from project.desk.audit import printed
 from project.desk.in_words import in_words
 from project.desk.links import page_url, person_url
@@ -107,7 +108,7 @@ def look(request: HttpRequest, term: find.Term, most: int = MOST, far: FarLook |
         Group("People", persons[:most], len(persons) > most),
         Group("Dead letters", [letter_hit(each, sight) for each in letters[:most]], len(letters) > most),
         Group("Notifications", [row_hit(each, sight) for each in alone[:most]], len(rows) > most),
-        Group("Pages", others),
+        Group("Pages", [*others, *_receipts(request, term)]),
     ]
     theirs = all(_is_of_a_person(term, each) for each in [*rows, *letters])
     return Found([group for group in groups if group.hits], _only(groups, theirs=theirs), far)
@@ -213,6 +214,15 @@ def _numbered(term: find.Term, may: Tables) -> Iterator[Hit]:
         url = page_url(f"dlq_{word}", number) or page_url(f"dlq_{word}_change", number)
         if url and model.objects.filter(pk=number).exists():
             yield Hit(url, f"{word.capitalize()} {number}")
+
+
+def _receipts(request: HttpRequest, term: find.Term) -> Iterator[Hit]:
+    """Yields the list of receipts without a notification where one has the provider's id that the term may be."""
+    if not (term.may_be_provider_id and may_see(request, "notifications", "receipt")):
+        return
+    if Receipt.objects.without_notification().filter(provider_message_id__in=term.provider_ids).exists():
+        page = f"{reverse('admin:notifications_receipt_changelist')}?{urlencode({'q': term.typed})}"
+        yield Hit(page, "Receipts without a notification")
 
 
 def _pages(request: HttpRequest, term: find.Term) -> Iterator[Hit]:

@@ -37,6 +37,7 @@ TABLE = {
         notifications_sandboxmessage_history notifications_category_history
         notifications_breakerevent_changelist notifications_breakerevent_change notifications_breakerevent_history
         notifications_pause_changelist notifications_pause_change notifications_pause_history
+        notifications_receipt_changelist notifications_receipt_change notifications_receipt_history
         users_user_history users_device_history users_suppression_change users_suppression_history""",
     ("Viewer", "Viewer"): "users_suppression_find",  # it only looks
     ("Viewer", "Supervisor"): "users_suppression_changelist",
@@ -86,6 +87,7 @@ TABLE = {
         notifications_breakerevent_add notifications_breakerevent_delete
         notifications_job_add notifications_job_delete notifications_pause_add notifications_pause_delete
         notifications_staffaction_add notifications_staffaction_delete
+        notifications_receipt_add notifications_receipt_delete
         users_suppression_add users_suppression_delete""",
 }
 EXPECTED = {page: who for who, pages in TABLE.items() for page in pages.split()}

@@ -31,6 +31,7 @@ from notifications.models import (
     Job,
     Notification,
     Pause,
+    Receipt,
     SandboxMessage,
     StaffAction,
     WorkerHeartbeat,
@@ -79,6 +80,7 @@ def rows(db: None) -> dict[type[Model], Any]:
         mend(),
         Run.objects.create(actor="anna", selection={}, last_letter=0),
         Suppression.objects.create(address_hash="ab" * 16, channel="EMAIL", reason="bounced"),
+        Receipt.objects.create(key="1", provider="twilio", channel="SMS", receiver_hash="ab" * 16, type="stop", at=now),
         Pause.objects.create(kind="client", name="nobody", actor="anna", reason="why", began_at=now),
     ]
     return {type(row): row for row in made}
