@@ -20,10 +20,10 @@ from project.desk.audit import LONGEST_TEXT, printed
 from project.desk.base import Context, ReadOnlyAdmin, column, confirmation, time_column
 from project.desk.filters import TextFilter, word_filter
 from project.desk.unfold import Textarea, TextInput
-from users.recipients import by_hand
-from users.recipients.by_hand import Named
+from users.recipients import suppression_verbs
 from users.recipients.models import Suppression
 from users.recipients.suppression import REASONS, hashes_of
+from users.recipients.suppression_verbs import Named
 
 LIST = "admin:users_suppression_changelist"
 STATES = {"in force": "warning"}
@@ -138,7 +138,7 @@ class SuppressionAdmin(ReadOnlyAdmin[Suppression]):
         if form.is_valid():
             given = form.cleaned_data
             named = Named(given["channel"], given["receiver"], SuppressedFor(given["reason"]), given["category"])
-            _, is_new = by_hand.suppress(named, request.user.get_username(), given["why"])
+            _, is_new = suppression_verbs.suppress(named, request.user.get_username(), given["why"])
             done = "Nothing is sent to this address from now on." if is_new else "That was so already."
             return self._done(request, done, messages.SUCCESS if is_new else messages.WARNING)
         works = [
@@ -154,7 +154,7 @@ class SuppressionAdmin(ReadOnlyAdmin[Suppression]):
             raise Http404
         form = WhyForm(request.POST if request.method == "POST" else None)
         if form.is_valid():
-            by_hand.lift_row(row, request.user.get_username(), form.cleaned_data["why"])
+            suppression_verbs.lift_row(row, request.user.get_username(), form.cleaned_data["why"])
             return self._done(request, "It is lifted: this address is written to again.")
         known = [
             f"It was suppressed as {row.reason} at {printed(row.since)}. What was suppressed meanwhile stays unsent."

@@ -22,10 +22,10 @@ from project.web.openapi import BODY, refusals
 from project.web.paging import CursorPages, PagedList
 from project.web.query import PageQuery, cursor, parameter
 from users.access.authentication import caller_of
-from users.recipients import by_hand
-from users.recipients.by_hand import Named
+from users.recipients import suppression_verbs
 from users.recipients.models import Suppression, SuppressionQuerySet
 from users.recipients.suppression import OF_ADDRESSES, REASONS, hashes_of
+from users.recipients.suppression_verbs import Named
 
 MAX_BODY = 1024 * 1024
 A_CHANNEL = f"Must be one of {', '.join(channel_names())}."
@@ -140,7 +140,7 @@ class Suppressions(PagedList[Suppression]):
     )
     def put(self, request: Request) -> Response:
         named = read_named(read_body(request, MAX_BODY))
-        row, is_new = by_hand.suppress(named, caller_of(request).actor)
+        row, is_new = suppression_verbs.suppress(named, caller_of(request).actor)
         return Response(SuppressionShape(row).data, status=201 if is_new else 200)
 
     @extend_schema(
@@ -154,7 +154,7 @@ class Suppressions(PagedList[Suppression]):
         responses={204: None, **refusals(404, *BODY)},
     )
     def delete(self, request: Request) -> Response:
-        if not by_hand.lift(read_named(read_body(request, MAX_BODY)), caller_of(request).actor):
+        if not suppression_verbs.lift(read_named(read_body(request, MAX_BODY)), caller_of(request).actor):
             raise Http404
         return Response(status=204)
 
