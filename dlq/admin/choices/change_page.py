@@ -21,9 +21,9 @@ from project.desk.rights import Right, need
 from project.desk.sight import sight_of
 from users.people.models import User
 from users.recipients import preferences
-from users.recipients.by_staff import change_by_staff
 from users.recipients.decide import Preferences, cell
 from users.recipients.preferences import ALL_OFF, Changes, in_words
+from users.recipients.staff_choices import change_by_staff
 
 CHOICES = {"on": True, "off": False, "default": None}
 

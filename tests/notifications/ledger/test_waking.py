@@ -19,9 +19,9 @@ from notifications.messages.words import Reason, Status
 from notifications.models import Notification
 from notifications.scheduling.scheduler import Scheduler
 from tests.notifications.rows import ids, read, row, seconds_until
-from users.recipients.by_staff import change_by_staff
 from users.recipients.models import PersonPreferences
 from users.recipients.preferences import Changes, Source, change
+from users.recipients.staff_choices import change_by_staff
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
