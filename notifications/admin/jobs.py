@@ -121,7 +121,6 @@ class JobAdmin(ReadOnlyAdmin[Job]):
             facts=facts,
             button=verb.name,
             danger=verb.danger,
-            hidden={},
             original=job,
             cancel=page,
         )

@@ -21,6 +21,7 @@ from project.desk.base import Context, ReadOnlyAdmin, column, confirmation, time
 from project.desk.rights import Right, need, rights_of
 from project.desk.unfold import Textarea, TextInput
 
+LIST = "admin:notifications_pause_changelist"
 WAITS = (
     "Notifications are accepted and wait; none is lost, and none spends a try. What is with a provider already ends. "
     "What expires meanwhile is not sent."
@@ -137,7 +138,14 @@ class PauseAdmin(ReadOnlyAdmin[Pause]):
         if form.is_valid():
             made = self._pause(request, form.cleaned_data["what"], form)
             return self._done(request, f"{made.in_words} is paused{_until(made)}.")
-        return self._ask(request, "Pause by hand", form, [WAITS, "Senders follow within two seconds."], "Pause")
+        return confirmation(
+            self,
+            request,
+            form=form,
+            title="Pause by hand",
+            button="Pause",
+            sentences=[WAITS, "Senders follow within two seconds."],
+        )
 
     def read_only_view(self, request: HttpRequest) -> HttpResponse:
         """GET asks, POST makes the platform read-only. Raises PermissionDenied."""
@@ -150,7 +158,15 @@ class PauseAdmin(ReadOnlyAdmin[Pause]):
             "For maintenance. Callers get a 503 with a time to come back. What they do not repeat is not sent.",
             "Senders and schedulers move no rows, and the admin changes nothing but this.",
         ]
-        return self._ask(request, "Make the platform read-only?", form, sentences, "Make read-only", danger=True)
+        return confirmation(
+            self,
+            request,
+            form=form,
+            title="Make the platform read-only?",
+            button="Make read-only",
+            sentences=sentences,
+            danger=True,
+        )
 
     def end_read_only_view(self, request: HttpRequest) -> HttpResponse:
         """GET asks, POST ends the read-only mode. Raises PermissionDenied."""
@@ -180,33 +196,19 @@ class PauseAdmin(ReadOnlyAdmin[Pause]):
                 return self._done(request, f"Nothing was changed: {error}", messages.WARNING)
             return self._done(request, done)
         sentences = ["What waits for it goes at once, in order for each receiver."]
-        return self._ask(request, title, form, sentences, "Resume" if target != PLATFORM else "End it")
-
-    def _ask(
-        self,
-        request: HttpRequest,
-        title: str,
-        form: forms.Form,
-        sentences: list[str],
-        button: str,
-        *,
-        danger: bool = False,
-    ) -> HttpResponse:
         return confirmation(
             self,
             request,
-            title=title,
-            sentences=sentences,
             form=form,
-            button=button,
-            danger=danger,
-            hidden={},
-            cancel=reverse("admin:notifications_pause_changelist"),
+            title=title,
+            button="Resume" if target != PLATFORM else "End it",
+            sentences=sentences,
+            cancel=reverse(LIST),
         )
 
     def _done(self, request: HttpRequest, sentence: str, level: int = messages.SUCCESS) -> HttpResponse:
         messages.add_message(request, level, sentence)
-        return HttpResponseRedirect(reverse("admin:notifications_pause_changelist"))
+        return HttpResponseRedirect(reverse(LIST))
 
 
 def _until(pause: Pause) -> str:

@@ -56,7 +56,6 @@ def reveal_page(desk: ReadOnlyAdmin[Notification], request: HttpRequest, row: No
         facts=_facts(request, row),
         form=form,
         button="Show",
-        hidden={},
         original=row,
         cancel=_page(row),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 from django import forms
@@ -169,7 +170,7 @@ def confirmation(
     *,
     title: str,
     button: str,
-    hidden: Mapping[str, str],
+    hidden: Mapping[str, str] = MappingProxyType({}),
     action: str = "",
     facts: Iterable[tuple[str, str]] = (),
     sentences: Iterable[str] = (),
@@ -182,6 +183,7 @@ def confirmation(
 ) -> TemplateResponse:
     """Returns the page that asks before a verb acts. Its form posts `hidden` and the fields of `form` to `action`.
 
+    Without an action it posts to its own page, and Cancel leads to the one above it.
     `button` posts confirm=yes, or the word given. `also` is a second and quieter button, which posts confirm=also.
     """
     context = {

@@ -129,7 +129,7 @@ class SuppressionAdmin(ReadOnlyAdmin[Suppression]):
         if form.is_valid():
             hashes = hashes_of(form.cleaned_data["channel"], form.cleaned_data["receiver"])
             return HttpResponseRedirect(f"{reverse(LIST)}?address_hash={','.join(hashes)}")
-        return self._ask(request, "Is this address suppressed?", form, [], "Look")
+        return confirmation(self, request, form=form, title="Is this address suppressed?", button="Look")
 
     def suppress_view(self, request: HttpRequest) -> HttpResponse:
         """GET asks, POST suppresses. Raises PermissionDenied."""
@@ -144,7 +144,15 @@ class SuppressionAdmin(ReadOnlyAdmin[Suppression]):
         works = [
             "It works within a second or two, also for what was accepted before. Mandatory categories stop as well."
         ]
-        return self._ask(request, "Send nothing to an address", form, works, "Suppress", danger=True)
+        return confirmation(
+            self,
+            request,
+            form=form,
+            title="Send nothing to an address",
+            button="Suppress",
+            sentences=works,
+            danger=True,
+        )
 
     def lift_view(self, request: HttpRequest, row_id: int) -> HttpResponse:
         """GET asks, POST lifts. Raises Http404, PermissionDenied."""
@@ -161,33 +169,13 @@ class SuppressionAdmin(ReadOnlyAdmin[Suppression]):
         ]
         if row.reason == SuppressedFor.STOP:
             known.append("Its owner answered STOP. The provider goes on to refuse texts until they answer START.")
-        return self._ask(request, "Send to this address again?", form, known, "Lift", danger=True)
+        return confirmation(
+            self, request, form=form, title="Send to this address again?", button="Lift", sentences=known, danger=True
+        )
 
     def _need_act(self, request: HttpRequest) -> None:
         if not self.has_act_permission(request):
             raise PermissionDenied
-
-    def _ask(
-        self,
-        request: HttpRequest,
-        title: str,
-        form: forms.Form,
-        sentences: list[str],
-        button: str,
-        *,
-        danger: bool = False,
-    ) -> HttpResponse:
-        return confirmation(
-            self,
-            request,
-            title=title,
-            sentences=sentences,
-            form=form,
-            button=button,
-            danger=danger,
-            hidden={},
-            cancel=reverse(LIST),
-        )
 
     def _done(self, request: HttpRequest, sentence: str, level: int = messages.SUCCESS) -> HttpResponse:
         messages.add_message(request, level, sentence)

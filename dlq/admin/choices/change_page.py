@@ -129,6 +129,5 @@ def _ask(request: HttpRequest, user: User, verb: Verb, chosen: Preferences, form
         ],
         form=form,
         button=words,
-        hidden={},
         cancel=person_url(user.username, key=user.pk),
     )

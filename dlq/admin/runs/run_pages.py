@@ -203,7 +203,6 @@ class RunAdmin(ReadOnlyAdmin[Run]):
             form=form,
             button=verb.name,
             danger=verb.danger,
-            hidden={},
             original=run,
             cancel=page,
         )

@@ -106,7 +106,6 @@ def _notification_page(
         button="Save and replay" if replays else "Save",
         also="Save only" if replays else "",
         confirm="yes" if replays else "also",
-        hidden={},
         original=letter,
         cancel=_case(letter),
     )
@@ -176,7 +175,6 @@ def _raw_page(desk: ReadOnlyAdmin[DeadLetter], request: HttpRequest, letter: Dea
         sentences=[f"Why it could not be used: {letter.error}", "It is accepted as a new notification, with a new id."],
         form=form,
         button="Send as a new notification",
-        hidden={},
         original=letter,
         cancel=_case(letter),
     )

@@ -126,7 +126,6 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
             sentences=["The key is shown once, on the next page. Only a hash of it is kept."],
             form=form,
             button="Make the key",
-            hidden={},
             cancel=reverse(LIST),
         )
 
@@ -151,7 +150,6 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
             facts=_facts(key),
             button="Revoke",
             danger=True,
-            hidden={},
             cancel=reverse("admin:users_apikey_change", args=[key.pk]),
         )
 
@@ -173,7 +171,6 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
             facts=_facts(key),
             form=form,
             button="Set the limits",
-            hidden={},
             cancel=reverse("admin:users_apikey_change", args=[key.pk]),
         )
 
