@@ -222,7 +222,7 @@ def _quiet(asked: Asked, person: Person, now: datetime) -> Decision | None:
 
 
 def quiet_from(asked: Asked, person: Person, now: datetime) -> datetime | None:
-    """Returns when it is quiet next for what may go now, so that it must go before; None where that is not for a day."""
+    """Returns when it is quiet next for what may go now, so it must go before; None where that is not for a day."""
     quiets = [*_own_quiets(asked, person), *_legal_quiets(asked, person)]
     return next_start(now, quiets) if quiets else None
 
