@@ -34,6 +34,7 @@ from tests.caller import api, keys_required
 from tests.desk import administrator, agent, anna, supervisor, support, viewer
 
 __all__ = ["administrator", "agent", "anna", "api", "keys_required", "supervisor", "support", "viewer"]  # fixtures
+SERVICES = {"postgres", "kafka", "embedded"}
 OPENS_DATABASE = {"db", "transactional_db", "django_db_setup", "admin_client", "admin_user", "live_server"}
 # No deadline and no complaint about slow examples: the machine is shared. No database of examples: it would be a
 # directory in the checkout.
@@ -63,6 +64,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     group(items)
     yield
     keep_groups(items)  # after xdist has named them
+    items.sort(key=is_short)  # after pytest-django has put those without a database last
 
 
 def mark(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -99,6 +101,11 @@ def keep_groups(items: list[pytest.Item]) -> None:
     for item in items:
         if with_group := vars(item).get("_nodeid"):
             item._id = NodeId.parse(with_group)
+
+
+def is_short(item: pytest.Item) -> bool:
+    """Returns False for what starts a platform: begun last, one of them would keep the run waiting for it alone."""
+    return bool(item.get_closest_marker("database")) or not SERVICES.intersection(getattr(item, "fixturenames", ()))
 
 
 @pytest.hookimpl(wrapper=True)
