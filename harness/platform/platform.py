@@ -177,7 +177,8 @@ class Platform:
 
     def statuses(self) -> Counter[str]:
         """Returns how many notifications of the ledger have each status."""
-        return Counter(row["status"] for row in self.sql("SELECT status FROM notifications_notification"))
+        counted = self.sql("SELECT status, count(*) AS n FROM notifications_notification GROUP BY status")
+        return Counter({row["status"]: row["n"] for row in counted})
 
     def wait_for(self, deadline: float = 60, **statuses: int) -> None:
         """Waits until the ledger has exactly so many rows of each status, and no others: `wait_for(sent=3, dead=1)`."""
