@@ -12,7 +12,7 @@ from harness.platform import Platform
 from harness.platform.providers import CHANNELS, Providers
 from harness.services.waiting import wait_until
 
-PAUSE = 0.02  # seconds between two requests: a steady load, which no step of an upgrade waits for
+PAUSE = 0.05  # seconds between two requests: a steady load, which no step of an upgrade waits for
 MOST = 10_000
 FAILING, UNKNOWN = 4, 7  # every so manieth number: one whose first text fails, and one that Twilio does not know
 
