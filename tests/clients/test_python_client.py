@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from harness.platform import Platform, wait_until
@@ -16,6 +18,9 @@ from notifications_client import (
     Accepted,
     AsyncClient,
     Cancelled,
+    Cap,
+    Choice,
+    ChoiceChange,
     Client,
     Conflict,
     Forbidden,
@@ -25,6 +30,8 @@ from notifications_client import (
     NotificationDetail,
     OverLimit,
     Problem,
+    QuietHours,
+    SuppressionEntry,
     TooLate,
     Unauthorized,
     Unavailable,
@@ -85,8 +92,58 @@ def test_what_is_cancelled_is_not_sent_and_what_has_ended_is_too_late(url: str, 
             client.cancel("00000000-0000-4000-8000-000000000000")
 
 
+def test_what_people_chose_is_read_changed_and_explained(url: str, key: str) -> None:
+    name = f"ann?{uuid4()}"  # which has to be quoted
+    ann = {"name": "Ann", "devices": [{"type": "EMAIL", "address": "ann.smith@example.com"}]}
+    httpx.put(f"{url}/users/{quote(name, safe='')}", json=ann, headers={"Authorization": f"Bearer {key}"})
+    until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
+    no_news = Choice(category="default", channel="EMAIL", choice="off")
+    with Client(url, key) as client:
+        nothing = client.read_preferences(name)
+        assert (nothing.quiet, nothing.cap, nothing.all_off, nothing.choices) == (None, None, False, ())
+        changed = client.change_preferences(
+            name,
+            quiet=QuietHours("22:00", "07:00"),
+            cap=Cap(3, 3600),
+            paused_until=until,
+            choices=[ChoiceChange(category="default", channel="EMAIL", choice="off")],
+        )
+        assert (changed.quiet, changed.cap, changed.paused_until) == (QuietHours("22:00", "07:00"), Cap(3, 3600), until)
+        assert changed.choices == (no_news,)
+        assert client.read_preferences(name) == changed
+        foretold = client.explain(user=name)
+        assert (foretold.decision, foretold.rule, foretold.until) == ("wait", "paused", until)
+        assert client.explain(user=name, at=until + timedelta(hours=1)).rule == "choice"
+        taken = client.change_preferences(name, quiet=None, choices=[ChoiceChange(channel="EMAIL", choice=None)])
+        assert (taken.quiet, taken.cap, taken.choices) == (None, Cap(3, 3600), (no_news,))
+        assert httpx.get(client.link_preferences(name)).status_code == 200
+        with pytest.raises(InvalidRequest, match="time_zone"):
+            client.change_preferences(name, time_zone="Nowhere")
+        with pytest.raises(NotFound):
+            client.read_preferences("nobody")
+
+
+def test_an_address_is_suppressed_and_a_send_says_so_until_it_is_lifted(url: str, key: str) -> None:
+    carl = Notification(type="EMAIL", receiver=f"{uuid4()}@example.com", message="Hello Carl")
+    named: SuppressionEntry = {"type": "EMAIL", "receiver": str(carl.receiver), "reason": "complained"}
+    with Client(url, key) as client:
+        assert client.send(carl).suppressed is None
+        made = client.suppress(**named)
+        assert (made.reason, made.category, made.until) == ("complained", None, None)
+        assert client.suppress(**named) == made
+        assert client.list_suppressions(type="EMAIL", receiver=str(carl.receiver)).results == (made,)
+        wait_until(lambda: client.send(carl).suppressed == "complained", what="the web knows it")
+        assert [result.suppressed for result in client.send_many([HELLO, carl])] == [None, "complained"]
+        client.lift_suppression(**named)
+        assert client.send(carl).suppressed is None
+        with pytest.raises(NotFound):
+            client.lift_suppression(**named)
+
+
 def test_the_client_for_asyncio_has_the_same_calls(url: str, key: str) -> None:
     reference = str(uuid4())
+
+    carl = f"{reference}@example.com"
 
     async def use() -> tuple[Accepted, NotificationDetail, list[str]]:
         async with AsyncClient(url, key) as client:
@@ -94,6 +151,13 @@ def test_the_client_for_asyncio_has_the_same_calls(url: str, key: str) -> None:
             assert all(result.id for result in results)
             with pytest.raises(NotFound):
                 await client.read(uuid4())
+            made = await client.suppress(type="EMAIL", receiver=carl, reason="by-staff")
+            assert (await client.list_suppressions(type="EMAIL", receiver=carl)).results == (made,)
+            assert (await client.explain(type="EMAIL", receiver=carl)).decision == "suppress"
+            await client.lift_suppression(type="EMAIL", receiver=carl, reason="by-staff")
+            for call in (client.read_preferences, client.change_preferences, client.link_preferences):
+                with pytest.raises(NotFound):
+                    await call("nobody")
             found = [row.receiver async for row in client.list_all(reference=reference, page_size=2)]
             return accepted, await client.read(accepted.id), found
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import types as python_types
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import pytest
 
-from notifications_client import AsyncClient, Client, types, wire
+from notifications_client import AsyncClient, Client, people, types, wire
 from tests.caller import Api, json_of
 
 pytestmark = pytest.mark.sqlite  # the description is the same on PostgreSQL
@@ -26,6 +27,23 @@ SHAPES: dict[str, type] = {
     "AttemptRow": types.Attempt,
     "Delivery": types.Delivery,
     "PaginatedNotificationRowList": types.Page,
+    "QuietHours": people.QuietHours,
+    "CapShape": people.Cap,
+    "ChoiceShape": people.Choice,
+    "PreferencesShape": people.Preferences,
+    "ForetoldShape": people.Foretold,
+    "SuppressionShape": people.Suppression,
+    "PaginatedSuppressionShapeList": people.SuppressionPage,
+    "QuietHoursRequest": people.QuietHours,
+    "CapShapeRequest": people.Cap,
+    "ChoiceChangeRequest": people.ChoiceChange,
+    "PatchedPreferencesChangeRequest": people.PreferencesChange,
+    "SuppressionEntryRequest": people.SuppressionEntry,
+}
+QUERIES = {
+    "list_notifications": types.Query,
+    "list_suppressions": people.SuppressionQuery,
+    "explain": people.ExplainQuery,
 }
 CALLS = {
     "submit_notification": "send",
@@ -33,9 +51,16 @@ CALLS = {
     "read_notification": "read",
     "cancel_notification": "cancel",
     "list_notifications": "list_page",
+    "read_preferences": "read_preferences",
+    "change_preferences": "change_preferences",
+    "link_preferences": "link_preferences",
+    "explain": "explain",
+    "list_suppressions": "list_suppressions",
+    "suppress": "suppress",
+    "lift_suppression": "lift_suppression",
 }
-# Calls for notifications that the client leaves out, each with the reason.
-LEFT_OUT: dict[str, str] = {}
+# The tags of the calls that it has. Of those for users it has preferences alone: the directory is left out.
+TAGS = ("notifications", "recipients", "suppressions")
 TEXTS = {"uuid": UUID, "date-time": datetime}
 PLAIN = {"string": str, "integer": int, "boolean": bool}
 
@@ -46,9 +71,10 @@ def description(api: Api) -> Any:
 
 
 def operations(description: Any) -> dict[str, Any]:
-    """The calls for notifications by their names."""
+    """The calls for notifications and for those who receive them, by their names."""
     calls = [call for methods in description["paths"].values() for call in methods.values()]
-    return {call["operationId"]: call for call in calls if call["tags"] == ["notifications"]}
+    named = {call["operationId"]: call for call in calls}
+    return {name: call for name, call in named.items() if call["tags"][0] in TAGS or name.endswith("_preferences")}
 
 
 def kind_of(described: Any, description: Any) -> tuple[Any, bool]:
@@ -69,17 +95,17 @@ def kind_of(described: Any, description: Any) -> tuple[Any, bool]:
 
 
 def kind_in_client(hint: Any) -> tuple[Any, bool]:
-    """The same of a type hint of the client. A tuple is the type of its items."""
+    """The same of a type hint of the client. A tuple or a sequence is the type of its items."""
     if get_origin(hint) in (Union, python_types.UnionType):
         (hint,) = [each for each in get_args(hint) if each is not type(None)]
         return kind_in_client(hint)[0], True
     if get_origin(hint) is Literal:
         return set(get_args(hint)), False
-    return get_args(hint)[0] if get_origin(hint) is tuple else hint, False
+    return get_args(hint)[0] if get_origin(hint) in (tuple, Sequence) else hint, False
 
 
-def test_every_call_for_notifications_is_a_method_of_both_clients(description: Any) -> None:
-    assert set(operations(description)) == {*CALLS, *LEFT_OUT}
+def test_every_call_is_a_method_of_both_clients(description: Any) -> None:
+    assert set(operations(description)) == {*CALLS}
     for client in (Client, AsyncClient):
         assert set(CALLS.values()) <= set(vars(client))
     of_both = [
@@ -91,10 +117,11 @@ def test_every_call_for_notifications_is_a_method_of_both_clients(description: A
 
 
 @pytest.mark.parametrize("name", [name for name in SHAPES if name != "BatchItemRequest"])
-def test_answers_have_the_fields_and_types_that_are_described(description: Any, name: str) -> None:
+def test_shapes_have_the_fields_and_types_that_are_described(description: Any, name: str) -> None:
     schema = description["components"]["schemas"][name]
     described = {field: kind_of(each, description) for field, each in schema["properties"].items()}
-    described |= {field: (described[field][0], True) for field in {*described} - {*schema["required"]}}
+    if dataclasses.is_dataclass(SHAPES[name]):  # in which None stands for what is left out
+        described |= {field: (described[field][0], True) for field in {*described} - {*schema["required"]}}
     assert {field: kind_in_client(hint) for field, hint in get_type_hints(SHAPES[name]).items()} == described
 
 
@@ -109,10 +136,11 @@ def test_a_notification_has_the_fields_and_types_of_a_request(description: Any) 
     assert header == {"Idempotency-Key"}
 
 
-def test_a_list_can_be_asked_for_all_that_is_described(description: Any) -> None:
-    parameters = operations(description)["list_notifications"]["parameters"]
+@pytest.mark.parametrize("call", QUERIES)
+def test_all_can_be_asked_for_that_is_described(description: Any, call: str) -> None:
+    parameters = operations(description)[call]["parameters"]
     described = {each["name"]: kind_of(each["schema"], description)[0] for each in parameters}
-    assert {name: kind_in_client(hint)[0] for name, hint in get_type_hints(types.Query).items()} == described
+    assert {name: kind_in_client(hint)[0] for name, hint in get_type_hints(QUERIES[call]).items()} == described
 
 
 def test_parts_are_within_the_limits_of_a_batch(description: Any) -> None:

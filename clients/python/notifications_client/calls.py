@@ -15,8 +15,10 @@ from notifications_client.errors import (
     NotificationsError,
     Problem,
     Unavailable,
+    refusal,
     refusals_of_items,
 )
+from notifications_client.people import Foretold, Preferences, Suppression, SuppressionPage
 from notifications_client.retrying import Flow, ask
 from notifications_client.types import (
     Accepted,
@@ -94,6 +96,44 @@ class Calls:
         rows = tuple(wire.read_as(NotificationRow, row) for row in found["results"])
         return Page(wire.cursor_in(found["next"]), wire.cursor_in(found["previous"]), rows)
 
+    def read_preferences(self, username: str) -> Flow[Preferences]:
+        """GET /users/<username>/preferences. Raises ApiError and Unavailable."""
+        answer = yield from self._ask("GET", wire.path_of(username, "preferences"))
+        return wire.preferences_in(wire.content_of(answer, 200))
+
+    def change_preferences(self, username: str, changes: dict[str, Any]) -> Flow[Preferences]:
+        """PATCH /users/<username>/preferences. Raises ApiError and Unavailable."""
+        answer = yield from self._ask("PATCH", wire.path_of(username, "preferences"), wire.body_of(changes))
+        return wire.preferences_in(wire.content_of(answer, 200))
+
+    def link_preferences(self, username: str) -> Flow[str]:
+        """POST /users/<username>/preferences/link. Raises ApiError and Unavailable."""
+        answer = yield from self._ask("POST", wire.path_of(username, "preferences/link"))
+        return str(wire.content_of(answer, 200)["url"])
+
+    def explain(self, query: dict[str, Any]) -> Flow[Foretold]:
+        """GET /explain. Raises ApiError and Unavailable."""
+        answer = yield from self._ask("GET", f"/explain?{wire.query_of(query)}")
+        return wire.read_as(Foretold, wire.content_of(answer, 200))
+
+    def list_suppressions(self, query: dict[str, Any]) -> Flow[SuppressionPage]:
+        """GET /suppressions. Raises ApiError and Unavailable."""
+        answer = yield from self._ask("GET", f"/suppressions?{wire.query_of(query)}")
+        found = wire.content_of(answer, 200)
+        rows = tuple(wire.read_as(Suppression, row) for row in found["results"])
+        return SuppressionPage(wire.cursor_in(found["next"]), wire.cursor_in(found["previous"]), rows)
+
+    def suppress(self, named: dict[str, Any]) -> Flow[Suppression]:
+        """PUT /suppressions. Raises ApiError and Unavailable."""
+        answer = yield from self._ask("PUT", "/suppressions", wire.body_of(named))
+        return wire.read_as(Suppression, wire.content_of(answer, 200, 201))
+
+    def lift_suppression(self, named: dict[str, Any]) -> Flow[None]:
+        """DELETE /suppressions. Raises ApiError and Unavailable."""
+        answer = yield from self._ask("DELETE", "/suppressions", wire.body_of(named))
+        if answer.status_code != 204:
+            raise refusal(answer.status_code, wire.json_of(answer))
+
     def _send_part(
         self, part: list[tuple[Notification, bytes]]
     ) -> Flow[tuple[list[Result], NotificationsError | None]]:
@@ -114,8 +154,8 @@ class Calls:
                 return results, error
             for position, each in zip(left, accepted, strict=False):
                 results[position] = replace(results[position], id=each.id, suppressed=each.suppressed)
-            for place, refusal in refused.items():
-                results[left[place]] = replace(results[left[place]], error=refusal)
+            for place, why in refused.items():
+                results[left[place]] = replace(results[left[place]], error=why)
             left = [position for place, position in enumerate(left) if refused and place not in refused]
         return results, None
 

@@ -10,6 +10,16 @@ from uuid import UUID
 import httpx
 
 from notifications_client.calls import Calls
+from notifications_client.people import (
+    ExplainQuery,
+    Foretold,
+    Preferences,
+    PreferencesChange,
+    Suppression,
+    SuppressionEntry,
+    SuppressionPage,
+    SuppressionQuery,
+)
 from notifications_client.retrying import BROKEN, Flow, Outcome
 from notifications_client.types import (
     Accepted,
@@ -64,6 +74,37 @@ class Client:
             if page.next is None:
                 return
             query["cursor"] = page.next
+
+    def read_preferences(self, username: str) -> Preferences:
+        """Returns what a person chose. Raises NotFound, other ApiErrors, and Unavailable."""
+        return self._run(self._calls.read_preferences(username))
+
+    def change_preferences(self, username: str, **changes: Unpack[PreferencesChange]) -> Preferences:
+        """Changes what is given. Returns all of it as it is now. Raises NotFound, other ApiErrors, and Unavailable."""
+        return self._run(self._calls.change_preferences(username, {**changes}))
+
+    def link_preferences(self, username: str) -> str:
+        """Returns the address of a person's own page: give it to them alone. Raises ApiError and Unavailable."""
+        return self._run(self._calls.link_preferences(username))
+
+    def explain(self, **query: Unpack[ExplainQuery]) -> Foretold:
+        """Returns what would become of a notification for somebody. Raises ApiError and Unavailable."""
+        return self._run(self._calls.explain({**query}))
+
+    def list_suppressions(self, **query: Unpack[SuppressionQuery]) -> SuppressionPage:
+        """Returns a page of the addresses that get nothing, newest first. Raises ApiError and Unavailable."""
+        return self._run(self._calls.list_suppressions({**query}))
+
+    def suppress(self, **named: Unpack[SuppressionEntry]) -> Suppression:
+        """Has nothing sent to an address from now on. Raises ApiError and Unavailable."""
+        return self._run(self._calls.suppress({**named}))
+
+    def lift_suppression(self, **named: Unpack[SuppressionEntry]) -> None:
+        """Has an address written to again. Raises NotFound where there is none, other ApiErrors, and Unavailable.
+
+        NotFound can also mean that it was lifted, and the answer to an earlier try was lost.
+        """
+        return self._run(self._calls.lift_suppression({**named}))
 
     def close(self) -> None:
         self._http.close()

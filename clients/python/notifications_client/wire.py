@@ -4,32 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from typing import Any, TypeVar, cast
+from urllib.parse import parse_qs, quote, urlsplit
 from uuid import UUID, uuid4
 
 import httpx
 
 from notifications_client.errors import ApiError, Problem, refusal
-from notifications_client.types import (
-    Accepted,
-    Attempt,
-    Decision,
-    Delivery,
-    Notification,
-    NotificationDetail,
-    NotificationRow,
-)
+from notifications_client.people import Cap, Choice, Preferences, QuietHours
+from notifications_client.types import Accepted, Notification
 
 # The platform's limits of a batch.
 MAX_ITEMS = 5_000
 MAX_BYTES = 5 * 1024 * 1024
 BEFORE, AFTER = b'{"notifications":[', b"]}"
 
-TIMES = ("accepted_at", "at", "due_at", "expires_at", "send_at", "settled_at", "until")
-R = TypeVar("R", NotificationRow, NotificationDetail, Attempt, Decision, Delivery)
+TIMES = ("accepted_at", "at", "due_at", "expires_at", "paused_until", "send_at", "settled_at", "since", "until")
+R = TypeVar("R")
 
 
 def with_key(notification: Notification) -> Notification:
@@ -56,14 +49,22 @@ def parts(notifications: Iterable[Notification]) -> Iterator[list[tuple[Notifica
 
 def as_json(notification: Notification) -> bytes:
     given = {field.name: getattr(notification, field.name) for field in dataclasses.fields(notification)}
-    named = {name: _plain(value) for name, value in given.items() if value is not None}
-    return json.dumps(named, separators=(",", ":")).encode()
+    return body_of({name: value for name, value in given.items() if value is not None})
 
 
-def content_of(answer: httpx.Response, status: int) -> dict[str, Any]:
-    """Returns the JSON object of an answer with this status. Raises ApiError for any other answer."""
+def body_of(values: Mapping[str, Any]) -> bytes:
+    """Returns these values as JSON. None is null."""
+    return json.dumps(values, default=_plain, separators=(",", ":")).encode()
+
+
+def path_of(username: str, rest: str) -> str:
+    return f"/users/{quote(username, safe='')}/{rest}"
+
+
+def content_of(answer: httpx.Response, *statuses: int) -> dict[str, Any]:
+    """Returns the JSON object of an answer with one of these statuses. Raises ApiError for any other answer."""
     body = json_of(answer)
-    if answer.status_code != status or not isinstance(body, dict):
+    if answer.status_code not in statuses or not isinstance(body, dict):
         raise refusal(answer.status_code, body)
     return body
 
@@ -90,7 +91,15 @@ def json_of(answer: httpx.Response) -> Any:
 
 def read_as(shape: type[R], found: dict[str, Any]) -> R:
     """Returns an answer's object in its shape. What the shape does not have is left out, what is missing is None."""
-    return shape(**{field.name: _value(field.name, found.get(field.name)) for field in dataclasses.fields(shape)})
+    names = [field.name for field in dataclasses.fields(cast("Any", shape))]
+    return shape(**{name: _value(name, found.get(name)) for name in names})
+
+
+def preferences_in(found: dict[str, Any]) -> Preferences:
+    choices = tuple(read_as(Choice, each) for each in found["choices"])
+    quiet = read_as(QuietHours, found["quiet"]) if found["quiet"] else None
+    cap = read_as(Cap, found["cap"]) if found["cap"] else None
+    return read_as(Preferences, found | {"quiet": quiet, "cap": cap, "choices": choices})
 
 
 def query_of(filters: dict[str, Any]) -> str:
@@ -104,7 +113,10 @@ def cursor_in(link: str | None) -> str | None:
 
 
 def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
+    """Returns a time, or one of our objects, as JSON has it."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
 
 
 def _value(name: str, value: Any) -> Any:
