@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
@@ -45,9 +46,7 @@ def first_id_at(moment: datetime) -> UUID:
 
 def receiver_hash(channel: str, receiver: str) -> str:
     """Returns the topic key: equal for equal receivers, and of no use to find them for whoever lacks HASH_KEY."""
-    found = _keyed().copy()
-    found.update(_canonical(channel, receiver))
-    return found.hexdigest()
+    return _hash(_keyed()[0], _canonical(channel, receiver))
 
 
 def receiver_hashes(channel: str, receiver: str) -> list[str]:
@@ -56,26 +55,30 @@ def receiver_hashes(channel: str, receiver: str) -> list[str]:
     The last is that of 1.0, which had no key.
     """
     canonical = _canonical(channel, receiver)
-    return [blake2b(canonical, digest_size=16, key=key).hexdigest() for key in settings.HASH_KEYS]
+    return [_hash(keyed, canonical) for keyed in _keyed()]
 
 
 def person_hash(username: str) -> str:
     """Returns what stands for a person of the directory once they were erased."""
-    found = _keyed().copy()
-    found.update(f"person {username}".encode())
-    return found.hexdigest()
+    return _hash(_keyed()[0], f"person {username}".encode())
 
 
 def person_hashes(username: str) -> list[str]:
     """Returns that under today's key, and those under former ones."""
     words = f"person {username}".encode()
-    return [blake2b(words, digest_size=16, key=key).hexdigest() for key in settings.HASH_KEYS]
+    return [_hash(keyed, words) for keyed in _keyed()]
 
 
 @cache_of_settings
-def _keyed() -> blake2b:
-    """Returns a hash that has read today's key: doing so takes as long as hashing a receiver."""
-    return blake2b(digest_size=16, key=settings.HASH_KEYS[0])
+def _keyed() -> Sequence[blake2b]:
+    """Returns hashes that have read a key, today's first: doing so takes as long as hashing a receiver."""
+    return [blake2b(digest_size=16, key=key) for key in settings.HASH_KEYS]
+
+
+def _hash(keyed: blake2b, words: bytes) -> str:
+    found = keyed.copy()
+    found.update(words)
+    return found.hexdigest()
 
 
 def _canonical(channel: str, receiver: str) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -33,9 +33,10 @@ class Facts(NamedTuple):
 
 def facts_of(receivers: Iterable[Receiver]) -> Facts:
     """Returns what is known of these receivers, of whom most are not in the database at all."""
-    hashes = {each: _hashes_of(each) for each in set(receivers)}
+    hashes = _hashes_of(set(receivers))
     usernames = {each.user for each in hashes if each.user}
-    found = known_of(usernames=_keys(usernames), hashes=_keys({hash for some in hashes.values() for hash in some}))
+    all_hashes = {hash for some in hashes.values() for hash in some}
+    found = known_of(usernames=as_json(list(usernames)), hashes=as_json(list(all_hashes)))
     now, preferences = None, dict[str, Preferences]()
     suppressions: dict[str, list[tuple[str, SuppressedFor]]] = {}
     for kind, key, scope, text in found:
@@ -57,30 +58,24 @@ def facts_of(receivers: Iterable[Receiver]) -> Facts:
 NO_CHOICE = Preferences()
 
 
-def _hashes_of(receiver: Receiver) -> Sequence[str]:
-    """Returns those under which an address may be suppressed: under today's key, and under former ones.
+def _hashes_of(receivers: Collection[Receiver]) -> dict[Receiver, Collection[str]]:
+    """Returns those under which their addresses may be suppressed: under today's key, and under former ones.
 
     The last of HASH_KEYS is that of 1.0, which knew no suppressions.
     """
     if len(settings.HASH_KEYS) <= 2:
-        return (receiver.hash,)
-    return tuple({receiver.hash, *receiver_hashes(receiver.channel, receiver.address)[:-1]})
-
-
-def _keys(keys: Iterable[str]) -> str:
-    return as_json([{"key": key} for key in keys])
+        return {each: (each.hash,) for each in receivers}
+    return {each: {each.hash, *receiver_hashes(each.channel, each.address)[:-1]} for each in receivers}
 
 
 @Statement
 def known_of(d: Dialect) -> str:
     """What people chose, by their names; why addresses are suppressed, by their hashes; and the time."""
-    key = {"key": "text"}
     return f"""
         SELECT 'person', p.username, '', p.document FROM users_personpreferences AS p
-        JOIN {d.rows(key, "%(usernames)s")} ON r.key = p.username
+        WHERE {d.among("p.username", "%(usernames)s")}
         UNION ALL
         SELECT 'address', s.address_hash, s.scope, s.reason FROM users_suppression AS s
-        JOIN {d.rows(key, "%(hashes)s")} ON r.key = s.address_hash
-        WHERE s.until IS NULL OR s.until > {d.now}
+        WHERE {d.among("s.address_hash", "%(hashes)s")} AND (s.until IS NULL OR s.until > {d.now})
         UNION ALL
         SELECT 'now', '', '', CAST({d.now} AS text)"""
