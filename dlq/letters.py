@@ -20,8 +20,8 @@ from dlq.problems import counts as problem_counts
 from notifications.brokers.base import Broker, Outbound
 from notifications.channels.outcomes import Cause
 from notifications.ledger.hooks import FinalRow, Hooks, Unclaimable
-from notifications.ledger.rows import span
 from notifications.ledger.sql import WITHIN, names
+from notifications.messages.ids import span
 from notifications.messages.topics import dlq_topic
 from notifications.messages.words import Is, LetterEvent, Origin, Status, statuses
 from project import metrics

@@ -20,9 +20,8 @@ from dlq.mending.corrections import Correction, Kind, refusal
 from dlq.models import DeadLetter
 from dlq.selection import Selection
 from dlq.verbs import REPLAYABLE
-from notifications.ledger.rows import span
 from notifications.ledger.sql import WITHIN
-from notifications.messages.ids import first_id_at, receiver_hashes, time_of
+from notifications.messages.ids import first_id_at, receiver_hashes, span, time_of
 from notifications.messages.words import Status
 from notifications.models import Category
 from project.database.dialects import Dialect, Statement, as_json, as_uuid

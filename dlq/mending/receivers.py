@@ -10,9 +10,8 @@ import msgspec
 from dlq.models import DeadLetter
 from dlq.problems.assigning import LONGEST_DOMAIN
 from notifications.channels import domain_of
-from notifications.ledger.rows import span
 from notifications.ledger.sql import WITHIN, words
-from notifications.messages.ids import receiver_hash
+from notifications.messages.ids import receiver_hash, span
 from notifications.messages.words import Is
 from project.database.dialects import Dialect, Statement, as_json
 from project.desk.audit import expect

@@ -21,7 +21,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from dlq.models import COPIED, DeadLetter, Problem
 from dlq.problems.fingerprint import OTHERS, VERSION, example, fingerprint
 from notifications.channels import domain_of
-from notifications.ledger.rows import span
+from notifications.messages.ids import span
 from notifications.models import Notification
 from project.database.dialects import Dialect, Statement, as_json, repeated, turn_to_write
 

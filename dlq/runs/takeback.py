@@ -17,8 +17,8 @@ from django.db.models.functions import Now
 
 from dlq.models import DeadLetter
 from dlq.verbs import write_events
-from notifications.ledger.rows import span
 from notifications.ledger.sql import WITHIN
+from notifications.messages.ids import span
 from notifications.messages.words import LetterEvent, Reason, Status
 from project.database.dialects import Dialect, Statement, as_json
 from project.desk.audit import expect

@@ -14,8 +14,8 @@ from django.db import transaction
 
 from notifications.ledger import sql_cancelling
 from notifications.ledger.hooks import Hooks, tell_final
-from notifications.ledger.rows import Incoming, final_row, span
-from notifications.messages.ids import time_of
+from notifications.ledger.rows import Incoming, final_row
+from notifications.messages.ids import span, time_of
 from notifications.messages.words import Status
 from notifications.models import Notification
 from project.database.dialects import as_json, as_uuid, repeated

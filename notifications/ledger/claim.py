@@ -24,8 +24,8 @@ from notifications.ledger.rows import (
     Incoming,
     clean,
     final_row,
-    span,
 )
+from notifications.messages.ids import span
 from project import metrics
 from project.database.dialects import REFUSALS, as_json, as_uuid, dialect, repeated
 

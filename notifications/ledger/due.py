@@ -15,7 +15,8 @@ from django.db import transaction
 from notifications.ledger import sql_taking
 from notifications.ledger.columns import MESSAGE_COLUMNS, message_of
 from notifications.ledger.hooks import Hooks, tell_final
-from notifications.ledger.rows import LONGEST_ERROR, clean, final_row, span
+from notifications.ledger.rows import LONGEST_ERROR, clean, final_row
+from notifications.messages.ids import span
 from notifications.messages.message import Message
 from notifications.messages.words import Origin, Reason
 from project.database.dialects import as_json, repeated

@@ -20,9 +20,10 @@ from django.db.models import QuerySet
 
 from notifications.ledger import sql_claiming, sql_settling
 from notifications.ledger.hooks import Hooks
-from notifications.ledger.rows import Fence, span
+from notifications.ledger.rows import Fence
 from notifications.ledger.settle import Settlement, settle
 from notifications.ledger.verdicts import lease_expired
+from notifications.messages.ids import span
 from notifications.messages.words import Status
 from notifications.models import Category, Lease, Notification
 from project.database.dialects import as_json, as_uuid, from_time, repeated

@@ -78,7 +78,7 @@ def default_rows(most: int = 10_000) -> int:
 def recent() -> UUID | None:
     """Returns the first id of the week of yesterday, for looks that need not see all partitions; None on SQLite.
 
-    Planning such a look costs PostgreSQL some 0.1 ms for each partition. A whole week: see `rows.span`.
+    Planning such a look costs PostgreSQL some 0.1 ms for each partition. A whole week: see `ids.span`.
     """
     if connection.vendor != "postgresql":
         return None

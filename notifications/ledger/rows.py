@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +14,6 @@ from project.database.dialects import as_uuid
 
 TABLE = "notifications_notification"
 LONGEST_ERROR = 1000
-_WEEK, _FIRST_MONDAY = 7 * 86_400_000, 4 * 86_400_000  # milliseconds, since the epoch
 
 
 class Incoming(msgspec.Struct, frozen=True, gc=False):
@@ -84,20 +82,6 @@ CLAIMED_COLUMNS = tuple(name for name in Claimed.__struct_fields__ if name not i
 
 def final_row(row: tuple[Any, ...]) -> FinalRow:
     return FinalRow(as_uuid(row[0]), *row[1:])
-
-
-def span(ids: Iterable[UUID]) -> dict[str, str]:
-    """Returns the first and the last id (in hex) of the weeks, from Monday to Sunday in UTC, in which these ids are.
-
-    They are the parameters of WITHIN. Whole weeks, for a partition is one or a part of one: the condition then rejects
-    nothing in the partitions that it leaves. A closer one would have the planner read that range instead of looking
-    each id up, and where its statistics end before today it believes the range to be empty (measured: settling 500
-    took 41 ms instead of 9).
-    """
-    given = [id.int for id in ids] or [0]
-    first, last = (((id >> 80) - _FIRST_MONDAY) // _WEEK for id in (min(given), max(given)))
-    begin, end = max(0, first * _WEEK + _FIRST_MONDAY), min(2**48, (last + 1) * _WEEK + _FIRST_MONDAY)
-    return {"first": f"{begin:012x}{'0' * 20}", "last": f"{end - 1:012x}{'f' * 20}"}
 
 
 def clean(text: str, longest: int) -> str:

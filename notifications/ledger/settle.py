@@ -19,8 +19,9 @@ from notifications.channels.outcomes import Outcome
 from notifications.ledger import sql_settling
 from notifications.ledger.culprits import around_culprits
 from notifications.ledger.hooks import FinalRow, Hooks, tell_final
-from notifications.ledger.rows import LONGEST_ERROR, Claimed, Fence, clean, final_row, span
+from notifications.ledger.rows import LONGEST_ERROR, Claimed, Fence, clean, final_row
 from notifications.ledger.verdicts import Verdict
+from notifications.messages.ids import span
 from notifications.messages.words import SENT, Status
 from notifications.models import Notification
 from project.database.dialects import REFUSALS, as_json, as_uuid, repeated

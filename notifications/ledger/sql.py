@@ -51,7 +51,7 @@ R_NEW = names(NEW_COLUMNS, "r")
 EMPTY = "reason, attempts, uncertain_count, provider, provider_message_id, last_cause, last_error"
 EMPTY_VALUES = "'', 0, 0, '', '', '', ''"
 
-# Beside a join on ids: PostgreSQL then plans without the other partitions. `rows.span` gives the parameters.
+# Beside a join on ids: PostgreSQL then plans without the other partitions. `ids.span` gives the parameters.
 WITHIN = "n.id BETWEEN %(first)s AND %(last)s"
 SAME_CLAIM = f"n.id = r.id AND n.generation = r.generation AND n.claims = r.claims AND {WITHIN}"
 ENDED = "reason = '', due_at = NULL, deferred_since = NULL, owner = NULL, lease_until = NULL"

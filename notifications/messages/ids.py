@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
@@ -17,6 +17,7 @@ from project.caching import cache_of_settings
 
 # An id can have a time until the year 10889; near the end of 9999 another zone, or a day more, overflows.
 LATEST = datetime(9999, 1, 1, tzinfo=UTC)
+_WEEK, _FIRST_MONDAY = 7 * 86_400_000, 4 * 86_400_000  # milliseconds, since the epoch
 
 
 def new_ids(count: int) -> list[UUID]:
@@ -42,6 +43,20 @@ def first_id_at(moment: datetime) -> UUID:
     since_epoch = moment - datetime.fromtimestamp(0, UTC)
     milliseconds = -(-since_epoch // timedelta(milliseconds=1))
     return UUID(int=min(max(milliseconds, 0), 2**48 - 1) << 80)
+
+
+def span(ids: Iterable[UUID]) -> dict[str, str]:
+    """Returns the first and the last id (in hex) of the weeks, from Monday to Sunday in UTC, in which these ids are.
+
+    They are the parameters of WITHIN. Whole weeks, for a partition is one or a part of one: the condition then rejects
+    nothing in the partitions that it leaves. A closer one would have the planner read that range instead of looking
+    each id up, and where its statistics end before today it believes the range to be empty (measured: settling 500
+    took 41 ms instead of 9).
+    """
+    given = [id.int for id in ids] or [0]
+    first, last = (((id >> 80) - _FIRST_MONDAY) // _WEEK for id in (min(given), max(given)))
+    begin, end = max(0, first * _WEEK + _FIRST_MONDAY), min(2**48, (last + 1) * _WEEK + _FIRST_MONDAY)
+    return {"first": f"{begin:012x}{'0' * 20}", "last": f"{end - 1:012x}{'f' * 20}"}
 
 
 def receiver_hash(channel: str, receiver: str) -> str:

@@ -24,8 +24,8 @@ from notifications.ledger.digests import texts
 from notifications.ledger.digests.joining import Key
 from notifications.ledger.hooks import Hooks, tell_final
 from notifications.ledger.insert import insert
-from notifications.ledger.rows import final_row, span
-from notifications.messages.ids import new_ids, time_of
+from notifications.ledger.rows import final_row
+from notifications.messages.ids import new_ids, span, time_of
 from notifications.messages.message import Message
 from notifications.messages.words import PRIORITIES, DigestState, Is, Reason, Status, SuppressedFor, statuses
 from notifications.models import Category

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from notifications.ledger import sql_digests
-from notifications.ledger.rows import Claimed, span
+from notifications.ledger.rows import Claimed
+from notifications.messages.ids import span
 from project.database.dialects import as_json, as_uuid
 
 # Seconds after a digest should have closed, when a member comes back by itself: it is decided anew, and nothing waits

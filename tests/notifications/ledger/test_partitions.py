@@ -24,10 +24,9 @@ from notifications.ledger.partitions import (
     make_ahead,
     partitions,
 )
-from notifications.ledger.rows import span
 from notifications.ledger.settle import Settlement, settle
 from notifications.ledger.verdicts import failed
-from notifications.messages.ids import first_id_at
+from notifications.messages.ids import first_id_at, span
 from notifications.models import Attempt, Notification
 from project.database.dialects import fetch
 from tests.notifications.rows import claim_one, in_threads, message
