@@ -61,7 +61,6 @@ class Claimed(Fence, frozen=True, gc=False):
     expires_in: float | None  # seconds from the claim
     owner: str
     span: str = ""  # the traceparent of its claim, where that is traced
-    is_capped: bool = False  # it takes a place of a cap, which its end keeps or gives back
     quiet_in: float | None = None  # seconds from the claim until it is quiet where it goes
     unsubscribe: str = ""  # the address by which its reader does so, where it is about to be sent and has one
 
@@ -76,7 +75,7 @@ class Claimed(Fence, frozen=True, gc=False):
         return (self.id.int >> 80) / 1000
 
 
-_NO_COLUMNS = {"throttled", "send_in", "expires_in", "owner", "span", "is_capped", "quiet_in", "unsubscribe"}
+_NO_COLUMNS = {"throttled", "send_in", "expires_in", "owner", "span", "quiet_in", "unsubscribe"}
 CLAIMED_COLUMNS = tuple(name for name in Claimed.__struct_fields__ if name not in _NO_COLUMNS)
 
 

@@ -15,7 +15,6 @@ from uuid import UUID
 import msgspec
 from django.db import transaction
 
-from notifications.channels.outcomes import Outcome
 from notifications.ledger import sql_settling
 from notifications.ledger.culprits import around_culprits
 from notifications.ledger.hooks import FinalRow, Hooks, tell_final
@@ -23,10 +22,8 @@ from notifications.ledger.rows import LONGEST_ERROR, Claimed, Fence, clean, fina
 from notifications.ledger.verdicts import Verdict
 from notifications.messages.ids import span
 from notifications.messages.words import SENT, Status
-from notifications.models import Notification
 from project.database.dialects import REFUSALS, as_json, as_uuid, repeated
 from project.logs import events
-from users.recipients import caps
 
 
 class Settlement(msgspec.Struct, frozen=True, gc=False):
@@ -91,26 +88,7 @@ def _settle_around_culprits(settlements: list[Settlement], hooks: Hooks) -> set[
 def _settle(settlements: list[Settlement], hooks: Hooks) -> list[UUID]:
     sent = [settlement for settlement in settlements if settlement.verdict.status is SENT]
     rest = [settlement for settlement in settlements if settlement.verdict.status is not SENT]
-    settled = (_settle_sent(sent, hooks) if sent else []) + (_settle_others(rest, hooks) if rest else [])
-    if capped := [each for each in settlements if isinstance(each.fence, Claimed) and each.fence.is_capped]:
-        _settle_places(capped, set(settled))
-    return settled
-
-
-def _settle_places(capped: list[Settlement], settled: set[UUID]) -> None:
-    """Keeps the places of caps of what was sent, or may have been by this attempt or an earlier one.
-
-    Gives the others back.
-    """
-    mine = [each for each in capped if each.fence.id in settled]
-    gone = {each.fence.id for each in mine if _may_have_arrived(each.verdict)}
-    if unsent := {each.fence.id for each in mine} - gone:
-        gone |= set(Notification.objects.filter(pk__in=unsent, uncertain_count__gt=0).values_list("pk", flat=True))
-    caps.settle(sent=gone, unsent=unsent - gone)
-
-
-def _may_have_arrived(verdict: Verdict) -> bool:
-    return verdict.status is SENT or verdict.outcome == Outcome.UNCERTAIN
+    return (_settle_sent(sent, hooks) if sent else []) + (_settle_others(rest, hooks) if rest else [])
 
 
 def _settle_sent(settlements: list[Settlement], hooks: Hooks) -> list[UUID]:

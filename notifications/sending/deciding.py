@@ -29,12 +29,12 @@ from users.recipients.known import Known
 
 
 class _Case(NamedTuple):
-    """A row with what decides about it."""
+    """A row with what decides about it, and what would become of it if no place of a cap were taken."""
 
     row: Claimed
     asked: Asked
     person: Person
-    caps: dict[Key, Cap]
+    decision: Decision
 
 
 class Deciding:
@@ -51,30 +51,24 @@ class Deciding:
     def split(self, rows: list[Claimed]) -> Split:
         """Takes one statement for the batch, and none where neither its categories nor anybody keeps a row back.
 
-        Where a cap concerns rows, two more find the places that are taken, and one takes those for what is let go.
-        Where a category has digests, one finds what goes out of digests already, and two fold rows into others.
+        Where a cap concerns rows that would go, two more find the places that are taken, another finds which of them
+        count, if there are any, and one takes those for what is let go. Where a category has digests, one finds what
+        goes out of digests already, and two fold rows into others.
         """
         if not rows or not self._known.may_keep_back({row.category for row in rows}):
             return Split(rows)
         out = self._out_of_digests(rows)
         listed = [row for row in rows if out.get(row.id) is False]
         cases, now = self._cases([row for row in rows if out.get(row.id) is not False], out)
-        wanted = {key: cap for case in cases for key, cap in case.caps.items()}
-        places = caps.places_of(wanted) if wanted else {}
-        split, rules, taken, folds = Split([]), Counter[Rule](), list[Taken](), list[Fold]()
-        for case in cases:
-            decision = decide(case.asked, _with_places(case, places), now)
+        split, rules, folds = Split([]), Counter[Rule](), list[Fold]()
+        for case, decision in _within_caps(cases, now):
             rules[decision.rule] += 1
             if decision.rule is Rule.NONE:
-                split.go.append(_going(case, now))
-                taken += [Taken(key, case.row.id) for key in case.caps]
-                for key in case.caps:  # it may have had one before
-                    places[key] = [*_of_others(places[key], case.row.id), Place(case.row.id, None)]
+                split.go.append(_until_quiet(case, now))
             elif decision.action is Action.FOLD:
                 folds.append(_fold(case.row, decision, now))
             else:
                 _place(split, case.row, decision, now)
-        caps.take(taken)
         if folds:
             waits = zip(folds, joining.join(folds), strict=True)
             split.later += [Later(fold.row, Reason.DIGEST, seconds) for fold, seconds in waits]
@@ -108,15 +102,14 @@ class Deciding:
     def _cases(self, rows: Sequence[Claimed], out_of_digests: Collection[UUID]) -> tuple[list[_Case], datetime]:
         """Returns the rows with what is known about them, and the database's time."""
         receivers = [Receiver(row.user, row.channel, row.receiver, row.receiver_hash) for row in rows]
-        facts = facts_of(receivers)
+        facts, site_zone = facts_of(receivers), settings.DEFAULT_TIME_ZONE
         cases = []
         for row, receiver in zip(rows, receivers, strict=True):
-            asked, person = self._asked(row, facts.now, out_of_digests), facts.people[receiver]
-            concerns = caps_of(asked.category, person.preferences)
-            cases.append(_Case(row, asked, person, {Key(asked.key, scope): cap for scope, cap in concerns}))
+            asked, person = self._asked(row, facts.now, out_of_digests, site_zone), facts.people[receiver]
+            cases.append(_Case(row, asked, person, decide(asked, person, facts.now)))
         return cases, facts.now
 
-    def _asked(self, row: Claimed, now: datetime, out_of_digests: Collection[UUID]) -> Asked:
+    def _asked(self, row: Claimed, now: datetime, out_of_digests: Collection[UUID], site_zone: str) -> Asked:
         """What a person sends again goes by itself."""
         return Asked(
             self._known.rules(row.category),
@@ -125,7 +118,7 @@ class Deciding:
             receiver=row.receiver,
             key=row.user or row.receiver_hash,
             is_bulk=row.priority == "bulk",
-            site_zone=settings.DEFAULT_TIME_ZONE,
+            site_zone=site_zone,
             expires_at=None if row.expires_in is None else now + timedelta(seconds=row.expires_in),
             is_folded=row.generation > 0 or row.id in out_of_digests,
         )
@@ -135,19 +128,40 @@ class Deciding:
             metrics.decided.labels(self._channel, rule.value).inc(count)
 
 
-def _going(case: _Case, now: datetime) -> Claimed:
-    """Returns the row with what has to be known of it where it is handed over, and settled."""
+def _until_quiet(case: _Case, now: datetime) -> Claimed:
+    """Returns the row with the time that there is to hand it over."""
     start = quiet_from(case.asked, case.person, now)
-    if start is None and not case.caps:
+    if start is None:
         return case.row
-    quiet_in = None if start is None else (start - now).total_seconds()
-    return msgspec.structs.replace(case.row, is_capped=bool(case.caps), quiet_in=quiet_in)
+    return msgspec.structs.replace(case.row, quiet_in=(start - now).total_seconds())
 
 
-def _with_places(case: _Case, places: dict[Key, list[Place]]) -> Person:
-    if not case.caps:
-        return case.person
-    return msgspec.structs.replace(case.person, places={key.scope: places[key] for key in case.caps})
+def _within_caps(cases: Sequence[_Case], now: datetime) -> list[tuple[_Case, Decision]]:
+    """Returns what becomes of the rows, in their order. Takes places of caps for those that go."""
+    caps_of_cases = [_caps_of(case) for case in cases]
+    wanted = {key: cap for some in caps_of_cases for key, cap in some}
+    places = caps.places_of(wanted) if wanted else {}
+    decided, taken = list[tuple[_Case, Decision]](), list[Taken]()
+    for case, some in zip(cases, caps_of_cases, strict=True):
+        decision = case.decision
+        if any(places[key] for key, _ in some):
+            of_person = {key.scope: places[key] for key, _ in some}
+            decision = decide(case.asked, msgspec.structs.replace(case.person, places=of_person), now)
+        if decision.rule is Rule.NONE:
+            for key, _ in some:
+                taken.append(Taken(key, case.row.id))
+                places[key] = [*_of_others(places[key], case.row.id), Place(case.row.id, None)]  # it may have had one
+        decided.append((case, decision))
+    caps.take(taken)
+    return decided
+
+
+def _caps_of(case: _Case) -> list[tuple[Key, Cap]]:
+    """Returns the caps that concern a row which no other rule keeps back."""
+    if case.decision.rule is not Rule.NONE:
+        return []
+    concerns = caps_of(case.asked.category, case.person.preferences)
+    return [(Key(case.asked.key, scope), cap) for scope, cap in concerns]
 
 
 def _of_others(places: Sequence[Place], id: UUID) -> list[Place]:

@@ -91,8 +91,8 @@ class Dialect(ABC):
         """
 
     @abstractmethod
-    def lock_in_order(self, names: str) -> str:
-        """Returns a statement that locks each `name` of this query until the transaction ends, always in one order.
+    def lock_in_order(self, parameter: str) -> str:
+        """Returns a statement that locks each text in a JSON parameter until the transaction ends, in one order.
 
         SQLite's one lock is for all, and whoever writes has it already.
         """
@@ -153,9 +153,10 @@ class PostgreSQL(Dialect):
     def lock_timeout(self, seconds: float) -> str:
         return f"set_config('lock_timeout', '{round(seconds * 1000)}', true)"
 
-    def lock_in_order(self, names: str) -> str:
-        keys = f"SELECT DISTINCT hashtextextended(name, 0) AS key FROM ({names}) AS n ORDER BY key"
-        return f"SELECT count(pg_advisory_xact_lock(key)) FROM ({keys}) AS k"  # one row, however many names
+    def lock_in_order(self, parameter: str) -> str:
+        texts = f"json_array_elements_text({parameter}::json) AS r(text)"
+        keys = f"SELECT DISTINCT hashtextextended(text, 0) AS key FROM {texts} ORDER BY key"
+        return f"SELECT count(pg_advisory_xact_lock(key)) FROM ({keys}) AS k"
 
 
 class SQLite(Dialect):
@@ -200,8 +201,8 @@ class SQLite(Dialect):
     def lock_timeout(self, seconds: float) -> str:
         return "NULL"
 
-    def lock_in_order(self, names: str) -> str:
-        return names
+    def lock_in_order(self, parameter: str) -> str:
+        return f"SELECT {parameter}"
 
 
 def _ends() -> Iterator[tuple[str, str]]:

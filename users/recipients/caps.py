@@ -1,21 +1,25 @@
-"""How many of something a person may get in a rolling window: places are taken at the claim and kept by what is sent.
+"""How many of something a person may get in a rolling window: a notification takes its places as it is claimed.
 
-A place is a row. It counts until its send is settled, and from then on for the window; what was certainly not sent
-gives its place back. So in no window is more handed over than the cap says, whatever ends in the middle.
+A place is a row. Whether it counts is in the ledger: while its notification is being sent, and once that was sent, or
+may have been, for the window. So nothing is written when a send ends, and in no window is more handed over than the
+cap says, whatever ends in the middle.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
+from notifications.channels.outcomes import Outcome
+from notifications.messages.ids import span
+from notifications.messages.words import Status
 from project.database.dialects import Dialect, Statement, as_json, as_uuid, from_time
 from users.recipients.decide import Cap, Place
 
 LONGEST_WINDOW = timedelta(days=366)
-LONGEST_SEND = 3600.0  # seconds; a place whose send was never settled, for its sender died, counts no longer than that
+LONGEST_SEND = 3600.0  # seconds from a claim to its end
 
 
 class Key(NamedTuple):
@@ -34,22 +38,35 @@ class Taken(NamedTuple):
 
 def places_of(wanted: Mapping[Key, Cap]) -> dict[Key, list[Place]]:
     """Returns the places that are taken, by their keys. Nobody else takes one of these until this transaction ends."""
-    wait_for_turn(rows=_rows(wanted))
+    wait_for_turn(persons=_persons(wanted))
     return look_at_places(wanted)
 
 
 def look_at_places(wanted: Mapping[Key, Cap]) -> dict[Key, list[Place]]:
     """Returns the same at this moment."""
     found: dict[Key, list[Place]] = {key: [] for key in wanted}
-    for person, scope, id, at, is_open in taken_places(rows=_rows(wanted), longest=LONGEST_SEND):
-        moment = from_time(at)
-        if moment is not None:
-            found[Key(person, scope)].append(Place(as_uuid(id), None if is_open else moment))
+    longest = max(cap.seconds for cap in wanted.values()) + LONGEST_SEND
+    taken = [
+        (key, as_uuid(id), from_time(at))
+        for person, scope, id, at in taken_places(persons=_persons(wanted), longest=longest)
+        if (key := Key(person, scope)) in found
+    ]
+    counted = _counted({id for _, id, _ in taken}) if taken else {}
+    for key, id, claimed_at in taken:
+        is_sending, since = counted.get(id, (False, claimed_at))  # the ledger may have it no longer
+        if is_sending or since is not None:
+            found[key].append(Place(id, None if is_sending else since))
     return found
 
 
-def _rows(wanted: Mapping[Key, Cap]) -> str:
-    return as_json([{"person": key.person, "scope": key.scope, "seconds": cap.seconds} for key, cap in wanted.items()])
+def _counted(ids: Collection[UUID]) -> dict[UUID, tuple[bool, datetime | None]]:
+    """Returns whether these notifications are being sent, and since when they count otherwise: None for not at all."""
+    found = counted(rows=as_json([{"id": id} for id in ids]), **span(ids))
+    return {as_uuid(id): (bool(is_sending), from_time(since)) for id, is_sending, since in found}
+
+
+def _persons(wanted: Iterable[Key]) -> str:
+    return as_json(list({key.person for key in wanted}))
 
 
 def take(places: Iterable[Taken]) -> None:
@@ -59,49 +76,37 @@ def take(places: Iterable[Taken]) -> None:
         take_places(rows=as_json(rows))
 
 
-def settle(sent: Collection[UUID], unsent: Collection[UUID]) -> None:
-    """Has the places of what was sent, or may have been, count from now on, and gives those of the others back."""
-    if sent:
-        keep_places(rows=as_json([{"id": id} for id in sent]))
-    if unsent:
-        give_back(rows=as_json([{"id": id} for id in unsent]))
-
-
 @Statement
 def wait_for_turn(d: Dialect) -> str:
     """Nobody else decides about these people until the transaction ends; all wait in the same order."""
-    return d.lock_in_order(
-        f"SELECT r.person || ' ' || r.scope AS name FROM {d.rows({'person': 'text', 'scope': 'text'})}"
-    )
+    return d.lock_in_order("%(persons)s")
 
 
 @Statement
 def taken_places(d: Dialect) -> str:
-    columns = {"person": "text", "scope": "text", "seconds": "float8"}
+    """The places of these people whose claims are no older than that."""
     return f"""
-        SELECT p.person, p.scope, p.notification_id, p.at, p.is_open FROM users_capplace AS p
-        JOIN {d.rows(columns)} ON p.person = r.person AND p.scope = r.scope
-        WHERE p.at > {d.later("-r.seconds")} OR (p.is_open AND p.at > {d.later("-(%(longest)s)")})"""
+        SELECT p.person, p.scope, p.notification_id, p.at FROM users_capplace AS p
+        WHERE {d.among("p.person", "%(persons)s")} AND p.at > {d.later("-(%(longest)s)")}"""
+
+
+@Statement
+def counted(d: Dialect) -> str:
+    """Whether these notifications are being sent, and when they were, or when it became unknown whether they were."""
+    return f"""
+        SELECT n.id, n.status = '{Status.SENDING}', CASE n.status WHEN '{Status.SENT}' THEN n.settled_at ELSE (
+            SELECT max(a.at) FROM notifications_attempt AS a
+            WHERE a.notification_id = n.id AND a.notification_id BETWEEN %(first)s AND %(last)s
+            AND a.outcome = '{Outcome.UNCERTAIN}'
+        ) END
+        FROM notifications_notification AS n JOIN {d.rows({"id": "uuid"})} ON n.id = r.id
+        WHERE n.id BETWEEN %(first)s AND %(last)s"""
 
 
 @Statement
 def take_places(d: Dialect) -> str:
     return f"""
-        INSERT INTO users_capplace (person, scope, notification_id, at, is_open)
-        SELECT r.person, r.scope, r.id, {d.now}, true
+        INSERT INTO users_capplace (person, scope, notification_id, at)
+        SELECT r.person, r.scope, r.id, {d.now}
         FROM {d.rows({"person": "text", "scope": "text", "id": "uuid"})} WHERE true
-        ON CONFLICT (notification_id, scope) DO UPDATE SET at = excluded.at, is_open = true"""
-
-
-@Statement
-def keep_places(d: Dialect) -> str:
-    return f"""
-        UPDATE users_capplace SET at = {d.now}, is_open = false
-        WHERE notification_id IN (SELECT r.id FROM {d.rows({"id": "uuid"})})"""
-
-
-@Statement
-def give_back(d: Dialect) -> str:
-    return f"""
-        DELETE FROM users_capplace
-        WHERE notification_id IN (SELECT r.id FROM {d.rows({"id": "uuid"})})"""
+        ON CONFLICT (notification_id, scope) DO UPDATE SET at = excluded.at"""

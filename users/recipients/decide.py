@@ -273,6 +273,8 @@ def free_at(cap: Cap, places: Sequence[Place], now: datetime, *, kept: bool = Fa
 
     Where what is being sent has one, this is when to look again; or when it is free if it is `kept`.
     """
+    if not places:
+        return now
     window = timedelta(seconds=cap.seconds)
     settled = now + (window if kept else min(window, LOOK_AGAIN))
     ends = sorted(settled if place.at is None else place.at + window for place in places)

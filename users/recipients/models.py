@@ -89,13 +89,12 @@ class Suppression(models.Model):
 
 
 class CapPlace(models.Model):
-    """A place that a notification takes of a cap, from its claim on; see caps.py."""
+    """A place of a cap that a notification has taken. Whether it counts is in the ledger; see caps.py."""
 
     person = models.CharField(max_length=LENGTHS["user"])  # or the hash of an address
     scope = models.CharField(max_length=LENGTHS["category"])  # the category; "" is everything
     notification_id = models.UUIDField()
-    at = models.DateTimeField(db_index=True)
-    is_open = models.BooleanField()  # it is being sent
+    at = models.DateTimeField(db_index=True)  # of its last claim
 
     class Meta:
         constraints: ClassVar = [

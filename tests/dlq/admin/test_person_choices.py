@@ -220,9 +220,8 @@ def test_what_would_happen_now_by_category_and_device(anna: Client) -> None:
     Category.objects.create(name="invoices", channels=["EMAIL"])
     Category.objects.create(name="news", kind="promotional", on_by_default=False)
     Category.objects.create(name="birthdays", cap_count=1, cap_seconds=3600)
-    CapPlace.objects.create(
-        person="u1", scope="birthdays", notification_id=notification().pk, at=timezone.now(), is_open=False
-    )
+    sent = notification(status=Status.SENT, settled_at=timezone.now(), last_cause="")
+    CapPlace.objects.create(person="u1", scope="birthdays", notification_id=sent.pk, at=timezone.now())
     suppress("SMS", NUMBER)
     choose(choices={cell("news", "EMAIL"): True})
     shown = outlook(page(anna))

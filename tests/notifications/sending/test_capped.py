@@ -10,24 +10,28 @@ from uuid import UUID
 import pytest
 from django.db import transaction
 
-from notifications.channels.outcomes import Cause, SendError
+from notifications.channels.outcomes import Cause, Outcome, SendError
 from notifications.ledger import verdicts
 from notifications.ledger.claim import claim
 from notifications.ledger.hooks import NO_HOOKS
 from notifications.ledger.rows import Claimed
 from notifications.ledger.settle import Settlement, settle
 from notifications.ledger.verdicts import Verdict
-from notifications.messages.words import Reason
-from notifications.models import Category, Notification
+from notifications.messages.words import Reason, Status
+from notifications.models import Attempt, Category, Notification
 from notifications.sending.deciding import Deciding
 from notifications.sending.gates import Gates, Later
+from project.database.dialects import clock
 from tests.notifications.rows import LETTERS, claimed, ids, in_threads, incoming, message_of, row
 from users.recipients import caps
+from users.recipients.caps import Key
+from users.recipients.decide import Cap, Place
 from users.recipients.known import Known
 from users.recipients.models import CapPlace
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+KEY = Key("ann", "birthdays")
 SENT = verdicts.sent("x")
 CERTAIN = SendError(Cause.PROVIDER_ERROR, "500")
 UNCERTAIN = SendError(Cause.TIMEOUT, "no answer", uncertain=True)
@@ -51,6 +55,19 @@ def ask(gate: Deciding, rows: Sequence[Claimed]) -> tuple[list[Claimed], list[La
     return split.go, split.later
 
 
+def claimed_through(gate: Deciding) -> Claimed:
+    """A row of the ledger that the gate has let go."""
+    queued = row(user="ann", category="birthdays")
+    passage = Gates("EMAIL", [gate], LETTERS)
+    [mine] = claim([incoming(message_of(queued))], owner="a", lease=60, hooks=NO_HOOKS, gate=passage.let_through)
+    return mine
+
+
+def places() -> list[Place]:
+    """What is taken of Ann's limit."""
+    return caps.look_at_places({KEY: Cap(3, 3600)})[KEY]
+
+
 def failed(error: SendError) -> Verdict:
     return verdicts.failed(error, attempts=0, hold=False, schedule=(1.0,))
 
@@ -58,9 +75,8 @@ def failed(error: SendError) -> Verdict:
 def test_of_a_batch_so_many_go_and_the_others_wait_for_the_next_place(gate: Deciding) -> None:
     go, later = ask(gate, birthdays(10))
     assert ids(go) == ids(birthdays(3))
-    assert all(one.is_capped for one in go)
     assert {each.reason for each in later} == {Reason.CAPPED}
-    assert CapPlace.objects.filter(person="ann", scope="birthdays", is_open=True).count() == 3
+    assert CapPlace.objects.filter(person="ann", scope="birthdays").count() == 3
     assert ask(gate, birthdays(5, first=20))[0] == []
 
 
@@ -80,7 +96,7 @@ def test_a_mandatory_notification_takes_no_place(gate: Deciding) -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "kept"),
+    ("verdict", "counts"),
     [
         (SENT, True),
         (failed(UNCERTAIN), True),
@@ -90,34 +106,36 @@ def test_a_mandatory_notification_takes_no_place(gate: Deciding) -> None:
     ],
     ids=["sent", "uncertain", "failed", "expired", "handed back"],
 )
-def test_a_place_is_kept_by_what_may_have_arrived_and_given_back_otherwise(
-    gate: Deciding, verdict: Verdict, kept: bool
+def test_a_place_counts_from_the_end_of_what_may_have_arrived_and_is_free_otherwise(
+    gate: Deciding, verdict: Verdict, counts: bool
 ) -> None:
-    queued = row(user="ann", category="birthdays")
-    passage = Gates("EMAIL", [gate], LETTERS)
-    [mine] = claim([incoming(message_of(queued))], owner="a", lease=60, hooks=NO_HOOKS, gate=passage.let_through)
-    before = CapPlace.objects.get()
+    mine = claimed_through(gate)
+    assert places() == [Place(mine.id, None)]
     settle([Settlement(mine, verdict, "EMAIL")], hooks=LETTERS)
-    assert CapPlace.objects.filter(is_open=False, at__gte=before.at).exists() == kept
-    assert CapPlace.objects.exists() == kept
+    assert [place.at is not None for place in places()] == [True] * counts
+    assert all(place.at and place.at > CapPlace.objects.get().at for place in places())
 
 
 @pytest.mark.parametrize("verdict", [failed(CERTAIN), verdicts.put_back(Reason.HANDED_BACK)], ids=["failed", "back"])
-def test_a_place_is_kept_after_an_earlier_attempt_whose_outcome_is_unknown(gate: Deciding, verdict: Verdict) -> None:
-    queued = row(user="ann", category="birthdays", uncertain_count=1)
-    passage = Gates("EMAIL", [gate], LETTERS)
-    [mine] = claim([incoming(message_of(queued))], owner="a", lease=60, hooks=NO_HOOKS, gate=passage.let_through)
+def test_a_place_counts_after_an_earlier_attempt_whose_outcome_is_unknown(gate: Deciding, verdict: Verdict) -> None:
+    mine, unknown = claimed_through(gate), {"outcome": Outcome.UNCERTAIN, "cause": Cause.TIMEOUT}
+    Attempt.objects.create(notification_id=mine.id, generation=0, number=0, at=clock(), error="", **unknown)
     settle([Settlement(mine, verdict, "EMAIL")], hooks=LETTERS)
-    assert not CapPlace.objects.get().is_open
+    assert [place.at is not None for place in places()] == [True]
 
 
 def test_a_result_that_comes_too_late_gives_no_place_back(gate: Deciding) -> None:
-    queued = row(user="ann", category="birthdays")
-    passage = Gates("EMAIL", [gate], LETTERS)
-    [mine] = claim([incoming(message_of(queued))], owner="a", lease=60, hooks=NO_HOOKS, gate=passage.let_through)
+    mine = claimed_through(gate)
     Notification.objects.update(claims=2)  # another sender has it
     settle([Settlement(mine, failed(CERTAIN), "EMAIL")], hooks=LETTERS)
-    assert CapPlace.objects.get().is_open
+    assert places() == [Place(mine.id, None)]
+
+
+def test_a_place_whose_row_the_ledger_has_no_longer_counts_from_its_claim(gate: Deciding) -> None:
+    mine = claimed_through(gate)
+    settle([Settlement(mine, SENT, "EMAIL")], hooks=LETTERS)
+    Notification.objects.all().delete()
+    assert places() == [Place(mine.id, CapPlace.objects.get().at)]
 
 
 @pytest.mark.postgresql
@@ -133,13 +151,13 @@ def test_four_senders_let_no_more_than_the_cap_into_any_window(gate: Deciding) -
             batch = [claimed(number, user="ann", category="birthdays") for number in waiting[:500]]
             go, later = ask(gate, batch)
             assert len(go) + len(later) == len(batch)
-            with transaction.atomic():
-                caps.settle(sent=ids(go), unsent=())
+            for each in go:
+                row(Status.SENT, id=each.id, settled_at=clock())
             gone.extend(ids(go))
             waiting = [number for number in waiting if UUID(int=number) not in gone]
 
     in_threads(*(partial(send, first) for first in range(4)))
-    kept = sorted(CapPlace.objects.values_list("at", flat=True))
+    kept = sorted(at for at in Notification.objects.values_list("settled_at", flat=True) if at)
     assert len(kept) == len(gone) >= 12
     assert len(set(gone)) == len(gone)
     assert all(fourth - first >= timedelta(seconds=1) for first, fourth in zip(kept, kept[3:], strict=False))
