@@ -92,7 +92,7 @@ class Kafka:
         heap = ["-Xms256m", "-Xmx512m", f"-Dlog4j2.configurationFile={self.directory / 'log4j2.properties'}"]
         command = [*self._java, *heap, "-cp", class_path(), "kafka.Kafka", str(self._properties)]
         self._process = Process("kafka", command, log=self.directory / "log")
-        wait_until(self._answers, deadline=90, what=f"the broker answers; its log: {self._process.log}")
+        wait_until(self._answers, deadline=180, what=f"the broker answers; its log: {self._process.log}")
 
     def stop(self) -> None:
         if self._process is not None:
