@@ -1,4 +1,4 @@
-"""Rate limits for a person, with a database: places are taken at the claim, and kept by what is sent."""
+"""Rate limits for a person, with a database: places are taken at the claim, and count for what is sent."""
 
 from __future__ import annotations
 
