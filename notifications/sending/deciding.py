@@ -160,7 +160,7 @@ def _caps_of(case: _Case) -> list[tuple[Key, Cap]]:
     """Returns the caps that concern a row which no other rule keeps back."""
     if case.decision.rule is not Rule.NONE:
         return []
-    concerns = caps_of(case.asked.category, case.person.preferences)
+    concerns = caps_of(case.asked.category, case.asked.channel, case.person.preferences)
     return [(Key(case.asked.key, scope), cap) for scope, cap in concerns]
 
 

@@ -23,7 +23,7 @@ LONGEST_SEND = 3600.0  # seconds from a claim to its end
 
 
 class Key(NamedTuple):
-    """Whose places, and of what: a category, or "" for everything."""
+    """Whose places, and of what: a scope of `decide.caps_of`."""
 
     person: str
     scope: str

@@ -109,6 +109,7 @@ class Preferences(msgspec.Struct, frozen=True, omit_defaults=True):
     all_off_at: datetime | None = None  # when they switched everything off
     cap: Cap | None = None  # over all categories and channels
     choices: dict[str, Choice] = {}  # by `cell`
+    channel_caps: dict[str, Cap] = {}  # over all categories, by channel
 
 
 class Place(NamedTuple):
@@ -123,7 +124,7 @@ class Person(msgspec.Struct, frozen=True):
 
     preferences: Preferences = Preferences()
     suppressions: Sequence[tuple[str, SuppressedFor]] = ()  # of the address: a category, or "" for all, and why
-    places: Mapping[str, Sequence[Place]] = {}  # taken, by the scope of the cap: a category, or "" for everything
+    places: Mapping[str, Sequence[Place]] = {}  # taken, by the scope of the cap, as in `caps_of`
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -249,7 +250,7 @@ def _cap(asked: Asked, person: Person, now: datetime) -> Decision | None:
     """
     folds = asked.category.overflow is Overflow.DIGEST and not asked.is_folded
     until = now
-    for scope, cap in caps_of(asked.category, person.preferences):
+    for scope, cap in caps_of(asked.category, asked.channel, person.preferences):
         if cap.count == 0:
             return _NONE_WANTED
         places = [each for each in person.places.get(scope, ()) if each.id != asked.id]
@@ -262,9 +263,13 @@ def _cap(asked: Asked, person: Person, now: datetime) -> Decision | None:
     return Decision(Action.WAIT, Rule.CAP, Reason.CAPPED, until)
 
 
-def caps_of(category: CategoryRules, preferences: Preferences) -> list[tuple[str, Cap]]:
-    """Returns the caps that concern a notification, by their scope: its category's, and the person's over all."""
-    caps = ((category.name, category.cap), ("", preferences.cap))
+def caps_of(category: CategoryRules, channel: str, preferences: Preferences) -> list[tuple[str, Cap]]:
+    """Returns the caps that concern a notification: its category's, and the person's for its channel and over all.
+
+    Each comes with its scope: the category, the channel as a `cell`, or "" for everything.
+    """
+    of_channel = preferences.channel_caps.get(channel)
+    caps = ((category.name, category.cap), (cell("", channel), of_channel), ("", preferences.cap))
     return [(scope, cap) for scope, cap in caps if cap is not None]
 
 

@@ -65,7 +65,7 @@ def _places(people: Mapping[Receiver, Person], categories: Sequence[CategoryRule
         Key(_key(receiver), scope): cap
         for receiver, person in people.items()
         for rules in categories
-        for scope, cap in caps_of(rules, person.preferences)
+        for scope, cap in caps_of(rules, receiver.channel, person.preferences)
     }
     return caps.look_at_places(wanted) if wanted else {}
 

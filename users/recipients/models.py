@@ -92,7 +92,7 @@ class CapPlace(models.Model):
     """A place of a cap that a notification has taken. Whether it counts is in the ledger; see caps.py."""
 
     person = models.CharField(max_length=LENGTHS["user"])  # or the hash of an address
-    scope = models.CharField(max_length=LENGTHS["category"])  # the category; "" is everything
+    scope = models.CharField(max_length=LENGTHS["category"])  # of `decide.caps_of`
     notification_id = models.UUIDField()
     at = models.DateTimeField(db_index=True)  # of its last claim
 

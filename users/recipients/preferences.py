@@ -49,6 +49,7 @@ class Changes:
     all_off: bool | UnsetType = UNSET
     cap: Cap | UnsetType | None = UNSET
     choices: Mapping[str, bool | None] = field(default_factory=dict)  # by `decide.cell`: on, off, or no choice
+    channel_caps: Mapping[str, Cap | None] = field(default_factory=dict)  # by channel: None is no limit
 
 
 class Difference(NamedTuple):
@@ -132,7 +133,8 @@ def changed(before: Preferences, changes: Changes, at: datetime) -> Preferences:
         elif not _counts(choices.get(key), on, all_off_at):
             choices[key] = Choice(on, newer)
     new = {name: value for name, value in given.items() if value is not UNSET}
-    return msgspec.structs.replace(before, **new, all_off_at=all_off_at, choices=choices)
+    caps = {channel: cap for channel, cap in {**before.channel_caps, **changes.channel_caps}.items() if cap}
+    return msgspec.structs.replace(before, **new, all_off_at=all_off_at, choices=choices, channel_caps=caps)
 
 
 def _all_off_at(before: Preferences, changes: Changes, at: datetime) -> datetime | None:
@@ -157,12 +159,21 @@ def differences(before: Preferences, after: Preferences) -> Iterator[Difference]
         was, now = getattr(before, name), getattr(after, name)
         if was != now:
             yield Difference(what, in_words(was), in_words(now))
+    for channel in sorted(before.channel_caps.keys() | after.channel_caps.keys()):
+        was, now = before.channel_caps.get(channel), after.channel_caps.get(channel)
+        if was != now:
+            yield Difference(limit_on(channel), in_words(was), in_words(now))
     if before.all_off_at != after.all_off_at:
         yield Difference(ALL_OFF, in_words(before.all_off_at), in_words(after.all_off_at))
     for key in sorted(before.choices.keys() | after.choices.keys()):
         was, now = before.choices.get(key), after.choices.get(key)
         if was != now:
             yield Difference(cell_in_words(key), _choice_in_words(was, before.all_off_at), _choice_in_words(now, None))
+
+
+def limit_on(channel: str) -> str:
+    """Returns what a limit of one channel is called."""
+    return f"limit on {channel}"
 
 
 def cell_in_words(key: str) -> str:

@@ -52,6 +52,7 @@ class PreferencesShape(serializers.Serializer[Any]):
     paused_until = serializers.DateTimeField(allow_null=True)
     all_off = serializers.BooleanField(help_text="Everything is off but for newer choices.")
     cap = CapShape(allow_null=True)
+    channel_caps = serializers.DictField(child=CapShape(), help_text="By channel.")
     choices = ChoiceShape(many=True)
 
 
@@ -63,6 +64,11 @@ class PreferencesChange(serializers.Serializer[Any]):
     paused_until = serializers.DateTimeField(required=False, allow_null=True)
     all_off = serializers.BooleanField(required=False)
     cap = CapShape(required=False, allow_null=True)
+    channel_caps = serializers.DictField(
+        child=CapShape(allow_null=True),
+        required=False,
+        help_text="By channel; others keep theirs.",
+    )
     choices = ChoiceChange(many=True, required=False)
 
 

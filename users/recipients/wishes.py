@@ -52,6 +52,7 @@ class Patch(msgspec.Struct, forbid_unknown_fields=True):
     paused_until: Moment | UnsetType | None = UNSET
     all_off: bool | UnsetType = UNSET
     cap: CapGiven | UnsetType | None = UNSET
+    channel_caps: dict[Text, CapGiven | None] = {}
     choices: list[ChoiceGiven] = []
 
 
@@ -75,7 +76,8 @@ def read_changes(body: bytes) -> Changes:
         quiet=quiet,
         paused_until=patch.paused_until,
         all_off=patch.all_off,
-        cap=Cap(patch.cap.count, patch.cap.seconds) if isinstance(patch.cap, CapGiven) else patch.cap,
+        cap=_cap(patch.cap) if isinstance(patch.cap, CapGiven) else patch.cap,
+        channel_caps={channel: _cap(given) if given else None for channel, given in patch.channel_caps.items()},
         choices={cell(each.category or "", each.channel or ""): WORDS.get(each.choice) for each in patch.choices},
     )
     errors |= problems(changes, timezone.now())
@@ -85,6 +87,10 @@ def read_changes(body: bytes) -> Changes:
         raise Invalid(errors)
     until = changes.paused_until
     return replace(changes, paused_until=until.astimezone(UTC)) if isinstance(until, datetime) else changes
+
+
+def _cap(given: CapGiven) -> Cap:
+    return Cap(given.count, given.seconds)
 
 
 def problems(changes: Changes, now: datetime) -> Errors:
@@ -97,6 +103,11 @@ def problems(changes: Changes, now: datetime) -> Errors:
         errors["paused_until"] = [f"Must be in the future, and before the year {LAST_YEAR}."]
     if isinstance(changes.cap, Cap) and (wrong := cap_problem(changes.cap)):
         errors["cap"] = [wrong]
+    for channel, cap in changes.channel_caps.items():
+        if channel not in channel_names():
+            errors["channel_caps"] = [f"The channels must be of {', '.join(channel_names())}."]
+        elif cap and (wrong := cap_problem(cap)):
+            errors["channel_caps"] = [wrong]
     return errors
 
 
@@ -152,15 +163,20 @@ def _choice_problems(given: ChoiceGiven, names: Collection[str]) -> Errors:
 
 def shown(preferences: Preferences) -> dict[str, Any]:
     """Returns what somebody chose as the API has it."""
-    quiet, cap = preferences.quiet, preferences.cap
+    quiet = preferences.quiet
     return {
         "time_zone": preferences.time_zone,
         "quiet": {"start": f"{quiet[0]:%H:%M}", "end": f"{quiet[1]:%H:%M}"} if quiet else None,
         "paused_until": preferences.paused_until,
         "all_off": preferences.all_off_at is not None,
-        "cap": {"count": cap.count, "seconds": cap.seconds} if cap else None,
+        "cap": preferences.cap and _shown_cap(preferences.cap),
+        "channel_caps": {channel: _shown_cap(cap) for channel, cap in preferences.channel_caps.items()},
         "choices": [_shown_choice(key, choice.on) for key, choice in sorted(preferences.choices.items())],
     }
+
+
+def _shown_cap(cap: Cap) -> dict[str, int]:
+    return {"count": cap.count, "seconds": cap.seconds}
 
 
 def _shown_choice(key: str, on: bool) -> dict[str, str | None]:

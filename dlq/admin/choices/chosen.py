@@ -15,7 +15,7 @@ from project.desk.links import page_url
 from project.desk.sight import Sight
 from users.recipients.decide import Cap, Preferences
 from users.recipients.models import PreferenceEvent, Suppression
-from users.recipients.preferences import ALL_OFF, SETTINGS, Source, cell_in_words
+from users.recipients.preferences import ALL_OFF, SETTINGS, Source, cell_in_words, limit_on
 from users.recipients.zones import known_zone
 
 MOST_SHOWN = 50
@@ -71,6 +71,9 @@ def setting_lines(preferences: Preferences, since: Mapping[str, datetime]) -> li
         Line(what, values[name], getattr(preferences, name) is not None, _since(since.get(what)))
         for name, what in SETTINGS.items()
     ]
+    for channel, cap in sorted(preferences.channel_caps.items()):
+        what = limit_on(channel)
+        lines.append(Line(what, _so_many(cap), True, _since(since.get(what))))
     off = preferences.all_off_at
     return [*lines, Line(ALL_OFF, "yes, but for newer choices" if off else "no", off is not None, _since(off))]
 
@@ -150,7 +153,11 @@ def _pause(until: datetime | None) -> str:
 
 
 def _cap(cap: Cap | None) -> str:
-    return "none of their own" if cap is None else f"{cap.count:,} in {cap.seconds:,} seconds, over everything"
+    return "none of their own" if cap is None else f"{_so_many(cap)}, over everything"
+
+
+def _so_many(cap: Cap) -> str:
+    return f"{cap.count:,} in {cap.seconds:,} seconds"
 
 
 def _since(moment: datetime | None) -> str:

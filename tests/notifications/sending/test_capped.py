@@ -8,7 +8,8 @@ from functools import partial
 from uuid import UUID
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from notifications.channels.outcomes import Cause, Outcome, SendError
 from notifications.ledger import verdicts
@@ -27,7 +28,7 @@ from users.recipients import caps
 from users.recipients.caps import Key
 from users.recipients.decide import Cap, Place
 from users.recipients.known import Known
-from users.recipients.models import CapPlace
+from users.recipients.models import CapPlace, PersonPreferences
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -93,6 +94,24 @@ def test_a_mandatory_notification_takes_no_place(gate: Deciding) -> None:
     gate._known.refresh()
     assert len(ask(gate, birthdays(10))[0]) == 10
     assert not CapPlace.objects.exists()
+
+
+def test_a_limit_of_a_channel_counts_over_its_categories(gate: Deciding) -> None:
+    document = '{"channel_caps": {"EMAIL": {"count": 1, "seconds": 3600}}}'
+    PersonPreferences.objects.create(username="ann", document=document)
+    gate._known.refresh()
+    first, second = claimed(1, user="ann", category="birthdays"), claimed(2, user="ann", category="default")
+    go, later = ask(gate, [first, second])
+    assert (ids(go), ids([each.row for each in later])) == (ids([first]), ids([second]))
+    assert sorted(CapPlace.objects.values_list("scope", flat=True)) == ["EMAIL:", "birthdays"]
+
+
+def test_a_row_that_another_rule_keeps_back_takes_no_place_and_looks_for_none(gate: Deciding) -> None:
+    PersonPreferences.objects.create(username="ann", document='{"all_off_at": "2026-01-01T00:00:00Z"}')
+    gate._known.refresh()
+    with CaptureQueriesContext(connection) as queries:
+        assert ask(gate, birthdays(3)) == ([], [])
+    assert not [query for query in queries.captured_queries if "capplace" in query["sql"]]
 
 
 @pytest.mark.parametrize(

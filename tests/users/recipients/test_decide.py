@@ -320,6 +320,13 @@ def test_both_caps_count_and_bulk_stands_behind() -> None:
     assert (decide(replace(asked, is_bulk=True), person, NOW).until or NOW) > NOW + HOUR
 
 
+def test_a_cap_of_a_channel_counts_there_alone() -> None:
+    person = chose(Person(places={"SMS:": [Place(UUID(int=1), NOW)]}), channel_caps={"SMS": Cap(1, 3600)})
+    on_sms, on_email = (replace(ASKED, channel=channel, receiver="") for channel in ("SMS", "EMAIL"))
+    assert decide(on_sms, person, NOW).until == NOW + HOUR
+    assert decide(on_email, person, NOW).rule is Rule.NONE
+
+
 def test_preferences_come_out_of_their_document_as_they_went_in() -> None:
     preferences = Preferences("Europe/Berlin", None, NOW, NOW, None, {cell("news", ""): Choice(on=False, at=NOW)})
     assert msgspec.json.decode(msgspec.json.encode(preferences), type=Preferences) == preferences

@@ -30,6 +30,7 @@ ANN = "/users/ann/preferences"
 NOTHING: dict[str, Any] = {
     **dict.fromkeys(("time_zone", "quiet", "paused_until", "cap")),
     "all_off": False,
+    "channel_caps": {},
     "choices": [],
 }
 AT = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -72,6 +73,15 @@ def test_a_change_changes_what_it_names_and_nothing_else(api: Api, patched: Call
     assert preferences.of("ann").cap == Cap(0, 60)
 
 
+def test_a_limit_of_one_channel_leaves_those_of_others(patched: Callable[..., Any]) -> None:
+    on_sms, on_email = {"SMS": {"count": 1, "seconds": 60}}, {"EMAIL": {"count": 2, "seconds": 60}}
+    patched(channel_caps=on_sms)
+    assert patched(channel_caps=on_email)["channel_caps"] == on_sms | on_email
+    assert patched(channel_caps={"SMS": None})["channel_caps"] == on_email
+    events = PreferenceEvent.objects.order_by("id").values_list("what", "before", "after")
+    assert list(events)[-1] == ("limit on SMS", "1 in 60 seconds", "")
+
+
 def test_each_change_is_an_event_and_what_changes_nothing_is_none(api: Api, patched: Callable[..., Any]) -> None:
     patched(time_zone=None, quiet=None, all_off=False, choices=[choice(None, "news")])
     assert stored() == {"User": 1}  # nobody gets a row for nothing
@@ -110,6 +120,8 @@ def test_each_change_is_an_event_and_what_changes_nothing_is_none(api: Api, patc
         ({"cap": {"count": -1, "seconds": 60}}, "cap"),
         ({"cap": {"count": 1, "seconds": 0}}, "cap"),
         ({"cap": {"count": 1}}, "cap"),
+        ({"channel_caps": {"SMS": {"count": -1, "seconds": 60}}}, "channel_caps"),
+        ({"channel_caps": {"PIGEON": {"count": 1, "seconds": 60}}}, "channel_caps"),
         ({"choices": [choice("off", "nows")]}, "choices"),
         ({"choices": [choice("off", "news", "PIGEON")]}, "choices"),
         ({"choices": [choice("off")]}, "choices"),
