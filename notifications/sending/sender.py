@@ -36,7 +36,7 @@ from users.recipients.known import Known
 logger = logging.getLogger(__name__)
 
 SETTLE_TIME = 3.0  # seconds kept, when stopping, for writing down what came of the last sends
-LOOK_EVERY = 0.5
+LOOK_EVERY = 0.25  # seconds
 HOPELESS = 300.0  # seconds without an answer of the database, after which the supervisor may try
 
 
