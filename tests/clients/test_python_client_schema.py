@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import types as python_types
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
@@ -91,6 +91,8 @@ def kind_of(described: Any, description: Any) -> tuple[Any, bool]:
         return set(described["enum"]), nullable
     if described["type"] == "array":
         return SHAPES[described["items"]["$ref"].rpartition("/")[2]], nullable
+    if described["type"] == "object":
+        return kind_of(described["additionalProperties"], description)
     return TEXTS.get(described.get("format", ""), PLAIN[described["type"]]), nullable
 
 
@@ -101,6 +103,8 @@ def kind_in_client(hint: Any) -> tuple[Any, bool]:
         return kind_in_client(hint)[0], True
     if get_origin(hint) is Literal:
         return set(get_args(hint)), False
+    if get_origin(hint) is Mapping:
+        return kind_in_client(get_args(hint)[1])
     return get_args(hint)[0] if get_origin(hint) in (tuple, Sequence) else hint, False
 
 

@@ -263,13 +263,9 @@ def _cap(asked: Asked, person: Person, now: datetime) -> Decision | None:
     return Decision(Action.WAIT, Rule.CAP, Reason.CAPPED, until)
 
 
-def caps_of(category: CategoryRules, channel: str, preferences: Preferences) -> list[tuple[str, Cap]]:
-    """Returns the caps that concern a notification: its category's, and the person's for its channel and over all.
-
-    Each comes with its scope: the category, the channel as a `cell`, or "" for everything.
-    """
-    of_channel = preferences.channel_caps.get(channel)
-    caps = ((category.name, category.cap), (cell("", channel), of_channel), ("", preferences.cap))
+def caps_of(category: CategoryRules, channel: str, own: Preferences) -> list[tuple[str, Cap]]:
+    """Returns the caps that concern a notification, by scope: its category, its channel as a `cell`, "" for all."""
+    caps = ((category.name, category.cap), (cell("", channel), own.channel_caps.get(channel)), ("", own.cap))
     return [(scope, cap) for scope, cap in caps if cap is not None]
 
 

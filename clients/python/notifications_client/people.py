@@ -5,7 +5,7 @@ Names, words and meanings are those of the platform's OpenAPI description. The w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NotRequired, TypedDict
@@ -59,6 +59,7 @@ class Preferences:
     paused_until: datetime | None
     all_off: bool
     cap: Cap | None
+    channel_caps: Mapping[str, Cap]
     choices: tuple[Choice, ...]
 
 
@@ -70,6 +71,7 @@ class PreferencesChange(TypedDict, total=False):
     paused_until: datetime | None  # with its zone
     all_off: bool
     cap: Cap | None
+    channel_caps: Mapping[str, Cap | None]
     choices: Sequence[ChoiceChange]
 
 

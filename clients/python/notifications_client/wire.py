@@ -99,7 +99,9 @@ def preferences_in(found: dict[str, Any]) -> Preferences:
     choices = tuple(read_as(Choice, each) for each in found["choices"])
     quiet = read_as(QuietHours, found["quiet"]) if found["quiet"] else None
     cap = read_as(Cap, found["cap"]) if found["cap"] else None
-    return read_as(Preferences, found | {"quiet": quiet, "cap": cap, "choices": choices})
+    channel_caps = {channel: read_as(Cap, each) for channel, each in found["channel_caps"].items()}
+    read = {"quiet": quiet, "cap": cap, "channel_caps": channel_caps, "choices": choices}
+    return read_as(Preferences, found | read)
 
 
 def query_of(filters: dict[str, Any]) -> str:
