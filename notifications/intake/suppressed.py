@@ -16,7 +16,8 @@ from notifications.messages.words import SuppressedFor
 from notifications.models import Category
 from project.database import refusals
 from project.database.dialects import Dialect, Statement
-from users.recipients.decide import Asked, CategoryRules, Rule, decide, rules_of
+from users.recipients.category_rules import CategoryRules, rules_of
+from users.recipients.decide import Asked, Rule, decide
 from users.recipients.facts import Receiver, facts_of
 from users.recipients.known import COLUMNS
 from users.recipients.suppression import hashes_of

@@ -23,9 +23,11 @@ from notifications.sending.gates import End, Later, Split
 from project import metrics
 from users.recipients import caps
 from users.recipients.caps import Key, Taken
-from users.recipients.decide import Action, Asked, Cap, Decision, Person, Place, Rule, caps_of, decide, quiet_from
+from users.recipients.category_rules import Cap
+from users.recipients.decide import Action, Asked, Decision, Rule, caps_of, decide, quiet_from
 from users.recipients.facts import Receiver, facts_of
 from users.recipients.known import Known
+from users.recipients.person import Person, Place
 
 
 class _Case(NamedTuple):

@@ -16,7 +16,8 @@ from notifications.channels.outcomes import Outcome
 from notifications.messages.ids import span
 from notifications.messages.words import Status
 from project.database.dialects import Dialect, Statement, as_json, as_uuid, from_time
-from users.recipients.decide import Cap, Place
+from users.recipients.category_rules import Cap
+from users.recipients.person import Place
 
 LONGEST_WINDOW = timedelta(days=366)
 LONGEST_SEND = 3600.0  # seconds from a claim to its end

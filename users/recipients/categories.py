@@ -18,7 +18,7 @@ from notifications.messages.fields import LENGTHS
 from notifications.messages.words import CategoryKind, Late, Overflow, StaffVerb
 from notifications.models import Category
 from project.desk.audit import LONGEST_CHANGE, Change, one_at_a_time, write_actions
-from users.recipients.decide import DAY
+from users.recipients.category_rules import DAY
 from users.recipients.wishes import CLOCK, CapGiven
 
 DEFAULT = "default"  # of requests that name no category

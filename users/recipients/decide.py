@@ -6,22 +6,23 @@ compares them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, time, timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple, Self
+from typing import Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from notifications.messages.words import CategoryKind, Late, Overflow, Reason, SuppressedFor
+from users.recipients.category_rules import Cap, CategoryRules
 from users.recipients.digest_time import closes_at
 from users.recipients.legal import legal_quiets
+from users.recipients.person import Person, Place, Preferences, cell, chosen_by
 from users.recipients.quiet import Quiet, Window, next_start, quiet_until, spread
 from users.recipients.zones import zones_of
 
-DAY = 86_400  # seconds: the window of a cap that names none
 BEHIND = timedelta(seconds=2)  # bulk comes back so much later to a place that others wait for, too
 LOOK_AGAIN = timedelta(minutes=1)  # where a place is taken by what is being sent, and may be given back
 
@@ -55,78 +56,6 @@ class Rule(StrEnum):
     NONE = "send", 9
 
 
-class Cap(msgspec.Struct, frozen=True, gc=False):
-    """At most `count` in any window of so many seconds."""
-
-    count: int
-    seconds: int
-
-
-class CategoryRules(msgspec.Struct, frozen=True):
-    """What a category says about those who receive it. Without any of it, everybody gets it at once."""
-
-    name: str = ""
-    kind: CategoryKind = CategoryKind.TRANSACTIONAL
-    on_by_default: bool = True
-    channels: frozenset[str] | None = None  # None: every channel
-    cap: Cap | None = None
-    overflow: Overflow = Overflow.WAIT
-    digest_seconds: int | None = None
-    digest_limit: int | None = None  # seconds; None: those who join do not put off its closing
-    digest_at: time | None = None
-    quiet: bool = True  # it obeys quiet hours
-    late: Late = Late.SEND
-    passes: frozenset[str] = frozenset()  # reasons of suppressions
-
-    @property
-    def keeps_back(self) -> bool:
-        """Returns whether it may keep something from somebody of whom nothing is known."""
-        plain = self.on_by_default and self.channels is None and self.kind is not CategoryKind.PROMOTIONAL
-        return not plain or self.cap is not None or self.is_digested
-
-    @property
-    def is_digested(self) -> bool:
-        return self.digest_seconds is not None or self.digest_at is not None
-
-    @property
-    def may_be_folded(self) -> bool:
-        return self.is_digested or self.overflow is Overflow.DIGEST
-
-
-class Choice(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """What a person chose for a category, a channel or both, and when."""
-
-    on: bool
-    at: datetime
-
-
-class Preferences(msgspec.Struct, frozen=True, omit_defaults=True):
-    """All that a person chose, as their one row in the database has it. Without a row these are the defaults."""
-
-    time_zone: str | None = None  # an IANA name
-    quiet: tuple[time, time] | None = None  # from, until; on their wall clock
-    paused_until: datetime | None = None
-    all_off_at: datetime | None = None  # when they switched everything off
-    cap: Cap | None = None  # over all categories and channels
-    choices: dict[str, Choice] = {}  # by `cell`
-    channel_caps: dict[str, Cap] = {}  # over all categories, by channel
-
-
-class Place(NamedTuple):
-    """One of the places of a cap, and since when a notification has had it: None while it is being sent."""
-
-    id: UUID
-    at: datetime | None
-
-
-class Person(msgspec.Struct, frozen=True):
-    """What is known of somebody at one address."""
-
-    preferences: Preferences = Preferences()
-    suppressions: Sequence[tuple[str, SuppressedFor]] = ()  # of the address: a category, or "" for all, and why
-    places: Mapping[str, Sequence[Place]] = {}  # taken, by the scope of the cap, as in `caps_of`
-
-
 class Asked(msgspec.Struct, frozen=True):
     """A notification, as far as the decision needs it."""
 
@@ -158,11 +87,6 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 SEND = Decision(Action.SEND, Rule.NONE)
-
-
-def cell(category: str, channel: str) -> str:
-    """Returns the key of a choice; "" stands for all categories, or all channels."""
-    return f"{channel}:{category}"
 
 
 def decide(asked: Asked, person: Person, now: datetime) -> Decision:
@@ -311,19 +235,6 @@ def _until(asked: Asked, now: datetime, quiets: Sequence[Quiet]) -> datetime | N
     return None if until is None else spread(until, asked.key, quiets)
 
 
-def chosen_by(preferences: Preferences, category: str, channel: str) -> bool | None:
-    """Returns whether the person wants the category on the channel, or None where they have chosen nothing.
-
-    The narrowest of their choices counts. "Everything off" beats each older one.
-    """
-    all_off_at = preferences.all_off_at
-    for key in (cell(category, channel), cell(category, ""), cell("", channel)) if preferences.choices else ():
-        choice = preferences.choices.get(key)
-        if choice is not None and (all_off_at is None or choice.at > all_off_at):
-            return choice.on
-    return None if all_off_at is None else False
-
-
 _NONE_WANTED = Decision(Action.SUPPRESS, Rule.CAP, suppressed_for=SuppressedFor.CAP)
 _SEND_MANDATORY = Decision(Action.SEND, Rule.MANDATORY)
 _SWITCHED_OFF = Decision(Action.SUPPRESS, Rule.CHOICE, suppressed_for=SuppressedFor.CHOICE)
@@ -339,12 +250,3 @@ RULES: tuple[Callable[[Asked, Person, datetime], Decision | None], ...] = (
     _digest,
     _cap,
 )
-
-
-def rules_of(category: Mapping[str, object]) -> CategoryRules:
-    """Returns the rules of a row of the table of categories, given by the names of its columns."""
-    given = dict(category)
-    count, seconds = given.pop("cap_count"), given.pop("cap_seconds")
-    given["cap"] = None if count is None else {"count": count, "seconds": seconds or DAY}
-    given["passes"] = given["passes"] or []
-    return msgspec.convert(given, CategoryRules)

@@ -12,7 +12,7 @@ from django.conf import settings
 from notifications.messages.ids import receiver_hashes
 from notifications.messages.words import SuppressedFor
 from project.database.dialects import Dialect, Statement, as_json, from_time
-from users.recipients.decide import Person, Preferences
+from users.recipients.person import Person, Preferences
 
 _preferences = msgspec.json.Decoder(Preferences).decode
 

@@ -12,9 +12,11 @@ from django.conf import settings
 from notifications.models import Category
 from users.recipients import caps
 from users.recipients.caps import Key
-from users.recipients.decide import Asked, CategoryRules, Decision, Person, Place, Rule, caps_of, decide, rules_of
+from users.recipients.category_rules import CategoryRules, rules_of
+from users.recipients.decide import Asked, Decision, Rule, caps_of, decide
 from users.recipients.facts import Receiver, facts_of
 from users.recipients.known import COLUMNS
+from users.recipients.person import Person, Place
 from users.recipients.sentences import sentence
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 
 from notifications.models import Category
 from project.database.dialects import Dialect, Statement
-from users.recipients.decide import CategoryRules, rules_of
+from users.recipients.category_rules import CategoryRules, rules_of
 
 OVERLAP = 10.0  # seconds; a change may be committed later than its time says
 REMEMBERED = 60.0  # seconds; by then a batch that was claimed before a change has long been queued

@@ -18,8 +18,9 @@ from msgspec import UNSET, UnsetType
 from notifications.messages.explain import Invalid
 from project.database.dialects import clock
 from users.access.addresses import network_of
-from users.recipients.decide import Cap, Choice, Preferences
+from users.recipients.category_rules import Cap
 from users.recipients.models import PersonPreferences, PreferenceEvent
+from users.recipients.person import Choice, Preferences
 
 MOST_CHOICES = 500  # of one person
 TICK = timedelta(microseconds=1)

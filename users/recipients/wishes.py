@@ -19,7 +19,8 @@ from notifications.messages.fields import LENGTHS, Moment
 from notifications.messages.rules import LAST_YEAR
 from notifications.models import Category
 from notifications.models.intake import LONGEST_CAP, MOST_IN_A_CAP
-from users.recipients.decide import Cap, Preferences, cell
+from users.recipients.category_rules import Cap
+from users.recipients.person import Preferences, cell
 from users.recipients.preferences import MOST_CHOICES, Changes
 from users.recipients.zones import known_zone
 

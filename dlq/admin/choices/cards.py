@@ -23,7 +23,7 @@ from dlq.admin.choices.outlook import Device, outlook
 from project.desk.rights import Right, may
 from project.desk.sight import Sight
 from users.recipients import preferences
-from users.recipients.decide import Preferences
+from users.recipients.person import Preferences
 
 
 class Whom(NamedTuple):

@@ -13,7 +13,7 @@ from notifications.messages.words import CategoryKind
 from notifications.models import Category
 from project.desk.audit import LONGEST_TEXT
 from project.desk.unfold import Textarea, TextInput
-from users.recipients.decide import Preferences
+from users.recipients.person import Preferences
 from users.recipients.wishes import hours
 
 SELECT = {"class": "desk-select"}

@@ -21,7 +21,7 @@ from project.desk.rights import Right, need
 from project.desk.sight import sight_of
 from users.people.models import User
 from users.recipients import preferences
-from users.recipients.decide import Preferences, cell
+from users.recipients.person import Preferences, cell
 from users.recipients.preferences import ALL_OFF, Changes, in_words
 from users.recipients.staff_choices import change_by_staff
 

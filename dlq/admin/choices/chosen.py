@@ -13,8 +13,9 @@ from project.desk.audit import printed
 from project.desk.in_words import in_words
 from project.desk.links import page_url
 from project.desk.sight import Sight
-from users.recipients.decide import Cap, Preferences
+from users.recipients.category_rules import Cap
 from users.recipients.models import PreferenceEvent, Suppression
+from users.recipients.person import Preferences
 from users.recipients.preferences import ALL_OFF, SETTINGS, Source, cell_in_words, limit_on
 from users.recipients.zones import known_zone
 

@@ -12,7 +12,8 @@ from notifications.messages.words import CategoryKind
 from notifications.models import Category
 from project.desk.audit import printed
 from project.desk.form_fields import FutureField
-from users.recipients.decide import Action, CategoryRules, Rule, rules_of
+from users.recipients.category_rules import CategoryRules, rules_of
+from users.recipients.decide import Action, Rule
 from users.recipients.facts import Receiver
 from users.recipients.foretell import Foretold, foretell_each
 from users.recipients.known import COLUMNS

@@ -30,9 +30,11 @@ from notifications.messages.message import Message
 from notifications.messages.words import PRIORITIES, DigestState, Is, Reason, Status, SuppressedFor, statuses
 from notifications.models import Category
 from project.database.dialects import as_json, as_uuid, from_time, repeated
-from users.recipients.decide import Action, Asked, CategoryRules, Person, decide, rules_of
+from users.recipients.category_rules import CategoryRules, rules_of
+from users.recipients.decide import Action, Asked, decide
 from users.recipients.facts import Facts, Receiver, facts_of
 from users.recipients.known import COLUMNS
+from users.recipients.person import Person
 
 logger = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from tests.desk import logged_in, member_of, staff
 from tests.dlq.admin.test_person import page
 from users.people.models import User
 from users.recipients import preferences
-from users.recipients.decide import cell
 from users.recipients.models import PersonPreferences, PreferenceEvent
+from users.recipients.person import cell
 from users.recipients.preferences import MOST_CHOICES, Changes, Source
 
 pytestmark = pytest.mark.django_db

@@ -25,8 +25,9 @@ from tests.desk import logged_in, member_of, notification, staff
 from tests.dlq.admin.test_person import page
 from users.people.models import Device, User
 from users.recipients import preferences
-from users.recipients.decide import Cap, cell
+from users.recipients.category_rules import Cap
 from users.recipients.models import CapPlace, PersonPreferences, PreferenceEvent, Suppression
+from users.recipients.person import cell
 from users.recipients.preferences import Changes, Source
 
 pytestmark = pytest.mark.django_db

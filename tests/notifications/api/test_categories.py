@@ -11,9 +11,10 @@ from notifications.messages.words import CategoryKind, SuppressedFor
 from notifications.models import Category, StaffAction
 from tests.caller import Api, issue, json_of
 from users.access.models import ApiKey
-from users.recipients.decide import Asked, cell, decide
+from users.recipients.decide import Asked, decide
 from users.recipients.facts import Receiver, facts_of
 from users.recipients.known import Known
+from users.recipients.person import cell
 from users.recipients.preferences import Changes, Source, change
 from users.recipients.suppression import address_of, suppress
 

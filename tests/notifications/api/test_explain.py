@@ -13,8 +13,8 @@ from notifications.messages.words import SuppressedFor
 from notifications.models import Category
 from tests.caller import Api, json_of
 from users.people.models import Device, User
-from users.recipients.decide import Preferences
 from users.recipients.models import CapPlace, PersonPreferences, Suppression
+from users.recipients.person import Preferences
 
 
 @pytest.fixture

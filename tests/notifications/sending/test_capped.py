@@ -26,9 +26,10 @@ from project.database.dialects import clock
 from tests.notifications.rows import LETTERS, claimed, ids, in_threads, incoming, message_of, row
 from users.recipients import caps
 from users.recipients.caps import Key
-from users.recipients.decide import Cap, Place
+from users.recipients.category_rules import Cap
 from users.recipients.known import Known
 from users.recipients.models import CapPlace, PersonPreferences
+from users.recipients.person import Place
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -24,9 +24,9 @@ from notifications.sending.deciding import Deciding
 from project import metrics
 from tests.notifications.rows import Scripted, ago, claimed, ids, read, row, seconds_until
 from tests.notifications.running import Run, settled
-from users.recipients.decide import Choice, Preferences, cell
 from users.recipients.known import Known
 from users.recipients.models import PersonPreferences, Suppression
+from users.recipients.person import Choice, Preferences, cell
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -16,25 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifications.messages.words import CategoryKind, Late, Overflow, Reason, SuppressedFor
-from users.recipients.decide import (
-    RULES,
-    SEND,
-    Action,
-    Asked,
-    Cap,
-    CategoryRules,
-    Choice,
-    Decision,
-    Person,
-    Place,
-    Preferences,
-    Rule,
-    cell,
-    chosen_by,
-    decide,
-    quiet_from,
-)
+from users.recipients.category_rules import Cap, CategoryRules
+from users.recipients.decide import RULES, SEND, Action, Asked, Decision, Rule, decide, quiet_from
 from users.recipients.digest_time import closes_at
+from users.recipients.person import Choice, Person, Place, Preferences, cell, chosen_by
 
 NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

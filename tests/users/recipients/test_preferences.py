@@ -21,9 +21,10 @@ from users.access.addresses import network_of
 from users.access.models import ApiKey
 from users.people.models import User
 from users.recipients import preferences
-from users.recipients.decide import Cap, Preferences, cell, chosen_by
+from users.recipients.category_rules import Cap
 from users.recipients.known import Known
 from users.recipients.models import PersonPreferences, PreferenceEvent
+from users.recipients.person import Preferences, cell, chosen_by
 from users.recipients.preferences import MOST_CHOICES, Changes, Source, change, changed
 
 ANN = "/users/ann/preferences"

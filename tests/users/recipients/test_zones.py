@@ -11,7 +11,9 @@ from phonenumbers.tzdata import TIMEZONE_DATA
 
 from notifications.messages.words import CategoryKind
 from users.recipients import zones
-from users.recipients.decide import Asked, CategoryRules, Person, Preferences, Rule, decide
+from users.recipients.category_rules import CategoryRules
+from users.recipients.decide import Asked, Rule, decide
+from users.recipients.person import Person, Preferences
 from users.recipients.quiet import Quiet, quiet_until, window_of
 from users.recipients.zones import known_zone, zones_of
 

@@ -13,20 +13,13 @@ from notifications.messages.ids import receiver_hash
 from notifications.messages.words import CategoryKind, SuppressedFor
 from notifications.models import Category
 from users.people.models import Device
-from users.recipients.decide import (
-    Action,
-    CategoryRules,
-    Decision,
-    Preferences,
-    Rule,
-    cell,
-    chosen_by,
-    rules_of,
-)
+from users.recipients.category_rules import CategoryRules, rules_of
+from users.recipients.decide import Action, Decision, Rule
 from users.recipients.facts import Receiver
 from users.recipients.foretell import foretell_each
 from users.recipients.known import COLUMNS
 from users.recipients.own_page.form import CHOICE, Given
+from users.recipients.person import Preferences, cell, chosen_by
 from users.recipients.zones import known_zone
 
 # Why nothing is sent to an address, to whoever reads mails or texts there.

@@ -10,8 +10,8 @@ from notifications.messages.words import SuppressedFor
 from notifications.models import ForgottenHash
 from users.people.models import User
 from users.recipients import preferences, suppression
-from users.recipients.decide import cell, chosen_by
 from users.recipients.models import Suppression
+from users.recipients.person import cell, chosen_by
 from users.recipients.preferences import Changes, Source
 from users.recipients.suppression import Address
 from users.recipients.unsubscribing.tokens import Link

@@ -12,9 +12,9 @@ from notifications.models import Category
 from tests.browser import page, press_until, serious
 from users.people.models import Device, User
 from users.recipients import preferences
-from users.recipients.decide import cell
 from users.recipients.models import PreferenceEvent
 from users.recipients.own_page import links
+from users.recipients.person import cell
 
 __all__ = ["page"]  # a fixture
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -23,9 +23,9 @@ from notifications.models import Category
 from tests.caller import Api, issue, json_of, stored
 from users.people.models import Device, User
 from users.recipients import preferences
-from users.recipients.decide import cell, chosen_by
 from users.recipients.models import PreferenceEvent, Suppression
 from users.recipients.own_page import links, views
+from users.recipients.person import cell, chosen_by
 from users.recipients.preferences import Changes, Source, change
 
 FIELD = re.compile(r"<(select|input|option)\b([^>]*)>")

@@ -16,9 +16,11 @@ from notifications.messages.ids import person_hash, receiver_hash
 from notifications.messages.words import CategoryKind, SuppressedFor
 from notifications.models import Category, ForgottenHash
 from users.recipients import preferences
-from users.recipients.decide import Action, Asked, CategoryRules, cell, decide
+from users.recipients.category_rules import CategoryRules
+from users.recipients.decide import Action, Asked, decide
 from users.recipients.facts import Receiver, facts_of
 from users.recipients.models import PersonPreferences, PreferenceEvent, Suppression
+from users.recipients.person import cell
 from users.recipients.preferences import Changes, Source
 from users.recipients.suppression import address_of, suppress
 from users.recipients.unsubscribing.tokens import Link, token_of
