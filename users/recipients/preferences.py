@@ -49,7 +49,7 @@ class Changes:
     paused_until: datetime | UnsetType | None = UNSET
     all_off: bool | UnsetType = UNSET
     cap: Cap | UnsetType | None = UNSET
-    choices: Mapping[str, bool | None] = field(default_factory=dict)  # by `decide.cell`: on, off, or no choice
+    choices: Mapping[str, bool | None] = field(default_factory=dict)  # by `person.cell`: on, off, or no choice
     channel_caps: Mapping[str, Cap | None] = field(default_factory=dict)  # by channel: None is no limit
 
 
@@ -178,7 +178,7 @@ def limit_on(channel: str) -> str:
 
 
 def cell_in_words(key: str) -> str:
-    """Returns what a choice is about, such as "news on EMAIL"; `key` is that of `decide.cell`."""
+    """Returns what a choice is about, such as "news on EMAIL"; `key` is that of `person.cell`."""
     channel, _, category = key.partition(":")
     return f"{category or 'every category'} on {channel or 'every channel'}"
 

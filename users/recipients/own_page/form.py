@@ -24,7 +24,7 @@ from users.recipients.zones import known_zone
 
 Given = Mapping[str, str]  # the fields of a form, by name; of several with one name the last counts
 
-CHOICE = "choice."  # and the key of `decide.cell`
+CHOICE = "choice."  # and the key of `person.cell`
 MAX_FORM = 1024 * 1024  # bytes
 MOST_FIELDS = 5_000
 WORDS = {"on": True, "off": False, "": None}
