@@ -7,8 +7,9 @@ compares them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -139,7 +140,7 @@ def _quiet(asked: Asked, person: Person, now: datetime) -> Decision | None:
     legal, own = _legal_quiets(asked, person), _own_quiets(asked, person)
     if not (own or legal):
         return None
-    until = _until(asked, now, [*own, *legal])
+    until = _until(asked, now, own + legal)
     expires = until is not None and asked.expires_at is not None and asked.expires_at <= until
     if own and expires and asked.category.late is Late.SEND:
         until = _until(asked, now, legal)
@@ -148,8 +149,8 @@ def _quiet(asked: Asked, person: Person, now: datetime) -> Decision | None:
 
 def quiet_from(asked: Asked, person: Person, now: datetime) -> datetime | None:
     """Returns when it is quiet next for what may go now, so it must go before; None where that is not for a day."""
-    quiets = [*_own_quiets(asked, person), *_legal_quiets(asked, person)]
-    return next_start(now, quiets) if quiets else None
+    quiets = _own_quiets(asked, person) + _legal_quiets(asked, person)
+    return _next_start(now, quiets) if quiets else None
 
 
 def _digest(asked: Asked, person: Person, now: datetime) -> Decision | None:
@@ -207,15 +208,20 @@ def free_at(cap: Cap, places: Sequence[Place], now: datetime, *, kept: bool = Fa
     return taken[len(taken) - cap.count] if len(taken) >= cap.count else now
 
 
-def _own_quiets(asked: Asked, person: Person) -> list[Quiet]:
+def _own_quiets(asked: Asked, person: Person) -> tuple[Quiet, ...]:
     hours = person.preferences.quiet
     if hours is None or not asked.category.quiet:
-        return []
+        return ()
+    return _daily(hours, _zones(asked, person))
+
+
+@lru_cache(maxsize=8192)
+def _daily(hours: tuple[time, time], zones: tuple[ZoneInfo, ...]) -> tuple[Quiet, ...]:
     window = Window(*hours)
-    return [Quiet(window, zone) for zone in _zones(asked, person)]
+    return tuple(Quiet(window, zone) for zone in zones)
 
 
-def _legal_quiets(asked: Asked, person: Person) -> Sequence[Quiet]:
+def _legal_quiets(asked: Asked, person: Person) -> tuple[Quiet, ...]:
     number = _number(asked)
     if number is None or asked.category.kind is not CategoryKind.PROMOTIONAL:
         return ()
@@ -230,10 +236,14 @@ def _number(asked: Asked) -> str | None:
     return asked.receiver if asked.channel == "SMS" else None
 
 
-def _until(asked: Asked, now: datetime, quiets: Sequence[Quiet]) -> datetime | None:
-    until = quiet_until(now, quiets)
+def _until(asked: Asked, now: datetime, quiets: tuple[Quiet, ...]) -> datetime | None:
+    until = _quiet_until(now, quiets)
     return None if until is None else spread(until, asked.key, quiets)
 
+
+# All of a batch are decided about at one moment, and many people sleep at the same hours.
+_quiet_until = lru_cache(maxsize=8192)(quiet_until)
+_next_start = lru_cache(maxsize=8192)(next_start)
 
 _NONE_WANTED = Decision(Action.SUPPRESS, Rule.CAP, suppressed_for=SuppressedFor.CAP)
 _SEND_MANDATORY = Decision(Action.SEND, Rule.MANDATORY)
