@@ -44,6 +44,7 @@ def _capped(news: Category) -> None:
 
 def an_hour_passes() -> None:
     CapPlace.objects.update(at=F("at") - HOUR)
+    Notification.objects.filter(status=Status.SENT).update(settled_at=F("settled_at") - HOUR)
     Digest.objects.update(closes_at=F("closes_at") - HOUR, look_at=F("look_at") - HOUR)
     Notification.objects.filter(status=Status.WAITING).update(due_at=F("due_at") - HOUR)
     come_due()
