@@ -112,7 +112,7 @@ def repair_unreadable(letter_id: int, actor: str, text: str) -> UUID:
         raise NotRepaired(why_skipped([letter_id])[0])
     draft = read_request(_as_request(text))
     client = client_of(bytes(letter.raw or b""))
-    [accepted] = accept([draft], client=client, keys=[target(letter_id)], keys_of=OURS)
+    [accepted] = accept([draft], client=client, keys=[target(letter_id)], keys_of=OURS).ids
     with one_at_a_time():
         still_open = DeadLetter.objects.filter(pk=letter_id, state=State.OPEN)
         if still_open.update(state=State.RESOLVED, changed_at=Now()) != 1:

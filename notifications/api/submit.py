@@ -16,7 +16,7 @@ from msgspec import UNSET
 from rest_framework.views import APIView
 
 from notifications.api import openapi
-from notifications.intake.accept import Accepted, Rights, accept_and_show
+from notifications.intake.accept import Accepted, Rights, accept
 from notifications.intake.refused import Conflict, Refused, TooLarge
 from notifications.intake.suppressed import addresses
 from notifications.messages.draft import Draft, read_batch, read_request
@@ -57,9 +57,7 @@ class LeanPost(APIView):
         require_channels(caller, (draft.type for draft in drafts if draft.type is not UNSET))
         # The caller's trace; what is not well-formed is dropped where records are made.
         traceparent = str(request.META.get("HTTP_TRACEPARENT", ""))
-        return accept_and_show(
-            drafts, client=caller.client, keys=keys, traceparent=traceparent, rights=rights_of(caller)
-        )
+        return accept(drafts, client=caller.client, keys=keys, traceparent=traceparent, rights=rights_of(caller))
 
 
 class SubmitOne(LeanPost):

@@ -72,21 +72,6 @@ def accept(
     keys_of: str | None = None,
     traceparent: str = "",
     rights: Rights = EVERYTHING,
-) -> list[UUID]:
-    """Does what `accept_and_show` does. Returns the ids alone."""
-    return accept_and_show(
-        drafts, client=client, keys=keys, keys_of=keys_of, traceparent=traceparent, rights=rights
-    ).ids
-
-
-def accept_and_show(
-    drafts: Sequence[Draft],
-    *,
-    client: str,
-    keys: Sequence[str | None] | None = None,
-    keys_of: str | None = None,
-    traceparent: str = "",
-    rights: Rights = EVERYTHING,
 ) -> Accepted:
     """Makes the drafts durable, all or none of them.
 

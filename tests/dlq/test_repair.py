@@ -171,7 +171,7 @@ def test_a_second_try_after_a_failure_in_between_makes_no_second_notification(mo
     text = '{"type": "EMAIL", "receiver": "a@example.org", "message": "Hi"}'
     [first] = accept(
         [_draft(text)], client="support", keys=[f"dead letter {raw.pk}"], keys_of=OURS
-    )  # what is left when the process dies before the letter is resolved
+    ).ids  # what is left when the process dies before the letter is resolved
     with pytest.raises(Conflict):
         repair_unreadable(raw.pk, "anna", text.replace("Hi", "Ho"))
     assert repair_unreadable(raw.pk, "anna", text) == first
@@ -182,7 +182,7 @@ def test_no_client_can_take_the_key_of_a_repair(record: bytes) -> None:
     raw = unreadable(record)
     text = '{"type": "EMAIL", "receiver": "a@example.org", "message": "Hi"}'
     client = client_of(record)
-    [theirs] = accept([_draft(text.replace("Hi", "Ho"))], client=client, keys=[f"dead letter {raw.pk}"])
+    [theirs] = accept([_draft(text.replace("Hi", "Ho"))], client=client, keys=[f"dead letter {raw.pk}"]).ids
     ours = repair_unreadable(raw.pk, "anna", text)
     assert ours != theirs
     assert Notification.objects.get(pk=ours).client == client

@@ -229,7 +229,7 @@ def test_exceptions_are_answered(
     error: Exception,
     status: int,
 ) -> None:
-    monkeypatch.setattr(submit, "accept_and_show", Mock(side_effect=error))
+    monkeypatch.setattr(submit, "accept", Mock(side_effect=error))
     reply = both(ONE)
     assert reply.status.startswith(f"{status} ")
     with_traceback = [record for record in caplog.records if record.exc_info]

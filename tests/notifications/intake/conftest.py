@@ -83,7 +83,7 @@ def inserts(monkeypatch: pytest.MonkeyPatch) -> Inserts:
 def submit(key: str, **fields: Any) -> UUID | type[Exception]:
     """Accepts one draft with this key. Returns its id, or why it was not accepted."""
     try:
-        return accept([draft(**fields)], client="shop", keys=[key])[0]
+        return accept([draft(**fields)], client="shop", keys=[key]).ids[0]
     except (Conflict, Unavailable) as error:
         return type(error)
 

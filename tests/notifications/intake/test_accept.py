@@ -43,7 +43,7 @@ def rows() -> tuple[int, int]:
 
 
 def test_what_is_accepted_is_in_the_queue() -> None:
-    (id,) = accept([draft(subject="s", reference="r")], client="shop", traceparent=TRACE)
+    (id,) = accept([draft(subject="s", reference="r")], client="shop", traceparent=TRACE).ids
     found = read(id)
     assert (found.status, found.client, found.receiver, found.subject) == (
         Status.QUEUED,
@@ -56,7 +56,7 @@ def test_what_is_accepted_is_in_the_queue() -> None:
 
 
 def test_what_is_published(broker: Broker) -> None:
-    ids = accept([draft(), draft(priority="bulk")], client="shop", traceparent=TRACE)
+    ids = accept([draft(), draft(priority="bulk")], client="shop", traceparent=TRACE).ids
     assert [from_record(record.value).id for record in broker.records] == ids
     assert [record.topic.endswith(".bulk") for record in broker.records] == [False, True]
     for record in broker.records:
@@ -67,15 +67,15 @@ def test_what_is_published(broker: Broker) -> None:
 
 
 def test_the_same_key_and_body_is_one_notification() -> None:
-    first = accept([draft()], client="shop", keys=["k"])
-    again = accept([draft()], client="shop", keys=["k"])
+    first = accept([draft()], client="shop", keys=["k"]).ids
+    again = accept([draft()], client="shop", keys=["k"]).ids
     assert first == again
     assert rows() == (1, 1)
 
 
 def test_another_client_or_key_is_another_notification() -> None:
     ids = {
-        accept([draft()], client=client, keys=[key])[0]
+        accept([draft()], client=client, keys=[key]).ids[0]
         for client, key in (("shop", "k"), ("shop", "K"), ("crm", "k"), ("shop", None), ("shop", None))
     }
     assert len(ids) == 5
@@ -88,20 +88,20 @@ def test_the_same_key_with_another_body_is_a_conflict(claimed: bool, monkeypatch
     broker = Broker(lambda _position: True)
     if not claimed:
         monkeypatch.setattr(intake, "open_broker", lambda: broker)
-    (first,) = accept([draft()], client="shop", keys=["k"])
+    (first,) = accept([draft()], client="shop", keys=["k"]).ids
     with pytest.raises(Conflict) as conflict:
         accept([draft(message="Other")], client="shop", keys=["k"])
     assert list(conflict.value.errors) == [0]
-    assert accept([draft()], client="shop", keys=["k"]) == [first]
+    assert accept([draft()], client="shop", keys=["k"]).ids == [first]
     assert rows() == (int(claimed), 1)
 
 
 def test_an_unclaimed_one_is_published_again_with_its_id_and_a_claimed_one_is_not(broker: Broker) -> None:
-    (id,) = accept([draft()], client="shop", keys=["k"])
-    assert accept([draft()], client="shop", keys=["k"]) == [id]
+    (id,) = accept([draft()], client="shop", keys=["k"]).ids
+    assert accept([draft()], client="shop", keys=["k"]).ids == [id]
     assert [from_record(record.value).id for record in broker.records] == [id, id]
     insert([(from_record(broker.records[0].value), "")], Status.QUEUED)
-    assert accept([draft()], client="shop", keys=["k"]) == [id]
+    assert accept([draft()], client="shop", keys=["k"]).ids == [id]
     assert len(broker.records) == 2
 
 
@@ -109,24 +109,24 @@ def test_a_key_is_answered_before_users_and_expiry_are_looked_at() -> None:
     user = User.objects.create(username="7")
     Device.objects.create(user=user, channel="EMAIL", address="ann@example.com")
     submitted = by_user("7", expires_at=ago(-1))
-    first = accept([submitted], client="shop", keys=["k"])
+    first = accept([submitted], client="shop", keys=["k"]).ids
     user.delete()
-    assert accept([submitted], client="shop", keys=["k"]) == first
+    assert accept([submitted], client="shop", keys=["k"]).ids == first
 
 
 def test_a_known_key_is_accepted_again_after_its_expiry_while_its_record_is_unread(broker: Broker) -> None:
     """The first answer stands; the sender ends it as expired."""
     submitted = draft(expires_at=ago(-3600))
-    (id,) = accept([submitted], client="shop", keys=["k"])
+    (id,) = accept([submitted], client="shop", keys=["k"]).ids
     with time_machine.travel(ago(-7200), tick=False):
-        assert accept([submitted], client="shop", keys=["k"]) == [id]
+        assert accept([submitted], client="shop", keys=["k"]).ids == [id]
         with pytest.raises(Refused):
             accept([submitted], client="shop", keys=["another"])
     assert [from_record(record.value).id for record in broker.records] == [id, id]
 
 
 def test_in_a_batch_the_same_key_and_body_share_one_id() -> None:
-    ids = accept([draft(), draft(message="2"), draft()], client="shop", keys=["k", "l", "k"])
+    ids = accept([draft(), draft(message="2"), draft()], client="shop", keys=["k", "l", "k"]).ids
     assert ids[0] == ids[2] != ids[1]
     assert rows() == (2, 2)
 
@@ -158,14 +158,14 @@ def test_what_is_refused_leaves_no_row_at_all(
 
 
 def test_a_record_just_under_the_limit_is_taken(broker: Broker) -> None:
-    assert accept([draft(message="\x01" * 140_000)], client="shop")
+    assert accept([draft(message="\x01" * 140_000)], client="shop").ids
     assert 840_000 < len(broker.records[0].value) < 900_000
 
 
 def test_what_is_not_acknowledged_goes_to_the_outbox(monkeypatch: pytest.MonkeyPatch) -> None:
     broker = Broker(lambda position: position % 2 == 0)
     monkeypatch.setattr(intake, "open_broker", lambda: broker)
-    ids = accept([draft(message=str(n)) for n in range(4)], client="shop", traceparent=TRACE)
+    ids = accept([draft(message=str(n)) for n in range(4)], client="shop", traceparent=TRACE).ids
     outbox = Notification.objects.outbox()
     assert set(outbox.values_list("id", flat=True)) == {ids[1], ids[3]}
     for row in outbox:
@@ -187,7 +187,7 @@ def test_neither_broker_nor_outbox_is_unavailable_and_keeps_its_key(monkeypatch:
         with pytest.raises(Unavailable):
             accept([draft()], client="shop", keys=["k"])
     assert rows() == (0, 1)
-    (id,) = accept([draft()], client="shop", keys=["k"])
+    (id,) = accept([draft()], client="shop", keys=["k"]).ids
     assert [from_record(record.value).id for record in broker.records] == [id, id]
     assert read(id).status == Status.ACCEPTED
     with pytest.raises(Conflict):
@@ -198,7 +198,7 @@ def test_neither_broker_nor_outbox_is_unavailable_and_keeps_its_key(monkeypatch:
 def test_a_key_that_retention_removes_before_it_is_read_is_inserted_once_more(
     times: int, expected: int | None, broker: Broker
 ) -> None:
-    (before,) = accept([draft()], client="shop", keys=["old"])
+    (before,) = accept([draft()], client="shop", keys=["old"]).ids
     left = [IdempotencyKey.objects.filter(key="old")] * times
 
     def remove(execute: Any, sql: str, *rest: Any) -> Any:
@@ -207,7 +207,7 @@ def test_a_key_that_retention_removes_before_it_is_read_is_inserted_once_more(
         return execute(sql, *rest)
 
     with connection.execute_wrapper(remove), nullcontext() if expected else pytest.raises(Unavailable):
-        ids = accept([draft(message="Other"), draft()], client="shop", keys=["old", "new"])
+        ids = accept([draft(message="Other"), draft()], client="shop", keys=["old", "new"]).ids
         assert len({before, *ids}) == 3
     assert not left
     assert len(broker.records) == 1 + (expected or 0)
@@ -264,7 +264,7 @@ def test_keys_are_inserted_in_one_order_whatever_the_batchs(broker: Broker) -> N
 def test_callers_that_race_with_one_key_get_one_notification() -> None:
     def call(text: str) -> UUID | None:
         try:
-            return accept([draft(message=text)], client="shop", keys=["k"])[0]
+            return accept([draft(message=text)], client="shop", keys=["k"]).ids[0]
         except Conflict:
             return None
 
@@ -284,7 +284,7 @@ def test_batches_with_the_same_keys_in_opposite_orders_do_not_deadlock(broker: B
 
         def call(order: list[str], together: threading.Barrier = together) -> dict[str, UUID]:
             together.wait()
-            return dict(zip(order, accept([draft() for _ in order], client="shop", keys=order), strict=True))
+            return dict(zip(order, accept([draft() for _ in order], client="shop", keys=order).ids, strict=True))
 
         answers = in_threads(*[partial(call, keys), partial(call, keys[::-1])] * 2)
         assert all(answer == answers[0] for answer in answers)

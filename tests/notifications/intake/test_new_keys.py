@@ -40,7 +40,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_a_new_key_takes_one_statement_without_a_transaction(broker: Broker) -> None:
     with CaptureQueriesContext(connection) as queries:
-        (id,) = accept([draft()], client="shop", keys=["k"])
+        (id,) = accept([draft()], client="shop", keys=["k"]).ids
     assert list(queries) == [], "what Django's cursors see is the other way"
     row = IdempotencyKey.objects.get()
     assert (row.client, row.key, row.notification_id, row.body_hash) == ("shop", "k", id, draft().body_hash())
@@ -186,9 +186,9 @@ def test_what_is_refused_inserts_nothing_and_a_known_key_is_answered(
         accept([refused], client="shop", keys=["k"])
     assert keys() == {}
     submitted = draft(expires_at=ago(-60))
-    (id,) = accept([submitted], client="shop", keys=["k"])
+    (id,) = accept([submitted], client="shop", keys=["k"]).ids
     with time_machine.travel(ago(-120), tick=False):
-        assert accept([submitted], client="shop", keys=["k"]) == [id]
+        assert accept([submitted], client="shop", keys=["k"]).ids == [id]
 
 
 def test_a_text_over_its_limit_leaves_no_key(broker: Broker) -> None:

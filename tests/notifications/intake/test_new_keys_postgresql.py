@@ -124,7 +124,7 @@ def test_groups_and_batches_with_the_same_keys_do_not_deadlock(broker: Broker) -
 
     def batch() -> list[UUID]:
         together.wait()
-        return accept([draft() for _ in names], client="shop", keys=names[::-1])
+        return accept([draft() for _ in names], client="shop", keys=names[::-1]).ids
 
     one, other, ids = in_threads(lambda: group(1), lambda: group(-1), batch)
     assert not one & other

@@ -49,14 +49,14 @@ def test_what_is_scheduled_is_published_at_once_and_needs_no_database(
 )
 def test_it_expires_at_the_earlier_of_both_ends(given: dict[str, timedelta], end: timedelta) -> None:
     now = datetime.now(UTC)
-    (id,) = accept([draft(**{name: now + ahead for name, ahead in given.items()})], client="shop")
+    (id,) = accept([draft(**{name: now + ahead for name, ahead in given.items()})], client="shop").ids
     assert read(id).expires_at == now + end
 
 
 @pytest.mark.parametrize("ahead", [-CLOCKS_DIFFER + IN_AN_HOUR / 60, timedelta(0), FURTHEST_AHEAD])
 def test_a_clock_that_differs_a_little_is_no_mistake(ahead: timedelta) -> None:
     send_at = at(ahead)
-    (id,) = accept([draft(send_at=send_at)], client="shop")
+    (id,) = accept([draft(send_at=send_at)], client="shop").ids
     assert read(id).send_at == send_at
 
 
@@ -80,8 +80,8 @@ def test_times_that_cannot_be_kept_are_refused_by_field(given: dict[str, timedel
 
 def test_a_repetition_is_accepted_although_its_time_has_come(broker: Broker) -> None:
     submitted = draft(send_at=ago(240), latest_at=at(IN_AN_HOUR))
-    (id,) = accept([submitted], client="shop", keys=["k"])
-    assert accept([submitted], client="shop", keys=["k"]) == [id]
+    (id,) = accept([submitted], client="shop", keys=["k"]).ids
+    assert accept([submitted], client="shop", keys=["k"]).ids == [id]
 
 
 def test_another_time_is_another_body() -> None:

@@ -16,25 +16,18 @@ from notifications.ledger.claim import claim
 from notifications.ledger.settle import Settlement, settle
 from notifications.messages.message import Message
 from notifications.messages.words import Reason, Status
-from notifications.models import Category, Notification
+from notifications.models import Notification
 from notifications.sending.deciding import Deciding
 from notifications.sending.gates import Gates
 from project.operations import balance
 from tests.notifications.rows import LETTERS, ago, in_threads, incoming, message
-from users.recipients.known import Known
+from tests.notifications.sending.test_capped import gate
 from users.recipients.models import CapPlace
 
+__all__ = ["gate"]  # a fixture
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
 SENDERS, MANY, BATCH = 4, 10_000, 500
-
-
-@pytest.fixture
-def gate() -> Deciding:
-    Category.objects.create(name="birthdays", cap_count=3, cap_seconds=3600)
-    known = Known()
-    known.refresh()
-    return Deciding("EMAIL", known)
 
 
 def drain(gate: Deciding, submitted: Sequence[Message]) -> None:

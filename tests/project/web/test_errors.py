@@ -63,7 +63,7 @@ def test_accept_header_does_not_matter(api: Api) -> None:
 
 
 def test_a_bug_is_a_json_500_and_logged(api: Api, caplog: pytest.LogCaptureFixture) -> None:
-    with patch.object(submit, "accept_and_show", side_effect=ZeroDivisionError("secret detail")):
+    with patch.object(submit, "accept", side_effect=ZeroDivisionError("secret detail")):
         answer = api.post("/notification", EMAIL)
     assert (answer.status_code, json_of(answer)["code"]) == (500, "error")
     assert "secret" not in answer.content.decode()
