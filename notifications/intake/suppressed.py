@@ -13,13 +13,11 @@ from django.db import Error as DatabaseProblem
 from notifications.brokers.base import Outbound
 from notifications.messages.message import Message
 from notifications.messages.words import SuppressedFor
-from notifications.models import Category
 from project.database import refusals
 from project.database.dialects import Dialect, Statement
-from users.recipients.category_rules import CategoryRules, rules_of
 from users.recipients.decide import Asked, Rule, decide
 from users.recipients.facts import Receiver, facts_of
-from users.recipients.known import COLUMNS
+from users.recipients.known import read_rules
 from users.recipients.suppression import hashes_of
 
 log = logging.getLogger(__name__)
@@ -107,14 +105,14 @@ addresses = SuppressedAddresses()
 
 def _decided(messages: Mapping[int, Message]) -> dict[int, SuppressedFor]:
     """Returns why they are suppressed, by position, as a sender would decide it now: with two queries."""
-    names = {message.category for message in messages.values()}
-    rules = {row["name"]: rules_of(row) for row in Category.objects.filter(name__in=names).values(*COLUMNS)}
+    rules = read_rules({message.category for message in messages.values()})
     receivers = {position: _receiver(message) for position, message in messages.items()}
     facts = facts_of(receivers.values())
     found: dict[int, SuppressedFor] = {}
     for position, message in messages.items():
-        category = rules.get(message.category) or CategoryRules(name=message.category)
-        asked = Asked(category, message.channel, receiver=message.receiver, expires_at=message.expires_at)
+        asked = Asked(
+            rules[message.category], message.channel, receiver=message.receiver, expires_at=message.expires_at
+        )
         decision = decide(asked, facts.people[receivers[position]], facts.now)
         if decision.rule is Rule.SUPPRESSED and decision.suppressed_for:
             found[position] = decision.suppressed_for

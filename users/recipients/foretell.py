@@ -9,13 +9,12 @@ from typing import NamedTuple
 import msgspec
 from django.conf import settings
 
-from notifications.models import Category
 from users.recipients import caps
 from users.recipients.caps import Key
-from users.recipients.category_rules import CategoryRules, rules_of
+from users.recipients.category_rules import CategoryRules
 from users.recipients.decide import Asked, Decision, Rule, caps_of, decide
 from users.recipients.facts import Receiver, facts_of
-from users.recipients.known import COLUMNS
+from users.recipients.known import read_rules
 from users.recipients.person import Person, Place
 from users.recipients.sentences import sentence
 
@@ -57,8 +56,7 @@ def foretell_each(
 
 def rules_for(category: str) -> CategoryRules:
     """Returns the rules of a category. One that nobody has described keeps nothing back."""
-    row = Category.objects.filter(name=category).values(*COLUMNS).first()
-    return rules_of(row) if row else CategoryRules(name=category)
+    return read_rules([category])[category]
 
 
 def _places(people: Mapping[Receiver, Person], categories: Sequence[CategoryRules]) -> dict[Key, list[Place]]:

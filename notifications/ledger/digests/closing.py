@@ -8,7 +8,7 @@ in the middle leaves a digest that is still to be closed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -28,12 +28,11 @@ from notifications.ledger.rows import final_row
 from notifications.messages.ids import new_ids, span, time_of
 from notifications.messages.message import Message
 from notifications.messages.words import PRIORITIES, DigestState, Is, Reason, Status, SuppressedFor, statuses
-from notifications.models import Category
 from project.database.dialects import as_json, as_uuid, from_time, repeated
-from users.recipients.category_rules import CategoryRules, rules_of
+from users.recipients.category_rules import CategoryRules
 from users.recipients.decide import Action, Asked, decide
 from users.recipients.facts import Facts, Receiver, facts_of
-from users.recipients.known import COLUMNS
+from users.recipients.known import read_rules
 from users.recipients.person import Person
 
 logger = logging.getLogger(__name__)
@@ -179,7 +178,7 @@ def _contents(digests: Sequence[_Digest], members: Mapping[int, list[_Member]]) 
         if member.waits
     }
     facts = facts_of(receivers.values()) if receivers else None
-    rules = _rules_of({digest.key.category for digest in digests})
+    rules = read_rules({digest.key.category for digest in digests})
     return [
         _content(digest, members[digest.id], rules[digest.key.category], facts, receivers.get(digest.id))
         for digest in digests
@@ -210,11 +209,6 @@ def _end_of(member: _Member, rules: CategoryRules, channel: str, person: Person,
     if decision.suppressed_for:
         return _Ended(member.id, Status.SUPPRESSED, decision.suppressed_for)
     return _Ended(member.id, Status.EXPIRED)
-
-
-def _rules_of(categories: Collection[str]) -> dict[str, CategoryRules]:
-    found = {row["name"]: rules_of(row) for row in Category.objects.filter(name__in=categories).values(*COLUMNS)}
-    return {name: found.get(name) or CategoryRules(name=name) for name in categories}
 
 
 def _move_members(contents: Sequence[_Content]) -> None:

@@ -11,13 +11,12 @@ from django.conf import settings
 from notifications.channels import channel_in_words
 from notifications.messages.ids import receiver_hash
 from notifications.messages.words import CategoryKind, SuppressedFor
-from notifications.models import Category
 from users.people.models import Device
-from users.recipients.category_rules import CategoryRules, rules_of
+from users.recipients.category_rules import CategoryRules
 from users.recipients.decide import Action, Decision, Rule
 from users.recipients.facts import Receiver
 from users.recipients.foretell import foretell_each
-from users.recipients.known import COLUMNS
+from users.recipients.known import read_rules
 from users.recipients.own_page.form import CHOICE, Given
 from users.recipients.person import Preferences, cell, chosen_by
 from users.recipients.zones import known_zone
@@ -78,7 +77,7 @@ def receivers_of(username: str) -> list[Receiver]:
 
 def groups(receivers: Sequence[Receiver], preferences: Preferences, given: Given) -> list[Group]:
     """Returns all categories by name."""
-    categories = [rules_of(row) for row in Category.objects.order_by("name").values(*COLUMNS)]
+    categories = list(read_rules().values())
     foretold = foretell_each(receivers, categories)
     return [
         _group(rules, {each: foretold[each, rules.name].decision for each in receivers}, preferences, given)
