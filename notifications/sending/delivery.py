@@ -242,7 +242,7 @@ class Delivery:
         waits_from = answer.ended if answer.receiver_rests else None
         self._settler.settle(Settlement(row, answer.verdict, self.name, choice.name, milliseconds, waits_from))
         if answer.receiver_rests:
-            self._throttle_receiver(row, answer.receiver_rests)
+            self._throttle_receiver(row, answer.ended + answer.receiver_rests)
         elif row.reason or self._pool.lane_length(row.priority, row.receiver_hash) > 1:
             self._parking.observe(row.receiver_hash, answer.seconds)
         self._appetite.pace.add()
@@ -258,10 +258,10 @@ class Delivery:
         self._parking.follow(row, due_in)
         self._put_off([Later(row, reason, due_in)])
 
-    def _throttle_receiver(self, row: Claimed, seconds: float) -> None:
+    def _throttle_receiver(self, row: Claimed, until: float) -> None:
         """A wait belongs to whom the answer is about: all other rows of this receiver wait, too, unsent."""
         with self._order:
-            later = self._parking.throttle(row, seconds, self._pool.withdraw(row.receiver_hash))
+            later = self._parking.throttle(row, until, self._pool.withdraw(row.receiver_hash))
         self._put_off(later)
 
     def _put_back_what_is_paused(self) -> None:

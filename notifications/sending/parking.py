@@ -146,17 +146,18 @@ class Parking:
                     go.append(row)
         return Split(go, later)
 
-    def throttle(self, row: Claimed, seconds: float, behind: Sequence[Claimed]) -> list[Later]:
+    def throttle(self, row: Claimed, until: float, behind: Sequence[Claimed]) -> list[Later]:
         """Notes that the receiver of `row` asked for a rest. Returns when each row `behind` it in memory is due.
 
-        `seconds` is how long the rest is.
+        The rest ends at the clock's time `until`, when `row` is due itself: later, it would find its lane shut and be
+        put behind the others.
         """
         with self._lock:
             now = self._asked_at = self._clock()
             for priority in PRIORITIES:
                 lane = self._lane_of((priority, row.receiver_hash), now)
-                lane.opens, lane.asked_at = max(lane.opens, now + seconds), now
-                lane.pace = min(max(2 * lane.pace, THROTTLED_PACE), seconds)
+                lane.opens, lane.asked_at = max(lane.opens, until), now
+                lane.pace = min(max(2 * lane.pace, THROTTLED_PACE), max(until - now, 0.0))
                 lane.again_id, lane.again_due = NO_ID, lane.opens
                 lane.tail = max(lane.tail, lane.opens)
             return [self._park(waiting, now, 1, again=True) for waiting in behind]

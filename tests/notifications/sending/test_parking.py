@@ -145,13 +145,23 @@ def test_the_two_consumers_of_a_channel_may_park_at_once(hasty_threads: None) ->
 def test_the_rows_of_a_throttled_receiver_wait_behind_the_first_and_come_back_spread(lot: Lot) -> None:
     throttled, *behind = lot.rows(8)
     newcomers = lot.rows(3)
-    later = [*lot.parking.throttle(throttled, 30.0, behind), *lot.parking.split(newcomers).later]
+    later = [*lot.parking.throttle(throttled, lot.now + 30.0, behind), *lot.parking.split(newcomers).later]
     assert [kept.row for kept in later] == [*behind, *newcomers]
     dues = [kept.due_in for kept in later]
     assert dues[0] >= 30.0
     assert min(second - first for first, second in itertools.pairwise(dues)) >= THROTTLED_PACE
     assert {kept.reason for kept in later} == {Reason.THROTTLED}
     assert lot.split(lot.rows(1, priority="bulk"))[0] == [], "the wait is the receiver's, whatever the priority"
+
+
+def test_who_asked_for_a_rest_goes_first_although_it_was_noted_a_moment_after_the_answer(lot: Lot) -> None:
+    throttled, *behind = lot.rows(8)
+    due = lot.now + 30.0
+    lot.now += 0.2
+    later = lot.parking.throttle(throttled, due, behind)
+    assert min(kept.due_in for kept in later) > 29.8
+    lot.now = due
+    assert lot.split([structs.replace(throttled, reason=Reason.THROTTLED)])[0]
 
 
 def test_what_comes_back_goes_in_order_however_often_its_receiver_asks_for_a_rest(lot: Lot) -> None:
@@ -176,7 +186,9 @@ def test_what_comes_back_goes_in_order_however_often_its_receiver_asks_for_a_res
                 lot.parking.observe("hot", 0.01)
                 continue
             ledger[row.id.int] = lot.now + 1.1
-            ledger |= {other.id.int: lot.now + due_in for other, _, due_in in lot.parking.throttle(row, 1.1, send)}
+            ledger |= {
+                other.id.int: lot.now + due_in for other, _, due_in in lot.parking.throttle(row, lot.now + 1.1, send)
+            }
             send = []
         lot.served()
         rows = [structs.replace(row, reason=Reason.THROTTLED) for row in rows]
@@ -241,7 +253,7 @@ def test_the_other_priority_may_be_claimed_between_two_tries(lot: Lot) -> None:
 
 def test_a_long_rest_pushes_nobody_further_than_its_end_and_five_minutes(lot: Lot) -> None:
     throttled, *behind = lot.rows(1000)
-    dues = [kept.due_in for kept in lot.parking.throttle(throttled, 86_400.0, behind)]
+    dues = [kept.due_in for kept in lot.parking.throttle(throttled, lot.now + 86_400.0, behind)]
     assert dues == sorted(dues)
     assert dues[-1] <= 86_400.0 + LONGEST
 
@@ -249,6 +261,6 @@ def test_a_long_rest_pushes_nobody_further_than_its_end_and_five_minutes(lot: Lo
 def test_lanes_do_not_fill_the_memory(lot: Lot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parking, "FORGET_OVER", 10)
     for number in range(100):
-        lot.parking.throttle(claimed(number, f"r{number}"), 3600.0, [])
+        lot.parking.throttle(claimed(number, f"r{number}"), lot.now + 3600.0, [])
     lot.split([])
     assert len(lot.parking._lanes) <= 10
