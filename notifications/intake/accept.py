@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cache
 from typing import NamedTuple
 from uuid import UUID
 
+import msgspec
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.utils import timezone
 from msgspec import UNSET
@@ -41,8 +40,7 @@ OURS = ""  # the owner of our own idempotency keys; no client can have this name
 TEXTS = "SMS"  # the channel whose notifications a key's texts a day count
 
 
-@dataclass(frozen=True, slots=True)
-class Rights:
+class Rights(msgspec.Struct, frozen=True, gc=False):
     """What a caller may do beside sending; our own calls may do everything."""
 
     channels: frozenset[str] | None = None  # a user's device is chosen among these; None: every channel
@@ -118,8 +116,7 @@ def _count(records: Iterable[Outbound]) -> None:
     minutes.add({(channel, "", Happened.ACCEPTED, ""): count for channel, count in by_channel.items()})
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
+class _Call(msgspec.Struct, frozen=True, gc=False):
     """What `accept` was called with."""
 
     drafts: Sequence[Draft]
@@ -129,7 +126,6 @@ class _Call:
     client: str
     traceparent: str
     rights: Rights
-    now: datetime = field(default_factory=timezone.now)
 
 
 def _with_a_new_key(call: _Call) -> dict[int, Outbound] | None:
@@ -176,15 +172,18 @@ def _texts(records: Iterable[Outbound]) -> int:
 def _records_of(call: _Call, identified: Identified) -> dict[int, Outbound]:
     """Returns the records of all but the durable, by position. Raises Refused or TooLarge."""
     pending = {position: draft for position, draft in enumerate(call.drafts) if position not in identified.durable}
-    _check_times(pending, identified.known, call.now)
+    _check_times(pending, identified.known)
     if not call.rights.new_categories:
         require_known(pending, identified.known)
     return _records(pending, identified.ids, call.client, call.traceparent, call.rights)
 
 
-def _check_times(drafts: Mapping[int, Draft], known: frozenset[int], now: datetime) -> None:
+def _check_times(drafts: Mapping[int, Draft], known: frozenset[int]) -> None:
     """Raises Refused; of one that was accepted before they may have passed since."""
     timed = {p: d for p, d in drafts.items() if (d.send_at or d.expires_at or d.latest_at) and p not in known}
+    if not timed:
+        return
+    now = timezone.now()
     if wrong := {p: found for p, draft in timed.items() if (found := by_field(time_problems(draft, now)))}:
         raise Refused(wrong)
 
@@ -257,5 +256,5 @@ def _log(records: Sequence[Outbound], *, outbox: bool = False) -> None:
     """Writes the lines of a request's records, all of which have one trace and one client."""
     ids = [record.message.id for record in records if record.message]
     if ids and (first := records[0].message):
-        about = (events.now(), first.client, outbox, trace_id_of(records[0].traceparent))
-        events.write([events.Accepted(*about, some) for some in events.parts(ids)])
+        now, trace_id = events.now(), trace_id_of(records[0].traceparent)
+        events.write([events.Accepted(now, first.client, outbox, trace_id, some) for some in events.parts(ids)])

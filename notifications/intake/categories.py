@@ -37,9 +37,9 @@ class KnownCategories:
 
         A name is looked for once more before it is called unknown: its category may have been made just now.
         """
-        wanted, asked_at = DEFAULT.union(names), self._clock()
-        if wanted == DEFAULT:
+        if DEFAULT.issuperset(names):
             return frozenset()
+        wanted, asked_at = DEFAULT.union(names), self._clock()
         self._have_read(since=asked_at - FRESH_SECONDS, wait=False)
         if wanted <= self.names:
             return frozenset()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
+
+import msgspec
 
 from notifications.intake.refused import Conflict
 from notifications.messages.draft import Draft
@@ -12,8 +13,7 @@ from notifications.messages.explain import Unavailable
 from notifications.models import IdempotencyKey, Notification
 
 
-@dataclass(frozen=True, slots=True)
-class Identified:
+class Identified(msgspec.Struct, frozen=True, gc=False):
     """Drafts with their ids: `known` are the positions whose key was used before, `durable` those not to publish."""
 
     ids: list[UUID]

@@ -176,7 +176,9 @@ def write(events: Sequence[Event]) -> None:
 
 def parts(ids: Sequence[UUID]) -> list[list[UUID]]:
     """Returns the ids in as many lists as there are lines, at least one."""
-    return [list(ids[start : start + MOST_IDS]) for start in range(0, max(1, len(ids)), MOST_IDS)]
+    if len(ids) <= MOST_IDS:
+        return [list(ids)]
+    return [list(ids[start : start + MOST_IDS]) for start in range(0, len(ids), MOST_IDS)]
 
 
 def _text(event: Event) -> str:

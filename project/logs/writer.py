@@ -29,13 +29,14 @@ class Writer:
         self._lines: deque[bytes] = deque()
         self._bytes = 0  # taken and not written
         self._lost = 0
-        self._written = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._written = threading.Condition(self._lock)
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
 
     def write(self, lines: bytes) -> None:
         """Takes whole lines, each with its end."""
-        with self._written:
+        with self._lock:
             if self._bytes and self._bytes + len(lines) > self._most:
                 self._lost += lines.count(b"\n")
                 self._wake.set()
@@ -65,7 +66,7 @@ class Writer:
             self._write_all()
 
     def _write_all(self) -> None:
-        with self._written:
+        with self._lock:
             lines, lost = b"".join(self._lines), self._lost
             self._lines.clear()
             self._lost = 0
