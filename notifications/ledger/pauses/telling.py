@@ -34,7 +34,7 @@ def in_a_sentence(pause: Pause, now: datetime, reason: str) -> str:
 
     `reason` is the pause's as the reader may see it.
     """
-    words = reason.strip()
+    words = " ".join(reason.split())
     cut = f"{words[:LONGEST_REASON]}…" if len(words) > LONGEST_REASON else words
     until = f", until {clock(pause.until, now)}" if pause.until else ""
     how = "read-only for maintenance" if pause.kind == PauseKind.PLATFORM else "paused"

@@ -36,5 +36,6 @@ def checks() -> list[Check]:
         *(Check(f"provider of {name}", partial(of_providers.providers, name)) for name in settings.CHANNELS),
         Check("senders", of_workers.senders, needs=TABLES),
         Check("scheduler", of_workers.scheduler, needs=TABLES),
+        Check("pauses", of_workers.pauses, needs=TABLES),
         Check("API keys", of_workers.api_keys, needs=TABLES),
     ]

@@ -10,8 +10,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
 from notifications.channels import configured_providers
-from notifications.messages.words import WorkerKind
-from notifications.models import ALIVE_SECONDS, WorkerHeartbeat
+from notifications.ledger.pauses.telling import in_a_sentence
+from notifications.messages.words import PauseKind, WorkerKind
+from notifications.models import ALIVE_SECONDS, Pause, WorkerHeartbeat
 from project.operations.doctor.examine import LeftOut
 from project.operations.verdict import NO_SCHEDULER, NO_SENDER
 from users.access.models import ApiKey
@@ -35,6 +36,14 @@ def scheduler() -> Iterator[str]:
     """A scheduler is alive."""
     if not _alive(WorkerKind.SCHEDULER):
         yield NO_SCHEDULER
+
+
+def pauses() -> Iterator[str]:
+    """Nobody keeps anything back by hand."""
+    now = timezone.now()
+    for pause in Pause.objects.in_force():
+        verb = "read_only off" if pause.kind == PauseKind.PLATFORM else f"resume {pause}"
+        yield f"{in_a_sentence(pause, now, pause.reason)}. Once that is no longer so: manage.py {verb} --reason …"
 
 
 def api_keys() -> Iterator[str]:

@@ -10,7 +10,9 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from notifications.messages.words import WorkerKind
+from notifications.ledger.pauses.targets import PLATFORM, Target
+from notifications.ledger.pauses.verbs import pause
+from notifications.messages.words import PauseKind, WorkerKind
 from notifications.models import WorkerHeartbeat
 from project.operations.doctor import of_settings, of_workers
 from users.access.models import ApiKey
@@ -60,6 +62,19 @@ def beats(kind: WorkerKind, channels: str = "", seconds_ago: int = 0) -> None:
     WorkerHeartbeat.objects.create(
         worker=f"{kind}{seconds_ago}", kind=kind, channels=channels, started_at=seen_at, seen_at=seen_at
     )
+
+
+@pytest.mark.sqlite
+@pytest.mark.django_db
+def test_what_is_paused_by_hand() -> None:
+    assert list(of_workers.pauses()) == []
+    pause(Target(PauseKind.CHANNEL, "EMAIL"), actor="anna", reason="wrong\nprices")
+    pause(PLATFORM, actor="ben", reason="a new disk", lasts=timedelta(hours=1))
+    found = sorted(of_workers.pauses())
+    assert "E-mail is paused by anna" in found[0]
+    assert found[0].endswith("(“wrong prices”). Once that is no longer so: manage.py resume EMAIL --reason …")
+    assert "read-only for maintenance by ben" in found[1]
+    assert found[1].endswith("manage.py read_only off --reason …")
 
 
 @pytest.mark.sqlite
