@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -23,6 +24,7 @@ from notifications.messages.draft import Draft, read_batch, read_request
 from notifications.messages.explain import Invalid
 from notifications.messages.fields import LONGEST_KEY
 from notifications.messages.tracing import trace_id_of
+from notifications.messages.words import SuppressedFor
 from project.web.body import MAX_BATCH_BODY, MAX_BODY, Call, read_body
 from project.web.errors import JSON, Answer, answer_to, as_json
 from users.access.authentication import identify, knows_users, require, require_channels
@@ -93,10 +95,15 @@ class SubmitBatch(LeanPost):
         except Refused as refused:
             by_position = {str(position): errors for position, errors in sorted(refused.errors.items())}
             return as_json(status_of(refused), {"notifications": by_position})
-        entries: list[dict[str, object]] = [{"id": new, "status": "accepted"} for new in accepted.ids]
-        for position, why in addresses.reasons(accepted.records).items():
-            entries[position]["suppressed"] = why
+        # By id, for items with one idempotency key are one notification.
+        reasons = {accepted.ids[position]: why for position, why in addresses.reasons(accepted.records).items()}
+        entries = [_entry(new, reasons.get(new)) for new in accepted.ids]
         return as_json(202, {"notifications": entries})
+
+
+def _entry(new: UUID, why: SuppressedFor | None) -> dict[str, object]:
+    suppressed = {"suppressed": why} if why else {}
+    return {"id": new, "status": "accepted", **suppressed}
 
 
 def rights_of(caller: Caller) -> Rights:

@@ -66,6 +66,17 @@ def test_the_entries_of_a_batch(api: Api) -> None:
     assert [set(entry) for entry in entries[:2]] == [{"id", "status"}, {"id", "status", "suppressed"}]
 
 
+def test_the_items_of_a_batch_that_have_one_key(api: Api) -> None:
+    suppress(BOB, SuppressedFor.STOP)
+    addresses.forget()
+    twice = TO_BOB | {"idempotency_key": "one"}
+    first, second, other = json_of(api.post("/notifications", {"notifications": [twice, twice, EMAIL]}))[
+        "notifications"
+    ]
+    assert first == second == {"id": first["id"], "status": "accepted", "suppressed": "stop"}
+    assert "suppressed" not in other
+
+
 def test_the_address_of_a_user(api: Api) -> None:
     Device.objects.create(user=User.objects.create(username="ann"), channel="EMAIL", address="ann@example.com")
     suppress(ANN, SuppressedFor.BOUNCED)
