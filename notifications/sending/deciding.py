@@ -142,7 +142,9 @@ def _within_caps(cases: Sequence[_Case], now: datetime) -> list[tuple[_Case, Dec
     """Returns what becomes of the rows, in their order. Takes places of caps for those that go."""
     caps_of_cases = [_caps_of(case) for case in cases]
     wanted = {key: cap for some in caps_of_cases for key, cap in some}
-    places = caps.places_of(wanted) if wanted else {}
+    if not wanted:
+        return [(case, case.decision) for case in cases]
+    places = caps.places_of(wanted)
     decided, taken = list[tuple[_Case, Decision]](), list[Taken]()
     for case, some in zip(cases, caps_of_cases, strict=True):
         decision = case.decision

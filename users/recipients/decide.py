@@ -190,6 +190,8 @@ def _cap(asked: Asked, person: Person, now: datetime) -> Decision | None:
 
 def caps_of(category: CategoryRules, channel: str, own: Preferences) -> list[tuple[str, Cap]]:
     """Returns the caps that concern a notification, by scope: its category, its channel as a `cell`, "" for all."""
+    if category.cap is own.cap is None and not own.channel_caps:  # as nearly everywhere
+        return []
     caps = ((category.name, category.cap), (cell("", channel), own.channel_caps.get(channel)), ("", own.cap))
     return [(scope, cap) for scope, cap in caps if cap is not None]
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 from zlib import crc32
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
@@ -24,8 +25,7 @@ LONGEST = timedelta(days=8)  # a week, after which every window comes again, and
 SPREAD = timedelta(minutes=10)
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(msgspec.Struct, frozen=True, gc=False):
     """A time on the wall clock that comes again and again: from `start` until `end`, which is not part of it.
 
     An end that is not after the start is on the next day. `days` are the weekdays, Monday is 0, on which it starts.
