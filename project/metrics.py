@@ -90,9 +90,13 @@ send_seconds = Histogram(
 database_connections = Gauge("notifications_database_connections", "Connections to the database that are open")
 database_connects = Counter("notifications_database_connects", "Connections to the database that were opened")
 
-consumer_lag = Gauge("notifications_consumer_lag", "Records that the senders of a topic have still to read", ["topic"])
+consumer_lag = Gauge(
+    "notifications_consumer_lag", "Records that the senders of a topic have still to read", ["channel", "topic"]
+)
 oldest_record = Gauge(
-    "notifications_oldest_record_seconds", "Age of the oldest record that a topic's senders have to read", ["topic"]
+    "notifications_oldest_record_seconds",
+    "Age of the oldest record that a topic's senders have to read",
+    ["channel", "topic"],
 )
 last_poll = Gauge("notifications_last_poll_seconds", "Since a consumer asked for records last", ["topic"])
 outbox_depth = Measured("notifications_outbox_depth", "Rows in the outbox, and those taken and not yet published")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
+from itertools import product
 from typing import Any
 
 from django.db.models import Count
@@ -85,9 +86,10 @@ def _queued(broker: Broker) -> dict[str, Figures]:
     except ConnectionError as error:
         logger.warning("the lags of the senders cannot be measured: %s", error)
         return {}
-    for topic, lag in lags.items():
-        metrics.consumer_lag.labels(topic).set(lag.records)
-        metrics.oldest_record.labels(topic).set(lag.seconds)
+    for channel, priority in product(channel_names(), PRIORITIES):
+        if lag := lags.get(topic := topic_of(channel, priority)):
+            metrics.consumer_lag.labels(channel, topic).set(lag.records)
+            metrics.oldest_record.labels(channel, topic).set(lag.seconds)
     by_channel = {channel: _queued_of(channel, lags) for channel in channel_names()}
     return {
         Standing.Name.LAGS: {topic: lag.records for topic, lag in lags.items()},

@@ -41,21 +41,26 @@ def expressions() -> Iterator[Expression]:
 def returned(prometheus: Prometheus, expression: Expression) -> str:
     """Returns in words what the expression returned, or "" where it returned nothing and nobody knows why.
 
-    An alert returns nothing while all is well. Then each figure that it looks at must be there. "$channel" is EMAIL.
+    An alert returns nothing while all is well. Then each figure that it looks at must be there, or, of those that it
+    leaves something out for, the metric. "$channel" is EMAIL.
     """
     found = prometheus.query(expression.text.replace("$channel", "EMAIL"))
     if found:
         return _in_words(found)
     if not expression.is_alert:
         return ""
+    looked_at, _, left_out = expression.text.partition(" unless ")
     figures = {selector: prometheus.query(selector) for selector in SELECTOR.findall(expression.text)}
-    if not all(figures.values()):
+    needed = [*SELECTOR.findall(looked_at), *(selector.partition("{")[0] for selector in SELECTOR.findall(left_out))]
+    if not all(prometheus.query(selector) for selector in needed):
         return ""
-    counts = ", ".join(f"`{selector}` {_in_words(found)}" for selector, found in figures.items())
+    counts = ", ".join(f"`{selector}` {_in_words(found) or 'nothing'}" for selector, found in figures.items())
     return f"nothing, so it is silent; it looks at {counts}"
 
 
 def _in_words(found: list[tuple[Mapping[str, str], float]]) -> str:
+    if not found:
+        return ""
     labels, value = max(found, key=lambda series: (series[1], sorted(series[0].items())))
     telling = [name for name in sorted(labels) if name not in ("__name__", "instance", "job")]
     shown = ", ".join(f"{name}={OWN_PREFIX.sub('notifications.', labels[name])}" for name in telling)

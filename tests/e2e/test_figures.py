@@ -42,6 +42,8 @@ def watched(
         platform.start_scheduler("--metrics-port", str(scheduler))
         platform.start_web()
         platform.start_web()
+        platform.create_api_key("send", client="other")
+        platform.manage("pause", "client:other", "--reason", "a figure for it")
         with Prometheus([*platform.ports, sender, scheduler], platform.create_api_key("metrics")) as prometheus:
             put_under_load(platform, providers)
             yield platform, prometheus

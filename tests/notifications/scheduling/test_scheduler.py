@@ -124,8 +124,8 @@ def test_what_is_taken_and_not_acknowledged_still_counts_as_outbox() -> None:
 
 def test_the_lag_of_every_topic_is_shown() -> None:
     open_scheduler(Topic()).round()
-    assert metrics.consumer_lag.labels("notifications.email")._value.get() == 7
-    assert metrics.oldest_record.labels("notifications.email")._value.get() == 30
+    assert metrics.consumer_lag.labels("EMAIL", "notifications.email")._value.get() == 7
+    assert metrics.oldest_record.labels("EMAIL", "notifications.email")._value.get() == 30
 
 
 def test_expired_rows_are_not_published() -> None:
@@ -229,11 +229,11 @@ def test_a_role_that_may_not_make_partitions_does_all_the_rest(caplog: pytest.Lo
 
     partitions.drop(partitions.partitions()[0])  # so that there is one to be made
     fetch("REVOKE CREATE ON SCHEMA public FROM PUBLIC, pg_database_owner, CURRENT_USER")
-    metrics.consumer_lag.labels("notifications.email").set(0)
+    metrics.consumer_lag.labels("EMAIL", "notifications.email").set(0)
     open_scheduler(Topic(), Others()).round()
     assert "the ledger's next partition cannot be made: Its role lacks a right on the tables." in caplog.messages
     assert (len(done), partitions.partitions()) == (1, [])
-    assert metrics.consumer_lag.labels("notifications.email")._value.get() == 7
+    assert metrics.consumer_lag.labels("EMAIL", "notifications.email")._value.get() == 7
 
 
 @pytest.mark.postgresql
