@@ -131,6 +131,9 @@ def _keep(name: str, directory: Path, run: int) -> None:
     signal.signal(signal.SIGTERM, lambda number, _: stop.append(number))
     file = directory / f"{name}.json"
     with Postgres() if name == "postgres" else Kafka() as server:
+        if isinstance(server, Postgres):  # autovacuum takes locks of tables at moments that no test chose
+            server.execute("ALTER SYSTEM SET autovacuum = off")
+            server.execute("SELECT pg_reload_conf()")
         described = dataclasses.asdict(_describe(server))
         incomplete = file.with_suffix(".incomplete")
         incomplete.write_text(json.dumps({"keeper": os.getpid(), "service": described}))

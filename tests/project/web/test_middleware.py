@@ -30,8 +30,11 @@ def test_a_foreign_host_is_refused_with_one_line(
             else:
                 assert json_of(answer)["code"] == "bad_request"
     assert Notification.objects.count() == 0
-    assert len(caplog.records) == 2 * len(PATHS)
-    assert not any(record.exc_info or len(record.getMessage()) > 200 for record in caplog.records)
+    lines = [
+        record for record in caplog.records if not record.name.startswith("notifications.brokers")
+    ]  # of other tests
+    assert len(lines) == 2 * len(PATHS)
+    assert not any(record.exc_info or len(record.getMessage()) > 200 for record in lines)
 
 
 def test_a_host_that_is_allowed_is_taken_in_every_spelling(api: Api, settings: Settings) -> None:
