@@ -29,8 +29,6 @@ from http import HTTPStatus
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from django.core.handlers.wsgi import LimitedStream
-
 from notifications.api.submit import LeanPost, SubmitBatch, SubmitOne
 from notifications.ledger.pauses.read_only import mode
 from project.web.errors import JSON, as_json, unexpected
@@ -47,7 +45,12 @@ class ShortCall:
 
     def __init__(self, environ: WSGIEnvironment) -> None:
         self.META: dict[str, Any] = environ
-        self.read = LimitedStream(environ["wsgi.input"], int(environ["CONTENT_LENGTH"])).read
+        self._left = int(environ["CONTENT_LENGTH"])
+
+    def read(self, size: int, /) -> bytes:
+        body: bytes = self.META["wsgi.input"].read(min(size, self._left))
+        self._left -= len(body)
+        return body
 
 
 class ShortWay:

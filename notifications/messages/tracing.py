@@ -9,6 +9,7 @@ from project.traces import tracing
 
 # Zeros alone are no trace and no span.
 TRACEPARENT = re.compile(r"\A00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
+ONE_EACH = 1 << 64 | 1  # a bit of a trace's id and one of a span's
 
 
 def trace(traceparent: str = "", *, trace_id: str = "") -> str:
@@ -20,13 +21,9 @@ def trace(traceparent: str = "", *, trace_id: str = "") -> str:
     if traceparent and TRACEPARENT.match(traceparent):
         return traceparent
     # Not secrets, so the quick generator will do: urandom would be a call to the system for each.
+    digits = f"{random.getrandbits(192) | ONE_EACH:048x}"
     flags = "01" if trace_id and tracing.is_on() else "00"
-    return f"00-{trace_id or _random(128)}-{_random(64)}-{flags}"
-
-
-def _random(bits: int) -> str:
-    """Returns that many random bits in hex, at least one of which is 1."""
-    return f"{random.getrandbits(bits) or 1:0{bits // 4}x}"
+    return f"00-{trace_id or digits[:32]}-{digits[32:]}-{flags}"
 
 
 def trace_id_of(traceparent: str) -> str:
