@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
+import msgspec
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from drf_spectacular.utils import extend_schema
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from rest_framework.views import APIView
 
 from notifications.api import openapi
@@ -82,6 +83,14 @@ class SubmitOne(LeanPost):
         return 202, f'{{"id":"{new}","status":"accepted"{suppressed}}}'.encode(), headers
 
 
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """What the answer to a batch says of an item."""
+
+    id: UUID
+    status: str = "accepted"
+    suppressed: SuppressedFor | UnsetType = UNSET
+
+
 class SubmitBatch(LeanPost):
     """POST /notifications."""
 
@@ -97,13 +106,8 @@ class SubmitBatch(LeanPost):
             return as_json(status_of(refused), {"notifications": by_position})
         # By id, for items with one idempotency key are one notification.
         reasons = {accepted.ids[position]: why for position, why in addresses.reasons(accepted.records).items()}
-        entries = [_entry(new, reasons.get(new)) for new in accepted.ids]
+        entries = [Entry(new, suppressed=reasons.get(new, UNSET) if reasons else UNSET) for new in accepted.ids]
         return as_json(202, {"notifications": entries})
-
-
-def _entry(new: UUID, why: SuppressedFor | None) -> dict[str, object]:
-    suppressed = {"suppressed": why} if why else {}
-    return {"id": new, "status": "accepted", **suppressed}
 
 
 def rights_of(caller: Caller) -> Rights:
