@@ -66,17 +66,15 @@ def new_message(draft: Addressed, *, client: str, channel: str, receiver: str, i
         category=draft.category,
         priority=draft.priority,
         send_at=draft.send_at and draft.send_at.astimezone(UTC),
-        expires_at=_end_of(draft),
+        expires_at=_end_of(draft) if draft.expires_at or draft.latest_at else None,
         reference=draft.reference,
     )
     return msgspec.structs.replace(message, **{name: getattr(draft, name) for name in _OTHERS}) if _OTHERS else message
 
 
-def _end_of(draft: Addressed) -> datetime | None:
+def _end_of(draft: Addressed) -> datetime:
     """Returns the time after which a draft is not sent, whatever it is called."""
-    expires_at, latest_at = draft.expires_at, draft.latest_at
-    end = min(expires_at, latest_at) if expires_at and latest_at else expires_at or latest_at
-    return end and end.astimezone(UTC)
+    return min(moment for moment in (draft.expires_at, draft.latest_at) if moment).astimezone(UTC)
 
 
 def from_record(value: bytes | None) -> Message:
