@@ -35,6 +35,8 @@ LOOK_PAST_AFTER = 2.0  # seconds of reading ahead; a provider that is slow for a
 LOOK_SECONDS = 0.05  # for reading ahead in one poll: others are sent meanwhile
 GO_BACK_EVERY = 10.0  # seconds, for the share of one client; all is read again then that was passed over
 PAUSE_AT_LEAST = 1.0  # seconds; each pause throws the prefetched records away
+COMMITTED_SECONDS = 30.0  # in which a broker that has just started must know what was committed
+ASK_AGAIN = 0.5  # seconds
 LOOK_EVERY = 1.0  # seconds between two looks of a consumer in trouble
 CALM = 3.0  # seconds without an error after which such a look is believed
 
@@ -255,12 +257,9 @@ class KafkaConsumer:
             self._paused_at = None
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        try:
-            known = consumer.committed(partitions, timeout=30)
-        except KafkaException as error:
-            if self._closing:
-                return
-            raise ConnectionError(f"cannot tell where to start reading {self.topic}: {error}") from error
+        known = self._committed(consumer, partitions)
+        if self._closing:
+            return
         for partition in known:
             if partition.offset < 0:
                 partition.offset = OFFSET_BEGINNING
@@ -268,6 +267,25 @@ class KafkaConsumer:
         if self._paused_at is not None:
             consumer.pause(known)
         self.is_assigned = True
+
+    def _committed(self, consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """Returns where to go on. Asks again where a broker that has just started cannot say it yet.
+
+        The client repeats what its broker does not answer, and not what it answers with an error. Raises
+        ConnectionError.
+        """
+        until = time.monotonic() + COMMITTED_SECONDS
+        while not self._closing:
+            left = until - time.monotonic()
+            try:
+                return consumer.committed(partitions, timeout=max(left, ASK_AGAIN))
+            except KafkaException as error:
+                why = f"cannot tell where to start reading {self.topic}: {in_words(error.args[0])}"
+                if left <= 0:
+                    raise ConnectionError(why) from error
+                logger.warning("%s Asking again.", why)
+            time.sleep(ASK_AGAIN)
+        return []
 
     def _revoked(self, _consumer: Consumer, _partitions: list[TopicPartition]) -> None:
         self.is_assigned = False

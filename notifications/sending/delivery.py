@@ -166,6 +166,8 @@ class Delivery:
             pass
         except LogLost as lost:
             self._on_fatal(f"Records were lost before they were read: {lost}.")
+        except ConnectionError as error:
+            self._on_fatal(f"The consumer of {self.name} {priority} {error}")
         except Exception:
             logger.exception("the consumer of %s %s failed", self.name, priority)
             self._on_fatal(f"The consumer of {self.name} {priority} failed.")

@@ -8,12 +8,16 @@ import time
 import uuid
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import pytest
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from pytest_django import Settings
 
 from harness.services.process import Process
 from harness.services.shared import SharedKafka
 from harness.services.waiting import wait_until
+from notifications.brokers import kafka as kafka_broker
 from notifications.brokers.kafka import KafkaBroker
 
 OTHER = """
@@ -45,6 +49,42 @@ def test_a_member_for_whom_no_partition_is_left_has_its_share(kafka: SharedKafka
 
         wait_until(shared, deadline=60, what="both have their share")
         assert sum(len(each._consumer.assignment()) for each in (one, other)) == 1
+
+
+class JustStarted:
+    """A client whose broker answers that it cannot say yet what a group has committed."""
+
+    def __init__(self, client: Consumer, times: int) -> None:
+        self._client = client
+        self.left = times
+
+    def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        if self.left:
+            self.left -= 1
+            raise KafkaException(KafkaError(KafkaError.NOT_COORDINATOR))
+        return self._client.committed(partitions, timeout=timeout)
+
+    def assign(self, partitions: list[TopicPartition]) -> None:
+        self._client.assign(partitions)
+
+
+def test_a_broker_that_cannot_tell_yet_where_to_go_on_is_asked_again(
+    kafka: SharedKafka, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.KAFKA_BOOTSTRAP_SERVERS = kafka.servers
+    settings.TOPIC_PREFIX = f"members-{uuid.uuid4().hex[:8]}."
+    monkeypatch.setattr(kafka_broker, "ASK_AGAIN", 0.01)
+    broker = KafkaBroker()
+    broker.create_topics(1, 1)
+    with closing(broker.consumer("EMAIL", "transactional")) as consumer:
+        client: Any = JustStarted(consumer._consumer, 2)
+        consumer._assigned(client, [TopicPartition(consumer.topic, 0)])
+        assert (client.left, consumer.is_assigned) == (0, True)
+        assert [place.offset for place in consumer._consumer.assignment()] == [OFFSET_BEGINNING]
+        monkeypatch.setattr(kafka_broker, "COMMITTED_SECONDS", 0.05)
+        client.left = 1000
+        with pytest.raises(ConnectionError, match="cannot tell where to start reading members-"):
+            consumer._assigned(client, [TopicPartition(consumer.topic, 0)])
 
 
 def test_a_killed_member_is_missed_soon_and_a_starved_one_keeps_its_partitions(
