@@ -99,7 +99,7 @@ def test_a_stopped_sender_hands_over_nothing_whose_lease_has_passed(site: Site) 
     site.wait_until_took(10)
     site.pause(stopped)
     left = site.ids("status = 'sending'")
-    assert len(left) > THREADS, "too few rows were claimed ahead"
+    assert len(left) > 2 * THREADS, "too few rows were claimed ahead"
 
     site.platform.start_sender("--channels", "SMS")  # gets the partitions when the other's session has passed
     site.wait_until_settled()
@@ -110,7 +110,8 @@ def test_a_stopped_sender_hands_over_nothing_whose_lease_has_passed(site: Site) 
     site.struck()
     wait_until(lambda: metric(port, "notifications_unsettled") == 0, what="it let all its rows go")
     assert stopped.stop() == 0
-    assert site.providers.twilio.asked == asked
+    late = site.providers.twilio.asked - asked
+    assert late <= THREADS, "no more than was being written when it was stopped, and nothing that waited"
     assert "results came too late" in stopped.output
     assert site.platform.sql("SELECT * FROM notifications_notification ORDER BY id") == before
     site.wait_until_settled()
