@@ -41,7 +41,7 @@ class Outgoing(Protocol):
 
 
 class Channel(ABC):
-    """Rules for receivers and texts. They are class methods without input, output or credentials."""
+    """Rules for receivers and texts. They are static methods without input, output or credentials."""
 
     name: ClassVar[str]
     in_words: ClassVar[str] = ""  # on pages, at the beginning of a sentence; the name where it is empty
@@ -51,36 +51,36 @@ class Channel(ABC):
     takes_html: ClassVar[bool] = False
     takes_unsubscribe: ClassVar[bool] = False  # has a place for the address by which its reader unsubscribes
 
-    @classmethod
+    @staticmethod
     @abstractmethod
-    def receiver_problem(cls, receiver: str) -> str | None:
+    def receiver_problem(receiver: str, /) -> str | None:
         """Returns why this cannot be a receiver of the channel, as a sentence for the 400, or None."""
 
-    @classmethod
-    def intake_problem(cls, _receiver: str) -> str | None:
+    @staticmethod
+    def intake_problem(_receiver: str, /) -> str | None:
         """Returns why this site takes nothing for a valid receiver, as a sentence for the 400, or None.
 
         Asked at the intake alone: what was accepted under other settings is still sent.
         """
         return None
 
-    @classmethod
+    @staticmethod
     @abstractmethod
-    def canonical(cls, receiver: str) -> str:
+    def canonical(receiver: str, /) -> str:
         """Returns the one spelling of a valid receiver by which equal ones are known (E.164, lower-cased domain)."""
 
-    @classmethod
+    @staticmethod
     @abstractmethod
-    def too_long(cls, text: str) -> bool:
+    def too_long(text: str, /) -> bool:
         """Returns whether a message (or html) is over the channel's limit."""
 
-    @classmethod
+    @staticmethod
     @abstractmethod
-    def mask(cls, receiver: str) -> str:
+    def mask(receiver: str, /) -> str:
         """Returns the receiver as lists may show it."""
 
-    @classmethod
-    def domain(cls, _receiver: str) -> str:
+    @staticmethod
+    def domain(_receiver: str, /) -> str:
         """Returns the domain of the receiver in its one spelling; "" on a channel whose receivers have none."""
         return ""
 

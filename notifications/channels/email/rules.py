@@ -21,24 +21,19 @@ class Email(Channel):
     takes_html: ClassVar[bool] = True
     takes_unsubscribe: ClassVar[bool] = True
 
-    @classmethod
-    def receiver_problem(cls, receiver: str) -> str | None:
-        return address_problem(receiver)
+    receiver_problem = staticmethod(address_problem)
+    canonical = staticmethod(canonical_address)
 
-    @classmethod
-    def canonical(cls, receiver: str) -> str:
-        return canonical_address(receiver)
-
-    @classmethod
-    def too_long(cls, text: str) -> bool:
+    @staticmethod
+    def too_long(text: str) -> bool:
         return len(text) * 4 > MAX_BYTES and len(text.encode(errors="surrogatepass")) > MAX_BYTES
 
-    @classmethod
-    def mask(cls, receiver: str) -> str:
+    @staticmethod
+    def mask(receiver: str) -> str:
         local, at, domain = receiver.rpartition("@")
         return f"{local[:1]}…@{domain}" if at else "…"
 
-    @classmethod
-    def domain(cls, receiver: str) -> str:
+    @staticmethod
+    def domain(receiver: str) -> str:
         _, at, domain = canonical_address(receiver).rpartition("@")
         return domain.lower() if at else ""

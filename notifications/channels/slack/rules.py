@@ -45,8 +45,8 @@ class Slack(Channel):
     max_message: ClassVar[str] = "4,000 characters"
     example: ClassVar[str] = "C0123456789"
 
-    @classmethod
-    def receiver_problem(cls, receiver: str) -> str | None:
+    @staticmethod
+    def receiver_problem(receiver: str) -> str | None:
         if ID.fullmatch(receiver) or allowed_webhook(receiver):
             return None
         return (
@@ -54,17 +54,17 @@ class Slack(Channel):
             f"{' or '.join(settings.SLACK_WEBHOOK_PREFIXES)}, or the id of a channel or user such as C024BE91L."
         )
 
-    @classmethod
-    def canonical(cls, receiver: str) -> str:
+    @staticmethod
+    def canonical(receiver: str) -> str:
         webhook = _parse(receiver)
         return webhook.url if webhook else receiver
 
-    @classmethod
-    def too_long(cls, text: str) -> bool:
+    @staticmethod
+    def too_long(text: str) -> bool:
         return len(text) > 4_000
 
-    @classmethod
-    def mask(cls, receiver: str) -> str:
+    @staticmethod
+    def mask(receiver: str) -> str:
         """Returns an id in part; of a webhook the prefix and the workspace, never what makes it a credential."""
         if ID.fullmatch(receiver):
             return f"{receiver[0]}…{receiver[-3:]}"

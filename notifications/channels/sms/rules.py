@@ -18,24 +18,24 @@ class Sms(Channel):
     max_message: ClassVar[str] = "1,600 characters"
     example: ClassVar[str] = "+14155550123"
 
-    @classmethod
-    def receiver_problem(cls, receiver: str) -> str | None:
+    @staticmethod
+    def receiver_problem(receiver: str) -> str | None:
         if E164.fullmatch(receiver):
             return None
         return "Must be one phone number in E.164: + and 8 to 15 digits, such as +14155550123."
 
-    @classmethod
-    def intake_problem(cls, receiver: str) -> str | None:
+    @staticmethod
+    def intake_problem(receiver: str) -> str | None:
         return countries.problem(receiver)
 
-    @classmethod
-    def canonical(cls, receiver: str) -> str:
+    @staticmethod
+    def canonical(receiver: str) -> str:
         return receiver
 
-    @classmethod
-    def too_long(cls, text: str) -> bool:
+    @staticmethod
+    def too_long(text: str) -> bool:
         return len(text) > 1_600
 
-    @classmethod
-    def mask(cls, receiver: str) -> str:
+    @staticmethod
+    def mask(receiver: str) -> str:
         return f"{receiver[:3]}…{receiver[-2:]}" if len(receiver) > 8 else "…"
