@@ -7,8 +7,8 @@ import re
 from notifications.channels.transport.hosts import LABEL, LAST_LABEL, domain_in_ascii
 
 # RFC 5321's dot-string (quoted local parts and address literals are not taken) and a domain name.
-ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-LOCAL = rf"(?P<local>{ATOM}(?:\.{ATOM})*)"
+ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++"
+LOCAL = rf"{ATOM}(?:\.{ATOM})*+"
 ADDRESS = re.compile(rf"{LOCAL}@(?:{LABEL}\.)+{LAST_LABEL}")
 SENDER = re.compile(rf"{LOCAL}@(?:{LABEL}\.)*{LAST_LABEL}")  # ours may be of a host without a dot
 NAMED = re.compile(
@@ -35,16 +35,18 @@ def address_problem(address: str, pattern: re.Pattern[str] = ADDRESS) -> str | N
     found = pattern.fullmatch(written)
     if found is None:
         return NOT_PLAIN
-    return TOO_LONG if len(written) > MAX_ADDRESS or len(found["local"]) > MAX_LOCAL else None
+    return TOO_LONG if len(written) > MAX_ADDRESS or written.index("@") > MAX_LOCAL else None
 
 
 def canonical_address(address: str) -> str:
     """Returns the one spelling of an address, its domain in ASCII and lower case. What is no address stays as it is."""
+    if address.islower() and address.isascii():
+        return address  # as nearly all are written
     try:
-        local, _, domain = in_ascii(address).rpartition("@")
+        local, at, domain = in_ascii(address).rpartition("@")
     except UnicodeError:
         return address
-    return f"{local}@{domain.lower()}"
+    return f"{local}{at}{domain.lower()}"
 
 
 def in_ascii(address: str) -> str:

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import idna
 
-LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+LABEL = r"[A-Za-z0-9][A-Za-z0-9-]{0,62}+(?<!-)"
 LAST_LABEL = rf"(?![0-9]+\Z){LABEL}"
 HOST = re.compile(rf"(?:{LABEL}\.)+{LAST_LABEL}")
 MAX_DOMAIN, MAX_LABEL = 253, 63  # RFC 1035 2.3.4
