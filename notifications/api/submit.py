@@ -100,13 +100,13 @@ class SubmitBatch(LeanPost):
             raise Invalid({KEY_HEADER: ["A batch takes no such header: give each item its own idempotency_key."]})
         drafts = read_batch(read_body(request, MAX_BATCH_BODY))
         try:
-            accepted = self.accepted(request, caller, drafts, [draft.key for draft in drafts])
+            accepted = self.accepted(request, caller, drafts, [draft.idempotency_key or None for draft in drafts])
         except Refused as refused:
             by_position = {str(position): errors for position, errors in sorted(refused.errors.items())}
             return as_json(status_of(refused), {"notifications": by_position})
         # By id, for items with one idempotency key are one notification.
         reasons = {accepted.ids[position]: why for position, why in addresses.reasons(accepted.records).items()}
-        entries = [Entry(new, suppressed=reasons.get(new, UNSET) if reasons else UNSET) for new in accepted.ids]
+        entries = [Entry(new, suppressed=reasons.get(new, UNSET)) if reasons else Entry(new) for new in accepted.ids]
         return as_json(202, {"notifications": entries})
 
 

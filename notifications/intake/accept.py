@@ -202,7 +202,7 @@ def _records(
         message = new_message(drafts[position], client=client, channel=channel, receiver=receiver, id=ids[position])
         return outbound(message, origin=Origin.INTAKE, traceparent=one)
 
-    given = {p: record(p, str(draft.type), str(draft.receiver)) for p, draft in drafts.items() if draft.user is UNSET}
+    given = {p: record(p, draft.type or "", draft.receiver or "") for p, draft in drafts.items() if draft.user is UNSET}
     if too_large := _too_large(given):
         raise TooLarge(too_large)
     if len(given) == len(drafts):

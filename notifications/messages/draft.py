@@ -42,19 +42,11 @@ class Draft(Addressed, frozen=True, forbid_unknown_fields=True, kw_only=True):
                 values[name] = value
         return sha256(_encode(values)).hexdigest()
 
-    @property
-    def key(self) -> str | None:
-        return None
-
 
 class BatchDraft(Draft, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A notification of a batch, which may carry its own idempotency key."""
 
     idempotency_key: IdempotencyKey | UnsetType = UNSET
-
-    @property
-    def key(self) -> str | None:
-        return None if self.idempotency_key is UNSET else self.idempotency_key
 
 
 T = TypeVar("T")
