@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET
 
 from notifications.channels import channel_class
 from notifications.messages.explain import explain, first_of
@@ -22,8 +21,11 @@ class Unreadable(Exception):
     """A Kafka record that is not a notification; the text says why, for support staff."""
 
 
-class Message(Carried, frozen=True, kw_only=True):
-    """The value of a Kafka record, and the first part of its row in the ledger."""
+class Message(Carried, frozen=True, kw_only=True, omit_defaults=True):
+    """The value of a Kafka record, and the first part of its row in the ledger.
+
+    A record leaves out what has its default, so a default never changes: records that wait in Kafka mean the old one.
+    """
 
     @property
     def receiver_hash(self) -> str:
@@ -57,7 +59,7 @@ def new_message(draft: Addressed, *, client: str, channel: str, receiver: str, i
         id=id,
         channel=channel,
         receiver=receiver,
-        user="" if draft.user is UNSET else draft.user,
+        user=draft.user or "",
         client=client,
         accepted_at=time_of(id),
         message=draft.message,
