@@ -15,9 +15,9 @@ from notifications.messages.message import Message
 from notifications.messages.words import SuppressedFor
 from project.database import refusals
 from project.database.dialects import Dialect, Statement
+from users.recipients.category_rules import read_rules
 from users.recipients.decide import Asked, Rule, decide
 from users.recipients.facts import Receiver, facts_of
-from users.recipients.known import read_rules
 from users.recipients.suppression import hashes_of
 
 log = logging.getLogger(__name__)

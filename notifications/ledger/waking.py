@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
-from django.db.models.functions import Now
-
 from notifications.ledger.sql import listing
 from notifications.messages.words import Reason, Status
 from project.database.dialects import Dialect, Statement, as_json, repeated
-from users.recipients.models import PersonPreferences
 
-OVERLAP = timedelta(seconds=10)  # a change may be committed later than its time says
+OVERLAP = 10.0  # seconds; a change may be committed later than its time says
 MOST_CHANGES = 10_000  # read at once
 BATCH = 1000
 REASONS = (Reason.PAUSED, Reason.QUIET, Reason.CAPPED)
@@ -21,7 +16,7 @@ class Waking:
     """Of one scheduler; any number may do the same work."""
 
     def __init__(self) -> None:
-        self._seen: set[tuple[str, datetime]] = set()
+        self._seen: set[tuple[str, object]] = set()
         self._to_wake: set[str] = set()
 
     def look(self) -> bool:
@@ -31,8 +26,7 @@ class Waking:
         way has read what was chosen before, and may have put its rows off since. Takes one query where nobody changed.
         Raises what the database raises.
         """
-        lately = PersonPreferences.objects.filter(changed_at__gt=Now() - OVERLAP).order_by("-changed_at")
-        found = set(lately.values_list("username", "changed_at")[:MOST_CHANGES])
+        found = set(who_changed(overlap=OVERLAP, limit=MOST_CHANGES))
         self._to_wake |= {username for username, _ in found ^ self._seen}
         self._seen = found
         if self._to_wake and _wake(self._to_wake) < BATCH:
@@ -44,6 +38,13 @@ def _wake(people: set[str]) -> int:
     """Makes up to BATCH of their rows due. Returns how many."""
     people_as_json = as_json([{"username": username} for username in sorted(people)])
     return len(repeated(lambda: wake(people=people_as_json, limit=BATCH)))
+
+
+@Statement
+def who_changed(d: Dialect) -> str:
+    return f"""
+        SELECT username, changed_at FROM users_personpreferences
+        WHERE changed_at > {d.later("-(%(overlap)s)")} ORDER BY changed_at DESC LIMIT %(limit)s"""
 
 
 @Statement

@@ -19,10 +19,6 @@ class PauseQuerySet(models.QuerySet["Pause"]):
         """Those that keep something from being sent now, by the database's clock."""
         return self.filter(Q(until__isnull=True) | Q(until__gt=Now()), ended_at__isnull=True)
 
-    def unreleased(self) -> Self:
-        """Those in force, and those that have ended while what they stopped may still be on its way."""
-        return self.filter(released=False)
-
 
 class Pause(models.Model):
     """One pause by hand, from its beginning to its end. Rows are never removed, and nothing but the end is added.

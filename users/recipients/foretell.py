@@ -11,10 +11,9 @@ from django.conf import settings
 
 from users.recipients import caps
 from users.recipients.caps import Key
-from users.recipients.category_rules import CategoryRules
+from users.recipients.category_rules import CategoryRules, read_rules
 from users.recipients.decide import Asked, Decision, Rule, caps_of, decide
 from users.recipients.facts import Receiver, facts_of
-from users.recipients.known import read_rules
 from users.recipients.person import Person, Place
 from users.recipients.sentences import sentence
 

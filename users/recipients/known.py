@@ -5,25 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping
 
-from notifications.models import Category
 from project.database.dialects import Dialect, Statement
-from users.recipients.category_rules import CategoryRules, rules_of
+from users.recipients.category_rules import CategoryRules, read_rules
 
 OVERLAP = 10.0  # seconds; a change may be committed later than its time says
 REMEMBERED = 60.0  # seconds; by then a batch that was claimed before a change has long been queued
 MOST_CHANGES = 10_000  # read at once, for each of the two tables
-_COLUMNS = (
-    *("name", "kind", "on_by_default", "channels", "quiet", "late", "passes"),
-    *("cap_count", "cap_seconds", "overflow", "digest_seconds", "digest_limit", "digest_at"),
-)
-
-
-def read_rules(names: Collection[str] | None = None) -> dict[str, CategoryRules]:
-    """Returns the rules of categories in the order of their names: of all, or of these, described or not."""
-    categories = Category.objects.order_by("name")
-    wanted = categories if names is None else categories.filter(name__in=names)
-    found = {row["name"]: rules_of(row) for row in wanted.values(*_COLUMNS)}
-    return found | {name: CategoryRules(name=name) for name in names or () if name not in found}
 
 
 class Known:

@@ -11,11 +11,10 @@ from django import forms
 from notifications.messages.words import CategoryKind
 from project.desk.audit import printed
 from project.desk.form_fields import FutureField
-from users.recipients.category_rules import CategoryRules
+from users.recipients.category_rules import CategoryRules, read_rules
 from users.recipients.decide import Action, Rule
 from users.recipients.facts import Receiver
 from users.recipients.foretell import Foretold, foretell_each
-from users.recipients.known import read_rules
 
 MOST_CATEGORIES = 20  # of the table
 MOST_ASKED = 500  # categories that can be asked for

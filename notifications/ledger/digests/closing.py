@@ -29,10 +29,9 @@ from notifications.messages.ids import new_ids, span, time_of
 from notifications.messages.message import Message
 from notifications.messages.words import PRIORITIES, DigestState, Is, Reason, Status, SuppressedFor, statuses
 from project.database.dialects import as_json, as_uuid, from_time, repeated
-from users.recipients.category_rules import CategoryRules
+from users.recipients.category_rules import CategoryRules, read_rules
 from users.recipients.decide import Action, Asked, decide
 from users.recipients.facts import Facts, Receiver, facts_of
-from users.recipients.known import read_rules
 from users.recipients.person import Person
 
 logger = logging.getLogger(__name__)

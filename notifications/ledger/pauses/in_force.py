@@ -8,11 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from django.db.models import Q
-from django.db.models.functions import Now
-
+from notifications.ledger.pauses import lately
 from notifications.messages.words import PauseKind
-from notifications.models import Pause
 
 LONGEST_WAIT = 86_400.0  # seconds until what is stopped is looked at again, where nobody ends the pause before
 # After a pause what it stopped goes before what is new of its receiver. By then it has gone, or its record is lost.
@@ -52,20 +49,14 @@ class Pauses:
 
     def refresh(self) -> None:
         """Reads them again, with one query. Raises what the database raises."""
-        began = time.monotonic()
-        lately = Now() - IN_ORDER_FOR
-        of_interest = Q(released=False) | Q(ended_at__gt=lately) | Q(ended_at__isnull=True, until__gt=lately)
-        rows = Pause.objects.filter(of_interest).values_list("kind", "name", "began_at", "until", "ended_at", Now())
-        stops: dict[tuple[str, str], Stop] = {}
-        just_ended = False
-        for kind, name, began_at, until, ended_at, now in rows:
-            if ended_at is None and (until is None or until > now):
-                ends = math.inf if until is None else began + (until - now).total_seconds()
-                stops[kind, name] = Stop(began - (now - began_at).total_seconds(), ends)
-            else:
-                just_ended = True
+        now, pauses = time.monotonic(), lately.read(IN_ORDER_FOR)
+        stops = {
+            (pause.kind, pause.name): Stop(now + pause.began, math.inf if pause.ends is None else now + pause.ends)
+            for pause in pauses
+            if pause.in_force
+        }
         of_rows = (PauseKind.CATEGORY, PauseKind.CLIENT)
-        self._known = _Known(stops, any(kind in of_rows for kind, _ in stops), just_ended)
+        self._known = _Known(stops, any(kind in of_rows for kind, _ in stops), just_ended=len(stops) < len(pauses))
 
     @property
     def just_ended(self) -> bool:

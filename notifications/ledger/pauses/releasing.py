@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import timedelta
 
 from django.conf import settings
@@ -11,6 +11,7 @@ from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
 from notifications.ledger import stopped
+from notifications.ledger.pauses import lately
 from notifications.messages.words import PauseKind
 from notifications.models import Pause
 from project import metrics
@@ -34,28 +35,23 @@ class Releasing:
         Which pause has stopped a row is noted nowhere: what none in force names is made due. So a scheduler that dies
         in the middle leaves nothing half done. Takes one query where there is nothing. Raises what the database raises.
         """
-        unreleased = list(Pause.objects.unreleased().annotate(now=Now()))
-        in_force = {pause.pk: (pause.kind, pause.name) for pause in unreleased if _is_in_force(pause)}
-        self._show(in_force.values())
-        if (PauseKind.PLATFORM, "") in in_force.values():
+        pauses = lately.read()
+        in_force = {(pause.kind, pause.name) for pause in pauses if pause.in_force}
+        self._show(in_force)
+        if (PauseKind.PLATFORM, "") in in_force:
             return True
-        over = [pause.pk for pause in unreleased if pause.pk not in in_force]
+        over = [pause.id for pause in pauses if not pause.in_force and not pause.released]
         if over and time.monotonic() >= self._next_release and _release(max(over)):
             self._next_release = time.monotonic() + AGAIN
             _note_released(over)
         return False
 
-    def _show(self, in_force: Iterable[tuple[str, str]]) -> None:
-        paused = set(in_force)
+    def _show(self, paused: set[tuple[str, str]]) -> None:
         for labels in self._shown - paused:
             metrics.paused.remove(*labels)
         for labels in paused - self._shown:
             metrics.paused.labels(*labels).set(1)
         self._shown = paused
-
-
-def _is_in_force(pause: Pause) -> bool:
-    return pause.ended_at is None and (pause.until is None or pause.until > vars(pause)["now"])
 
 
 def _release(pause: int) -> bool:

@@ -12,11 +12,10 @@ from notifications.channels import channel_in_words
 from notifications.messages.ids import receiver_hash
 from notifications.messages.words import CategoryKind, SuppressedFor
 from users.people.models import Device
-from users.recipients.category_rules import CategoryRules
+from users.recipients.category_rules import CategoryRules, read_rules
 from users.recipients.decide import Action, Decision, Rule
 from users.recipients.facts import Receiver
 from users.recipients.foretell import foretell_each
-from users.recipients.known import read_rules
 from users.recipients.own_page.form import CHOICE, Given
 from users.recipients.person import Preferences, cell, chosen_by
 from users.recipients.zones import known_zone
