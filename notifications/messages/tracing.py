@@ -21,9 +21,10 @@ def trace(traceparent: str = "", *, trace_id: str = "") -> str:
     if traceparent and TRACEPARENT.match(traceparent):
         return traceparent
     # Not secrets, so the quick generator will do: urandom would be a call to the system for each.
+    if trace_id:
+        return f"00-{trace_id}-{random.getrandbits(64) | 1:016x}-{'01' if tracing.is_on() else '00'}"
     digits = f"{random.getrandbits(192) | ONE_EACH:048x}"
-    flags = "01" if trace_id and tracing.is_on() else "00"
-    return f"00-{trace_id or digits[:32]}-{digits[32:]}-{flags}"
+    return f"00-{digits[:32]}-{digits[32:]}-00"
 
 
 def trace_id_of(traceparent: str) -> str:

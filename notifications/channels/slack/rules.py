@@ -29,12 +29,7 @@ class Webhook(NamedTuple):
     host: str
     port: int
     path: str
-
-    @property
-    def url(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        port = "" if self.port == PORTS.get(self.scheme) else f":{self.port}"
-        return f"{self.scheme}://{host}{port}{self.path}"
+    url: str
 
 
 class Slack(Channel):
@@ -78,13 +73,16 @@ class Slack(Channel):
 
 def allowed_webhook(receiver: str) -> Webhook | None:
     """Returns the parsed webhook, or None for whatever is not a URL under one of the allowed prefixes."""
+    return _under(receiver, _allowed())
+
+
+@lru_cache(maxsize=4096)  # a webhook is looked at when it is read and when it is sent to
+def _under(receiver: str, prefixes: tuple[Webhook, ...]) -> Webhook | None:
     webhook = _parse(receiver)
-    if webhook and any(_within(webhook, prefix) for prefix in _allowed()):
-        return webhook
-    return None
+    return webhook if webhook and any(_within(webhook, prefix) for prefix in prefixes) else None
 
 
-@lru_cache(maxsize=4096)  # a webhook is looked at when it is read, hashed and sent to
+@lru_cache(maxsize=4096)  # and when it is hashed
 def _parse(text: str) -> Webhook | None:
     if not URL.fullmatch(text):
         return None
@@ -95,7 +93,13 @@ def _parse(text: str) -> Webhook | None:
         return None
     if not url.hostname or {"", ".", ".."} & set(url.path[1:].removesuffix("/").split("/")):
         return None
-    return Webhook(url.scheme, url.hostname, port, url.path)
+    return _webhook(url.scheme, url.hostname, port, url.path)
+
+
+def _webhook(scheme: str, host: str, port: int, path: str) -> Webhook:
+    shown_host = f"[{host}]" if ":" in host else host
+    shown_port = "" if port == PORTS.get(scheme) else f":{port}"
+    return Webhook(scheme, host, port, path, f"{scheme}://{shown_host}{shown_port}{path}")
 
 
 def _within(webhook: Webhook, prefix: Webhook) -> bool:
@@ -106,5 +110,5 @@ def _within(webhook: Webhook, prefix: Webhook) -> bool:
 def _allowed() -> tuple[Webhook, ...]:
     parsed = (urlsplit(prefix) for prefix in settings.SLACK_WEBHOOK_PREFIXES)
     return tuple(
-        Webhook(url.scheme, url.hostname or "", url.port or PORTS.get(url.scheme, 0), url.path) for url in parsed
+        _webhook(url.scheme, url.hostname or "", url.port or PORTS.get(url.scheme, 0), url.path) for url in parsed
     )

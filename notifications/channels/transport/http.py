@@ -6,8 +6,10 @@ import asyncio
 import select
 import ssl
 from collections import defaultdict
+from collections.abc import Coroutine
 from functools import lru_cache
 from time import monotonic
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from notifications.channels.outcomes import Cause, SendError
@@ -18,6 +20,7 @@ AGENT = "notifications"  # how our requests name who sends them
 IDLE_SECONDS = 30.0  # an older connection may have been dropped on the way without a word
 
 Place = tuple[asyncio.AbstractEventLoop, str]  # a loop, and where its connections go
+Asking = Coroutine[Any, Any, Answer]
 
 
 class Http:
@@ -28,17 +31,17 @@ class Http:
         self._tls = ssl.create_default_context()
         self._idle: defaultdict[Place, list[_Exchange]] = defaultdict(list)  # the one used last at the end
 
-    async def post(self, url: str, body: bytes, headers: dict[str, str], traceparent: str = "") -> Answer:
-        """Returns the answer, whatever its status.
+    def post(self, url: str, body: bytes, headers: dict[str, str], traceparent: str = "") -> Asking:
+        """Returns a coroutine that gives the answer, whatever its status.
 
-        Raises SendError, which is uncertain once the whole request was handed over.
+        It raises SendError, which is uncertain once the whole request was handed over.
         """
         traced = headers | {"traceparent": traceparent} if traceparent else headers
-        return await self._ask("POST", url, body, traced)
+        return self._ask("POST", url, body, traced)
 
-    async def get(self, url: str, headers: dict[str, str]) -> Answer:
-        """Returns the answer, whatever its status. Raises SendError."""
-        return await self._ask("GET", url, b"", headers)
+    def get(self, url: str, headers: dict[str, str]) -> Asking:
+        """Returns a coroutine that gives the answer, whatever its status. It raises SendError."""
+        return self._ask("GET", url, b"", headers)
 
     async def _ask(self, method: str, url: str, body: bytes, headers: dict[str, str]) -> Answer:
         deadline = monotonic() + self._timeout
