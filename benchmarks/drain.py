@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
 
 from benchmarks.bench import Bench
 from benchmarks.cpu import in_words, medians
 from benchmarks.lines import Cost, Line
 from benchmarks.measure import Drained, Sender, median, pairs, publish
 from harness.platform import Platform
+from harness.services.process import ROOT
 
 NOOP = {"DJANGO_SETTINGS_MODULE": "benchmarks.settings_noop", "BENCH_NOOP": os.environ.get("BENCH_NOOP", "Noop")}
 IN_FLIGHT = 256  # what a sender takes by itself where its providers are coroutines, as all of ours are
+NO_MORE: Mapping[str, str] = MappingProxyType({})
 RATE, SENDER, POSTGRES = 18_000, 35, 33  # a second; µs of CPU
 
 
@@ -42,9 +47,11 @@ def noop(bench: Bench) -> list[Line]:
     ]
 
 
-def drain_noop(bench: Bench, count: int, **environment: str) -> Drained:
-    site = bench.services.fresh(**NOOP | environment)
+def drain_noop(bench: Bench, count: int, *, code: Path = ROOT, settings: Mapping[str, str] = NO_MORE) -> Drained:
+    """`code` is the checkout whose sender it is."""
+    site = bench.services.fresh(**NOOP, **settings)
     publish(site, "EMAIL", count)
+    site.code = code
     drained = Sender(site, "EMAIL", IN_FLIGHT).drained(count, beside=bench.services.pids)
     check_ledger(site, count)
     bench.services.drop(site)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from benchmarks.bench import Bench
 from benchmarks.cpu import in_words, medians
@@ -12,6 +13,7 @@ from benchmarks.drain import check_ledger
 from benchmarks.lines import Cost, Line, beside
 from benchmarks.measure import Drained, Sender, Sink, median, pairs, publish, rate_of_times, run
 from harness.platform import Platform
+from harness.services.process import ROOT
 
 FEW, MANY = 64, 256  # sends in flight
 RATE, SENDER = 7_000, 100  # a second; µs of CPU
@@ -26,20 +28,27 @@ class Drains:
     channel: str
     in_flight: int
     count: int
+    code: Path = ROOT  # the checkout whose sender it is
     runs: list[Drained] = field(default_factory=list)
 
     def drain(self) -> float:
         """Returns the rate at the provider's log."""
+        return self.run().rate
+
+    def run(self) -> Drained:
+        """Its rate is that at the provider's log."""
         site, sink = with_sink(self.bench, self.channel)
         publish(site, self.channel, self.count, "--url", sink.url)
+        site.code = self.code
         beside = {**self.bench.services.pids, "provider": sink.process.pid}
         drained = Sender(site, self.channel, self.in_flight).drained(self.count, beside=beside)
         check_ledger(site, self.count)
         arrivals = sink.wait_for(self.count)
         assert len(arrivals) == drained.sends == self.count
         self.bench.services.drop(site)
+        drained.rate = rate_of_times([at for at, _ in arrivals])
         self.runs.append(drained)
-        return rate_of_times([at for at, _ in arrivals])
+        return drained
 
     def cost(self) -> dict[str, float]:
         return medians([run.cost for run in self.runs])

@@ -27,7 +27,7 @@ def noop(bench: Bench) -> list[Line]:
 
         def traced() -> float:
             every = {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_TRACES_SAMPLER": "always_on"}
-            runs.append(drain_noop(bench, count, **every))
+            runs.append(drain_noop(bench, count, settings=every))
             return runs[-1].rate
 
         ours, theirs = pairs(bench.times(3), traced, plain)
