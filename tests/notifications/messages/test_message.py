@@ -97,24 +97,6 @@ def test_request_batch_and_record_refuse_it(values: dict[str, Any], field: str, 
     assert alone.value.errors[field][0] in str(as_record.value)
 
 
-def test_a_record_leaves_out_what_has_its_default_and_the_default_is_what_it_has_always_been() -> None:
-    given = {"message": "Hi", "channel": "EMAIL", "receiver": "ann@example.com", "client": "shop"}
-    value = given | {"id": "01a22e86-be00-75f9-af7c-afc3ec489a1d", "accepted_at": "2026-11-30T22:15:12.128000Z"}
-    defaults = {
-        "v": 1,
-        "generation": 0,
-        "category": "default",
-        "priority": "transactional",
-        "send_at": None,
-        "expires_at": None,
-        **dict.fromkeys(("subject", "html", "reference", "user"), ""),
-    }
-    message = from_record(json.dumps(value).encode())
-    assert from_record(json.dumps(value | defaults).encode()) == message
-    assert {name: getattr(message, name) for name in defaults} == defaults
-    assert json.loads(message.to_record()) == value
-
-
 @pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-12:00", "9500-01-01T00:00:00Z"])
 def test_no_expiry_is_accepted_that_a_column_cannot_store_in_every_zone(moment: str) -> None:
     for read in (single, batch):
