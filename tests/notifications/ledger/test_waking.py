@@ -63,7 +63,7 @@ def test_what_was_put_off_by_a_claim_that_did_not_know_it_yet_is_made_due_later(
     late = waits()
     looking.look()
     assert not due.anything()
-    PersonPreferences.objects.update(changed_at=F("changed_at") - waking.OVERLAP)
+    PersonPreferences.objects.update(changed_at=F("changed_at") - timedelta(seconds=waking.OVERLAP))
     looking.look()
     assert taken() == [late.id]
     last = waits()
