@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from base64 import b32decode
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.utils import timezone
 from django_otp.oath import totp
 from playwright.sync_api import Page, expect
 
-from dlq.models import DeadLetter
-from notifications.messages.words import Status, standing
-from notifications.models import Job, Notification, SandboxMessage
-from notifications.scheduling.jobs import Runner
-from project.operations.kinds import kinds
+from notifications.models import SandboxMessage
 from tests.browser import log_in, page
 from tests.desk import PASSWORD, letter, row_of, superuser
+from tests.dlq.runs.beginning import arrive, expired, many, step
 
 __all__ = ["page"]  # a fixture
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -109,7 +104,7 @@ def test_replay_a_selection_from_the_list(page: Page) -> None:
     page.get_by_label("Why are they sent again?").fill("The provider works again")
     page.get_by_role("button", name="Send them again").click()
     expect(page.get_by_text("The provider works again")).to_be_visible()
-    Runner(kinds()).turn()
+    step()
     page.goto("/admin/dlq/deadletter/")
     expect(page.get_by_role("link", name=f"#{left.pk}", exact=True)).to_be_visible()
     expect(page.get_by_role("link", name=f"#{chosen[0].pk}", exact=True)).to_have_count(0)
@@ -117,8 +112,8 @@ def test_replay_a_selection_from_the_list(page: Page) -> None:
 
 def test_a_run_from_its_question_to_its_summary(page: Page) -> None:
     superuser("anna", PASSWORD)
-    old = letter(expires_at=timezone.now() - timedelta(hours=1))
-    fresh = [letter(provider="smtp") for _ in range(3)]
+    old = expired()
+    many(3, provider="smtp")
     log_in(page, "/admin/dlq/deadletter/")
     page.get_by_role("button", name="Replay all that match").click()
     going = page.locator("#going")
@@ -131,12 +126,9 @@ def test_a_run_from_its_question_to_its_summary(page: Page) -> None:
     page.get_by_label("Why are they sent again?").fill("The provider works again")
     page.get_by_role("button", name="Send them again").click()
     expect(page.get_by_text("On their way")).to_be_visible()
-    Runner(kinds()).turn()
-    sent = standing(Status.SENT) | {"reason": "", "due_at": None, "provider": "smtp", "settled_at": timezone.now()}
-    Notification.objects.filter(generation=1).update(**sent)
-    DeadLetter.objects.filter(pk__in=[one.pk for one in fresh]).update(state="resolved")
-    Job.objects.update(due_at=timezone.now())
-    Runner(kinds()).turn()
+    step()
+    arrive()
+    step()
     expect(page.get_by_text("Done.")).to_be_visible()  # the page renews itself
     expect(page.locator(".desk-figures")).to_contain_text("Sent3")
     expect(page.get_by_role("button", name="Pause")).to_have_count(0)

@@ -8,13 +8,11 @@ from playwright.sync_api import Page, expect
 
 from dlq.models import DeadLetter, Problem, Run
 from dlq.problems import counts as problem_counts
-from notifications.messages.words import Status, standing
-from notifications.models import Job, Notification, StaffAction
-from notifications.scheduling.jobs import Runner
+from notifications.models import StaffAction
 from project.demo.seed import seed
-from project.operations.kinds import kinds
 from tests.browser import log_in, page
 from tests.desk import PASSWORD, superuser
+from tests.dlq.runs.beginning import arrive, step
 
 __all__ = ["page"]  # a fixture
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -51,11 +49,7 @@ def test_from_the_problem_over_the_question_and_the_run_to_its_summary(page: Pag
 
 def _sent(letters: int) -> None:
     """Does what scheduler and senders do with a run: takes its letters, sends all, and counts them."""
-    Runner(kinds()).turn()
-    taken = DeadLetter.objects.filter(run=Run.objects.latest("pk"), state=DeadLetter.State.REPLAYING)
-    assert taken.count() == letters
-    sent = standing(Status.SENT) | {"reason": "", "due_at": None, "settled_at": timezone.now()}
-    Notification.objects.filter(dead_letter__in=taken).update(**sent)
-    taken.update(state=DeadLetter.State.RESOLVED)
-    Job.objects.update(due_at=timezone.now())
-    Runner(kinds()).turn()
+    step()
+    assert DeadLetter.objects.filter(run=Run.objects.latest("pk"), state=DeadLetter.State.REPLAYING).count() == letters
+    arrive()
+    step()
