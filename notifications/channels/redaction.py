@@ -135,8 +135,11 @@ def _contains(id: str, secrets: tuple[str, ...]) -> bool:
     Every success asks this, so it makes no expression.
     """
     lower = id.lower()
+    parts = {part.lower() for secret in filter(None, secrets) for part in _parts(secret)}
+    if lower.isascii() and lower.isalnum():  # one word
+        return any(part in lower if len(part) >= WHOLE_WORD else part == lower for part in parts)
     words = _words(lower)
-    for part in {part.lower() for secret in filter(None, secrets) for part in _parts(secret)}:
+    for part in parts:
         if len(part) >= WHOLE_WORD and part in lower:
             return True
         if (len(part) < WHOLE_WORD or not part.isalnum()) and _words(part) in words:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -83,11 +85,24 @@ def basic(user: str, password: str) -> str:
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
-def request_bytes(method: str, host: str, path: str, body: bytes, headers: dict[str, str]) -> bytes:
-    """Returns the request. Raises ValueError where a header contains a line break."""
-    lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(body)}"]
-    lines += [f"{name}: {value}" for name, value in headers.items() if name.lower() != "accept-encoding"]
-    lines.append("Accept-Encoding: identity")  # nothing here unpacks a body
-    if any("\r" in line or "\n" in line for line in lines):
+def head_bytes(asked: str, host: str, length: int, headers: dict[str, str], traceparent: str) -> bytes:
+    """Returns the head of a request for a method and path, whose body has that many bytes.
+
+    Raises ValueError where a line contains a break.
+    """
+    first = (f"{asked} HTTP/1.1", f"Host: {host}", f"Content-Length: {length}")
+    own = (*first, f"traceparent: {traceparent}") if traceparent else first
+    return b"".join((_lines(own), _same_each_time(tuple(headers.items())), b"\r\n"))
+
+
+@lru_cache(maxsize=64)  # a provider asks with the same ones for as long as it lives
+def _same_each_time(headers: tuple[tuple[str, str], ...]) -> bytes:
+    lines = [f"{name}: {value}" for name, value in headers if name.lower() != "accept-encoding"]
+    return _lines((*lines, "Accept-Encoding: identity"))  # nothing here unpacks a body
+
+
+def _lines(lines: Sequence[str]) -> bytes:
+    text = "\r\n".join((*lines, ""))
+    if not text.count("\r") == text.count("\n") == len(lines):
         raise ValueError("A header must not contain a line break.")
-    return "\r\n".join([*lines, "\r\n"]).encode("latin-1") + body
+    return text.encode("latin-1")

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from notifications.channels.outcomes import Cause, SendError
-from notifications.channels.transport.answer import NOT_HTTP, Answer, Incoming, request_bytes
+from notifications.channels.transport.answer import NOT_HTTP, Answer, Incoming, head_bytes
 from notifications.channels.transport.connection import Connection
 
 AGENT = "notifications"  # how our requests name who sends them
@@ -36,18 +36,17 @@ class Http:
 
         It raises SendError, which is uncertain once the whole request was handed over.
         """
-        traced = headers | {"traceparent": traceparent} if traceparent else headers
-        return self._ask("POST", url, body, traced)
+        return self._ask("POST", url, body, headers, traceparent)
 
     def get(self, url: str, headers: dict[str, str]) -> Asking:
         """Returns a coroutine that gives the answer, whatever its status. It raises SendError."""
         return self._ask("GET", url, b"", headers)
 
-    async def _ask(self, method: str, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+    async def _ask(self, method: str, url: str, body: bytes, headers: dict[str, str], traceparent: str = "") -> Answer:
         deadline = monotonic() + self._timeout
         origin, path = _split(url)
         target = _origin(origin)
-        request = request_bytes(method, target.netloc, path, body, headers)
+        request = head_bytes(f"{method} {path}", target.netloc, len(body), headers, traceparent) + body
         idle = self._idle[asyncio.get_running_loop(), origin]
         connection = await self._hand_over(target, request, idle, deadline)
         try:

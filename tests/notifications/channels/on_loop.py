@@ -25,8 +25,8 @@ class OnLoop:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
-    def post(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
-        return self.run(self.http.post(url, body, headers))
+    def post(self, url: str, body: bytes, headers: dict[str, str], traceparent: str = "") -> Answer:
+        return self.run(self.http.post(url, body, headers, traceparent))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)

@@ -310,5 +310,13 @@ def test_a_name_that_does_not_resolve_is_transient(opened: Opened) -> None:
 
 
 def test_a_line_break_cannot_become_a_header(opened: Opened) -> None:
-    with pytest.raises(ValueError, match="line break"):
-        opened(5).post("http://127.0.0.1:1/", b"", {"Authorization": "Bearer x\r\nX-Evil: 1"})
+    url, fine = "http://127.0.0.1:1/", {"Authorization": "Bearer x"}
+    for end in ("\r\nX-Evil: 1", "\nX-Evil: 1", "\rX-Evil: 1"):
+        for path, headers, traceparent in (
+            ("", fine | {"X": f"1{end}"}, ""),
+            ("", fine | {f"X{end}": "1"}, ""),
+            (f"x{end}", fine, ""),
+            ("", fine, f"00{end}"),
+        ):
+            with pytest.raises(ValueError, match="line break"):
+                opened(5).post(url + path, b"", headers, traceparent)
