@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -14,11 +14,31 @@ MAX_ANSWER = 65_536  # bytes, headers included
 NOT_HTTP = (HttpParserError, HttpParserUpgrade)
 
 
+class Headers(Mapping[str, str]):
+    """The headers of an answer by their names in lower case. They are decoded once one is asked for: often none is."""
+
+    def __init__(self, raw: Sequence[tuple[bytes, bytes]]) -> None:
+        self._raw = raw
+
+    @cached_property
+    def _decoded(self) -> dict[str, str]:
+        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self._raw}
+
+    def __getitem__(self, name: str) -> str:
+        return self._decoded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._decoded)
+
+    def __len__(self) -> int:
+        return len(self._decoded)
+
+
 class Answer(NamedTuple):
     """A provider's answer. A body that broke off is cut short, and its status still counts."""
 
     status: int
-    headers: dict[str, str]  # names in lower case
+    headers: Mapping[str, str]  # names in lower case
     body: bytes
 
     @property
@@ -39,7 +59,7 @@ class Incoming:
 
     def __init__(self) -> None:
         self.status = 0  # 0 until the headers are complete
-        self.headers: dict[str, str] = {}
+        self.headers: list[tuple[bytes, bytes]] = []
         self.body: list[bytes] = []
         self.complete = False
         self.reusable = False
@@ -54,7 +74,7 @@ class Incoming:
         self._parser.feed_data(data)
 
     def answer(self) -> Answer:
-        return Answer(self.status, self.headers, b"".join(self.body))
+        return Answer(self.status, Headers(self.headers), b"".join(self.body))
 
     def on_message_begin(self) -> None:
         if self.complete:  # nobody asked for a second answer
@@ -62,7 +82,7 @@ class Incoming:
             raise HttpParserError
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()

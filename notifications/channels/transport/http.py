@@ -122,6 +122,7 @@ class _Exchange(Connection):
         self._incoming = Incoming()
         self._all_out = True
         self._used = monotonic()
+        self._poll = select.poll()
 
     @property
     def answered(self) -> bool:
@@ -137,6 +138,10 @@ class _Exchange(Connection):
     def usable(self) -> bool:
         """True where it is reusable still. The loop may not have seen yet that the server hung up."""
         return self.reusable and monotonic() - self._used < IDLE_SECONDS and not self._hung_up()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._poll.register(transport.get_extra_info("socket"), select.POLLIN)
 
     async def begin(self, request: bytes, deadline: float) -> None:
         """Hands a request over. Raises OSError where not all of it went out before an answer, and is of no use then."""
@@ -169,6 +174,4 @@ class _Exchange(Connection):
 
     def _hung_up(self) -> bool:
         """Returns whether an idle connection has something to read: its end, or words that nobody asked for."""
-        poll = select.poll()
-        poll.register(self._transport.get_extra_info("socket"), select.POLLIN)
-        return bool(poll.poll(0))
+        return bool(self._poll.poll(0))
