@@ -6,7 +6,8 @@ import binascii
 import re
 from email.header import Header
 from email.utils import formatdate, quote
-from functools import cache
+from functools import cache, lru_cache
+from time import time
 from typing import NamedTuple
 
 from notifications.channels.email.address import parse_sender
@@ -36,7 +37,7 @@ def mime(mail: Mail) -> bytes:
     more = "".join([f"{name}: {value}\r\n" for name, value in unsubscribing(mail)])
     head = (
         f"From: {from_header(mail.sender)}\r\nTo: {mail.receiver}\r\nSubject: {header('Subject', mail.subject)}\r\n"
-        f"Date: {formatdate()}\r\nMessage-ID: {mail.message_id}\r\nAuto-Submitted: {AUTOMATIC}\r\n"
+        f"Date: {_date(int(time()))}\r\nMessage-ID: {mail.message_id}\r\nAuto-Submitted: {AUTOMATIC}\r\n"
         f"{more}MIME-Version: 1.0\r\n"
     ).encode("ascii")
     text = _part(mail.text, b"plain")
@@ -46,6 +47,11 @@ def mime(mail: Mail) -> bytes:
     parts = b"".join(b"--%b\r\n%b" % (boundary, part) for part in (text, _part(mail.html, b"html")))
     kind = b'Content-Type: multipart/alternative; boundary="%b"\r\n\r\n' % boundary
     return b"%b%b%b--%b--\r\n" % (head, kind, parts, boundary)
+
+
+@lru_cache(maxsize=1)  # hundreds of mails are written in a second
+def _date(second: int) -> str:
+    return formatdate(second)
 
 
 def unsubscribing(mail: Mail) -> tuple[tuple[str, str], ...]:

@@ -11,6 +11,7 @@ from email.utils import parseaddr
 from typing import Any
 
 import pytest
+import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -155,3 +156,11 @@ def test_a_mail_that_one_can_unsubscribe_from_says_where_on_lines_of_their_own()
     assert f"\r\nList-Unsubscribe: <{address}>\r\n".encode() in mail
     assert b"\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in mail
     assert b"List-Unsubscribe" not in written()
+
+
+def test_each_mail_has_the_time_at_which_it_was_written() -> None:
+    with time_machine.travel(0, tick=False) as clock:
+        dates = [parse(written())["Date"]]
+        clock.shift(1.5)
+        dates += [parse(written())["Date"], parse(written())["Date"]]
+    assert dates == ["Thu, 01 Jan 1970 00:00:00 -0000", *["Thu, 01 Jan 1970 00:00:01 -0000"] * 2]
