@@ -23,7 +23,7 @@ from benchmarks.services import Services
 from harness.services.process import ROOT
 
 STARTS, LOADS, SECONDS = 4, 6, "2"  # of each web process
-DRAINS = 6
+DRAINS = 16
 
 
 @dataclass
