@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
-from functools import cache
 from uuid import UUID
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from notifications.brokers.base import Broker, outbound
@@ -31,8 +27,8 @@ from notifications.ledger.pauses.releasing import Releasing
 from notifications.ledger.waking import Waking
 from notifications.messages.tracing import trace
 from notifications.messages.words import WorkerKind
-from notifications.models import WorkerHeartbeat
 from notifications.scheduling import standings
+from notifications.scheduling.heartbeats import beat
 from notifications.scheduling.jobs import Kind, Runner
 from project import metrics
 from project.database import refusals
@@ -56,7 +52,6 @@ MEASURE_EVERY = 15.0
 MAKE_AHEAD_EVERY = 600.0  # partitions of the ledger; they are made days before they are needed
 LONGEST_PAUSE = 2.0
 STUCK = 60.0  # seconds without a round after which a restart may help
-LONGEST_SILENCE = 60.0  # of heartbeats, after which a worker's row is removed
 
 
 class Scheduler:
@@ -247,30 +242,6 @@ def _log_queued(rows: Sequence[due.Taken]) -> None:
     now = events.now()
     about = [(row.message, row) for row in rows]
     events.write([events.Queued(now, m.id, row.trace_id, m.channel, m.generation, row.origin) for m, row in about])
-
-
-def worker_name(kind: WorkerKind) -> str:
-    """This process, as heartbeats and breaker events name it: at most 100 characters, and no other's name ever.
-
-    Host and process id are not enough: in containers of one name each process has the id 1, before and after
-    a restart, too.
-    """
-    return f"{socket.gethostname()[:64]}:{os.getpid()}:{_mark(os.getpid())}:{kind}"
-
-
-@cache
-def _mark(_pid: int) -> str:
-    """A random word, made once by each process; a forked child makes its own."""
-    return os.urandom(4).hex()
-
-
-def beat(kind: WorkerKind, started_at: datetime, channels: str = "") -> None:
-    """Say that this worker is alive, and forget those long silent."""
-    worker = worker_name(kind)
-    WorkerHeartbeat.objects.update_or_create(
-        worker=worker, defaults={"kind": kind, "channels": channels, "started_at": started_at, "seen_at": Now()}
-    )
-    WorkerHeartbeat.objects.filter(seen_at__lt=Now() - timedelta(seconds=LONGEST_SILENCE)).delete()
 
 
 def _make_ahead() -> None:

@@ -22,8 +22,9 @@ from notifications.ledger.pauses.in_force import Pauses
 from notifications.ledger.settle import Settlement
 from notifications.messages.words import BreakerState, WorkerKind
 from notifications.models import BreakerEvent
+from notifications.scheduling.heartbeats import beat, worker_name
 from notifications.scheduling.jobs import Kind
-from notifications.scheduling.scheduler import Scheduler, beat, worker_name
+from notifications.scheduling.scheduler import Scheduler
 from notifications.sending.delivery import Delivery
 from notifications.sending.housekeeping import Housekeeping
 from notifications.sending.policies import Policies

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import cast
 from uuid import UUID
@@ -23,10 +22,10 @@ from notifications.ledger.sql_taking import REPUBLISH_AFTER
 from notifications.messages.ids import first_id_at
 from notifications.messages.message import from_record, id_in
 from notifications.messages.topics import topic_of
-from notifications.messages.words import Status, WorkerKind
+from notifications.messages.words import Status
 from notifications.models import Attempt, Notification, Receipt, WorkerHeartbeat
 from notifications.scheduling import scheduler
-from notifications.scheduling.scheduler import Scheduler, worker_name
+from notifications.scheduling.scheduler import Scheduler
 from project import metrics
 from project.database.dialects import fetch
 from tests.notifications.rows import LETTERS, ago, claim_one, pass_leases, read, row, seconds_until
@@ -254,27 +253,3 @@ def test_a_row_of_a_channel_that_is_not_registered_stops_no_other(settings: Sett
     assert open_scheduler(topic).round() == 2
     topics = {id_in(record.value): record.topic for record in topic.records}
     assert topics == {stranger.id: topic_of("PUSH", "transactional"), known.id: topic_of("EMAIL", "transactional")}
-
-
-def test_a_worker_is_named_as_no_other_process_ever_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In containers the host may be the same, and each process has the id 1."""
-    monkeypatch.setattr("socket.gethostname", lambda: "h" * 255)
-    monkeypatch.setattr("os.getpid", lambda: 1)
-    scheduler._mark.cache_clear()
-    before = worker_name(WorkerKind.SENDER)
-    assert worker_name(WorkerKind.SENDER) == before
-    assert len(before) <= 100
-    scheduler._mark.cache_clear()  # as in another process, which has nothing of this one
-    assert worker_name(WorkerKind.SENDER) != before
-
-
-def test_a_forked_child_is_another_worker() -> None:
-    reading, writing = os.pipe()
-    parent = worker_name(WorkerKind.SENDER).split(":")[2]
-    if (child := os.fork()) == 0:
-        os.write(writing, worker_name(WorkerKind.SENDER).split(":")[2].encode())
-        os._exit(0)
-    os.waitpid(child, 0)
-    assert os.read(reading, 100).decode() != parent
-    os.close(reading)
-    os.close(writing)
