@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
-from datetime import datetime, timedelta
+import time
 from functools import cache
 
-from django.db.models.functions import Now
-
 from notifications.messages.words import WorkerKind
-from notifications.models import WorkerHeartbeat
+from project.database.dialects import Dialect, Statement
 
 LONGEST_SILENCE = 60.0  # seconds, after which a worker's row is removed
 
@@ -30,10 +28,20 @@ def _mark(_pid: int) -> str:
     return os.urandom(4).hex()
 
 
-def beat(kind: WorkerKind, started_at: datetime, channels: str = "") -> None:
-    """Say that this worker is alive, and forget those long silent."""
-    worker = worker_name(kind)
-    WorkerHeartbeat.objects.update_or_create(
-        worker=worker, defaults={"kind": kind, "channels": channels, "started_at": started_at, "seen_at": Now()}
-    )
-    WorkerHeartbeat.objects.filter(seen_at__lt=Now() - timedelta(seconds=LONGEST_SILENCE)).delete()
+def beat(kind: WorkerKind, since: float, channels: str = "") -> None:
+    """Says that this worker is alive, and has been since the monotonic time `since`. Forgets those long silent."""
+    say_alive(worker=worker_name(kind), kind=kind.value, channels=channels, age=time.monotonic() - since)
+    forget_silent(longest=LONGEST_SILENCE)
+
+
+@Statement
+def say_alive(d: Dialect) -> str:
+    return f"""
+        INSERT INTO notifications_workerheartbeat (worker, kind, channels, started_at, seen_at)
+        VALUES (%(worker)s, %(kind)s, %(channels)s, {d.later("-(%(age)s)")}, {d.now})
+        ON CONFLICT (worker) DO UPDATE SET seen_at = excluded.seen_at"""
+
+
+@Statement
+def forget_silent(d: Dialect) -> str:
+    return f"DELETE FROM notifications_workerheartbeat WHERE seen_at < {d.later('-(%(longest)s)')}"

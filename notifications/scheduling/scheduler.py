@@ -16,7 +16,6 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections
-from django.utils import timezone
 
 from notifications.brokers.base import Broker, outbound
 from notifications.ledger import due, leases, partitions, receipts
@@ -81,8 +80,7 @@ class Scheduler:
         self._make_ahead_at = 0.0
         self._answered_at = 0.0
         self._trusted_from = 0.0
-        self._started_at = timezone.now()
-        self._moved_at = time.monotonic()
+        self._started_at = self._moved_at = time.monotonic()
 
     def stop(self) -> None:
         self._stopping.set()

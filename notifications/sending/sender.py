@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 
 from django.conf import settings
 from django.db import connection
-from django.utils import timezone
 
 from notifications.brokers.base import Broker
 from notifications.channels.base import Provider
@@ -64,7 +63,7 @@ class Sender:
         """
         self._drain = drain if drain is not None else settings.SEND_TIMEOUT_SECONDS + 5
         self._names = ",".join(providers)
-        self._started_at = timezone.now()
+        self._started_at = time.monotonic()
         self._stopping = threading.Event()
         self._running = False  # waiting for the database at the start is not being stuck
         self._fatal = ""
