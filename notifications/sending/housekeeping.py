@@ -15,16 +15,16 @@ from project.database.dialects import turn_to_write
 logger = logging.getLogger(__name__)
 
 EVERY = 5.0  # seconds
-LOOK_EVERY = 0.5
+LOOK_EVERY = 0.8
 PAUSE = 1.0  # seconds before the next try while the database is away
 
 
 class Housekeeping:
     """Does all of `work`, in order, when it starts and then every few seconds, on one connection of its own.
 
-    `looks`, which only read, it does before it and twice a second. Whatever the database cannot be reached for is
-    repeated from the first on. It also tells how long the database has been away, when nothing else of an idle sender
-    would ask.
+    `looks`, which only read, it does before it and more than once a second. Whatever the database cannot be reached
+    for is repeated from the first on. It also tells how long the database has been away, when nothing else of an idle
+    sender would ask.
     """
 
     def __init__(self, work: Sequence[Callable[[], None]], *, looks: Sequence[Callable[[], None]] = ()) -> None:

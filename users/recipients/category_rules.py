@@ -66,7 +66,7 @@ _COLUMNS = (
 
 @Statement
 def rules_of_categories(d: Dialect) -> str:
-    """Of these, or of all where `names` is NULL. It runs twice a second: the ORM would take four times as long."""
+    """Of these, or of all where `names` is NULL. It runs each second: the ORM would take four times as long."""
     return f"""
         SELECT {", ".join(_COLUMNS)} FROM notifications_category
         WHERE %(names)s IS NULL OR {d.among("name", "%(names)s")} ORDER BY name"""

@@ -1,4 +1,4 @@
-"""The pauses that somebody has to know of, read with one statement that costs little: senders ask twice a second."""
+"""The pauses that somebody has to know of, read with one statement that costs little: senders ask each second."""
 
 from __future__ import annotations
 
