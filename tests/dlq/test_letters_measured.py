@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from prometheus_client import REGISTRY
 
-from dlq import letters
+from dlq.letters import Letters
 from dlq.models import DeadLetter
 from dlq.problems import counts as problem_counts
-from tests.notifications.rows import LETTERS
+from notifications.brokers.ledger_queue import EmbeddedBroker
 
 
 def shown(cause: str) -> float | None:
@@ -20,13 +20,15 @@ def open_problems(state: str) -> float | None:
 
 
 @pytest.mark.django_db
-def test_the_chores_count_open_letters_by_cause() -> None:
+def test_the_chores_count_open_letters_by_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(problem_counts, "COUNT_EVERY", 0.0)
+    chores = Letters(EmbeddedBroker())
     unreadable = [DeadLetter(cause="undecodable", topic="t", partition=0, offset=offset) for offset in range(3)]
     DeadLetter.objects.bulk_create([*unreadable, DeadLetter(cause="bug", state=DeadLetter.State.RESOLVED)])
-    LETTERS.do_chores()
+    chores.do_chores()
     assert (shown("undecodable"), shown("bug")) == (3, 0)
     assert (open_problems("new"), open_problems("ignored")) == (1, 0)
     DeadLetter.objects.update(state=DeadLetter.State.DISCARDED)
     assert problem_counts.count(every=0)
-    letters.measure()
+    chores.do_chores()
     assert (shown("undecodable"), open_problems("new")) == (0, 0)
