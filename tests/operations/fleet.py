@@ -108,6 +108,8 @@ class Fleet:
             self.webs.append(self.site.platform.start_web())
             self.senders.append(self.site.platform.start_sender("--no-scheduler"))
         self.schedulers.append(self.site.platform.start_scheduler())
+        for process in (*self.senders, *self.schedulers):
+            _wait_until_started(process)
 
     def replace_all(self) -> str:
         """Replaces each process by a new one, one after the other. Returns how long they took to end."""
@@ -123,7 +125,7 @@ class Fleet:
 
     def _replace(self, processes: list[Process], start: Callable[[], Process]) -> float:
         processes.append(start())
-        wait_until(lambda: bool(processes[-1].output), deadline=60, what="the new one has started")
+        _wait_until_started(processes[-1])
         return _end(processes.pop(0))
 
     def _replace_web(self) -> float:
@@ -131,6 +133,11 @@ class Fleet:
         self.site.platform.ports.pop(0)
         time.sleep(LEAVES)
         return _end(self.webs.pop(0))
+
+
+def _wait_until_started(process: Process) -> None:
+    """Before its first line a process knows nothing of SIGTERM, which ends it as it ends any other program."""
+    wait_until(lambda: bool(process.output), deadline=60, what=f"{process.name} has started")
 
 
 def _end(process: Process) -> float:
